@@ -1,0 +1,51 @@
+"""Every limit of Vaka, named, with its unit and the reason for its size. Settings of one installation are arguments."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# A body: the largest R4 example bundle is 2.5 MB; a transaction of 10,000 small entries about 12 MB.
+BODY_MAX_BYTES: Final = 32 * 1024 * 1024
+BINARY_MAX_BYTES: Final = 512 * 1024 * 1024
+BODY_TIMEOUT_S: Final = 60.0
+BODY_IDLE_TIMEOUT_S: Final = 10.0
+HEADERS_TIMEOUT_MS: Final = 10_000
+JSON_MAX_DEPTH: Final = 64
+BUNDLE_MAX_ENTRIES: Final = 10_000
+PATCH_MAX_OPERATIONS: Final = 1_000
+
+# A search.
+PAGE_DEFAULT_COUNT: Final = 50
+PAGE_MAX_COUNT: Final = 1_000
+INCLUDE_MAX_RESOURCES: Final = 2_000
+INCLUDE_MAX_DEPTH: Final = 5
+QUERY_MAX_BYTES: Final = 512 * 1024
+QUERY_MAX_PARAMETERS: Final = 200
+QUERY_MAX_VALUES: Final = 5_000
+CHAIN_MAX_DEPTH: Final = 5
+CHAIN_COLLECT_MAX: Final = 2_000
+SORTED_BY_TEXT: Final = 10_000
+SEARCH_TIMEOUT_S: Final = 20.0
+STRING_MAX_CHARS: Final = 256
+WORDS_MAX: Final = 2_000
+PAGE_ADDRESS_LIFETIME_S: Final = 24 * 3600
+
+# The database.
+CONNECTIONS_MAX: Final = 12
+CONNECT_TIMEOUT_S: Final = 5.0
+WRITE_TIMEOUT_S: Final = 30.0
+BATCH_MAX_WRITES: Final = 200
+IDEMPOTENCY_DAYS: Final = 90
+VERSION_PARTITION_ROWS: Final = 1 << 26
+BINARY_CHUNK_BYTES: Final = 1024 * 1024
+
+# The feed.
+FEED_POLL_MS: Final = 25
+FEED_BATCH_ROWS: Final = 1_000
+FEED_WAIT_MAX_S: Final = 300
+FEED_HEARTBEAT_S: Final = 1.0
+FEED_READERS_MAX: Final = 200
+HORIZON_AGE_WARN_S: Final = 2.0
+
+# Loading commits often, so that the feed's horizon keeps moving (facts: The horizon).
+LOAD_COMMIT_MS: Final = 200
