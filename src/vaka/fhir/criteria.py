@@ -22,12 +22,14 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Dates:
-    """A DateRow of one of ``params`` compares by ``prefix`` with ``[low_us, high_us)`` (for ``ap`` already widened)."""
+    """A DateRow of one of ``params`` compares by ``prefix`` with ``[low_us, high_us)`` (for ``ap`` already widened).
+    ``single``: a resource has at most one such row, so that several of these may be asked of one row."""
 
     params: tuple[int, ...]
     prefix: Prefix
     low_us: int
     high_us: int
+    single: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,95 @@
+"""Whose information a resource is: kind, and from what it inherits unit and provider.
+
+The owner is set from the writer's assignment, else from the encounter's service provider, else from the loading
+system; never from the body alone (traps: Owner). This module says only where to look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+KINDS: Mapping[str, str] = {
+    "AllergyIntolerance": "alert",
+    "Flag": "alert",
+    "Appointment": "contact",
+    "Encounter": "contact",
+    "EpisodeOfCare": "contact",
+    "CarePlan": "plan",
+    "Goal": "plan",
+    "Composition": "note",
+    "DocumentReference": "note",
+    "ClinicalImpression": "note",
+    "Condition": "diagnosis",
+    "Procedure": "diagnosis",
+    "DiagnosticReport": "laboratory",
+    "Specimen": "laboratory",
+    "ImagingStudy": "imaging",
+    "Media": "imaging",
+    "ServiceRequest": "referral",
+    "Immunization": "vaccination",
+    "MedicationAdministration": "medication",
+    "MedicationDispense": "medication",
+    "MedicationRequest": "medication",
+    "MedicationStatement": "medication",
+    "Observation": "observation",
+    "Patient": "person",
+    "RelatedPerson": "person",
+    "Consent": "consent",
+    "Organization": "directory",
+    "Location": "directory",
+    "Practitioner": "directory",
+    "PractitionerRole": "directory",
+}
+_CATEGORY_KINDS: Mapping[str, str] = {
+    "laboratory": "laboratory",
+    "LAB": "laboratory",
+    "imaging": "imaging",
+    "RAD": "imaging",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """``unit`` and ``provider`` are Organization ids, None where unknown. ``author``: who wrote; ``source``: by what system."""
+
+    unit: str | None
+    provider: str | None
+    kind: str
+    author: str | None
+    source: str
+
+
+def kind_of(resource: Mapping[str, Any]) -> str:
+    """The kind of information, the unit of inner blocks (PDL 4:4)."""
+    kind = KINDS.get(str(resource.get("resourceType")), "other")
+    if kind in ("observation", "laboratory"):
+        categories = resource.get("category")
+        for concept in categories if isinstance(categories, list) else ():
+            codings = concept.get("coding") if isinstance(concept, dict) else None
+            for coding in codings if isinstance(codings, list) else ():
+                if isinstance(coding, dict) and (found := _CATEGORY_KINDS.get(str(coding.get("code")))):
+                    return found
+    return kind
+
+
+def inherits_from(resource: Mapping[str, Any]) -> tuple[str, str] | None:
+    """(type, id) of the resource whose unit and provider this one has: an encounter's service provider, else its encounter."""
+    match resource.get("resourceType"):
+        case "Organization":
+            element = resource.get("partOf")
+        case "Encounter":
+            element = resource.get("serviceProvider")
+        case "DocumentReference":
+            context = resource.get("context")
+            element = context.get("encounter") if isinstance(context, dict) else None
+        case _:
+            element = resource.get("encounter") or resource.get("context")
+    if isinstance(element, list):
+        element = element[0] if element else None
+    reference = element.get("reference") if isinstance(element, dict) else None
+    if not isinstance(reference, str) or reference.count("/") != 1:
+        return None
+    type_, _, id_ = reference.partition("/")
+    return (type_, id_) if type_ and id_ else None

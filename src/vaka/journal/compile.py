@@ -1,0 +1,196 @@
+"""Compiles a search tree to SQL over ``resource r``. Only bound values carry what a request says.
+
+Each leaf becomes a condition that PostgreSQL can drive by an index: keys by the array index on tokens, ranges and
+prefixes by B-trees of the search tables. Chains and ``_has`` are settled beforehand where their inner search has few matches
+(``journal.search``); what is left here is the form for many matches, which asks for each candidate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from vaka.fhir.criteria import (
+    All,
+    Any,
+    Chain,
+    Criterion,
+    Dates,
+    Has,
+    Ids,
+    LastUpdated,
+    Not,
+    Prefix,
+    Quantities,
+    Strings,
+    Tokens,
+    Words,
+)
+from vaka.fhir.definitions import type_number
+from vaka.fhir.keys import parameter_mask
+from vaka.journal.arrays import integers
+
+_WIDE_US = 31 * 86_400 * 1_000_000
+_WIDE = f"d.high - d.low > {_WIDE_US}"
+_LAST_CHARACTER = chr(0x10FFFF)
+
+
+@dataclass(slots=True)
+class Sql:
+    """Text with named places, and their values. ``access``: the condition of the access filter on ``r``."""
+
+    access: str
+    values: dict[str, object] = field(default_factory=dict)
+    _depth: int = 0
+
+    def bind(self, value: object) -> str:
+        name = f"v{len(self.values)}"
+        self.values[name] = value
+        return f"%({name})s"
+
+    def condition(self, node: Criterion, alias: str = "r") -> str:
+        """``node`` as a condition on ``alias``."""
+        match node:
+            case Tokens(keys):
+                operator = "@>" if len(keys) == 1 else "&&"
+                return f"{alias}.tokens {operator} {self.bind(integers(keys))}::bigint[]" if keys else "FALSE"
+            case Ids(keys):
+                return f"{alias}.rkey = ANY({self.bind(integers(keys))}::bigint[])" if keys else "FALSE"
+            case All(parts):
+                return self._all(parts, alias)
+            case Any(parts):
+                return "(" + " OR ".join(self.condition(part, alias) for part in parts) + ")" if parts else "FALSE"
+            case Not(part):
+                return f"NOT ({self.condition(part, alias)})"
+            case LastUpdated(prefix, low, high):
+                return "(" + self._range("updated", prefix, low, high, alias) + ")"
+            case Dates():
+                return self._dates([node], alias)
+            case Quantities():
+                return self._quantities(node, alias)
+            case Strings(params, match, value):
+                head = f"EXISTS (SELECT 1 FROM search_string s WHERE s.rkey = {alias}.rkey AND s.param = ANY({self.bind(integers(params))}::smallint[])"
+                if match == "prefix":
+                    return (
+                        f"{head} AND s.value >= {self.bind(value)} AND s.value < {self.bind(value + _LAST_CHARACTER)})"
+                    )
+                pattern = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+                return f"{head} AND s.value LIKE {self.bind(f'%{pattern}%')})"
+            case Words(lexemes):
+                quoted = " & ".join("'" + w.replace("\\", "\\\\").replace("'", "''") + "'" for w in lexemes)
+                return f"{alias}.words @@ {self.bind(quoted)}::tsquery" if lexemes else "FALSE"
+            case Chain(parameters, types, inner):
+                masks = [parameter_mask(name) for name in parameters]
+                self._depth += 1
+                a = f"c{self._depth}"
+                ways = " OR ".join(
+                    f"{a}.rkey IN (SELECT k # {self.bind(mask)}::bigint FROM unnest({alias}.tokens) k)"
+                    for mask in masks
+                )
+                return f"EXISTS (SELECT 1 FROM resource {a} WHERE ({ways}) AND {self._typed(a, types)} AND {self.condition(inner, a)})"
+            case Has(type_, parameters, inner):
+                self._depth += 1
+                a = f"h{self._depth}"
+                ways = " OR ".join(
+                    f"{a}.tokens @> ARRAY[{alias}.rkey # {self.bind(parameter_mask(name))}::bigint]"
+                    for name in parameters
+                )
+                return f"EXISTS (SELECT 1 FROM resource {a} WHERE ({ways}) AND {self._typed(a, (type_,))} AND {self.condition(inner, a)})"
+            case _:
+                assert_never(node)
+
+    def _typed(self, alias: str, types: tuple[str, ...]) -> str:
+        numbers = integers([type_number(name) for name in types])
+        return f"{alias}.type = ANY({self.bind(numbers)}::smallint[]) AND NOT {alias}.deleted AND ({self.access.replace('r.', alias + '.')})"
+
+    def _all(self, parts: tuple[Criterion, ...], alias: str) -> str:
+        # Keys that must all stand become one containment, so that the index intersects them; date ranges on the same
+        # parameter become one look-up, so that both ends bound it.
+        single = [part.keys[0] for part in parts if isinstance(part, Tokens) and len(part.keys) == 1]
+        dates: dict[tuple[int, ...], list[Dates]] = {}
+        conditions = []
+        if single:
+            conditions.append(f"{alias}.tokens @> {self.bind(integers(single))}::bigint[]")
+        for part in parts:
+            if isinstance(part, Tokens) and len(part.keys) == 1:
+                continue
+            if isinstance(part, Dates) and part.single:
+                dates.setdefault(part.params, []).append(part)
+            else:
+                conditions.append(self.condition(part, alias))
+        conditions.extend(self._dates(group, alias) for group in dates.values())
+        return "(" + " AND ".join(conditions) + ")" if conditions else "TRUE"
+
+    def _dates(self, nodes: list[Dates], alias: str) -> str:
+        params = f"d.param = ANY({self.bind(integers(nodes[0].params))}::smallint[])"
+        conditions = " AND ".join(self._range("d", n.prefix, n.low_us, n.high_us, alias) for n in nodes)
+        return f"EXISTS (SELECT 1 FROM search_date d WHERE d.rkey = {alias}.rkey AND {params} AND {conditions})"
+
+    def _after(self, bound: int) -> str:
+        """``d.high > bound`` so that the index on ``low`` serves all but the wide periods."""
+        near, all_, wide = self.bind(bound - _WIDE_US), self.bind(bound), self.bind(bound)
+        return f"((d.low > {near} AND d.high > {all_}) OR ({_WIDE} AND d.high > {wide}))"
+
+    def _range(self, what: str, prefix: Prefix, low: int, high: int, alias: str) -> str:
+        # https://hl7.org/fhir/R4/search.html#prefix; half-open ranges [low, high).
+        if what == "updated":
+            column = f"{alias}.updated_us"
+            match prefix:
+                case "eq" | "ap":
+                    return f"{column} >= {self.bind(low)} AND {column} < {self.bind(high)}"
+                case "ne":
+                    return f"NOT ({column} >= {self.bind(low)} AND {column} < {self.bind(high)})"
+                case "gt" | "sa":
+                    return f"{column} >= {self.bind(high)}"
+                case "lt" | "eb":
+                    return f"{column} < {self.bind(low)}"
+                case "ge":
+                    return f"{column} >= {self.bind(low)}"
+                case "le":
+                    return f"{column} < {self.bind(high)}"
+        match prefix:
+            case "eq":
+                return f"d.low >= {self.bind(low)} AND d.low < {self.bind(high)} AND d.high <= {self.bind(high)}"
+            case "ne":
+                return f"NOT (d.low >= {self.bind(low)} AND d.high <= {self.bind(high)})"
+            case "gt":
+                return self._after(high)
+            case "ge":
+                within = f"(d.low >= {self.bind(low)} AND d.low < {self.bind(high)} AND d.high <= {self.bind(high)})"
+                return f"({self._after(high)} OR {within})"
+            case "lt":
+                return f"d.low < {self.bind(low)}"
+            case "le":
+                return f"(d.low < {self.bind(low)} OR (d.low >= {self.bind(low)} AND d.low < {self.bind(high)} AND d.high <= {self.bind(high)}))"
+            case "sa":
+                return f"d.low >= {self.bind(high)}"
+            case "eb":
+                return f"d.high <= {self.bind(low)} AND d.low < {self.bind(low)}"
+            case "ap":
+                return f"(d.low < {self.bind(high)} AND {self._after(low)})"
+
+    def _quantities(self, node: Quantities, alias: str) -> str:
+        value = node.value
+        params = f"q.param = ANY({self.bind(integers(node.params))}::smallint[]) AND q.unit = {self.bind(node.unit)}"
+        if node.keys:
+            params += f" AND q.key <> 0 AND q.key = ANY({self.bind(integers(node.keys))}::bigint[])"
+        match node.prefix:
+            case "eq":
+                condition = f"q.low >= {self.bind(node.low)} AND q.low < {self.bind(node.high)} AND q.high < {self.bind(node.high)}"
+            case "ap":
+                condition = f"q.low < {self.bind(node.high)} AND q.high >= {self.bind(node.low)}"
+            case "ne":
+                condition = f"NOT (q.low >= {self.bind(node.low)} AND q.high < {self.bind(node.high)})"
+            case "gt":
+                condition = f"q.high > {self.bind(value)}"
+            case "ge":
+                condition = f"q.high >= {self.bind(value)}"
+            case "sa":
+                condition = f"q.low > {self.bind(value)}"
+            case "lt":
+                condition = f"q.low < {self.bind(value)}"
+            case "le":
+                condition = f"q.low <= {self.bind(value)}"
+            case "eb":
+                condition = f"q.high < {self.bind(value)}"
+        return f"EXISTS (SELECT 1 FROM search_quantity q WHERE q.rkey = {alias}.rkey AND {params} AND {condition})"

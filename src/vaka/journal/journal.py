@@ -1,0 +1,276 @@
+"""The one door to the record on PostgreSQL. Every read takes an access filter; every write returns after COMMIT.
+
+Invariants
+- Nothing is returned as written before its COMMIT succeeded; a COMMIT whose answer was lost is ``Unavailable``, and can be
+  resolved by its idempotency key.
+- Plain creations that wait while another batch commits go together in the next one (group commit); one that fails alone
+  fails alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import orjson
+import psycopg
+from psycopg import errors as pg
+
+from vaka import config
+from vaka.access.filter import AccessFilter
+from vaka.errors import Busy, Conflict, Fault, Unavailable, Unprocessable
+from vaka.fhir.criteria import Criterion, Query
+from vaka.fhir.keys import resource_key
+from vaka.journal.codec import Codec
+from vaka.journal.feed import Feed
+from vaka.journal.owners import Owners
+from vaka.journal.pool import Connection, Pool
+from vaka.journal.read import Reader
+from vaka.journal.search import Page, Position, Searcher
+from vaka.journal.statements import statements
+from vaka.journal.version import Version
+from vaka.journal.write import Write, Writer
+
+T = TypeVar("T")
+_RETRIES = 4
+_BATCH_FLIGHTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What a keyed request did: a hash of the request, and (status, sequence or None, location or None) for each part."""
+
+    request_hash: bytes
+    parts: tuple[tuple[int, int | None, str | None], ...]
+
+
+class Transaction:
+    """One write transaction. Everything in it sees its own writes; all of it commits, or nothing."""
+
+    def __init__(self, journal: Journal, connection: Connection, access: AccessFilter) -> None:
+        self._journal = journal
+        self.connection = connection
+        self.access = access
+
+    async def lock_identities(self, keys: Sequence[int]) -> None:
+        """Before a conditional interaction looks: the next statement sees what other writers of these committed."""
+        await self._journal.writer.lock_identities(self.connection, keys)
+
+    async def match(self, types: tuple[str, ...], where: Criterion, limit: int = 2) -> list[tuple[str, str]]:
+        return await self._journal.searcher.keys(self.connection, types, where, access=self.access, limit=limit)
+
+    async def current(self, type_: str, id_: str, *, lock: bool = False) -> Version | None:
+        """The current version, a deletion included; ``lock``: nobody else changes it before this transaction ends."""
+        rkey = resource_key(type_, id_)
+        if lock:
+            await self._journal.writer.lock(self.connection, [rkey])
+        found = (await self._journal.reader.current(self.connection, [rkey], access=self.access)).get(rkey)
+        return found if found is not None and (found.type, found.id) == (type_, id_) else None
+
+    async def write(self, writes: Sequence[Write]) -> list[Version | None]:
+        return await self._journal.writer.write(self.connection, writes, author=None, source=self.access.principal)
+
+    async def search(self, query: Query, *, count: int) -> Page:
+        limit_ms = int(config.SEARCH_TIMEOUT_S * 1_000)
+        await self.connection.execute(f"SET LOCAL statement_timeout = '{limit_ms}ms'")
+        page = await self._journal.searcher.page(self.connection, query, access=self.access, count=count)
+        await self.connection.execute("SET LOCAL statement_timeout = 0")  # never over a COMMIT
+        return page
+
+    async def remember(self, key: str, result: Remembered) -> None:
+        """Keeps the result of a keyed request with its writes. Conflict if the key is being used at this moment."""
+        values = {
+            "principal": self.access.principal,
+            "key": key,
+            "request_hash": result.request_hash,
+            "result": orjson.dumps(result.parts).decode(),
+        }
+        await self.connection.execute(statements("write")["remember_result"], values)
+
+
+class Journal:
+    """An open journal. Make it with ``Journal.open``."""
+
+    def __init__(self, writing: Pool, reading: Pool, codec: Codec, epoch: int) -> None:
+        self.pool = writing
+        self.reading = reading
+        self.epoch = epoch
+        self.reader = Reader(reading, codec)
+        self.searcher = Searcher(codec)
+        self.writer = Writer(codec, Owners(), epoch)
+        self.feed = Feed(reading, codec)
+        self._queue: list[tuple[Write, AccessFilter, asyncio.Future[Version]]] = []
+        self._flights = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    async def open(cls, dsn: str) -> Journal:
+        """Opens the journal at ``dsn``, whose schema is there already (``journal.migrate``)."""
+        writing = Pool(dsn, size=config.CONNECTIONS_MAX // 2)
+        reading = Pool(
+            dsn, size=config.CONNECTIONS_MAX - config.CONNECTIONS_MAX // 2, timeout_s=config.SEARCH_TIMEOUT_S
+        )
+        await writing.open()
+        await reading.open()
+        try:
+            async with reading.connection() as connection:
+                rows = await (await connection.execute("SELECT dictionary, content FROM dictionary")).fetchall()
+                epoch = await (await connection.execute("SELECT max(epoch) FROM epoch")).fetchone()
+        except BaseException:
+            await writing.close()
+            await reading.close()
+            raise
+        if epoch is None or epoch[0] is None:
+            raise Fault("the journal has no epoch: its schema was never brought up")
+        return cls(writing, reading, Codec({number: bytes(content) for number, content in rows}), epoch[0])
+
+    async def close(self) -> None:
+        await self.feed.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=config.WRITE_TIMEOUT_S)
+        await self.pool.close()
+        await self.reading.close()
+
+    async def probe(self, prober: str) -> None:
+        """A write that commits and is read back. Unavailable if not."""
+        sql = statements("write")
+        async with self.pool.connection() as connection:
+            wrote = await (await connection.execute(sql["write_probe"], {"prober": prober})).fetchone()
+            read = await (await connection.execute(sql["read_probe"], {"prober": prober})).fetchone()
+        if wrote is None or wrote != read:
+            raise Unavailable("what the probe wrote could not be read back")
+
+    async def create(self, write: Write, *, access: AccessFilter) -> Version:
+        """Creates a resource under an id of our own making (``must_be_new``), together with whoever waits."""
+        future: asyncio.Future[Version] = asyncio.get_running_loop().create_future()
+        self._queue.append((write, access, future))
+        if self._flights < _BATCH_FLIGHTS:
+            self._flights += 1
+            task = asyncio.create_task(self._fly())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(future)
+
+    async def _fly(self) -> None:
+        try:
+            while self._queue:
+                access = self._queue[0][1]
+                batch = [item for item in self._queue[: config.BATCH_MAX_WRITES] if item[1] == access]
+                chosen = {id(item) for item in batch}
+                self._queue = [item for item in self._queue if id(item) not in chosen]
+                await self._commit_batch(batch, access)
+        finally:
+            self._flights -= 1
+
+    async def _commit_batch(
+        self, batch: list[tuple[Write, AccessFilter, asyncio.Future[Version]]], access: AccessFilter
+    ) -> None:
+        async def together(transaction: Transaction) -> list[Version | None]:
+            return await transaction.write([write for write, _, _ in batch])
+
+        try:
+            made = await self.run(together, access=access)
+        except BaseException as error:
+            if len(batch) > 1 and isinstance(error, Exception) and not isinstance(error, Unavailable):
+                for item in batch:  # one of them is at fault: each alone, so that it fails alone
+                    await self._commit_batch([item], access)
+                return
+            for _, _, future in batch:
+                if not future.done():
+                    future.set_exception(
+                        error if isinstance(error, Exception) else Unavailable("the journal is stopping")
+                    )
+            if not isinstance(error, Exception):
+                raise
+            return
+        for (_, _, future), version in zip(batch, made, strict=True):
+            assert version is not None
+            if not future.done():
+                future.set_result(version)
+
+    async def run(self, work: Callable[[Transaction], Awaitable[T]], *, access: AccessFilter) -> T:
+        """Runs ``work`` in a transaction and commits; again from the start where PostgreSQL asks for that (deadlock, two
+        creators of one id). Busy when others hold what it needs for too long."""
+        for attempt in range(_RETRIES):
+            try:
+                return await self._once(work, access)
+            except (pg.DeadlockDetected, pg.SerializationFailure, pg.UniqueViolation) as error:
+                if isinstance(error, pg.UniqueViolation) and error.diag.table_name == "idempotency":
+                    raise Conflict(
+                        "a request with this Idempotency-Key is being carried out",
+                        help="send it again with the same key and body to get its result",
+                    ) from error
+                if attempt == _RETRIES - 1:
+                    raise Busy("others are changing the same resources", retry_after_s=1) from error
+            except (pg.LockNotAvailable, pg.QueryCanceled) as error:
+                raise Busy("others are changing the same resources", retry_after_s=2) from error
+            except (pg.DiskFull, pg.ReadOnlySqlTransaction) as error:
+                raise Unavailable("the journal cannot be written now", retry_after_s=10) from error
+            except pg.DataError as error:
+                raise Unprocessable(f"a value cannot be stored: {error.diag.message_primary}") from error
+        raise Fault("unreachable")
+
+    async def _once(self, work: Callable[[Transaction], Awaitable[T]], access: AccessFilter) -> T:
+        async with self.pool.connection() as connection:
+            warned: list[str] = []
+
+            def notice(diagnostic: psycopg.errors.Diagnostic) -> None:
+                if diagnostic.sqlstate == "01000" and "replicated" in (diagnostic.message_detail or ""):
+                    warned.append(diagnostic.message_primary or "")
+
+            connection.add_notice_handler(notice)
+            try:
+                await connection.execute("BEGIN")
+                try:
+                    result = await work(Transaction(self, connection, access))
+                except BaseException:
+                    if not connection.closed:
+                        await connection.execute("ROLLBACK")
+                    raise
+                await connection.execute("COMMIT")
+            finally:
+                connection.remove_notice_handler(notice)
+            if warned:
+                raise Unavailable(
+                    "committed here, but it is not known whether the standby has it",
+                    help="send it again with the same Idempotency-Key",
+                    retry_after_s=2,
+                )
+            return result
+
+    async def recall(self, key: str, *, access: AccessFilter) -> Remembered | None:
+        """What the request with this key did, if it was carried out."""
+        async with self.pool.connection() as connection:
+            values = {"principal": access.principal, "key": key}
+            row = await (await connection.execute(statements("write")["recall_result"], values)).fetchone()
+        if row is None:
+            return None
+        return Remembered(bytes(row[0]), tuple((status, seq, location) for status, seq, location in row[1]))
+
+    async def search(self, query: Query, *, access: AccessFilter, count: int, at: Position | None = None) -> Page:
+        async with self.reading.connection() as connection:
+            return await self.searcher.page(connection, query, access=access, count=count, at=at)
+
+    async def include(
+        self, types: Sequence[str], where: Criterion, *, access: AccessFilter, limit: int
+    ) -> list[Version]:
+        async with self.reading.connection() as connection:
+            return await self.searcher.included(connection, types, where, access=access, limit=limit)
+
+    async def read_many(self, references: Sequence[tuple[str, str]], *, access: AccessFilter) -> list[Version]:
+        """Current, living versions of these (type, id), each once, in no order."""
+        keys = sorted({resource_key(*reference) for reference in references})
+        async with self.reading.connection() as connection:
+            found = await self.reader.current(connection, keys, access=access)
+        return [version for version in found.values() if not version.deleted]
+
+    async def by_seqs(self, seqs: Sequence[int], *, access: AccessFilter) -> dict[int, Version]:
+        async with self.reading.connection() as connection:
+            return await self.reader.by_seqs(connection, seqs, access=access)
+
+    async def forget_results(self) -> None:
+        """Drops idempotency results past their time."""
+        async with self.pool.connection() as connection:
+            await connection.execute(statements("write")["forget_results"], {"days": config.IDEMPOTENCY_DAYS})

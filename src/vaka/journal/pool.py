@@ -1,0 +1,103 @@
+"""The journal's connections. Each is checked when it is made: an acknowledged write must be durable on every one.
+
+Invariants: no connection with weakened durability is ever used; a COMMIT is never cancelled or timed out, and one that
+PostgreSQL warns about (01000, cancelled while waiting for the standby) is not acknowledged (continuity: PostgreSQL).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, TypeAlias
+
+import psycopg
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from vaka import config
+from vaka.errors import Setup, Unavailable
+from vaka.journal.arrays import register
+
+Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
+
+_REQUIRED = {
+    "fsync": ("on",),
+    "full_page_writes": ("on",),
+    "synchronous_commit": ("on", "remote_write", "remote_apply"),
+    "data_checksums": ("on",),
+    "server_encoding": ("UTF8",),
+}
+_SETTINGS = (  # no statement_timeout here: it would cancel a COMMIT that waits for the standby
+    "SELECT set_config('jit', 'off', false), set_config('idle_in_transaction_session_timeout', '15s', false),"
+    " set_config('lock_timeout', '10s', false), set_config('transaction_timeout', '0', false)"
+)
+
+
+class UnconfirmedCommit(Exception):
+    """COMMIT returned, but with PostgreSQL's warning that replication was not waited for."""
+
+
+async def _configure(connection: Connection, *, timeout_s: float) -> None:
+    await connection.set_autocommit(True)
+    connection.prepare_threshold = 2
+    register(connection)
+    names = sorted(_REQUIRED)
+    row = await (await connection.execute("SELECT " + ", ".join(f"current_setting('{n}')" for n in names))).fetchone()
+    assert row is not None
+    for name, value in zip(names, row, strict=True):
+        if value not in _REQUIRED[name]:
+            raise Setup(
+                f"PostgreSQL has {name} = {value}; Vaka acknowledges nothing on such a server",
+                help=f"set {name} = {_REQUIRED[name][0]} and restart PostgreSQL",
+            )
+    version = connection.info.server_version
+    settings = _SETTINGS if version >= 170000 else _SETTINGS.rsplit(",", 1)[0]
+    await connection.execute(settings)
+    if timeout_s:
+        await connection.execute(f"SET statement_timeout = '{int(timeout_s * 1_000)}ms'")
+
+
+class Pool:
+    """At most ``size`` connections. ``timeout_s``: statements are cancelled after it (reading only; 0: never)."""
+
+    def __init__(self, dsn: str, *, size: int = config.CONNECTIONS_MAX, timeout_s: float = 0.0) -> None:
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            dsn,
+            min_size=1,
+            max_size=size,
+            open=False,
+            configure=partial(_configure, timeout_s=timeout_s),
+            timeout=config.CONNECT_TIMEOUT_S,
+            max_idle=300.0,
+            reconnect_timeout=2.0,
+            check=None,
+        )
+
+    async def open(self) -> None:
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        await self._pool.close(timeout=5.0)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection in autocommit; Unavailable when the database is away, with nothing done or everything undone."""
+        try:
+            async with self._pool.connection() as connection:
+                yield connection
+        except PoolTimeout as error:
+            raise Unavailable("the database is away or has no connection free", retry_after_s=2) from error
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            if isinstance(
+                error, psycopg.errors.QueryCanceled | psycopg.errors.DeadlockDetected | psycopg.errors.LockNotAvailable
+            ):
+                raise
+            raise Unavailable(
+                "the database went away in the middle",
+                retry_after_s=2,
+                help="a write with an Idempotency-Key can be sent again: it is done once",
+            ) from error
+
+    def stats(self) -> dict[str, Any]:
+        return dict(self._pool.get_stats())

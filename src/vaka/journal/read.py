@@ -1,0 +1,143 @@
+"""Reading: current versions by id, many requests answered by one statement; old versions; history.
+
+Source: https://hl7.org/fhir/R4/http.html#read, #vread, #history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vaka.access.filter import AccessFilter
+from vaka.fhir.definitions import type_name, type_number
+from vaka.fhir.keys import resource_key
+from vaka.journal.access import access_sql
+from vaka.journal.arrays import integers
+from vaka.journal.codec import Codec
+from vaka.journal.pool import Connection, Pool
+from vaka.journal.statements import statements
+from vaka.journal.version import Action, Version
+
+_BATCH_MAX = 256
+_FLIGHTS_MAX = 2
+"""Reads that wait while this many statements are under way go together in the next one."""
+
+
+def version_of(row: Sequence[Any], codec: Codec) -> Version:
+    """A Version from the columns that every statement of read.sql has."""
+    body = codec.decompress(row[8], row[9]) if row[9] is not None else None
+    return Version(type_name(row[1]), row[2], row[3], row[4], row[5], Action(row[6]), row[7], body, row[10], row[0])
+
+
+class Reader:
+    """Reads on connections of ``pool``."""
+
+    def __init__(self, pool: Pool, codec: Codec) -> None:
+        self._pool = pool
+        self._codec = codec
+        self._waiting: dict[str, dict[int, list[asyncio.Future[Version | None]]]] = {}
+        self._flights = 0
+
+    async def read(self, type_: str, id_: str, *, access: AccessFilter) -> Version | None:
+        """The current version, a deletion included; None if there is none that ``access`` lets through."""
+        future: asyncio.Future[Version | None] = asyncio.get_running_loop().create_future()
+        by_key = self._waiting.setdefault(access_sql(access), {})
+        by_key.setdefault(resource_key(type_, id_), []).append(future)
+        if self._flights < _FLIGHTS_MAX:
+            self._flights += 1
+            task = asyncio.ensure_future(self._fly())
+            _RUNNING.add(task)
+            task.add_done_callback(_RUNNING.discard)
+        found = await future
+        return found if found is not None and (found.type, found.id) == (type_, id_) else None
+
+    async def _fly(self) -> None:
+        try:
+            while self._waiting:
+                condition = next(iter(self._waiting))
+                by_key = self._waiting.pop(condition)
+                keys = list(by_key)
+                for start in range(0, len(keys), _BATCH_MAX):
+                    await self._answer(condition, {k: by_key[k] for k in keys[start : start + _BATCH_MAX]})
+        finally:
+            self._flights -= 1
+
+    async def _answer(self, condition: str, wanted: dict[int, list[asyncio.Future[Version | None]]]) -> None:
+        try:
+            async with self._pool.connection() as connection:
+                found = await self._current(connection, wanted, condition)
+            for rkey, futures in wanted.items():
+                for future in futures:
+                    if not future.done():
+                        future.set_result(found.get(rkey))
+        except BaseException as error:
+            for futures in wanted.values():
+                for future in futures:
+                    if not future.done():
+                        future.set_exception(
+                            error if isinstance(error, Exception) else RuntimeError("reading was stopped")
+                        )
+            if not isinstance(error, Exception):
+                raise
+
+    async def _current(self, connection: Connection, keys: Iterable[int], condition: str) -> dict[int, Version]:
+        sql = statements("read")["read_current"].replace("{access}", condition)
+        cursor = await connection.execute(sql, {"keys": integers(keys)}, prepare=True)
+        return {row[0]: version_of(row, self._codec) for row in await cursor.fetchall()}
+
+    async def current(self, connection: Connection, keys: Sequence[int], *, access: AccessFilter) -> dict[int, Version]:
+        """Current versions by resource key, on a connection that is in the middle of something."""
+        return await self._current(connection, keys, access_sql(access))
+
+    async def by_seqs(self, connection: Connection, seqs: Sequence[int], *, access: AccessFilter) -> dict[int, Version]:
+        """Versions by sequence number."""
+        sql = statements("read")["read_versions"].replace("{access}", access_sql(access))
+        cursor = await connection.execute(sql, {"seqs": integers(seqs)})
+        return {row[10]: version_of(row, self._codec) for row in await cursor.fetchall()}
+
+    async def vread(self, type_: str, id_: str, version: int, epoch: int, *, access: AccessFilter) -> Version | None:
+        sql = statements("read")["read_version"].replace("{access}", access_sql(access))
+        values = {"rkey": resource_key(type_, id_), "version": version, "epoch": epoch}
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute(sql, values)).fetchone()
+        found = version_of(row, self._codec) if row else None
+        return found if found is not None and (found.type, found.id) == (type_, id_) else None
+
+    async def history(self, page: HistoryPage, *, access: AccessFilter) -> list[Version]:
+        """Versions, newest first, at most ``page.limit``."""
+        scope = "instance" if page.id is not None else "type" if page.type is not None else "system"
+        sql = statements("read")[f"history_{scope}"].replace("{access}", access_sql(access))
+        values = {
+            "rkey": resource_key(page.type, page.id) if page.type and page.id else None,
+            "type": type_number(page.type) if page.type else None,
+            "before": page.before_seq,
+            "since_us": page.since_us,
+            "until_us": page.until_us,
+            "limit": page.limit,
+        }
+        async with self._pool.connection() as connection:
+            rows = await (await connection.execute(sql, values)).fetchall()
+        return [version_of(row, self._codec) for row in rows]
+
+    async def newest_seq(self) -> int:
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute(statements("read")["newest_seq"])).fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Which versions: of one resource (type and id), a type, or all; older than ``before_seq``; times in µs, inclusive."""
+
+    type: str | None
+    id: str | None
+    before_seq: int
+    since_us: int
+    until_us: int
+    limit: int
+
+
+_RUNNING: set[asyncio.Task[None]] = set()

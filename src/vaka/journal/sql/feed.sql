@@ -1,0 +1,21 @@
+-- name: feed_page
+-- Versions after the cursor that no open transaction can precede any more (traps: Feed).
+SELECT v.xid, v.seq, v.epoch, r.type, r.id, v.version, v.updated_us, v.action, v.redacted, v.dictionary, v.hash, v.body,
+       o.unit, o.provider, o.kind, o.author, o.source, p.id AS patient
+FROM version v
+JOIN resource r ON r.rkey = v.rkey
+JOIN owner o ON o.owner = v.owner
+LEFT JOIN resource p ON p.rkey = v.patient
+WHERE (v.xid, v.seq) > (%(xid)s::xid8, %(seq)s) AND v.xid < %(horizon)s::xid8
+ORDER BY v.xid, v.seq LIMIT %(limit)s
+
+-- name: horizon
+-- The oldest transaction that may still commit, how long it has run, and the current epoch and clock.
+SELECT pg_snapshot_xmin(pg_current_snapshot()) AS horizon,
+       coalesce((SELECT extract(epoch FROM clock_timestamp() - min(xact_start)) FROM pg_stat_activity
+                 WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()), 0)::float8 AS age_s,
+       (SELECT max(epoch) FROM epoch) AS epoch, clock_timestamp() AS now
+
+-- name: holds
+-- Does this journal hold the cursor's row, with this hash?
+SELECT hash FROM version WHERE xid = %(xid)s::xid8 AND seq = %(seq)s AND epoch = %(epoch)s

@@ -1,0 +1,27 @@
+"""The SQL of the journal: every statement is named in a ``.sql`` file; values are always bound."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.resources import files
+
+_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+
+
+@lru_cache(maxsize=16)
+def statements(file: str) -> Mapping[str, str]:
+    """The statements of ``sql/FILE.sql`` by name."""
+    text = (files("vaka.journal") / "sql" / f"{file}.sql").read_text("utf-8")
+    parts = _NAME.split(text)
+    return {name: sql.strip() for name, sql in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def migration_files() -> list[tuple[int, str, str]]:
+    """(number, phase, SQL) of each migration in order."""
+    found = []
+    for entry in (files("vaka.journal") / "sql" / "migrations").iterdir():
+        if match := re.fullmatch(r"(\d{4})_(pre|post)_\w+\.sql", entry.name):
+            found.append((int(match[1]), match[2], entry.read_text("utf-8")))
+    return sorted(found)

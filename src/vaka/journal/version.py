@@ -1,0 +1,71 @@
+"""A stored version, and the text forms of its number and times (https://hl7.org/fhir/R4/http.html#versioning)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from enum import IntEnum
+
+_VERSION_ID = re.compile(r"([1-9][0-9]{0,8})(?:-e([1-9][0-9]{0,8}))?")
+
+
+class Action(IntEnum):
+    CREATE = 1
+    UPDATE = 2
+    DELETE = 3
+    REDACT = 4
+
+
+def version_id(version: int, epoch: int) -> str:
+    """``"3"``; after a restore or failover that could have lost versions ``"4-e2"``: never an id that was used before."""
+    return str(version) if epoch == 1 else f"{version}-e{epoch}"
+
+
+def parse_version_id(text: str) -> tuple[int, int] | None:
+    """(version, epoch), or None for an id that this journal cannot have given."""
+    match = _VERSION_ID.fullmatch(text)
+    return (int(match[1]), int(match[2] or 1)) if match else None
+
+
+def instant(updated_us: int) -> str:
+    """A FHIR instant in UTC to the millisecond."""
+    return (
+        datetime.fromtimestamp(updated_us // 1_000 / 1_000, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )
+
+
+def http_date(updated_us: int) -> str:
+    return format_datetime(datetime.fromtimestamp(updated_us // 1_000_000, UTC), usegmt=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a resource. ``body``: its bytes as accepted; None if deleted or redacted. ``seq``: its place in the
+    journal; ``updated_us``: microseconds since 1970 UTC."""
+
+    type: str
+    id: str
+    version: int
+    epoch: int
+    updated_us: int
+    action: Action
+    redacted: bool
+    body: bytes | None
+    seq: int
+    rkey: int
+
+    @property
+    def version_id(self) -> str:
+        return version_id(self.version, self.epoch)
+
+    @property
+    def etag(self) -> str:
+        return f'W/"{self.version_id}"'
+
+    @property
+    def deleted(self) -> bool:
+        return self.action in (Action.DELETE, Action.REDACT)

@@ -1,0 +1,247 @@
+"""Writing: new versions and the rows that they are found by, in one transaction.
+
+Invariants
+- A version number is taken under the lock on its resource row; ``lastUpdated`` is at least 1 ms after the one before.
+- The stored bytes are the bytes as sent with id, versionId and lastUpdated set, and the hash is of these bytes.
+- Locks are taken in one order everywhere: identities, then resource rows, each sorted by key.
+- What a caller may read back is returned only after COMMIT (``journal.Journal`` sees to that).
+
+Source: https://hl7.org/fhir/R4/http.html#create, #update, #delete.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from vaka.errors import Conflict, NotAllowed, PreconditionFailed
+from vaka.fhir.definitions import type_name, type_number
+from vaka.fhir.index import IndexRows
+from vaka.fhir.keys import key, resource_key
+from vaka.fhir.splice import splice
+from vaka.journal.arrays import byteas, floats, integers, lexemes, texts
+from vaka.journal.codec import Codec
+from vaka.journal.owners import Owners
+from vaka.journal.pool import Connection
+from vaka.journal.statements import statements
+from vaka.journal.version import Action, Version, instant, version_id
+
+_NO_ROWS = IndexRows()
+
+
+@dataclass(slots=True)
+class Write:
+    """One change that is asked for. ``body``/``resource``/``rows``: the new content (not for a deletion), its references
+    resolved. ``must_be_new``: the id was made by this server, so no row can exist. ``may_create``: update-as-create.
+    ``if_match``: (version, epoch) that must be current. ``if_none_match``: nothing may exist."""
+
+    type: str
+    id: str
+    resource: dict[str, Any] | None = None
+    body: bytes | None = None
+    rows: IndexRows = field(default_factory=IndexRows)
+    patient: str | None = None
+    must_be_new: bool = False
+    may_create: bool = True
+    if_match: tuple[int, int] | None = None
+    if_none_match: bool = False
+    redact: bool = False
+
+    @property
+    def rkey(self) -> int:
+        return resource_key(self.type, self.id)
+
+    @property
+    def deletes(self) -> bool:
+        return self.body is None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What stands in the journal for a key, locked."""
+
+    type: str
+    id: str
+    version: int
+    epoch: int
+    deleted: bool
+    updated_us: int
+
+
+def identity_keys(resource: Mapping[str, Any] | None) -> list[int]:
+    """Lock keys of the resource's identifiers: two writers of one identifier wait for each other."""
+    found = resource.get("identifier") if resource else None
+    entries = found if isinstance(found, list) else [found]
+    name = f"{resource['resourceType']}.identifier" if resource else ""
+    return [
+        key(name, "sc", str(entry.get("system") or ""), str(entry["value"]))
+        for entry in entries
+        if isinstance(entry, dict) and entry.get("value") is not None
+    ]
+
+
+class Writer:
+    """Makes versions on a connection. ``epoch``: the journal's current one."""
+
+    def __init__(self, codec: Codec, owners: Owners, epoch: int) -> None:
+        self._codec = codec
+        self._owners = owners
+        self.epoch = epoch
+
+    async def lock_identities(self, connection: Connection, keys: Iterable[int]) -> None:
+        """Waits for other writers of these identities; the statement after this one sees what they committed."""
+        await connection.execute(statements("write")["lock_identities"], {"keys": integers(sorted(set(keys)))})
+
+    async def lock(self, connection: Connection, keys: Iterable[int]) -> dict[int, State]:
+        """The current state of the resources with these keys, locked until the transaction ends."""
+        cursor = await connection.execute(statements("write")["lock_resources"], {"keys": integers(sorted(set(keys)))})
+        return {
+            row[0]: State(type_name(row[1]), row[2], row[3], row[6], row[4], row[5]) for row in await cursor.fetchall()
+        }
+
+    async def write(
+        self, connection: Connection, writes: Sequence[Write], *, author: str | None, source: str
+    ) -> list[Version | None]:
+        """Applies ``writes``, each to a resource of its own; None for the deletion of what was not there.
+
+        PreconditionFailed, Conflict, NotAllowed: nothing of the transaction may be committed then.
+        """
+        known = [write.rkey for write in writes if not write.must_be_new]
+        states: dict[int, State] = {}
+        if known:
+            identities = sorted({k for write in writes for k in identity_keys(write.resource)})
+            if identities:
+                await self.lock_identities(connection, identities)
+            states = await self.lock(connection, known)
+        planned: list[tuple[Write, int, int, Action] | None] = []
+        now_us = time.time_ns() // 1_000_000 * 1_000
+        for write in writes:
+            state = states.get(write.rkey)
+            _check(write, state, self.epoch)
+            if write.deletes and not write.redact and (state is None or state.deleted):
+                planned.append(None)
+                continue
+            version = state.version + 1 if state else 1
+            updated_us = max(now_us, state.updated_us + 1_000) if state else now_us
+            if write.deletes:
+                action = Action.REDACT if write.redact else Action.DELETE
+            else:
+                action = Action.UPDATE if state and not state.deleted else Action.CREATE
+            planned.append((write, version, updated_us, action))
+        doing = [plan for plan in planned if plan]
+        made = iter(await self._append(connection, doing, author=author, source=source) if doing else ())
+        return [next(made) if plan else None for plan in planned]
+
+    async def _append(
+        self,
+        connection: Connection,
+        plans: Sequence[tuple[Write, int, int, Action]],
+        *,
+        author: str | None,
+        source: str,
+    ) -> list[Version]:
+        sql = statements("write")
+        owners = await self._owners.assign(connection, [plan[0] for plan in plans], author=author, source=source)
+        bodies: list[bytes | None] = []
+        packed: list[bytes | None] = []
+        dictionaries: list[int] = []
+        hashes: list[bytes] = []
+        for write, version, updated_us, _ in plans:
+            body = None
+            if write.body is not None and write.resource is not None:
+                body = splice(
+                    write.body,
+                    write.resource,
+                    id=write.id,
+                    version_id=version_id(version, self.epoch),
+                    last_updated=instant(updated_us),
+                )
+            bodies.append(body)
+            number, content = self._codec.compress(body) if body is not None else (0, None)
+            dictionaries.append(number)
+            packed.append(content)
+            hashes.append(sha256(body or b"").digest())
+        rows = [_NO_ROWS if write.deletes else write.rows for write, *_ in plans]
+        keys = [write.rkey for write, *_ in plans]
+        new = [i for i, plan in enumerate(plans) if plan[1] == 1]
+        changed = [i for i, plan in enumerate(plans) if plan[1] > 1]
+        identities = sorted({k for write, *_ in plans for k in identity_keys(write.resource)})
+        values = {
+            "identities": integers(identities),
+            "rkey": integers(keys),
+            "type": integers([type_number(write.type) for write, *_ in plans]),
+            "id": texts([write.id for write, *_ in plans]),
+            "version": integers([version for _, version, _, _ in plans]),
+            "updated_us": integers([updated_us for _, _, updated_us, _ in plans]),
+            "patient": integers([resource_key("Patient", w.patient) if w.patient else None for w, *_ in plans]),
+            "owner": integers(owners),
+            "action": integers([int(action) for *_, action in plans]),
+            "dictionary": integers(dictionaries),
+            "hash": byteas(hashes),
+            "body": byteas(packed),
+            "tokens": texts([integers(r.tokens) for r in rows]),
+            "words": texts([lexemes(r.words) for r in rows]),
+            "epoch": self.epoch,
+            **_search_rows([(keys[i], rows[i]) for i in new]),
+        }
+        cursor = await connection.execute(sql["append"], values)
+        seqs = [row[0] for row in await cursor.fetchall()]
+        if changed:
+            difference = _search_rows([(keys[i], rows[i]) for i in changed])
+            difference["changed"] = integers([keys[i] for i in changed])
+            for kind in ("dates", "quantities", "strings"):
+                await connection.execute(sql[f"difference_{kind}"], difference)
+            if any(write.redact for write, *_ in plans):
+                for i in changed:
+                    if plans[i][0].redact:
+                        await connection.execute(sql["redact"], {"rkey": keys[i]})
+        return [
+            Version(w.type, w.id, version, self.epoch, updated_us, action, w.redact, bodies[i], seqs[i], keys[i])
+            for i, (w, version, updated_us, action) in enumerate(plans)
+        ]
+
+
+def _check(write: Write, state: State | None, epoch: int) -> None:
+    name = f"{write.type}/{write.id}"
+    if state is not None and (state.type, state.id) != (write.type, write.id):
+        raise Conflict(f"the id of {name} cannot be used here", help="choose another id, or let the server choose")
+    exists = state is not None and not state.deleted
+    if write.if_none_match and exists:
+        raise PreconditionFailed(f"{name} exists already")
+    if write.if_match is not None:
+        if state is None or not exists:
+            raise PreconditionFailed(f"{name} does not exist; If-Match names version {version_id(*write.if_match)}")
+        if write.if_match != (state.version, state.epoch):
+            raise PreconditionFailed(
+                f"{name} is at version {version_id(state.version, state.epoch)}, not {version_id(*write.if_match)}",
+                help="read it again, make the change on the current version, and send that version in If-Match",
+            )
+    if state is None and not write.deletes and not write.may_create:
+        raise NotAllowed(f"{name} does not exist")
+
+
+def _search_rows(resources: Sequence[tuple[int, IndexRows]]) -> dict[str, Any]:
+    dates = [(rkey, row) for rkey, rows in resources for row in rows.dates]
+    quantities = [(rkey, row) for rkey, rows in resources for row in rows.quantities]
+    strings = [(rkey, row) for rkey, rows in resources for row in rows.strings]
+    return {
+        "d_rkey": integers([k for k, _ in dates]),
+        "d_param": integers([r.param for _, r in dates]),
+        "d_low": integers([r.low_us for _, r in dates]),
+        "d_high": integers([r.high_us for _, r in dates]),
+        "d_edge": integers([r.edge for _, r in dates]),
+        "q_rkey": integers([k for k, _ in quantities]),
+        "q_param": integers([r.param for _, r in quantities]),
+        "q_key": integers([r.key for _, r in quantities]),
+        "q_unit": integers([r.unit for _, r in quantities]),
+        "q_low": floats([r.low for _, r in quantities]),
+        "q_high": floats([r.high for _, r in quantities]),
+        "q_edge": integers([r.edge for _, r in quantities]),
+        "s_rkey": integers([k for k, _ in strings]),
+        "s_param": integers([r.param for _, r in strings]),
+        "s_value": texts([r.value for _, r in strings]),
+        "s_edge": integers([r.edge for _, r in strings]),
+    }
