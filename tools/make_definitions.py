@@ -18,6 +18,9 @@ from typing import Any
 
 import zstandard
 
+from vaka.fhir.paths import split_union
+from vaka.fhir.ucum import derive
+
 TARGET = Path(__file__).parent.parent / "src" / "vaka" / "fhir" / "definitions.json.zst"
 VERSION = "4.0.1"
 PROFILE = "http://hl7.org/fhir/StructureDefinition/"
@@ -108,7 +111,7 @@ def structures(folder: Path) -> dict[str, list[Any]]:
         if kind == "primitive":
             continue
         elements = kept_elements(definition, official)
-        reference_names: dict[str, str] = {e.get("id", e["path"]): e["path"] for e in elements}
+        reference_names: dict[str, str] = {str(e.get("id", e["path"])): e["path"] for e in elements}
         for element in elements[1:]:
             parent = element["path"].rsplit(".", 1)[0]
             codes = {t["code"] for t in element.get("type", [])}
@@ -158,15 +161,12 @@ def value_sets(folder: Path, named: set[str]) -> dict[str, dict[str, list[str] |
     return made
 
 
-def split_union(expression: str) -> list[str]:
-    """The parts of ``a | (b | c) | d`` that are not within parentheses."""
-    parts, depth, start = [], 0, 0
-    for at, char in enumerate(expression):
-        depth += (char == "(") - (char == ")")
-        if char == "|" and depth == 0:
-            parts.append(expression[start:at].strip())
-            start = at + 1
-    return [*parts, expression[start:].strip()]
+def units(folder: Path) -> dict[str, list[Any]]:
+    """The common UCUM units in base units."""
+    url = "http://hl7.org/fhir/ValueSet/ucum-common"
+    common = next(r for r in resources(folder, "valuesets.json") if r["url"] == url)
+    measures = {c["code"]: derive(c["code"]) for c in common["compose"]["include"][0]["concept"]}
+    return {code: list(measure) for code, measure in measures.items() if measure}
 
 
 def search_parameters(folder: Path, made: dict[str, list[Any]]) -> dict[str, list[list[Any]]]:
@@ -218,6 +218,7 @@ def main() -> None:
         "value_sets": sets,
         "parameters": search_parameters(folder, made),
         "compartments": compartments(folder),
+        "units": units(folder),
     }
     text = json.dumps(content, separators=(",", ":"), sort_keys=True).encode()
     TARGET.write_bytes(zstandard.ZstdCompressor(level=19).compress(text))

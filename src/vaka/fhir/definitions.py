@@ -3,7 +3,8 @@
 Read from ``definitions.json.zst``, which ``tools/make_definitions.py`` makes from the official definitions of 4.0.1.
 The file is read when this module is first imported (about 10 ms); structures and parameters are built for a type when
 first asked for. ``definitions.json.zst``: ``structures`` name → [kind, base, own elements], ``value_sets`` URL →
-system → codes or null, ``parameters`` type → rows, ``compartments`` compartment → type → parameter codes.
+system → codes or null, ``parameters`` type → rows, ``compartments`` compartment → type → parameter codes, ``units``
+UCUM code → measure.
 
 Invariants: numbers of types and parameters depend on nothing but R4 (journal and copy store them); nothing here changes
 after it was built. Source: https://hl7.org/fhir/R4/downloads.html.
@@ -33,6 +34,9 @@ RESOURCE_TYPES: Final[tuple[str, ...]] = tuple(sorted(_R4["parameters"]))
 """The 146 resource types of R4, in alphabetical order, without the abstract Resource and DomainResource."""
 PRIMITIVES: Final[frozenset[str]] = frozenset(n for n, s in _R4["structures"].items() if s[0] == "primitive")
 """The primitive types: their JSON value is a string, a number or a boolean."""
+
+UNITS: Final[Mapping[str, tuple[str, float, float]]] = MappingProxyType(_R4.get("units", {}))
+"""The common UCUM units: code → base units, factor, offset; see ``vaka.fhir.ucum.Measure``."""
 
 _TYPE_NUMBERS: Final = {name: number for number, name in enumerate(RESOURCE_TYPES, 1)}
 
