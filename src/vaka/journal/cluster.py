@@ -82,6 +82,8 @@ class Cluster:
         self._write("postgresql.conf", settings.postgresql_conf(settings.memory_bytes()))
         self._write("pg_hba.conf", settings.pg_hba_conf())
         self._write("pg_ident.conf", settings.pg_ident_conf(users))
+        if not (self.pgdata / "local.conf").exists():
+            self._write("local.conf", "# Own settings of PostgreSQL: read last, kept by Vaka as they are.\n")
 
     def check_version(self) -> None:
         try:

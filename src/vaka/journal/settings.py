@@ -62,7 +62,6 @@ max_wal_size = '1GB'
 min_wal_size = '256MB'
 checkpoint_completion_target = 0.9
 log_startup_progress_interval = '1s'
-wal_compression = 'lz4'
 
 # Backup: pg_receivewal without a slot, so that a dead reader never fills this disk. It may be away this long.
 wal_level = 'replica'
@@ -117,7 +116,7 @@ lc_numeric = 'C'
 lc_time = 'C'
 default_text_search_config = 'pg_catalog.simple'
 
-include_if_exists = 'local.conf'
+include = 'local.conf'
 """
 
 

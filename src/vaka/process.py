@@ -1,0 +1,69 @@
+"""What every process of Vaka gets, and what a parent gives its child.
+
+Invariants: a child never outlives its supervisor by more than its own clean stop (Linux's parent-death signal);
+every process may write a core dump and writes its Python stacks to a file of its own on a fatal signal, so that a
+stop leaves evidence. Source: prctl(2), getrlimit(2), https://docs.python.org/3/library/faulthandler.html.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+
+_fault_file = None
+
+
+def prepare(role: str, log_directory: Path | None) -> None:
+    """Switch on faulthandler (to ``<role>.fault``, or to standard error) and core dumps in this process.
+
+    ``kill -USR1`` writes all stacks without ending the process; ``kill -ABRT`` writes them and ends it.
+    """
+    global _fault_file  # noqa: PLW0603  the handler writes to this descriptor for as long as the process lives
+    if log_directory is None:
+        faulthandler.enable(all_threads=True)
+    else:
+        _fault_file = (log_directory / f"{role}.fault").open("a")
+        faulthandler.enable(_fault_file, all_threads=True)
+        faulthandler.register(signal.SIGUSR1, _fault_file, all_threads=True)
+    allow_core()
+
+
+def allow_core() -> None:
+    """Raise the limit of core dumps as far as the system lets this process."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+
+
+def before_exec(death_signal: signal.Signals) -> Callable[[], None]:
+    """For ``preexec_fn``: the child gets ``death_signal`` when its parent dies, may dump core, and shares nothing."""
+    parent = os.getpid()
+    # Loaded here: between fork and exec nothing may allocate a library.
+    prctl = ctypes.CDLL(None, use_errno=True).prctl if sys.platform == "linux" else None
+
+    def run() -> None:
+        os.umask(0o077)
+        allow_core()
+        if prctl is not None:
+            prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
+            if os.getppid() != parent:  # it died before the line above
+                os._exit(1)
+
+    return run
+
+
+def start_ticks(pid: int) -> int | None:
+    """When ``pid`` started, in clock ticks since boot; null when there is no such process. With the pid, an identity."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return None
+    fields = stat[stat.rindex(")") + 2 :].split()
+    return None if fields[0] in "ZX" else int(fields[19])
