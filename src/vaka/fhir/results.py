@@ -13,6 +13,7 @@ from vaka import config
 from vaka.fhir import definitions
 from vaka.fhir.chains import common
 from vaka.fhir.criteria import Include, SortKey
+from vaka.fhir.elements import element_name
 from vaka.fhir.leaves import kind_of
 from vaka.fhir.stored import numbers
 from vaka.fhir.values import Unsupported, bad, shown
@@ -31,7 +32,6 @@ _SOURCES: Final[dict[str, Literal["date", "quantity", "string", "updated", "id",
     "id": "id",
     "updated": "updated",
 }
-_ELEMENT: Final = re.compile(r"(?:[A-Z][A-Za-z]*\.)?([a-z][A-Za-z0-9]{0,63})")
 _DIGITS: Final = re.compile(r"\d{1,4000}", re.ASCII)
 
 
@@ -77,10 +77,10 @@ def elements(value: str) -> tuple[str, ...]:
     """``_elements=id,status``: names of elements at the top of the resource; a type before the name is dropped."""
     names = []
     for text in value.split(","):
-        found = _ELEMENT.fullmatch(text.strip())
-        if not found:
+        name = element_name(text)
+        if name is None:
             raise bad(f"{shown(text)} is not the name of an element")
-        names.append(found[1])
+        names.append(name)
     return tuple(dict.fromkeys(names))
 
 
