@@ -10,10 +10,15 @@ BINARY_MAX_BYTES: Final = 512 * 1024 * 1024
 BODY_TIMEOUT_S: Final = 60.0
 BODY_IDLE_TIMEOUT_S: Final = 10.0
 HEADERS_TIMEOUT_MS: Final = 10_000
+STOP_TIMEOUT_S: Final = 10.0
 JSON_MAX_DEPTH: Final = 64
 BUNDLE_MAX_ENTRIES: Final = 10_000
 PATCH_MAX_OPERATIONS: Final = 1_000
 PATCH_COPY_MAX_BYTES: Final = 1024 * 1024
+# An OperationOutcome; who sends ten thousand faults needs not read them all.
+ISSUES_MAX: Final = 100
+# https://hl7.org/fhir/R4/datatypes.html#string
+STRING_MAX_CHARACTERS: Final = 1024 * 1024
 
 # A search.
 PAGE_DEFAULT_COUNT: Final = 50
