@@ -274,3 +274,9 @@ class Journal:
         """Drops idempotency results past their time."""
         async with self.pool.connection() as connection:
             await connection.execute(statements("write")["forget_results"], {"days": config.IDEMPOTENCY_DAYS})
+
+    async def make_partitions(self) -> None:
+        """Makes the next partition of versions before it is needed."""
+        async with self.pool.connection() as connection:
+            for sql in statements("partition").values():
+                await connection.execute(sql.encode())

@@ -261,7 +261,9 @@ def _page_sql(
 ) -> tuple[str, dict[str, object]]:
     sql = Sql(access_sql(access))
     conditions = [_scope(sql, query.types, where), _unchanged(at)]
-    joins, columns, order = [], [], []
+    joins: list[str] = []
+    columns: list[str] = []
+    order: list[tuple[str, bool, bool, int]] = []
     for n, key in enumerate(query.sort):
         expression, nullable = _sort_column(sql, n, key, phase, joins, conditions)
         if expression is None:
@@ -320,7 +322,8 @@ def _after(sql: Sql, order: list[tuple[str, bool, bool, int]], at: Position) -> 
     if not order:
         created = sql.bind(at.created)
         return f"(r.created < {created} OR (r.created = {sql.bind(at.created)} AND r.rkey > {sql.bind(at.rkey)}))"
-    ways, ties = [], []
+    ways: list[str] = []
+    ties: list[str] = []
     for expression, descending, nullable, n in order:
         value = at.values[n]
         same = " AND ".join(ties)

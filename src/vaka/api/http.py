@@ -1,0 +1,240 @@
+"""HTTP as the interactions see it: a request read within limits, an answer, and what headers ask for.
+
+Invariants: a body is never read beyond its limit or past its time; nothing of a request is trusted before it is parsed here.
+Sources: https://hl7.org/fhir/R4/http.html, RFC 9110, RFC 7240 (Prefer).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import zlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+from urllib.parse import parse_qsl
+
+import zstandard
+
+from vaka import config
+from vaka.access.filter import AccessFilter
+from vaka.errors import Invalid, TooLarge, VakaError
+
+FHIR_JSON = "application/fhir+json"
+_JSON_TYPES = frozenset({FHIR_JSON, "application/json", "text/json", "application/json+fhir", "json"})
+_HOST = re.compile(r"[A-Za-z0-9.\-\[\]:]{1,255}")
+_ETAG = re.compile(r'(?:W/)?"([^"\s]{1,64})"|([^"\s,]{1,64})')
+
+
+class NotAcceptable(VakaError):
+    code, status, exit_code = "not-supported", 406, 64
+
+
+class UnsupportedMedia(VakaError):
+    code, status, exit_code = "not-supported", 415, 64
+
+
+class ClientGone(Exception):
+    """The other side closed the connection: there is nobody to answer."""
+
+
+class Body(Protocol):
+    """What Granian's RSGI protocol object gives of a request body, piece by piece."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+
+@dataclass(slots=True)
+class Response:
+    """An answer. ``stream``: chunks sent as they come, instead of ``body``."""
+
+    status: int
+    body: bytes = b""
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    content_type: str = FHIR_JSON + "; charset=utf-8"
+    stream: AsyncIterator[bytes] | None = None
+
+
+@dataclass(slots=True)
+class Request:
+    """One request. ``path``: decoded segments; ``query``: decoded pairs in order; header names in lower case."""
+
+    method: str
+    path: tuple[str, ...]
+    query: list[tuple[str, str]]
+    headers: Mapping[str, str]
+    base_url: str
+    raw_body: Body | bytes
+    access: AccessFilter
+
+    def header(self, name: str) -> str | None:
+        return self.headers.get(name)
+
+    def option(self, name: str) -> str | None:
+        """The first value of a query parameter such as ``_format``."""
+        return next((value for key, value in self.query if key == name), None)
+
+    async def body(self, limit_bytes: int = config.BODY_MAX_BYTES) -> bytes:
+        """The whole body, decoded. TooLarge, Invalid (slow, bad encoding), ClientGone."""
+        if isinstance(self.raw_body, bytes):
+            return self.raw_body
+        declared = self.header("content-length")
+        if declared is not None and declared.isdigit() and int(declared) > limit_bytes:
+            raise _too_large(limit_bytes)
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in self.chunks():
+            size += len(chunk)
+            if size > limit_bytes:
+                raise _too_large(limit_bytes)
+            chunks.append(chunk)
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        if declared is not None and declared.isdigit() and int(declared) != len(body):
+            raise ClientGone
+        return _decoded(body, self.header("content-encoding"), limit_bytes)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes, undecoded."""
+        if isinstance(self.raw_body, bytes):
+            yield self.raw_body
+            return
+        pieces = aiter(self.raw_body)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + config.BODY_TIMEOUT_S
+        while True:
+            try:
+                async with asyncio.timeout(min(config.BODY_IDLE_TIMEOUT_S, deadline - loop.time())):
+                    piece = await anext(pieces)
+            except StopAsyncIteration:
+                return
+            except TimeoutError as error:
+                raise Invalid(
+                    "the body did not arrive in time", help="send it faster, or in smaller requests"
+                ) from error
+            except (OSError, RuntimeError) as error:
+                raise ClientGone from error
+            if piece:
+                yield bytes(piece)
+
+
+def _too_large(limit_bytes: int) -> TooLarge:
+    return TooLarge(
+        f"the body is over {limit_bytes // (1024 * 1024)} MB",
+        help="split it; large sets go through `vaka load`, large files through Binary",
+    )
+
+
+def _decoded(body: bytes, encoding: str | None, limit_bytes: int) -> bytes:
+    match (encoding or "identity").strip().lower():
+        case "identity" | "":
+            return body
+        case "gzip":
+            try:
+                decompressor = zlib.decompressobj(wbits=31)
+                decoded = decompressor.decompress(body, limit_bytes + 1)
+            except zlib.error as error:
+                raise Invalid("the body is not gzip, though Content-Encoding says so") from error
+            if len(decoded) > limit_bytes:
+                raise _too_large(limit_bytes)
+            if not decompressor.eof:
+                raise Invalid("the gzip body is cut short")
+            return decoded
+        case "zstd":
+            try:
+                with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(body) as reader:
+                    decoded = reader.read(limit_bytes + 1)
+            except zstandard.ZstdError as error:
+                raise Invalid("the body is not zstd, though Content-Encoding says so") from error
+            if len(decoded) > limit_bytes:
+                raise _too_large(limit_bytes)
+            return decoded
+        case other:
+            raise UnsupportedMedia(f"Content-Encoding {other[:40]} is not known", help="send identity, gzip or zstd")
+
+
+def base_url(scheme: str, host: str | None) -> str:
+    """The address that this server's resources have for this caller. Invalid for a Host that is none."""
+    if host is None or not _HOST.fullmatch(host):
+        raise Invalid("the Host header is missing or malformed")
+    return f"{scheme}://{host}/fhir"
+
+
+def parse_query_string(text: str) -> list[tuple[str, str]]:
+    """Decoded pairs. TooLarge, Invalid for more than the named limits, or bytes that are not UTF-8."""
+    if len(text) > config.QUERY_MAX_BYTES:
+        raise TooLarge(f"the query is over {config.QUERY_MAX_BYTES // 1024} kB")
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=config.QUERY_MAX_PARAMETERS)
+    except UnicodeDecodeError as error:
+        raise Invalid("the query is not UTF-8 once percent-decoded") from error
+    except ValueError as error:
+        raise Invalid(f"more than {config.QUERY_MAX_PARAMETERS} parameters") from error
+    if any("\0" in name or "\0" in value for name, value in pairs):
+        raise Invalid("a parameter holds the character U+0000")
+    return pairs
+
+
+def require_json_answer(request: Request) -> None:
+    """NotAcceptable unless JSON is an answer the caller takes (_format before Accept)."""
+    wanted = request.option("_format")
+    if wanted is not None:
+        if wanted.split(";")[0].strip().replace(" ", "+").lower() in _JSON_TYPES:
+            return
+        raise NotAcceptable(f"_format={wanted[:60]} is not served", help=f"this server speaks {FHIR_JSON}")
+    accept = request.header("accept")
+    if accept is None:
+        return
+    for part in accept.split(","):
+        media, *parameters = [piece.strip().lower() for piece in part.split(";")]
+        if any(p.replace(" ", "") in ("q=0", "q=0.0") for p in parameters):
+            continue
+        if media in _JSON_TYPES or media in ("*/*", "application/*", ""):
+            version = next((p.split("=", 1)[1] for p in parameters if p.startswith("fhirversion=")), "4.0")
+            if version not in ("4.0", "4.0.1"):
+                raise NotAcceptable(f"fhirVersion {version[:10]} is not served", help="this server is FHIR 4.0")
+            return
+    raise NotAcceptable(f"none of Accept: {accept[:100]} is served", help=f"this server speaks {FHIR_JSON}")
+
+
+def require_json_body(request: Request, *also: str) -> str:
+    """The media type of the body. UnsupportedMedia unless it is JSON or one of ``also``."""
+    media = (request.header("content-type") or FHIR_JSON).split(";")[0].strip().lower()
+    if media in _JSON_TYPES or media in also:
+        return media
+    raise UnsupportedMedia(f"Content-Type {media[:60]} is not taken here", help=f"send {FHIR_JSON}")
+
+
+def parse_etag(text: str) -> str:
+    """The version id of an If-Match or If-None-Match header. Invalid if it is none."""
+    match = _ETAG.fullmatch(text.strip())
+    if match is None:
+        raise Invalid(f"{text[:60]} is not an entity tag", help='write it as W/"3"')
+    return match[1] or match[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What Prefer asks for."""
+
+    returns: Literal["minimal", "representation", "OperationOutcome"] = "representation"
+    strict: bool = False
+
+
+def preferences(request: Request) -> Preferences:
+    returns: Literal["minimal", "representation", "OperationOutcome"] = "representation"
+    strict = False
+    for part in (request.header("prefer") or "").replace(";", ",").split(","):
+        match part.strip().lower():
+            case "return=minimal":
+                returns = "minimal"
+            case "return=operationoutcome":
+                returns = "OperationOutcome"
+            case "handling=strict":
+                strict = True
+    return Preferences(returns, strict)
+
+
+def link_query(pairs: Sequence[tuple[str, Any]]) -> str:
+    from urllib.parse import urlencode
+
+    return urlencode([(name, value) for name, value in pairs], safe=":/,|$*.")

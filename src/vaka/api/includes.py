@@ -1,0 +1,81 @@
+"""_include and _revinclude: what the matches refer to, and what refers to them (https://hl7.org/fhir/R4/search.html#revinclude).
+
+Every included resource passes the same access filter as a match. Bounded: config.INCLUDE_MAX_RESOURCES, _MAX_DEPTH.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+
+from vaka import config
+from vaka.access.filter import AccessFilter
+from vaka.fhir.criteria import Include, Tokens
+from vaka.fhir.definitions import RESOURCE_TYPES, parameter, parameters
+from vaka.fhir.extract import references
+from vaka.fhir.keys import parameter_mask
+from vaka.journal.journal import Journal
+from vaka.journal.version import Version
+
+
+async def included(
+    journal: Journal, matches: Sequence[Version], includes: Sequence[Include], *, access: AccessFilter
+) -> list[Version]:
+    """What ``includes`` add to ``matches``, each resource once, none that is a match."""
+    have = {version.rkey for version in matches}
+    added: list[Version] = []
+    level: Sequence[Version] = matches
+    for depth in range(config.INCLUDE_MAX_DEPTH):
+        wanted = [include for include in includes if depth == 0 or include.iterate]
+        room = config.INCLUDE_MAX_RESOURCES - len(added)
+        if not level or not wanted or room <= 0:
+            break
+        found = await _level(journal, level, wanted, access, room)
+        level = []
+        for version in found:
+            if version.rkey not in have and len(added) < config.INCLUDE_MAX_RESOURCES:
+                have.add(version.rkey)
+                added.append(version)
+                level.append(version)
+    return added
+
+
+async def _level(
+    journal: Journal, level: Sequence[Version], includes: Sequence[Include], access: AccessFilter, room: int
+) -> list[Version]:
+    found: list[Version] = []
+    targets: dict[tuple[str, str], None] = {}
+    forward = [include for include in includes if not include.reverse]
+    if forward:
+        for version in level:
+            for name, type_, id_ in references(orjson.loads(version.body or b"{}")):
+                if any(_asks(include, version.type, name.partition(".")[2], type_) for include in forward):
+                    targets[type_, id_] = None
+        if targets:
+            found += await journal.read_many(list(targets)[:room], access=access)
+    for include in includes:
+        if include.reverse:
+            keys, types = _reverse_keys(include, level)
+            if keys:
+                found += await journal.include(types, Tokens(keys), access=access, limit=room)
+    return found
+
+
+def _asks(include: Include, type_: str, code: str, target: str) -> bool:
+    return include.type in (type_, "*") and include.parameter in (code, "*") and include.target in (None, target)
+
+
+def _reverse_keys(include: Include, level: Sequence[Version]) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The reference keys that resources which refer to ``level`` carry, and the types that they are of."""
+    types = RESOURCE_TYPES if include.type == "*" else (include.type,)
+    targets = [version for version in level if include.target in (None, version.type)]
+    names = {
+        stored
+        for type_ in types
+        for found in ([parameter(type_, include.parameter)] if include.parameter != "*" else parameters(type_).values())
+        if found is not None and found.kind == "reference"
+        for stored, _ in found.stored_as
+    }
+    keys = tuple(version.rkey ^ parameter_mask(name) for name in sorted(names) for version in targets)
+    return keys, types

@@ -1,0 +1,56 @@
+"""patch by JSON Patch, and conditional patch. https://hl7.org/fhir/R4/http.html#patch, RFC 6902."""
+
+from __future__ import annotations
+
+from vaka.api.http import Request, Response, preferences, require_json_answer, require_json_body
+from vaka.api.interactions.conditions import condition_of, the_match
+from vaka.api.server import (
+    Server,
+    accept_resource,
+    idempotency_key,
+    if_match,
+    known_type,
+    living,
+    recalled,
+    replayed,
+    request_hash,
+    write_of,
+    written,
+)
+from vaka.errors import NotFound
+from vaka.fhir.patch import apply_patch, parse_patch
+from vaka.journal.journal import Remembered, Transaction
+from vaka.journal.version import Version
+
+JSON_PATCH = "application/json-patch+json"
+
+
+async def patch(server: Server, request: Request, type_: str, id_: str | None) -> Response:
+    """200. ``id_`` None: the query string says which resource. Unprocessable where the patch does not fit."""
+    require_json_answer(request)
+    require_json_body(request, JSON_PATCH)
+    known_type(type_)
+    wishes = preferences(request)
+    body = await request.body()
+    key = idempotency_key(request)
+    digest = request_hash(request, body) if key else b""
+    if (before := await recalled(server, request, digest)) is not None:
+        return await replayed(server, request, wishes, before)
+    parse_patch(body)
+    query = condition_of(request, type_) if id_ is None else None
+    expected = if_match(request)
+
+    async def work(transaction: Transaction) -> Version:
+        target = id_ if query is None else await the_match(transaction, query)
+        if target is None:
+            raise NotFound(f"the condition matches no {type_}")
+        current = living(await transaction.current(type_, target, lock=True), type_, target)
+        assert current.body is not None
+        parsed = accept_resource(apply_patch(current.body, body), type_)
+        version = (await transaction.write([write_of(parsed, target, if_match=expected)]))[0]
+        assert version is not None
+        if key is not None:
+            await transaction.remember(key, Remembered(digest, ((200, version.seq, None),)))
+        return version
+
+    return written(request, wishes, await server.journal.run(work, access=request.access), status=200)

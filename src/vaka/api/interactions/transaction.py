@@ -1,0 +1,296 @@
+"""batch and transaction. https://hl7.org/fhir/R4/http.html#transaction.
+
+A transaction is one database transaction: conditions are decided first, under locks; then all changes go in one statement;
+reads and searches among the entries see them. A batch is its entries, each on its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any, TypeAlias
+
+import orjson
+
+from vaka.api.bundles import bundle, entry, links
+from vaka.api.http import Request, Response, parse_query_string, preferences, require_json_answer, require_json_body
+from vaka.api.interactions.conditions import condition, lock_keys, the_match
+from vaka.api.interactions.search import searchset
+from vaka.api.server import (
+    Server,
+    accept_resource,
+    idempotency_key,
+    living,
+    new_id,
+    recalled,
+    request_hash,
+    require_references,
+    write_of,
+)
+from vaka.config import PAGE_DEFAULT_COUNT, PAGE_MAX_COUNT
+from vaka.errors import Invalid, Issue, NotAllowed, NotFound, PreconditionFailed, Unprocessable, VakaError
+from vaka.fhir.criteria import Query
+from vaka.fhir.outcome import from_error
+from vaka.fhir.parse import Parsed, as_parsed, parse_json
+from vaka.fhir.patch import apply_patch
+from vaka.fhir.query import parse_query
+from vaka.fhir.splice import conditional_references
+from vaka.fhir.transaction import Entry, assign_ids, plan
+from vaka.fhir.validate import validate
+from vaka.journal.journal import Remembered, Transaction
+from vaka.journal.version import Action, Version, instant, parse_version_id
+from vaka.journal.write import Write, identity_keys
+
+Dispatch: TypeAlias = Callable[[Server, Request], Awaitable[Response]]
+_BATCH_AT_ONCE = 16
+_BREATHE_EVERY = 25
+_ISSUES_TOLD = 100
+
+
+async def transaction(server: Server, request: Request, dispatch: Dispatch) -> Response:
+    """A transaction-response or batch-response Bundle. A transaction that fails changes nothing and says which entry."""
+    require_json_answer(request)
+    require_json_body(request)
+    body = await request.body()
+    content = parse_json(body)
+    entries = plan(content, body, base_url=request.base_url)
+    if content.get("type") == "batch":
+        return await _batch(server, request, entries, dispatch)
+    key = idempotency_key(request)
+    digest = request_hash(request, body) if key else b""
+    if (before := await recalled(server, request, digest)) is not None:
+        return await _answer(server, request, list(before.parts), {}, {})
+    parsed = await _accept(entries)
+    conditions = _conditions(entries, parsed, request.base_url)
+    strict = preferences(request).strict
+
+    async def work(
+        tx: Transaction,
+    ) -> tuple[list[tuple[int, int | None, str | None]], dict[int, Version], dict[int, bytes]]:
+        found, references = await _decide(tx, entries, parsed, conditions)
+        assigned = assign_ids(entries, new_id, found=found)
+        writes: dict[int, Write] = {}
+        for number, one in enumerate(assigned.entries):
+            write = await _write_of(
+                tx, one, parsed.get(one.index), found, assigned.body(one, references) if one.body else b""
+            )
+            if write is not None:
+                writes[one.index] = write
+            if number % _BREATHE_EVERY == _BREATHE_EVERY - 1:
+                await asyncio.sleep(0)
+        if strict:
+            await require_references(tx, list(writes.values()))
+        made = await tx.write(list(writes.values()))
+        versions = {index: version for index, version in zip(writes, made, strict=True) if version is not None}
+        parts: list[tuple[int, int | None, str | None]] = []
+        bodies: dict[int, bytes] = {}
+        for one in assigned.entries:
+            if one.method in ("GET", "HEAD"):
+                bodies[one.index] = await _read(tx, server, request, one)
+                parts.append((200, None, None))
+            elif one.method == "POST" and one.index in found:
+                current = await tx.current(one.type or "", found[one.index])
+                assert current is not None
+                versions[one.index] = current
+                parts.append((200, current.seq, None))
+            elif one.method == "DELETE":
+                deleted = versions.get(one.index)
+                parts.append((204, deleted.seq if deleted else None, None))
+            else:
+                version = versions[one.index]
+                parts.append((201 if version.action == Action.CREATE else 200, version.seq, None))
+        if key is not None:
+            await tx.remember(key, Remembered(digest, tuple(parts)))
+        return parts, {version.seq: version for version in versions.values()}, bodies
+
+    parts, versions, bodies = await server.journal.run(work, access=request.access)
+    return await _answer(server, request, parts, versions, bodies)
+
+
+async def _accept(entries: Sequence[Entry]) -> dict[int, Parsed]:
+    """The valid resources of the entries. Unprocessable with every finding of all entries, each with its path."""
+    parsed: dict[int, Parsed] = {}
+    issues: list[Issue] = []
+    for number, one in enumerate(entries):
+        if one.operation is not None and one.method not in ("GET", "HEAD"):
+            raise NotAllowed(f"{one.operation[:40]} cannot be part of a transaction", path=one.path)
+        if one.body is not None and one.resource is not None:
+            try:
+                parsed[one.index] = as_parsed(one.resource, one.body, one.type)
+            except VakaError as error:
+                issues += [replace(i, path=f"{one.path}.resource") for i in error.issues]
+                continue
+            issues += [
+                replace(i, path=f"{one.path}.resource" + (i.path or "").removeprefix(one.type or ""))
+                for i in validate(parsed[one.index])
+                if i.severity in ("error", "fatal")
+            ]
+        if number % _BREATHE_EVERY == _BREATHE_EVERY - 1:
+            await asyncio.sleep(0)
+    if issues:
+        raise Unprocessable(
+            f"the transaction holds what is not valid FHIR R4: {issues[0].message}", issues=issues[:_ISSUES_TOLD]
+        )
+    return parsed
+
+
+def _conditions(entries: Sequence[Entry], parsed: dict[int, Parsed], base_url: str) -> dict[str | int, Query]:
+    """What must be looked up before anything changes: by entry index, and by conditional reference."""
+    wanted: dict[str | int, Query] = {}
+    for one in entries:
+        try:
+            if one.method == "POST" and one.if_none_exist is not None:
+                wanted[one.index] = condition(one.type or "", one.if_none_exist, base_url)
+            elif one.method in ("PUT", "PATCH", "DELETE") and one.id is None:
+                wanted[one.index] = condition(one.type or "", one.query or "", base_url)
+            for reference in conditional_references(one.resource) if one.index in parsed else ():
+                if reference not in wanted:
+                    type_, _, query = reference.partition("?")
+                    wanted[reference] = condition(type_, query, base_url)
+        except VakaError as error:
+            raise Invalid(error.message, path=one.path) from error
+    return wanted
+
+
+async def _decide(
+    tx: Transaction, entries: Sequence[Entry], parsed: dict[int, Parsed], conditions: dict[str | int, Query]
+) -> tuple[dict[int, str], dict[str, str]]:
+    """(ids found by entry index, what conditional references become), under the locks of all of them."""
+    if conditions:
+        keys = {key for query in conditions.values() for key in lock_keys(query)}
+        keys |= {key for one in parsed.values() for key in identity_keys(one.resource)}
+        await tx.lock_identities(sorted(keys))
+    found: dict[int, str] = {}
+    references: dict[str, str] = {}
+    paths = {one.index: one.path for one in entries}
+    for what, query in conditions.items():
+        try:
+            match = await the_match(tx, query, locked=True)
+        except PreconditionFailed as error:
+            raise PreconditionFailed(error.message, path=paths.get(what) if isinstance(what, int) else None) from error
+        if isinstance(what, int):
+            if match is not None:
+                found[what] = match
+        elif match is None:
+            raise Unprocessable(f"no resource matches the reference {what[:200]}")
+        else:
+            references[what] = f"{query.types[0]}/{match}"
+    return found, references
+
+
+async def _write_of(
+    tx: Transaction, one: Entry, parsed: Parsed | None, found: dict[int, str], body: bytes
+) -> Write | None:
+    """The change that an entry asks for, None if it asks for none."""
+    if one.method in ("GET", "HEAD") or (one.method == "POST" and one.index in found):
+        return None
+    expected = None
+    if one.if_match is not None:
+        expected = parse_version_id(one.if_match.strip().removeprefix("W/").strip('"'))
+        if expected is None:
+            raise PreconditionFailed(f"ifMatch {one.if_match[:60]} is no version of this journal", path=one.path)
+    type_ = one.type or ""
+    if one.method == "DELETE":
+        return Write(type_, one.id, if_match=expected) if one.id is not None else None
+    if one.method == "PATCH":
+        if one.id is None:
+            raise NotFound(f"the condition matches no {type_}", path=one.path)
+        current = living(await tx.current(type_, one.id, lock=True), type_, one.id)
+        fresh = accept_resource(apply_patch(current.body or b"", one.patch or b""), type_)
+        return write_of(fresh, one.id, if_match=expected)
+    assert one.id is not None and parsed is not None
+    if body is not parsed.body and body != parsed.body:
+        parsed = as_parsed(orjson.loads(body), body, type_)
+    new = one.method == "POST" or (one.query is not None and one.index not in found and parsed.id is None)
+    return write_of(parsed, one.id, must_be_new=new, if_match=expected, if_none_match=one.if_none_match == "*")
+
+
+async def _read(tx: Transaction, server: Server, request: Request, one: Entry) -> bytes:
+    """A read or search inside the transaction, seeing its changes."""
+    if one.type is not None and one.id is not None and one.operation is None and "_history" not in one.url:
+        return living(await tx.current(one.type, one.id), one.type, one.id).body or b""
+    if one.type is None or one.operation is not None or "_history" in one.url or one.query is None:
+        raise NotAllowed("inside a transaction only a resource or a type can be asked for", path=one.path)
+    pairs = parse_query_string(one.query)
+    query = parse_query([one.type], pairs, base_url=request.base_url, strict=preferences(request).strict)
+    page = await tx.search(query, count=min(query.count or PAGE_DEFAULT_COUNT, PAGE_MAX_COUNT))
+    return searchset(server, request, query, page, [], pairs, one.type, None)
+
+
+async def _answer(
+    server: Server,
+    request: Request,
+    parts: list[tuple[int, int | None, str | None]],
+    versions: dict[int, Version],
+    bodies: dict[int, bytes],
+) -> Response:
+    missing = [seq for _, seq, _ in parts if seq is not None and seq not in versions]
+    if missing:
+        versions = versions | await server.journal.by_seqs(missing, access=request.access)
+    wanted = "return=representation" in (request.header("prefer") or "").lower()
+    entries = []
+    for index, (status, seq, _) in enumerate(parts):
+        version = versions.get(seq) if seq is not None else None
+        response: dict[str, Any] = {"status": f"{status} {HTTPStatus(status).phrase}"}
+        members: dict[str, Any] = {"response": response}
+        if version is not None:
+            response["etag"] = version.etag
+            response["lastModified"] = instant(version.updated_us)
+            if not version.deleted:
+                response["location"] = f"{version.type}/{version.id}/_history/{version.version_id}"
+                members = {"fullUrl": f"{request.base_url}/{version.type}/{version.id}", **members}
+        resource = bodies.get(index) or (version.body if version is not None and wanted else None)
+        entries.append(entry(members, resource))
+    head = {"type": "transaction-response", "link": links([("self", request.base_url)])}
+    return Response(200, bundle(head, entries))
+
+
+async def _batch(server: Server, request: Request, entries: Sequence[Entry], dispatch: Dispatch) -> Response:
+    places = asyncio.Semaphore(_BATCH_AT_ONCE)
+
+    async def one(entry_: Entry) -> bytes:
+        async with places:
+            return await _batch_entry(server, request, entry_, dispatch)
+
+    done = await asyncio.gather(*[one(entry_) for entry_ in entries])
+    head = {"type": "batch-response", "link": links([("self", request.base_url)])}
+    return Response(200, bundle(head, done))
+
+
+async def _batch_entry(server: Server, request: Request, one: Entry, dispatch: Dispatch) -> bytes:
+    try:
+        if one.error is not None:
+            raise one.error
+        headers = {"prefer": request.header("prefer") or "return=minimal"}
+        for name, value in (
+            ("if-match", one.if_match), ("if-none-match", one.if_none_match),
+            ("if-modified-since", one.if_modified_since), ("if-none-exist", one.if_none_exist),
+        ):  # fmt: skip
+            if value is not None:
+                headers[name] = value
+        if (key := idempotency_key(request)) is not None and one.method not in ("GET", "HEAD"):
+            headers["idempotency-key"] = f"{key[:190]}#{one.index}"
+        if one.method == "PATCH":
+            headers["content-type"] = "application/json-patch+json"
+        path, _, query = one.url.partition("?")
+        asked = Request(
+            one.method, tuple(part for part in path.split("/") if part), parse_query_string(query), headers,
+            request.base_url, one.patch if one.patch is not None else one.body or orjson.dumps(one.resource), request.access,
+        )  # fmt: skip
+        answer = await dispatch(server, asked)
+    except VakaError as error:
+        failed: dict[str, Any] = {
+            "status": f"{error.status} {HTTPStatus(error.status).phrase}",
+            "outcome": from_error(error),
+        }
+        return entry({"response": failed}, None)
+    response: dict[str, Any] = {"status": f"{answer.status} {HTTPStatus(answer.status).phrase}"}
+    for name, value in answer.headers:
+        match name:
+            case "ETag":
+                response["etag"] = value
+            case "Location":
+                response["location"] = value.removeprefix(request.base_url + "/")
+    return entry({"response": response}, answer.body or None)

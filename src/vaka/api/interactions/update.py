@@ -1,0 +1,70 @@
+"""update, update-as-create and conditional update. https://hl7.org/fhir/R4/http.html#update, #cond-update."""
+
+from __future__ import annotations
+
+from vaka.api.http import Request, Response, preferences, require_json_answer, require_json_body
+from vaka.api.interactions.conditions import condition_of, the_match
+from vaka.api.server import (
+    Server,
+    accept_resource,
+    check_id,
+    idempotency_key,
+    if_match,
+    known_type,
+    new_id,
+    recalled,
+    replayed,
+    request_hash,
+    require_references,
+    write_of,
+    written,
+)
+from vaka.errors import Invalid
+from vaka.journal.journal import Remembered, Transaction
+from vaka.journal.version import Action, Version
+
+
+async def update(server: Server, request: Request, type_: str, id_: str | None) -> Response:
+    """200, or 201 where nothing stood under the id. ``id_`` None: the query string says which resource."""
+    require_json_answer(request)
+    require_json_body(request)
+    known_type(type_)
+    wishes = preferences(request)
+    body = await request.body()
+    key = idempotency_key(request)
+    digest = request_hash(request, body) if key else b""
+    if (before := await recalled(server, request, digest)) is not None:
+        return await replayed(server, request, wishes, before)
+    parsed = accept_resource(body, type_)
+    query = condition_of(request, type_) if id_ is None else None
+    if id_ is not None:
+        check_id(id_)
+        if parsed.id is None:
+            raise Invalid(f"the resource has no id; the address says {id_}", path=f"{type_}.id")
+        if parsed.id != id_:
+            raise Invalid(f"the resource's id is {parsed.id}, the address says {id_}", path=f"{type_}.id")
+    expected = if_match(request)
+    if_none_match = request.header("if-none-match")
+    if if_none_match not in (None, "*"):
+        raise Invalid('If-None-Match on an update can only be "*"')
+
+    async def work(transaction: Transaction) -> Version:
+        target, must_be_new = id_, False
+        if query is not None:
+            target = await the_match(transaction, query)
+            if target is not None and parsed.id not in (None, target):
+                raise Invalid(f"the resource's id is {parsed.id}, the condition found {target}", path=f"{type_}.id")
+            if target is None:
+                target, must_be_new = (parsed.id, False) if parsed.id else (new_id(), True)
+        assert target is not None
+        write = write_of(parsed, target, must_be_new=must_be_new, if_match=expected, if_none_match=if_none_match == "*")
+        if wishes.strict:
+            await require_references(transaction, [write])
+        version = (await transaction.write([write]))[0]
+        assert version is not None
+        if key is not None:
+            status = 201 if version.action == Action.CREATE else 200
+            await transaction.remember(key, Remembered(digest, ((status, version.seq, None),)))
+        return version
+
+    return written(request, wishes, await server.journal.run(work, access=request.access))

@@ -1,0 +1,82 @@
+"""Which interaction answers which request below /fhir. The capability statement is derived from this table.
+
+Source: https://hl7.org/fhir/R4/http.html#summary.
+"""
+
+from __future__ import annotations
+
+from vaka.api.http import Request, Response
+from vaka.api.interactions.capabilities import capabilities
+from vaka.api.interactions.create import create
+from vaka.api.interactions.delete import delete
+from vaka.api.interactions.everything import everything
+from vaka.api.interactions.history import history
+from vaka.api.interactions.patch import patch
+from vaka.api.interactions.read import read
+from vaka.api.interactions.search import search, search_compartment
+from vaka.api.interactions.transaction import transaction
+from vaka.api.interactions.update import update
+from vaka.api.interactions.validate import validate
+from vaka.api.interactions.vread import vread
+from vaka.api.server import Server
+from vaka.errors import Invalid, NotAllowed, NotFound
+
+
+async def dispatch(server: Server, request: Request) -> Response:
+    """Answers a request. NotFound for an address that is none, NotAllowed for a method that it does not have."""
+    method = "GET" if request.method == "HEAD" else request.method
+    match (method, *request.path):
+        case ("GET",) | ("GET", ""):
+            return await search(server, request, None)
+        case ("POST",) | ("POST", ""):
+            return await transaction(server, request, dispatch)
+        case ("GET", "metadata"):
+            return capabilities(server, request)
+        case ("POST", "_search"):
+            return await search(server, request, None)
+        case ("GET", "_history"):
+            return await history(server, request, None, None)
+        case ("POST", "$validate"):
+            return await validate(server, request, None, None)
+        case ("GET", type_):
+            return await search(server, request, type_)
+        case ("POST", type_):
+            return await create(server, request, type_)
+        case ("PUT", type_):
+            return await update(server, request, type_, None)
+        case ("PATCH", type_):
+            return await patch(server, request, type_, None)
+        case ("DELETE", type_):
+            return await delete(server, request, type_, None)
+        case ("POST", type_, "_search"):
+            return await search(server, request, type_)
+        case ("GET", type_, "_history"):
+            return await history(server, request, type_, None)
+        case ("POST", type_, "$validate"):
+            return await validate(server, request, type_, None)
+        case ("GET", type_, id_) if not id_.startswith(("$", "_")):
+            return await read(server, request, type_, id_)
+        case ("PUT", type_, id_):
+            return await update(server, request, type_, id_)
+        case ("PATCH", type_, id_):
+            return await patch(server, request, type_, id_)
+        case ("DELETE", type_, id_):
+            return await delete(server, request, type_, id_)
+        case ("GET", "Patient", id_, "$everything"):
+            return await everything(server, request, id_)
+        case ("GET" | "POST", type_, id_, "$validate"):
+            return await validate(server, request, type_, id_)
+        case ("GET", type_, id_, "_history"):
+            return await history(server, request, type_, id_)
+        case ("GET", type_, id_, "_history", version):
+            return await vread(server, request, type_, id_, version)
+        case ("GET", compartment, id_, type_) if not type_.startswith("$"):
+            return await search_compartment(server, request, compartment, id_, type_)
+        case ("POST", compartment, id_, type_, "_search"):
+            return await search_compartment(server, request, compartment, id_, type_)
+        case (_, *path) if any(part.startswith("$") for part in path):
+            name = next(part for part in path if part.startswith("$"))
+            raise NotFound(f"there is no operation {name[:40]} here")
+        case (_, *path) if len(path) <= 4:
+            raise NotAllowed(f"{method} is not possible at /{'/'.join(path)[:200]}")
+    raise Invalid("there is no such address below /fhir")

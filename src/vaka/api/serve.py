@@ -1,0 +1,80 @@
+"""Runs the HTTP application in this process until SIGTERM or SIGINT, on Granian within one event loop.
+
+Invariants: the socket opens only after the journal is open; on a stop, requests under way get their answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import uvloop
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server as Granian
+
+from vaka import config, log
+from vaka.api.app import Application
+from vaka.api.pages import Pages
+from vaka.api.server import Server
+from vaka.api.tokens import Tokens, secret
+from vaka.journal.journal import Journal
+
+_FORGET_EVERY_S = 3_600.0
+_BACKLOG = 1_024
+_CONNECTIONS_MAX = 2_048
+
+
+def serve(dsn: str, host: str, port: int, data_dir: Path, *, demo: bool = False) -> None:
+    """Serves the journal at ``dsn`` on ``host:port``. Returns after a clean stop."""
+    uvloop.run(_serve(dsn, host, port, data_dir, demo))
+
+
+async def _serve(dsn: str, host: str, port: int, data_dir: Path, demo: bool) -> None:
+    journal = await Journal.open(dsn)
+    application = Application(
+        Server(journal, Tokens(secret(data_dir, "token.key")), Pages(secret(data_dir, "page.key")), demo)
+    )
+    granian = Granian(
+        application,
+        address=host,
+        port=port,
+        interface=Interfaces.RSGI,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=config.HEADERS_TIMEOUT_MS, max_buffer_size=1024 * 1024),
+        websockets=False,
+        backlog=_BACKLOG,
+        backpressure=_CONNECTIONS_MAX,
+        log_enabled=False,
+    )
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    serving = asyncio.ensure_future(granian.serve())
+    chores = asyncio.ensure_future(_chores(journal))
+    log.info("serving", host=host, port=port)
+    waiting = asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()
+    finally:
+        chores.cancel()
+        waiting.cancel()
+        granian.stop()  # type: ignore[no-untyped-call]
+        await asyncio.wait([serving], timeout=config.STOP_TIMEOUT_S)
+        await journal.close()
+        log.info("stopped")
+
+
+async def _chores(journal: Journal) -> None:
+    """What has to be done now and then: forget old idempotency results, make the next partition."""
+    while True:
+        try:
+            await journal.forget_results()
+            await journal.make_partitions()
+        except Exception as error:  # a chore that fails is told, and tried again
+            log.warning("chore failed", kind=type(error).__name__)
+        await asyncio.sleep(_FORGET_EVERY_S)

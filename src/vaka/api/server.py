@@ -1,0 +1,208 @@
+"""What every interaction works with, and the pieces that several of them share."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+from vaka.api.http import Preferences, Request, Response, parse_etag
+from vaka.api.pages import Pages
+from vaka.api.tokens import Tokens
+from vaka.errors import Conflict, Gone, Invalid, Issue, NotFound, PreconditionFailed, Unprocessable
+from vaka.fhir.definitions import RESOURCE_TYPES
+from vaka.fhir.elements import for_elements, summarise
+from vaka.fhir.extract import extract, local_references, owner_hints
+from vaka.fhir.outcome import operation_outcome
+from vaka.fhir.parse import Parsed, parse_resource
+from vaka.fhir.validate import validate
+from vaka.journal.journal import Journal, Remembered, Transaction
+from vaka.journal.version import Action, Version, http_date, parse_version_id
+from vaka.journal.write import Write
+
+_TYPES = frozenset(RESOURCE_TYPES)
+_KEY_MAX_CHARS = 200
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The application's parts. ``demo``: the demo region is loaded here."""
+
+    journal: Journal
+    tokens: Tokens
+    pages: Pages
+    demo: bool = False
+
+
+def known_type(name: str) -> str:
+    """``name`` if it is an R4 resource type; NotFound if not."""
+    if name not in _TYPES:
+        raise NotFound(f"{name[:64]} is not a resource type of FHIR R4")
+    return name
+
+
+def check_id(id_: str) -> None:
+    """Invalid unless ``id_`` is an id of FHIR R4."""
+    if not _ID.fullmatch(id_):
+        raise Invalid("an id is 1 to 64 of the characters A-Z a-z 0-9 - .", path="id")
+
+
+def new_id() -> str:
+    """A fresh resource id, time-ordered so that neighbours in time are neighbours on disk (RFC 9562, version 7)."""
+    value = (time.time_ns() // 1_000_000 << 80) | (7 << 76) | int.from_bytes(os.urandom(10), "big") & ~(15 << 76)
+    return str(uuid.UUID(int=value & ~(3 << 62) | (2 << 62)))
+
+
+def accept_resource(body: bytes, type_: str | None) -> Parsed:
+    """Parses and validates. Invalid or Unprocessable, with every finding and its path."""
+    parsed = parse_resource(body, type_)
+    errors = [issue for issue in validate(parsed) if issue.severity in ("error", "fatal")]
+    if errors:
+        raise Unprocessable(f"the {parsed.type} is not valid FHIR R4", issues=errors)
+    return parsed
+
+
+def write_of(parsed: Parsed, id_: str, **conditions: Any) -> Write:
+    """The write of a parsed resource under ``id_``, with the rows that it is found by."""
+    resource = {**parsed.resource, "id": id_}
+    return Write(
+        parsed.type, id_, resource, parsed.body, rows=extract(resource), patient=owner_hints(resource), **conditions
+    )
+
+
+async def require_references(transaction: Transaction, writes: Sequence[Write]) -> None:
+    """Unprocessable unless every local reference of ``writes`` has a living target, in the record or among them."""
+    ours = {(write.type, write.id) for write in writes if not write.deletes}
+    missing: list[Issue] = []
+    for write in writes:
+        for path, type_, id_ in local_references(write.resource or {}):
+            if (type_, id_) in ours:
+                continue
+            target = await transaction.current(type_, id_)
+            if target is None or target.deleted:
+                missing.append(Issue("error", "not-found", f"{type_}/{id_} does not exist", path))
+    if missing:
+        raise Unprocessable("a reference has no target", issues=missing)
+
+
+def if_match(request: Request) -> tuple[int, int] | None:
+    """The version that If-Match names. PreconditionFailed for an id that this journal never gives."""
+    text = request.header("if-match")
+    if text is None:
+        return None
+    parsed = parse_version_id(parse_etag(text))
+    if parsed is None:
+        raise PreconditionFailed(f"If-Match {text[:60]} is no version of this journal")
+    return parsed
+
+
+def living(version: Version | None, type_: str, id_: str) -> Version:
+    """``version`` unless it is missing (NotFound) or deleted (Gone)."""
+    if version is None:
+        raise NotFound(f"{type_}/{id_} does not exist")
+    if version.deleted or version.body is None:
+        raise Gone(f"{type_}/{id_} was deleted", version=version.version_id)
+    return version
+
+
+def version_headers(version: Version) -> list[tuple[str, str]]:
+    return [("ETag", version.etag), ("Last-Modified", http_date(version.updated_us))]
+
+
+def location(request: Request, version: Version) -> str:
+    return f"{request.base_url}/{version.type}/{version.id}/_history/{version.version_id}"
+
+
+def not_modified(request: Request, version: Version) -> bool:
+    """Whether the caller holds this version already (If-None-Match before If-Modified-Since, RFC 9110 13.2.2)."""
+    if (tags := request.header("if-none-match")) is not None:
+        return tags.strip() == "*" or any(
+            parse_etag(tag) == version.version_id for tag in tags.split(",") if tag.strip()
+        )
+    if (since := request.header("if-modified-since")) is not None:
+        try:
+            return version.updated_us // 1_000_000 <= parsedate_to_datetime(since).timestamp()
+        except (ValueError, TypeError, OverflowError):
+            return False
+    return False
+
+
+def shown(request: Request, body: bytes) -> bytes:
+    """The stored bytes, or what ``_summary``, ``_elements`` and ``_pretty`` ask for instead."""
+    summary, elements, pretty = request.option("_summary"), request.option("_elements"), request.option("_pretty")
+    if summary in (None, "false") and not elements and pretty != "true":
+        return body
+    resource = orjson.loads(body)
+    if summary not in (None, "false"):
+        if summary not in ("true", "text", "data"):
+            raise Invalid(f"_summary={str(summary)[:40]} is not known here", path="_summary")
+        resource = summarise(resource, summary)
+    elif elements:
+        resource = for_elements(resource, tuple(elements.split(",")))
+    return orjson.dumps(resource, option=orjson.OPT_INDENT_2 if pretty == "true" else 0)
+
+
+def written(request: Request, wishes: Preferences, version: Version, *, status: int | None = None) -> Response:
+    """The answer to a create, update or patch."""
+    status = status or (201 if version.action == Action.CREATE else 200)
+    headers = version_headers(version)
+    if status == 201 or request.method in ("PUT", "POST", "PATCH"):
+        headers.append(("Location", location(request, version)))
+    match wishes.returns:
+        case "minimal":
+            return Response(status, b"", headers)
+        case "OperationOutcome":
+            done = f"{version.type}/{version.id} is at version {version.version_id}"
+            body = orjson.dumps(operation_outcome([Issue("information", "informational", done)]))
+            return Response(status, body, headers)
+    return Response(status, version.body or b"", headers)
+
+
+def idempotency_key(request: Request) -> str | None:
+    """The caller's Idempotency-Key. Invalid if it is empty or over 200 printable ASCII characters."""
+    key = request.header("idempotency-key")
+    if key is not None and not (0 < len(key) <= _KEY_MAX_CHARS and key.isascii() and key.isprintable()):
+        raise Invalid("an Idempotency-Key is 1 to 200 printable ASCII characters")
+    return key
+
+
+def request_hash(request: Request, body: bytes) -> bytes:
+    """What makes two requests the same: method, path, query, conditions, body."""
+    conditions = [request.header(name) or "" for name in ("if-match", "if-none-match", "if-none-exist")]
+    head = "\n".join([request.method, "/".join(request.path), repr(request.query), *conditions])
+    return sha256(head.encode() + b"\0" + body).digest()
+
+
+async def recalled(server: Server, request: Request, digest: bytes) -> Remembered | None:
+    """What an earlier request with this key did. Unprocessable if that was another request."""
+    key = idempotency_key(request)
+    if key is None:
+        return None
+    found = await server.journal.recall(key, access=request.access)
+    if found is not None and found.request_hash != digest:
+        raise Unprocessable(
+            "this Idempotency-Key was used for another request", help="make a new key for each new request"
+        )
+    return found
+
+
+async def replayed(server: Server, request: Request, wishes: Preferences, found: Remembered) -> Response:
+    """The answer of a single write that was carried out before."""
+    status, seq, _ = found.parts[0]
+    if seq is None:
+        return Response(status)
+    version = (await server.journal.by_seqs([seq], access=request.access)).get(seq)
+    if version is None:
+        raise Conflict("what this Idempotency-Key wrote cannot be shown any more")
+    if version.deleted:
+        return Response(status, headers=[("ETag", version.etag)])
+    return written(request, wishes, version, status=status)
