@@ -60,7 +60,7 @@ def before_exec(death_signal: signal.Signals) -> Callable[[], None]:
 
 
 def start_ticks(pid: int) -> int | None:
-    """When ``pid`` started, in clock ticks since boot; null when there is no such process. With the pid, an identity."""
+    """When ``pid`` started, in clock ticks since boot: with the pid, an identity. Null when there is none such."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError, PermissionError):

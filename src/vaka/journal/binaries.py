@@ -127,7 +127,7 @@ def _copied(package: Path, target: Path) -> Path:
                 shutil.copytree(part, inside, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a", "pgxs"))
             for folder, folders, files in os.walk(partial):
                 for name in folders:
-                    os.chmod(Path(folder, name), 0o755)
+                    Path(folder, name).chmod(0o755)
                 for name in files:
                     path = Path(folder, name)
                     path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)

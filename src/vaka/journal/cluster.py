@@ -232,7 +232,7 @@ def socket_alias(socket: Path) -> str:
 
 
 def stop(server: subprocess.Popen[bytes], timeout_s: float = STOP_TIMEOUT_S) -> None:
-    """Fast shutdown: sessions are ended, everything is written out. After ``timeout_s`` at once, with recovery later."""
+    """Fast shutdown: sessions end, everything is written out. After ``timeout_s`` at once, with recovery later."""
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
         if server.poll() is not None:
             return

@@ -1,0 +1,187 @@
+"""The composition root: which processes make one Vaka, and what each is given.
+
+Invariants: everything that can refuse a start does so before the first process runs, and says what to do; nothing
+below this module chooses a path, a port or a neighbour by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from vaka import errors, log, process
+from vaka.watch import status
+from vaka.watch.directory import Directory
+from vaka.watch.part import Part
+from vaka.watch.probe import http_status
+from vaka.watch.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from vaka.journal.cluster import Cluster
+
+DATABASE_WAIT_S: Final = 30.0
+EMBEDDED_WAIT_S: Final = 3600.0
+SURVIVOR_WAIT_S: Final = 5.0
+READY_WAIT_S: Final = 2.0
+API_SILENT_MAX_S: Final = 15.0
+DSN_VARIABLE: Final = "VAKA_DATABASE"
+API: Final = "journal"
+POSTGRES: Final = "postgres"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What ``vaka up`` was asked for. ``database``: null for the embedded PostgreSQL."""
+
+    directory: Directory
+    host: str = "127.0.0.1"
+    port: int = 8080
+    demo: bool = False
+    database: str | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+
+def up(start: Start, on_ready: Callable[[float], None]) -> None:
+    """Run everything until a signal asks for the end. Setup error where this place or a part refuses."""
+    began = time.monotonic()
+    directory = start.directory
+    directory.create()
+    with directory.lock():
+        _end_survivors(directory)
+        directory.check_disk()
+        check_port(start.host, start.port)
+        process.prepare("watch", directory.log)
+        log.setup("watch", directory.log / "watch.jsonl")
+        dsn, parts = _parts(start)
+        supervisor = Supervisor(
+            parts, log_folder=directory.log, status_path=directory.status,
+            dsn=None if start.database else dsn, url=start.url, on_ready=on_ready,
+        )  # fmt: skip
+        asyncio.run(supervisor.run(began))
+
+
+def _parts(start: Start) -> tuple[str, Sequence[Part]]:
+    if start.database is not None:
+        return start.database, [_api(start, start.database, ())]
+    from vaka.journal import cluster
+
+    found = cluster.at(start.directory.pgdata)
+    found.end_leftovers()
+    start.directory.collect_cores()
+    found.ensure()
+
+    async def accepting() -> bool:
+        return found.accepting()
+
+    postgres = Part(
+        POSTGRES, "database", found.command(), accepting, address=str(found.socket),
+        prepare=lambda: _clear(found), popen=found.popen_arguments(), stop_signal=signal.SIGINT,
+        death_signal=signal.SIGINT, stop_max_s=cluster.STOP_TIMEOUT_S,
+    )  # fmt: skip
+    dsn = found.dsn()
+    return dsn, [postgres, _api(start, dsn, (POSTGRES,))]
+
+
+def _clear(found: Cluster) -> None:
+    found.end_leftovers(grace_s=0.0)
+
+
+def _api(start: Start, dsn: str, needs: tuple[str, ...]) -> Part:
+    async def ready() -> bool:
+        try:
+            return await asyncio.wait_for(http_status(start.host, start.port, "/ready"), READY_WAIT_S) == 200
+        except TimeoutError:
+            # Not able to commit is not the same as not alive.
+            await http_status(start.host, start.port, "/health")
+            return False
+
+    command = [sys.executable, "-P", "-m", "vaka.cli", "serve", "--data", str(start.directory.path),
+               "--host", start.host, "--port", str(start.port)]  # fmt: skip
+    if start.demo:
+        command.append("--demo")
+    return Part(
+        API, "journal", command, ready, address=start.url, needs=needs, silent_max_s=API_SILENT_MAX_S,
+        popen={"cwd": start.directory.cores, "env": {**os.environ, DSN_VARIABLE: dsn}},
+        death_signal=signal.SIGTERM,
+    )  # fmt: skip
+
+
+def serve(start: Start) -> None:
+    """The journal's API in this process: wait for the database, refuse what is not safe, migrate, serve."""
+    dsn = start.database or os.environ.get(DSN_VARIABLE)
+    if dsn is None:
+        raise errors.Setup("vaka serve is a part of vaka up", help="start with vaka up")
+    process.prepare(API, start.directory.log)
+    log.setup(API, start.directory.log / f"{API}.jsonl")
+    # Imported while PostgreSQL starts.
+    from vaka.api.serve import serve as serve_api
+    from vaka.journal import durability, migrate
+
+    _await_database(dsn, DATABASE_WAIT_S if "/" not in dsn.partition("host=")[2][:1] else EMBEDDED_WAIT_S)
+    durability.check(dsn)
+    migrate.migrate(dsn, "pre")
+    # One supervisor at a time has DIR, so no older release is serving when the second half runs.
+    migrate.migrate(dsn, "post")
+    serve_api(dsn, start.host, start.port, start.directory.path, demo=start.demo)
+
+
+def _await_database(dsn: str, wait_s: float) -> None:
+    import psycopg
+
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            psycopg.connect(dsn, connect_timeout=5).close()
+            return
+        except psycopg.OperationalError as away:
+            if time.monotonic() > deadline:
+                raise errors.Setup(
+                    f"the database does not answer: {str(away).splitlines()[0]}",
+                    help="look at the address in --database, and whether that PostgreSQL runs",
+                ) from away
+        time.sleep(0.02)
+
+
+def check_port(host: str, port: int) -> None:
+    """Setup error where something else already listens there, before anything of ours has started."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as taken:
+            raise errors.Setup(
+                f"cannot listen at {host} port {port}: {taken.strerror}",
+                help="stop what listens there, or give another port with --port",
+            ) from taken
+
+
+def _end_survivors(directory: Directory) -> None:
+    """End parts that outlived a killed supervisor: their death signal is on its way, this only makes sure."""
+    left = [part for part in status.survivors(status.read(directory.status)) if part.name != POSTGRES]
+    for number, wait_s in ((signal.SIGTERM, SURVIVOR_WAIT_S), (signal.SIGKILL, SURVIVOR_WAIT_S)):
+        deadline = time.monotonic() + wait_s
+        for part in left:
+            try:
+                os.killpg(part.pid or 0, number)
+            except (ProcessLookupError, PermissionError):
+                continue
+        while left and time.monotonic() < deadline:
+            left = [part for part in left if process.start_ticks(part.pid or 0) == part.start_ticks]
+            time.sleep(0.01)
+
+
+def directory(path: str | Path) -> Directory:
+    """DIR as given on the command line."""
+    return Directory(Path(path).absolute())

@@ -1,0 +1,75 @@
+"""The command line. Each command lives in its own module, imported only when it is used.
+
+Invariants: this is the only place that turns an error into text and an exit code; standard output carries a command's
+result, standard error everything else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+import click
+
+from vaka import errors
+
+# name -> (module, attribute, help). Help stands here so that `vaka --help` imports nothing.
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "up": ("vaka.command.up", "Start Vaka here and keep it running."),
+    "status": ("vaka.command.status", "Every process: name, role, pid, address, state."),
+    "token": ("vaka.command.token", "Make a token for a program."),
+    "load": ("vaka.command.load", "Load bundles and NDJSON."),
+    "dump": ("vaka.command.dump", "Write out every version as open NDJSON."),
+    "backup": ("vaka.command.backup", "Make, list and verify backups."),
+    "restore": ("vaka.command.restore", "Restore a backup beside the live record, verify it, swap it in."),
+    "region": ("vaka.region.command", "Make a synthetic region of any size."),
+    "bench": ("vaka.command.bench", "Measure the published figures."),
+    "test": ("vaka.command.test", "Run the checks and tests."),
+}
+HIDDEN: Final[Mapping[str, str]] = {"serve": "vaka.command.serve"}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = COMMANDS[cmd_name][0] if cmd_name in COMMANDS else HIDDEN.get(cmd_name)
+        if module is None:
+            return None
+        if "--help" in sys.argv[1:2] and cmd_name in COMMANDS:
+            return click.Command(cmd_name, help=COMMANDS[cmd_name][1])
+        found = importlib.import_module(module).command
+        assert isinstance(found, click.Command)
+        return found
+
+
+@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="vaka")
+def vaka() -> None:
+    """A shared electronic health record that stays up."""
+
+
+def main() -> None:
+    """Entry point: run the command and exit with its code."""
+    try:
+        code = vaka.main(prog_name="vaka", standalone_mode=False)
+    except errors.VakaError as error:
+        click.echo(f"vaka: {error.message}" + (f"\n  help: {error.help}" if error.help else ""), err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""``vaka up``: start everything here, and keep it running until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import click
+
+from vaka import assemble
+from vaka.command import options
+
+
+@click.command("up")
+@options.data
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="The port to listen at.")
+@click.option("--demo", is_flag=True, help="Fill an empty record with the demo region.")
+@click.option(
+    "--database", metavar="URL", envvar="VAKA_DATABASE",
+    help="A PostgreSQL 15 or later that is Vaka's alone, instead of the embedded one.",
+)  # fmt: skip
+def command(data: str, host: str, port: int, demo: bool, database: str | None) -> None:
+    """Start Vaka here and keep it running."""
+    start = assemble.Start(assemble.directory(data), host, port, demo, database)
+
+    def ready(seconds: float) -> None:
+        click.echo(
+            f"Vaka is ready at {start.url} after {seconds:.1f} s (data in {start.directory.path}; Ctrl-C stops it)"
+        )
+
+    assemble.up(start, ready)
