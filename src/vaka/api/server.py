@@ -73,10 +73,9 @@ def accept_resource(body: bytes, type_: str | None) -> Parsed:
 
 def write_of(parsed: Parsed, id_: str, **conditions: Any) -> Write:
     """The write of a parsed resource under ``id_``, with the rows that it is found by."""
-    resource = {**parsed.resource, "id": id_}
-    return Write(
-        parsed.type, id_, resource, parsed.body, rows=extract(resource), patient=owner_hints(resource), **conditions
-    )
+    named = parsed.resource if parsed.id == id_ else {**parsed.resource, "id": id_}
+    patient = owner_hints(named)
+    return Write(parsed.type, id_, parsed.resource, parsed.body, rows=extract(named), patient=patient, **conditions)
 
 
 async def require_references(transaction: Transaction, writes: Sequence[Write]) -> None:
