@@ -1,0 +1,123 @@
+"""One real server for all tests that speak HTTP: ``vaka up`` with its own PostgreSQL, in a folder of its own.
+
+VAKA_TEST_DATA=DIR with VAKA_TEST_URL=URL names a server that runs already, for who works on a test.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import orjson
+import pytest
+
+from tests.client import Api, fresh
+
+START_MAX_S = 120.0
+STOP_MAX_S = 60.0
+FULL = frozenset({"system/*.*", "feed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A running Vaka. ``url``: without a path. ``data``: its folder."""
+
+    url: str
+    data: Path
+
+    def token(self, name: str, scopes: frozenset[str] = FULL, *, days: float = 1.0) -> str:
+        from vaka.api.tokens import Tokens, secret
+
+        return Tokens(secret(self.data, "token.key")).make(name, scopes=scopes, days=days)
+
+    def faults(self) -> list[str]:
+        """What its log tells of faults: the requests that were answered with 500, and why."""
+        found = []
+        for path in self.data.glob("log/journal.jsonl*"):
+            for line in path.read_bytes().splitlines():
+                told = orjson.loads(line)
+                if told["event"] == "fault":
+                    found.append(
+                        f"{told.get('method')} {told.get('path')}: {told.get('exception')} {told.get('stack')}"
+                    )
+        return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start(data: Path, port: int) -> subprocess.Popen[bytes]:
+    """``vaka up`` in ``data``, ready."""
+    command = [sys.executable, "-m", "vaka.cli", "up", "--data", str(data), "--port", str(port)]
+    with (data.parent / "up.log").open("ab") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+    deadline = time.monotonic() + START_MAX_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/ready", timeout=5).status_code == 200:
+                return process
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    process.kill()
+    pytest.fail(f"vaka up did not become ready: {(data.parent / 'up.log').read_text()}")
+
+
+@pytest.fixture(scope="session")
+def journal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    """The server. At the end: it must never have failed on a request, and never have been started again."""
+    if "VAKA_TEST_URL" in os.environ:
+        yield Instance(os.environ["VAKA_TEST_URL"], Path(os.environ["VAKA_TEST_DATA"]))
+        return
+    data = tmp_path_factory.mktemp("vaka") / "data"
+    port = free_port()
+    process = start(data, port)
+    instance = Instance(f"http://127.0.0.1:{port}", data)
+    try:
+        pid = httpx.get(instance.url + "/health").json()["pid"]
+        yield instance
+        assert httpx.get(instance.url + "/health").json()["pid"] == pid, "the journal was started again meanwhile"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_MAX_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    assert not instance.faults()
+
+
+@pytest.fixture(scope="session")
+def client(journal: Instance) -> Iterator[Callable[..., Api]]:
+    """Makes clients of the server: ``client("name")`` with full rights, ``client("name", scopes=…)`` with others."""
+    made: list[Api] = []
+
+    def make(name: str, scopes: frozenset[str] = FULL, *, days: float = 1.0) -> Api:
+        made.append(Api(journal.url, journal.token(name, scopes, days=days)))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture(scope="session")
+def api(client: Callable[..., Api]) -> Api:
+    """A client with full rights: all that most tests need."""
+    return client("tests")
+
+
+@pytest.fixture
+def tag() -> str:
+    """A value that no other test uses: tests share one record."""
+    return fresh()
