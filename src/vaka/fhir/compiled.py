@@ -71,10 +71,15 @@ def _edge(drafts: _Drafts, property_: str, step: Step) -> _Draft:
     return edges[-1]
 
 
+def _is(type_: str, wanted: str) -> bool:
+    """A type is itself and what it specialises: a canonical is a uri."""
+    return type_ == wanted or type_ in definitions.PRIMITIVES and structure(type_).base == wanted
+
+
 def properties(of: str, step: Step) -> list[tuple[str, str]]:
     """The JSON properties of a structure that a step means, each with the type that it holds."""
     held = structure(of).properties
-    return [(p, t) for p, (e, t) in held.items() if e.name == step.name and (step.cast is None or t == step.cast)]
+    return [(p, t) for p, (e, t) in held.items() if e.name == step.name and (step.cast is None or _is(t, step.cast))]
 
 
 def _ends(drafts: _Drafts, of: str, steps: tuple[Step, ...]) -> list[tuple[_Draft, str]]:

@@ -1,4 +1,4 @@
-"""Which function of ``index_tokens`` and ``index_ranges`` indexes the values of one data type for one search parameter."""
+"""Which function of ``index_tokens`` and ``index_ranges`` indexes the values of a data type for a search parameter."""
 
 from __future__ import annotations
 

@@ -19,9 +19,6 @@ NUMBER_MAX: Final = 1e300
 """The open end of a Range, or of a quantity with a comparator (``< 5``); its negative the lower end."""
 
 
-# Dates, numbers, quantities ----------------------------------------------------------------------------------------
-
-
 def date(parameter: Parameter) -> Emit:
     number = parameter.number
 

@@ -183,9 +183,9 @@ def reference(parameter: Parameter, narrow: str | None) -> Emit:
         add = found.tokens.add
         if type(value) is dict:
             text = value.get("reference", "")
-            if identifier := value.get("identifier"):
-                number = identifier.get("value", "")
-                add(key(name, "id", identifier.get("system", ""), number))
+            held = value.get("identifier")
+            if held and (number := held.get("value")):
+                add(key(name, "id", held.get("system", ""), number))
                 add(key(name, "idv", number))
             if display := value.get("display"):
                 found.tokens.update(word_keys(name, display))
