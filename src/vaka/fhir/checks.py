@@ -250,7 +250,7 @@ def _reference(targets: frozenset[str], extended: bool) -> Check:
             type_, slash, id_ = to.partition("/")
             if not (type_ in allowed and slash and _ID.match(id_)):
                 _check_target(to, allowed, (trail, "reference", -1), scope)
-        if len(value) > 1:
+        if len(value) > 1 or type(to) is not str:
             named = value.get("type")
             if type(named) is str and named in _TYPES and named not in allowed:
                 scope.fault(

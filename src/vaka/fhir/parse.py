@@ -98,7 +98,7 @@ def _malformed(body: bytes, error: orjson.JSONDecodeError, what: str) -> Invalid
         return _structure(
             f"The {what} is not UTF-8: byte 0x{body[bad.start]:02x} at offset {bad.start}", help="Send JSON in UTF-8."
         )
-    if "recursion" in error.msg.lower() or "memory" in error.msg.lower():
+    if any(word in error.msg.lower() for word in ("depth", "recursion", "memory")):  # in its several releases
         return _too_deep(what)
     return _structure(f"The {what} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}")
 
