@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
-from typing import Any
 
 import orjson
 
@@ -20,10 +19,11 @@ from vaka.api.tokens import Tokens
 from vaka.errors import Conflict, Gone, Invalid, Issue, NotFound, PreconditionFailed, Unprocessable
 from vaka.fhir.definitions import RESOURCE_TYPES
 from vaka.fhir.elements import for_elements, summarise
-from vaka.fhir.extract import extract, local_references, owner_hints
+from vaka.fhir.extract import local_references
 from vaka.fhir.outcome import operation_outcome
 from vaka.fhir.parse import Parsed, parse_resource
-from vaka.fhir.validate import validate
+from vaka.journal.accept import require_valid
+from vaka.journal.accept import write_of as write_of
 from vaka.journal.journal import Journal, Remembered, Transaction
 from vaka.journal.version import Action, Version, http_date, parse_version_id
 from vaka.journal.write import Write
@@ -65,17 +65,8 @@ def new_id() -> str:
 def accept_resource(body: bytes, type_: str | None) -> Parsed:
     """Parses and validates. Invalid or Unprocessable, with every finding and its path."""
     parsed = parse_resource(body, type_)
-    errors = [issue for issue in validate(parsed) if issue.severity in ("error", "fatal")]
-    if errors:
-        raise Unprocessable(f"the {parsed.type} is not valid FHIR R4", issues=errors)
+    require_valid(parsed)
     return parsed
-
-
-def write_of(parsed: Parsed, id_: str, **conditions: Any) -> Write:
-    """The write of a parsed resource under ``id_``, with the rows that it is found by."""
-    named = parsed.resource if parsed.id == id_ else {**parsed.resource, "id": id_}
-    patient = owner_hints(named)
-    return Write(parsed.type, id_, parsed.resource, parsed.body, rows=extract(named), patient=patient, **conditions)
 
 
 async def require_references(transaction: Transaction, writes: Sequence[Write]) -> None:
