@@ -177,6 +177,9 @@ def search_parameters(folder: Path, made: dict[str, list[Any]]) -> dict[str, lis
     rows: dict[str, dict[str, list[Any]]] = {t: {} for t in types}
     for parameter in source:
         components = [[codes[c["definition"]], c["expression"]] for c in parameter.get("component", [])]
+        if parameter["id"] == "DocumentReference-relationship":
+            # R4 names the two definitions the wrong way round: its expressions are code, target.
+            components = [["relation", "code"], ["relatesto", "target"]]
         targets = sorted(parameter.get("target", []))
         if len(targets) > 140:
             targets = ["Resource"]
