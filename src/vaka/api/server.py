@@ -23,7 +23,7 @@ from vaka.fhir.extract import local_references
 from vaka.fhir.outcome import operation_outcome
 from vaka.fhir.parse import Parsed, parse_resource
 from vaka.journal.accept import require_valid
-from vaka.journal.accept import write_of as write_of
+from vaka.journal.accept import write_of as write_of  # noqa: PLC0414  the interactions have it from here
 from vaka.journal.journal import Journal, Remembered, Transaction
 from vaka.journal.version import Action, Version, http_date, parse_version_id
 from vaka.journal.write import Write

@@ -96,6 +96,8 @@ def _check_hollow(value: Any, trail: Trail, scope: Scope, name: str) -> None:
         if not value:
             scope.fault("structure", "An empty object is not allowed; leave the element out (ele-1)", trail)
         for key, inner in value.items():
+            if inner == {} and key == "meta" and trail[0] is None:
+                continue  # versionId and lastUpdated are set before it is stored, so none is stored empty
             if type(inner) is list:
                 for index, item in enumerate(inner):
                     _check_hollow(item, (trail, key, index), scope, key)

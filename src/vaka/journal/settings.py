@@ -46,6 +46,7 @@ unix_socket_directories = '{SOCKET_FOLDER}'
 unix_socket_permissions = 0777                  # the folder is 0700; who connects is told by peer authentication
 port = {PORT}
 max_connections = 60
+max_locks_per_transaction = 1024                # a transaction bundle locks each identifier in it (config.BUNDLE_MAX_ENTRIES)
 password_encryption = 'scram-sha-256'
 
 # What an acknowledged commit rests on.
@@ -68,6 +69,7 @@ wal_level = 'replica'
 max_wal_senders = 6
 max_replication_slots = 0
 wal_keep_size = '1GB'
+wal_sender_timeout = '10s'                      # a stopped receiver must not keep a clean stop waiting
 
 # Memory: a quarter of the machine at most, on 2 GB too.
 shared_buffers = '{share(1 / 8, 128, 8192)}'
