@@ -1,0 +1,1 @@
+"""The synthetic region used by demo, tests and benchmarks."""

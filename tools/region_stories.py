@@ -1,0 +1,2 @@
+def everyone(*a):
+    return []
