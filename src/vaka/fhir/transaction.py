@@ -85,10 +85,12 @@ class Assigned:
         return replace_references(entry.body or b"", mapping)
 
 
-def plan(bundle: dict[str, Any], body: bytes, *, base_url: str) -> list[Entry]:
+def plan(
+    bundle: dict[str, Any], body: bytes, *, base_url: str, max_entries: int = BUNDLE_MAX_ENTRIES
+) -> list[Entry]:
     """The entries of a batch or transaction in the bundle's order; ``body`` is ``bundle`` as sent.
 
-    Raises Invalid for what is neither, TooLarge over ``config.BUNDLE_MAX_ENTRIES``, and for a transaction Invalid with
+    Raises Invalid for what is neither, TooLarge over ``max_entries``, and for a transaction Invalid with
     one issue a fault (the first 100), each with its path."""
     kind = bundle.get("type")
     if bundle.get("resourceType") != "Bundle" or kind not in ("batch", "transaction"):
@@ -99,9 +101,9 @@ def plan(bundle: dict[str, Any], body: bytes, *, base_url: str) -> list[Entry]:
     given = bundle.get("entry", [])
     if not isinstance(given, list):
         raise Invalid("Bundle.entry must be an array", path="Bundle.entry")
-    if len(given) > BUNDLE_MAX_ENTRIES:
+    if len(given) > max_entries:
         raise TooLarge(
-            f"The bundle has {len(given)} entries; at most {BUNDLE_MAX_ENTRIES} are taken", path="Bundle.entry",
+            f"The bundle has {len(given)} entries; at most {max_entries} are taken", path="Bundle.entry",
             help="Send several bundles, or use `vaka load`.",
         )  # fmt: skip
     bodies = _bodies(body) if given else []
