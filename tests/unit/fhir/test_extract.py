@@ -290,9 +290,7 @@ def test_timing() -> None:
             "repeat": {"boundsPeriod": {"start": "2024-02-02", "end": "2024-02-09"}},
         },
     })  # fmt: skip
-    low, high = dates.parse("2024-02-01"), dates.parse("2024-02-09")
-    assert low is not None
-    assert high is not None
+    low, high = dates.parse("2024-02-01") or (0, 0), dates.parse("2024-02-09") or (0, 0)
     assert dated(rows, "ServiceRequest.occurrence") == [(low[0], high[1])]
 
 
@@ -396,8 +394,11 @@ def test_meta() -> None:
     rows = extract({
         "resourceType": "Basic",
         "meta": {
-            "profile": ["http://x.se/P|1"], "source": "http://lab.se/in#4711",
-            "tag": [{"system": "urn:t", "code": "a"}], "security": [{"code": "R"}], "lastUpdated": "2024-01-01T00:00:00Z",
+            "profile": ["http://x.se/P|1"],
+            "source": "http://lab.se/in#4711",
+            "tag": [{"system": "urn:t", "code": "a"}],
+            "security": [{"code": "R"}],
+            "lastUpdated": "2024-01-01T00:00:00Z",
         },
     })  # fmt: skip
     assert has(rows, "Basic._profile", "uri", "http://x.se/P")
@@ -425,6 +426,15 @@ def test_references_that_are_not_local() -> None:
     answers = extract({"resourceType": "QuestionnaireResponse", "questionnaire": "http://x.se/Q|2"})
     assert url_reference_key("QuestionnaireResponse.questionnaire", "http://x.se/Q") in answers.tokens
     assert url_reference_key("QuestionnaireResponse.questionnaire", "http://x.se/Q|2") in answers.tokens
+
+
+def test_narrowed() -> None:
+    """A care manager who is a role, not a person, would be found as a Practitioner."""
+    role = extract({"resourceType": "EpisodeOfCare", "careManager": {"reference": "PractitionerRole/r"}})
+    assert role.tokens == []
+    person = extract({"resourceType": "EpisodeOfCare", "careManager": {"reference": "Practitioner/d"}})
+    assert reference_key("EpisodeOfCare.care-manager", "Practitioner", "d") in person.tokens
+    assert present(person, "EpisodeOfCare") == {"care-manager"}
 
 
 def test_bundle() -> None:
