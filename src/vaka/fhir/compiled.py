@@ -73,7 +73,7 @@ def _edge(drafts: _Drafts, property_: str, step: Step) -> _Draft:
 
 def _is(type_: str, wanted: str) -> bool:
     """A type is itself and what it specialises: a canonical is a uri."""
-    return type_ == wanted or type_ in definitions.PRIMITIVES and structure(type_).base == wanted
+    return type_ == wanted or (type_ in definitions.PRIMITIVES and structure(type_).base == wanted)
 
 
 def properties(of: str, step: Step) -> list[tuple[str, str]]:
