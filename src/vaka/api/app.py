@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import aclosing
 from urllib.parse import unquote
 
 from granian._granian import RSGIHTTPProtocol as HTTPProtocol
@@ -92,9 +93,10 @@ class Application:
         headers += response.headers
         try:
             if response.stream is not None:
-                transport = protocol.response_stream(response.status, headers)
-                async for chunk in response.stream:
-                    await transport.send_bytes(chunk)
+                async with aclosing(response.stream):  # at once when the caller has gone, not when it is collected
+                    transport = protocol.response_stream(response.status, headers)
+                    async for chunk in response.stream:
+                        await transport.send_bytes(chunk)
             elif scope.method == "HEAD" or not response.body:
                 if scope.method == "HEAD" and response.body:
                     headers.append(("content-length", str(len(response.body))))

@@ -18,7 +18,7 @@ import orjson
 import psycopg
 from psycopg import errors as pg
 
-from vaka import config
+from vaka import config, log
 from vaka.access.filter import AccessFilter
 from vaka.errors import Busy, Conflict, Fault, Unavailable, Unprocessable
 from vaka.fhir.criteria import Criterion, Query
@@ -93,14 +93,16 @@ class Transaction:
 class Journal:
     """An open journal. Make it with ``Journal.open``."""
 
-    def __init__(self, writing: Pool, reading: Pool, codec: Codec, epoch: int) -> None:
+    def __init__(self, writing: Pool, reading: Pool, feeding: Pool, codec: Codec) -> None:
         self.pool = writing
         self.reading = reading
-        self.epoch = epoch
         self.reader = Reader(reading, codec)
         self.searcher = Searcher(codec)
-        self.writer = Writer(codec, Owners(), epoch)
-        self.feed = Feed(reading, codec)
+        self.writer = Writer(codec, Owners(), writing.epoch)
+        self.feed = Feed(feeding, codec)
+        for pool in (writing, reading, feeding):
+            pool.on_epoch = self._begin_epoch
+            self._begin_epoch(pool.epoch)
         self._queue: list[tuple[Write, AccessFilter, asyncio.Future[Version]]] = []
         self._flights = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -112,19 +114,31 @@ class Journal:
         reading = Pool(
             dsn, size=config.CONNECTIONS_MAX - config.CONNECTIONS_MAX // 2, timeout_s=config.SEARCH_TIMEOUT_S
         )
-        await writing.open()
-        await reading.open()
+        feeding = Pool(dsn, size=config.FEED_CONNECTIONS, timeout_s=config.SEARCH_TIMEOUT_S)
+        pools = (writing, reading, feeding)
+        for pool in pools:
+            await pool.open()
         try:
             async with reading.connection() as connection:
+                if not reading.epoch:
+                    raise Fault("the journal has no epoch: its schema was never brought up")
                 rows = await (await connection.execute("SELECT dictionary, content FROM dictionary")).fetchall()
-                epoch = await (await connection.execute("SELECT max(epoch) FROM epoch")).fetchone()
         except BaseException:
-            await writing.close()
-            await reading.close()
+            for pool in pools:
+                await pool.close()
             raise
-        if epoch is None or epoch[0] is None:
-            raise Fault("the journal has no epoch: its schema was never brought up")
-        return cls(writing, reading, Codec({number: bytes(content) for number, content in rows}), epoch[0])
+        return cls(writing, reading, feeding, Codec({number: bytes(content) for number, content in rows}))
+
+    @property
+    def epoch(self) -> int:
+        return self.writer.epoch
+
+    def _begin_epoch(self, epoch: int) -> None:
+        """Called by connections as they are made: after a failover or a restore the first one tells of the new epoch."""
+        if epoch > self.writer.epoch:
+            if self.writer.epoch:
+                log.warning("epoch", began=epoch, ended=self.writer.epoch)
+            self.writer.epoch = epoch
 
     async def close(self) -> None:
         await self.feed.close()

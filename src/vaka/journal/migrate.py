@@ -92,7 +92,8 @@ def _keep_epoch(connection: psycopg.Connection) -> None:
 
 
 def raise_epoch(dsn: str, reason: str = "restored") -> int:
-    """Begins a new epoch, after a restore: what the lost tail had given out can never be given again."""
+    """Begins a new epoch, after a restore: what the lost tail had given out can never be given again. Ends every
+    session of Vaka's role, so that each process learns of it before its next write (``pool``)."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         system, timeline = _identity(connection)
         row = connection.execute(
@@ -101,4 +102,5 @@ def raise_epoch(dsn: str, reason: str = "restored") -> int:
             (system, timeline, reason[:MAX_EPOCH_REASON_CHARS]),
         ).fetchone()
         assert row is not None
+        connection.execute(statements("epoch")["end_sessions"].encode())
         return int(row[0])

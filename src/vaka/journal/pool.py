@@ -1,14 +1,15 @@
 """The journal's connections. Each is checked when it is made: an acknowledged write must be durable on every one.
 
-Invariants: no connection with weakened durability is ever used; a COMMIT is never cancelled or timed out, and one that
-PostgreSQL warns about (01000, cancelled while waiting for the standby) is not acknowledged (continuity: PostgreSQL).
+Invariants: no connection with weakened durability is ever used; none is used before the epoch of its server's timeline
+is known (a failover or a restore breaks every connection, so the new epoch is noticed before anything is written); a
+COMMIT is never cancelled or timed out, and one that PostgreSQL warns about (01000, cancelled while waiting for the
+standby) is not acknowledged (continuity: PostgreSQL).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any, TypeAlias
 
 import psycopg
@@ -18,6 +19,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from vaka import config
 from vaka.errors import Setup, Unavailable
 from vaka.journal.arrays import register
+from vaka.journal.statements import statements
 
 Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
 
@@ -58,16 +60,32 @@ async def _configure(connection: Connection, *, timeout_s: float) -> None:
         await connection.execute(f"SET statement_timeout = '{int(timeout_s * 1_000)}ms'")
 
 
+async def _current_epoch(connection: Connection) -> int:
+    """The epoch that this server is in; begins one if its identity or timeline is not that of the last. 0: no schema."""
+    sql = statements("epoch")
+    if (await (await connection.execute("SELECT to_regclass('epoch')")).fetchone()) == (None,):
+        return 0
+    await connection.execute(sql["keep_epoch"])
+    row = await (await connection.execute(sql["current_epoch"])).fetchone()
+    return int(row[0]) if row is not None and row[0] is not None else 0
+
+
 class Pool:
-    """At most ``size`` connections. ``timeout_s``: statements are cancelled after it (reading only; 0: never)."""
+    """At most ``size`` connections. ``timeout_s``: statements are cancelled after it (reading only; 0: never).
+
+    ``epoch``: the newest that one of its connections has seen; ``on_epoch`` is called whenever it rises.
+    """
 
     def __init__(self, dsn: str, *, size: int = config.CONNECTIONS_MAX, timeout_s: float = 0.0) -> None:
+        self.epoch = 0
+        self.on_epoch: Callable[[int], None] | None = None
+        self._timeout_s = timeout_s
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             dsn,
             min_size=1,
             max_size=size,
             open=False,
-            configure=partial(_configure, timeout_s=timeout_s),
+            configure=self._prepare,
             timeout=config.CONNECT_TIMEOUT_S,
             max_idle=300.0,
             reconnect_timeout=2.0,
@@ -76,6 +94,14 @@ class Pool:
 
     async def open(self) -> None:
         await self._pool.open(wait=False)
+
+    async def _prepare(self, connection: Connection) -> None:
+        await _configure(connection, timeout_s=self._timeout_s)
+        epoch = await _current_epoch(connection)
+        if epoch > self.epoch:
+            self.epoch = epoch
+            if self.on_epoch is not None:
+                self.on_epoch(epoch)
 
     async def close(self) -> None:
         await self._pool.close(timeout=5.0)

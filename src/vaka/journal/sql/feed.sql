@@ -1,13 +1,18 @@
 -- name: feed_page
--- Versions after the cursor that no open transaction can precede any more (traps: Feed).
+-- Versions after the cursor that no open transaction can precede any more (traps: Feed), bounded in rows and bytes; the
+-- size of a body is known without reading it.
 SELECT v.xid, v.seq, v.epoch, r.type, r.id, v.version, v.updated_us, v.action, v.redacted, v.dictionary, v.hash, v.body,
        o.unit, o.provider, o.kind, o.author, o.source, p.id AS patient
-FROM version v
+FROM (
+    SELECT *, sum(octet_length(body)) OVER (ORDER BY xid, seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+    FROM (SELECT * FROM version WHERE (xid, seq) > (%(xid)s::xid8, %(seq)s) AND xid < %(horizon)s::xid8
+          ORDER BY xid, seq LIMIT %(limit)s) AS page
+) v
 JOIN resource r ON r.rkey = v.rkey
 JOIN owner o ON o.owner = v.owner
 LEFT JOIN resource p ON p.rkey = v.patient
-WHERE (v.xid, v.seq) > (%(xid)s::xid8, %(seq)s) AND v.xid < %(horizon)s::xid8
-ORDER BY v.xid, v.seq LIMIT %(limit)s
+WHERE coalesce(v.before, 0) < %(limit_bytes)s
+ORDER BY v.xid, v.seq
 
 -- name: horizon
 -- The oldest transaction that may still commit, how long it has run, and the current epoch and clock.

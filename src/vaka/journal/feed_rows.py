@@ -1,0 +1,90 @@
+"""Rows of the feed as lines, and the horizon: the two questions that the feed asks the database.
+
+Invariants: a page is bounded in rows and in bytes, compressed and not; the horizon is asked for before the page below
+it.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+import orjson
+
+from vaka import config
+from vaka.fhir.definitions import type_name
+from vaka.journal.codec import Codec
+from vaka.journal.pool import Connection
+from vaka.journal.statements import statements
+from vaka.journal.version import Action, instant, version_id
+
+# (xid, seq, epoch): by its first two a place in the feed; the third belongs to the row.
+Place: TypeAlias = tuple[int, int, int]
+Line: TypeAlias = tuple[Place, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """No version with an xid below ``xid`` can appear any more. ``age_s``: how long the oldest open write has run;
+    ``at``: the database's clock when it was asked; ``heard``: that moment on this process's monotonic clock."""
+
+    epoch: int
+    xid: int
+    age_s: float
+    at: datetime
+    heard: float
+
+
+class FeedRows:
+    """Asks for rows and makes lines of them."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+
+    async def horizon(self, connection: Connection) -> Horizon:
+        asked = time.monotonic()
+        row = await (await connection.execute(statements("feed")["horizon"])).fetchone()
+        assert row is not None
+        return Horizon(row[2], int(row[0]), row[1], row[3].astimezone(UTC), asked)
+
+    async def page(self, connection: Connection, after: Place, horizon_xid: int) -> list[Line]:
+        """The next lines after ``after`` below the horizon; none: there are no more."""
+        values = {
+            "xid": str(after[0]),
+            "seq": after[1],
+            "horizon": str(horizon_xid),
+            "limit": config.FEED_BATCH_ROWS,
+            "limit_bytes": config.FEED_BATCH_BYTES,
+        }
+        lines: list[Line] = []
+        size = 0
+        for row in await (await connection.execute(statements("feed")["feed_page"], values)).fetchall():
+            line = self._line(row)
+            lines.append(((int(row[0]), row[1], row[2]), line))
+            size += len(line)
+            if size >= config.FEED_BATCH_BYTES:
+                break  # bodies that compressed well: the rest is asked for again
+        return lines
+
+    def _line(self, row: Any) -> bytes:
+        xid, seq, epoch, type_, id_, version, updated_us, action, redacted, dictionary, digest, body = row[:12]
+        unit, provider, kind, author, source, patient = row[12:]
+        line: dict[str, Any] = {
+            "cursor": f"{epoch}.{xid}.{seq}",
+            "type": type_name(type_),
+            "id": id_,
+            "version": version_id(version, epoch),
+            "number": version,
+            "action": Action(action).name.lower(),
+            "updated": instant(updated_us),
+            "hash": bytes(digest).hex(),
+            "owner": {"unit": unit, "provider": provider, "kind": kind, "author": author, "source": source},
+            "patient": patient,
+        }
+        if redacted:
+            line["redacted"] = True
+        if body is not None:
+            line["body"] = self._codec.decompress(dictionary, body).decode()
+        return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
