@@ -25,7 +25,8 @@ from vaka.watch.probe import http_status
 from vaka.watch.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from vaka.journal.cluster import Cluster
+    from vaka.recover.backup import Source
+    from vaka.recover.restore import Plan
 
 DATABASE_WAIT_S: Final = 30.0
 EMBEDDED_WAIT_S: Final = 3600.0
@@ -46,6 +47,7 @@ class Start:
     port: int = 8080
     demo: bool = False
     database: str | None = None
+    backup_dir: Path | None = None  # null: DIR/backup, or where it already points
 
     @property
     def url(self) -> str:
@@ -75,26 +77,49 @@ def _parts(start: Start) -> tuple[str, Sequence[Part]]:
     if start.database is not None:
         return start.database, [_api(start, start.database, ())]
     from vaka.journal import cluster
+    from vaka.recover import backup, restore
 
-    found = cluster.at(start.directory.pgdata)
+    directory = start.directory
+    found = cluster.at(directory.pgdata)
     found.end_leftovers()
-    start.directory.collect_cores()
+    restore.finish_swap(directory.path)
+    directory.collect_cores()
     found.ensure()
+    directory.keep_backups_in(start.backup_dir)
+    source = backup.source(found, directory.backup)
 
     async def accepting() -> bool:
         return found.accepting()
 
+    async def receiving() -> bool:
+        return backup.receiving(source)
+
+    async def running() -> bool:
+        return True
+
+    def clear() -> None:
+        found.end_leftovers(grace_s=0.0)
+
     postgres = Part(
         POSTGRES, "database", found.command(), accepting, address=str(found.socket),
-        prepare=lambda: _clear(found), popen=found.popen_arguments(), stop_signal=signal.SIGINT,
+        prepare=clear, popen=found.popen_arguments(), stop_signal=signal.SIGINT,
         death_signal=signal.SIGINT, stop_max_s=cluster.STOP_TIMEOUT_S,
     )  # fmt: skip
+    # The receiver ends after PostgreSQL, which sends it the last of a clean stop.
+    wal = Part(
+        "wal", "backup", _child("receive-wal", directory), receiving, address=str(source.place.wal),
+        needs=(POSTGRES,), essential=False, lingers=True, popen={"cwd": directory.cores}, stop_max_s=10.0,
+    )  # fmt: skip
+    keeper = Part(
+        "backup", "backup", _child("keep-backups", directory), running, address=str(source.place.base),
+        needs=(POSTGRES,), essential=False, popen={"cwd": directory.cores}, stop_max_s=10.0,
+    )  # fmt: skip
     dsn = found.dsn()
-    return dsn, [postgres, _api(start, dsn, (POSTGRES,))]
+    return dsn, [postgres, _api(start, dsn, (POSTGRES,)), wal, keeper]
 
 
-def _clear(found: Cluster) -> None:
-    found.end_leftovers(grace_s=0.0)
+def _child(command: str, directory: Directory) -> list[str]:
+    return [sys.executable, "-P", "-m", "vaka.cli", command, "--data", str(directory.path)]
 
 
 def _api(start: Start, dsn: str, needs: tuple[str, ...]) -> Part:
@@ -106,8 +131,7 @@ def _api(start: Start, dsn: str, needs: tuple[str, ...]) -> Part:
             await http_status(start.host, start.port, "/health")
             return False
 
-    command = [sys.executable, "-P", "-m", "vaka.cli", "serve", "--data", str(start.directory.path),
-               "--host", start.host, "--port", str(start.port)]  # fmt: skip
+    command = [*_child("serve", start.directory), "--host", start.host, "--port", str(start.port)]
     if start.demo:
         command.append("--demo")
     return Part(
@@ -151,6 +175,36 @@ def _await_database(dsn: str, wait_s: float) -> None:
                     help="look at the address in --database, and whether that PostgreSQL runs",
                 ) from away
         time.sleep(0.02)
+
+
+def backup_source(directory: Directory, *, running: bool = False) -> Source:
+    """The cluster in DIR and the place of its backups. Setup error where ``running`` is asked for and it is not."""
+    from vaka.journal import cluster
+    from vaka.recover import backup
+
+    if not directory.pgdata.exists():
+        raise errors.Setup(
+            f"there is no embedded PostgreSQL in {directory.path}",
+            help="give the folder with --data; a PostgreSQL of your own is backed up with its own tools",
+        )
+    found = cluster.at(directory.pgdata)
+    if running and not found.accepting():
+        raise errors.Setup(f"Vaka is not running in {directory.path}", help="start it with vaka up")
+    return backup.source(found, directory.backup)
+
+
+def swap_in(directory: Directory, plan: Plan) -> Path | None:
+    """Put a restored record in the place of the stopped live one; null, with nothing done, while Vaka runs."""
+    from vaka.journal import cluster
+    from vaka.recover import restore
+
+    try:
+        lock = directory.lock()
+    except errors.Setup:
+        return None
+    with lock:
+        cluster.at(directory.pgdata).end_leftovers()
+        return restore.swap(directory.path, plan)
 
 
 def check_port(host: str, port: int) -> None:

@@ -29,7 +29,11 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "bench": ("vaka.command.bench", "Measure the published figures."),
     "test": ("vaka.command.test", "Run the checks and tests."),
 }
-HIDDEN: Final[Mapping[str, str]] = {"serve": "vaka.command.serve"}
+HIDDEN: Final[Mapping[str, str]] = {
+    "serve": "vaka.command.serve",
+    "receive-wal": "vaka.command.receive_wal",
+    "keep-backups": "vaka.command.keep_backups",
+}
 
 
 class _Lazy(click.Group):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from vaka import assemble
@@ -17,9 +19,10 @@ from vaka.command import options
     "--database", metavar="URL", envvar="VAKA_DATABASE",
     help="A PostgreSQL 15 or later that is Vaka's alone, instead of the embedded one.",
 )  # fmt: skip
-def command(data: str, host: str, port: int, demo: bool, database: str | None) -> None:
+@options.backup_dir
+def command(*, data: str, host: str, port: int, demo: bool, database: str | None, backup_dir: Path | None) -> None:
     """Start Vaka here and keep it running."""
-    start = assemble.Start(assemble.directory(data), host, port, demo, database)
+    start = assemble.Start(assemble.directory(data), host, port, demo, database, backup_dir)
 
     def ready(seconds: float) -> None:
         click.echo(

@@ -51,10 +51,15 @@ class Cluster:
     def log(self) -> Path:
         return self.pgdata.parent / "log" / "postgres"
 
+    @property
+    def host(self) -> str:
+        """The socket's folder as a client names it; a short link where its path is too long."""
+        return socket_alias(self.socket)
+
     def dsn(self, *, role: str = settings.ROLE, database: str = settings.DATABASE) -> str:
-        """The address for a client on this machine; ``socket_alias`` where the folder's path is too long."""
+        """The address for a client on this machine."""
         return conninfo.make_conninfo(
-            host=socket_alias(self.socket), port=settings.PORT, user=role, dbname=database, application_name="vaka"
+            host=self.host, port=settings.PORT, user=role, dbname=database, application_name="vaka"
         )
 
     @property
@@ -155,7 +160,9 @@ class Cluster:
             return None
 
     @contextmanager
-    def started(self, overrides: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    def started(
+        self, overrides: Mapping[str, str] | None = None, *, timeout_s: float = START_TIMEOUT_S
+    ) -> Iterator[subprocess.Popen[bytes]]:
         """The server, ready, for as long as the block lasts: for restores, checks and tests. ``up`` has its own way."""
         options = [part for name, value in (overrides or {}).items() for part in ("-c", f"{name}={value}")]
         self.end_leftovers()
@@ -167,7 +174,7 @@ class Cluster:
                 **self.popen_arguments(),
             )  # fmt: skip
         try:
-            deadline = time.monotonic() + START_TIMEOUT_S
+            deadline = time.monotonic() + timeout_s
             while not self.accepting():
                 if server.poll() is not None or time.monotonic() > deadline:
                     raise errors.Setup(

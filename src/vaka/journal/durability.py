@@ -14,6 +14,7 @@ import psycopg
 from psycopg import conninfo
 
 from vaka import config, errors
+from vaka.journal.statements import statements
 
 VERSION_MIN: Final = 150000
 
@@ -26,19 +27,6 @@ REQUIRED: Final[Mapping[str, frozenset[str]]] = {
     "data_sync_retry": frozenset({"off"}),
     "max_prepared_transactions": frozenset({"0"}),
 }
-QUERY: Final = f"SELECT name, setting FROM pg_settings WHERE name IN ({', '.join(repr(name) for name in REQUIRED)})"
-
-_OTHERS: Final = """
-SELECT datname FROM pg_database
- WHERE datallowconn AND NOT datistemplate AND datname <> current_database() ORDER BY datname"""
-_TABLES: Final = """
-SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-   AND n.nspname NOT LIKE 'pg\\_%'
-   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')"""
-_WRITERS: Final = """
-SELECT DISTINCT datname FROM pg_stat_activity
- WHERE backend_type = 'client backend' AND backend_xid IS NOT NULL AND datname <> current_database()"""
 
 
 def weakened(settings: Mapping[str, str]) -> list[str]:
@@ -51,7 +39,7 @@ def weakened(settings: Mapping[str, str]) -> list[str]:
 
 
 def refuse_weakened(settings: Mapping[str, str]) -> None:
-    """Setup error naming every weakened setting of ``settings`` (the rows of QUERY)."""
+    """Setup error naming every weakened setting of ``settings`` (by name)."""
     if found := weakened(settings):
         advice = "; ".join(f"{name} = {' or '.join(sorted(allowed))}" for name, allowed in REQUIRED.items())
         raise errors.Setup(
@@ -69,11 +57,13 @@ def check(dsn: str) -> None:
                 f"PostgreSQL {connection.info.server_version // 10000} is too old",
                 help=f"Vaka needs PostgreSQL {VERSION_MIN // 10000} or later",
             )
-        if _value(connection, "SELECT pg_is_in_recovery()"):
+        if _value(connection, "is_standby"):
             raise errors.Setup("this PostgreSQL is a standby", help="give the address of the primary")
-        refuse_weakened({str(name): str(setting) for name, setting in connection.execute(QUERY.encode())})
-        others = [str(row[0]) for row in connection.execute(_OTHERS.encode())]
-        writers = [str(row[0]) for row in connection.execute(_WRITERS.encode())]
+        sql = statements("durability")
+        rows = connection.execute(sql["settings"].encode(), {"names": list(REQUIRED)})
+        refuse_weakened({str(name): str(setting) for name, setting in rows})
+        others = [str(row[0]) for row in connection.execute(sql["other_databases"].encode())]
+        writers = [str(row[0]) for row in connection.execute(sql["other_writers"].encode())]
     _refuse_shared([name for name in others if _has_tables(dsn, name)], writers)
 
 
@@ -91,11 +81,11 @@ def _has_tables(dsn: str, database: str) -> bool:
     address = conninfo.make_conninfo(dsn, dbname=database)
     try:
         with psycopg.connect(address, autocommit=True, connect_timeout=int(config.CONNECT_TIMEOUT_S)) as connection:
-            return bool(_value(connection, _TABLES))
+            return bool(_value(connection, "count_tables"))
     except psycopg.OperationalError:
         return database != "postgres"
 
 
-def _value(connection: psycopg.Connection, query: str) -> object:
-    row = connection.execute(query.encode()).fetchone()
+def _value(connection: psycopg.Connection, statement: str) -> object:
+    row = connection.execute(statements("durability")[statement].encode()).fetchone()
     return row[0] if row else None

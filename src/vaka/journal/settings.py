@@ -46,7 +46,7 @@ unix_socket_directories = '{SOCKET_FOLDER}'
 unix_socket_permissions = 0777                  # the folder is 0700; who connects is told by peer authentication
 port = {PORT}
 max_connections = 60
-max_locks_per_transaction = 1024                # a transaction bundle locks each identifier in it (config.BUNDLE_MAX_ENTRIES)
+max_locks_per_transaction = 1024                # a bundle locks each of its identifiers (BUNDLE_MAX_ENTRIES)
 password_encryption = 'scram-sha-256'
 
 # What an acknowledged commit rests on.

@@ -36,6 +36,7 @@ class PartState:
     name: str
     needs: tuple[str, ...] = ()
     essential: bool = True  # Vaka is not up without it
+    lingers: bool = False  # when all stops, it ends after what it needs: it takes the last of it
     process: Process = "none"
     ready: bool = False  # the last probe succeeded
     was_ready: bool = False  # some probe has succeeded since `up` began
@@ -99,7 +100,9 @@ def _stop(parts: Sequence[PartState]) -> Action:
     for part in reversed(parts):
         if part.process != "running":
             continue
-        if any(part.name in other.needs for other in parts if other.process == "running"):
+        if any(part.name in other.needs and not other.lingers for other in parts if other.process == "running"):
+            continue
+        if part.lingers and any(other.name in part.needs for other in parts if other.process == "running"):
             continue
         if part.asked_s is None:
             return Action(Verb.ASK, part.name, f"{part.name} is next to stop")

@@ -68,9 +68,38 @@ class Directory:
                 f"cannot use {self.path}: {failed.strerror}", help="give a folder of your own with --data"
             ) from failed
 
-    def lock(self) -> IO[str]:
-        """Take DIR for this process until the returned file closes. Setup error naming the pid that has it."""
-        handle = (self.run / "lock").open("a+")
+    def keep_backups_in(self, place: Path | None) -> None:
+        """Make ``backup`` a link to ``place``, the second place. Setup error where backups lie in DIR already.
+
+        Null: as it is, or a folder in DIR.
+        """
+        if place is None:
+            if not self.backup.exists() and not self.backup.is_symlink():
+                self.backup.mkdir(mode=0o700)
+            return
+        place = place.absolute()
+        if self.backup.is_symlink():
+            self.backup.unlink()
+        elif self.backup.is_dir() and self.backup != place:
+            try:
+                self.backup.rmdir()
+            except OSError as filled:
+                raise errors.Setup(
+                    f"{self.backup} holds backups already", help=f"move them first: mv {self.backup}/* {place}/"
+                ) from filled
+        try:
+            place.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if self.backup != place:
+                self.backup.symlink_to(place)
+        except OSError as failed:
+            raise errors.Setup(f"cannot keep backups in {place}: {failed.strerror}") from failed
+
+    def lock(self, name: str = "lock") -> IO[str]:
+        """Take DIR (or the part of it that ``name`` stands for) for this process, until the returned file closes.
+
+        Setup error naming the pid that has it.
+        """
+        handle = (self.run / name).open("a+")
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as taken:

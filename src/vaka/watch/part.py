@@ -19,6 +19,8 @@ from typing import Any, Final
 from vaka import process
 from vaka.watch.decide import PartState, Process
 
+# A part that was ready for this long and dies is restarted at once; one that dies sooner waits, longer each time.
+STABLE_S: Final = 10.0
 STDERR_TOLD_CHARS: Final = 4000
 
 # Whether the part is ready; OSError or TimeoutError where it gives no answer at all.
@@ -36,6 +38,7 @@ class Part:
     address: str = ""
     needs: tuple[str, ...] = ()
     essential: bool = True
+    lingers: bool = False
     prepare: Callable[[], None] | None = None  # runs before each start, in a thread; what it raises counts as a death
     popen: Mapping[str, Any] = field(default_factory=dict)
     stop_signal: signal.Signals = signal.SIGTERM
@@ -93,7 +96,8 @@ class Running:
 
     def died(self, code: int) -> None:
         """Its process has ended with ``code`` (negative: by that signal)."""
-        self.deaths = 1 if self.ready_now else self.deaths + 1
+        stable = self.ready_now and time.monotonic() - self._moment > STABLE_S
+        self.deaths = 1 if stable else self.deaths + 1
         self.process, self.exit_code, self.ready = None, code, False
         self._moment = time.monotonic()
 
@@ -148,6 +152,7 @@ class Running:
             name=self.part.name,
             needs=self.part.needs,
             essential=self.part.essential,
+            lingers=self.part.lingers,
             process=process_state,
             ready=self.ready,
             was_ready=self.was_ready,
