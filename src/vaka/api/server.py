@@ -25,7 +25,7 @@ from vaka.fhir.parse import Parsed, parse_resource
 from vaka.journal.accept import require_valid
 from vaka.journal.accept import write_of as write_of  # noqa: PLC0414  the interactions have it from here
 from vaka.journal.journal import Journal, Remembered, Transaction
-from vaka.journal.version import Action, Version, http_date, parse_version_id
+from vaka.journal.version import ANY_VERSION, Action, Version, http_date, parse_version_id
 from vaka.journal.write import Write
 
 _TYPES = frozenset(RESOURCE_TYPES)
@@ -84,15 +84,25 @@ async def require_references(transaction: Transaction, writes: Sequence[Write]) 
         raise Unprocessable("a reference has no target", issues=missing)
 
 
-def if_match(request: Request) -> tuple[int, int] | None:
-    """The version that If-Match names. PreconditionFailed for an id that this journal never gives."""
-    text = request.header("if-match")
+def if_match(text: str | None, path: str | None = None) -> tuple[int, int] | None:
+    """The version that an If-Match names. PreconditionFailed for an id that this journal never gives."""
     if text is None:
         return None
+    if text.strip() == "*":
+        return ANY_VERSION
     parsed = parse_version_id(parse_etag(text))
     if parsed is None:
-        raise PreconditionFailed(f"If-Match {text[:60]} is no version of this journal")
+        raise PreconditionFailed(f"If-Match {text[:60]} is no version of this journal", path=path)
     return parsed
+
+
+def require_version(version: Version, expected: tuple[int, int] | None) -> None:
+    """PreconditionFailed unless ``version`` is the one that was expected."""
+    if expected not in (None, ANY_VERSION, (version.version, version.epoch)):
+        raise PreconditionFailed(
+            f"{version.type}/{version.id} is at version {version.version_id}",
+            help="read it again, make the change on the current version, and send that version in If-Match",
+        )
 
 
 def living(version: Version | None, type_: str, id_: str) -> Version:

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from enum import IntEnum
+from typing import Final
+
+ANY_VERSION: Final = (0, 0)
+"""``If-Match: *``: whatever is current, but something (RFC 9110 13.1.1)."""
 
 _VERSION_ID = re.compile(r"([1-9][0-9]{0,8})(?:-e([1-9][0-9]{0,8}))?")
 

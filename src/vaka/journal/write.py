@@ -27,7 +27,7 @@ from vaka.journal.codec import Codec
 from vaka.journal.owners import Owners
 from vaka.journal.pool import Connection
 from vaka.journal.statements import statements
-from vaka.journal.version import Action, Version, instant, version_id
+from vaka.journal.version import ANY_VERSION, Action, Version, instant, version_id
 
 _NO_ROWS = IndexRows()
 
@@ -36,7 +36,7 @@ _NO_ROWS = IndexRows()
 class Write:
     """One change that is asked for. ``body``/``resource``/``rows``: the new content (not for a deletion), its references
     resolved. ``must_be_new``: the id was made by this server, so no row can exist. ``may_create``: update-as-create.
-    ``if_match``: (version, epoch) that must be current. ``if_none_match``: nothing may exist."""
+    ``if_match``: (version, epoch) that must be current, ``ANY_VERSION``: any. ``if_none_match``: nothing may exist."""
 
     type: str
     id: str
@@ -76,10 +76,12 @@ def identity_keys(resource: Mapping[str, Any] | None) -> list[int]:
     found = resource.get("identifier") if resource else None
     entries = found if isinstance(found, list) else [found]
     name = f"{resource['resourceType']}.identifier" if resource else ""
+    # By value alone too: a condition may name it without its system.
     return [
-        key(name, "sc", str(entry.get("system") or ""), str(entry["value"]))
+        lock
         for entry in entries
-        if isinstance(entry, dict) and entry.get("value") is not None
+        if isinstance(entry, dict) and (value := entry.get("value")) is not None
+        for lock in (key(name, "sc", str(entry.get("system") or ""), str(value)), key(name, "c", str(value)))
     ]
 
 
@@ -97,9 +99,16 @@ class Writer:
 
     async def lock(self, connection: Connection, keys: Iterable[int]) -> dict[int, State]:
         """The current state of the resources with these keys, locked until the transaction ends."""
-        cursor = await connection.execute(statements("write")["lock_resources"], {"keys": integers(sorted(set(keys)))})
+        sql = statements("write")
+        cursor = await connection.execute(sql["lock_resources"], {"keys": integers(sorted(set(keys)))})
+        rows = await cursor.fetchall()
+        epochs: dict[int, int] = {}
+        if self.epoch > 1 and rows:  # the first epoch has no other before it
+            cursor = await connection.execute(sql["epochs"], {"seqs": integers([row[6] for row in rows])})
+            epochs = {row[0]: row[1] for row in await cursor.fetchall()}
         return {
-            row[0]: State(type_name(row[1]), row[2], row[3], row[6], row[4], row[5]) for row in await cursor.fetchall()
+            row[0]: State(type_name(row[1]), row[2], row[3], epochs.get(row[6], self.epoch), row[4], row[5])
+            for row in rows
         }
 
     async def write(
@@ -213,8 +222,8 @@ def _check(write: Write, state: State | None, epoch: int) -> None:
         raise PreconditionFailed(f"{name} exists already")
     if write.if_match is not None:
         if state is None or not exists:
-            raise PreconditionFailed(f"{name} does not exist; If-Match names version {version_id(*write.if_match)}")
-        if write.if_match != (state.version, state.epoch):
+            raise PreconditionFailed(f"{name} does not exist; If-Match asks for a version of it")
+        if write.if_match not in (ANY_VERSION, (state.version, state.epoch)):
             raise PreconditionFailed(
                 f"{name} is at version {version_id(state.version, state.epoch)}, not {version_id(*write.if_match)}",
                 help="read it again, make the change on the current version, and send that version in If-Match",

@@ -23,7 +23,7 @@ async def delete(server: Server, request: Request, type_: str, id_: str | None) 
     query = condition_of(request, type_) if id_ is None else None
     if id_ is not None:
         check_id(id_)
-    expected = if_match(request)
+    expected = if_match(request.header("if-match"))
 
     async def work(transaction: Transaction) -> Version | None:
         target = id_ if query is None else await the_match(transaction, query)

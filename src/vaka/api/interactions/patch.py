@@ -14,6 +14,8 @@ from vaka.api.server import (
     recalled,
     replayed,
     request_hash,
+    require_references,
+    require_version,
     write_of,
     written,
 )
@@ -38,16 +40,19 @@ async def patch(server: Server, request: Request, type_: str, id_: str | None) -
         return await replayed(server, request, wishes, before)
     parse_patch(body)
     query = condition_of(request, type_) if id_ is None else None
-    expected = if_match(request)
+    expected = if_match(request.header("if-match"))
 
     async def work(transaction: Transaction) -> Version:
         target = id_ if query is None else await the_match(transaction, query)
         if target is None:
             raise NotFound(f"the condition matches no {type_}")
         current = living(await transaction.current(type_, target, lock=True), type_, target)
+        require_version(current, expected)
         assert current.body is not None
-        parsed = accept_resource(apply_patch(current.body, body), type_)
-        version = (await transaction.write([write_of(parsed, target, if_match=expected)]))[0]
+        write = write_of(accept_resource(apply_patch(current.body, body), type_), target)
+        if wishes.strict:
+            await require_references(transaction, [write])
+        version = (await transaction.write([write]))[0]
         assert version is not None
         if key is not None:
             await transaction.remember(key, Remembered(digest, ((200, version.seq, None),)))

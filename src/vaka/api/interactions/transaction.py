@@ -22,11 +22,13 @@ from vaka.api.server import (
     Server,
     accept_resource,
     idempotency_key,
+    if_match,
     living,
     new_id,
     recalled,
     request_hash,
     require_references,
+    require_version,
     write_of,
 )
 from vaka.config import PAGE_DEFAULT_COUNT, PAGE_MAX_COUNT
@@ -40,7 +42,7 @@ from vaka.fhir.splice import conditional_references
 from vaka.fhir.transaction import Entry, assign_ids, plan
 from vaka.fhir.validate import validate
 from vaka.journal.journal import Remembered, Transaction
-from vaka.journal.version import Action, Version, instant, parse_version_id
+from vaka.journal.version import Action, Version, instant
 from vaka.journal.write import Write, identity_keys
 
 Dispatch: TypeAlias = Callable[[Server, Request], Awaitable[Response]]
@@ -186,11 +188,7 @@ async def _write_of(
     """The change that an entry asks for, None if it asks for none."""
     if one.method in ("GET", "HEAD") or (one.method == "POST" and one.index in found):
         return None
-    expected = None
-    if one.if_match is not None:
-        expected = parse_version_id(one.if_match.strip().removeprefix("W/").strip('"'))
-        if expected is None:
-            raise PreconditionFailed(f"ifMatch {one.if_match[:60]} is no version of this journal", path=one.path)
+    expected = if_match(one.if_match, one.path)
     type_ = one.type or ""
     if one.method == "DELETE":
         return Write(type_, one.id, if_match=expected) if one.id is not None else None
@@ -198,8 +196,9 @@ async def _write_of(
         if one.id is None:
             raise NotFound(f"the condition matches no {type_}", path=one.path)
         current = living(await tx.current(type_, one.id, lock=True), type_, one.id)
+        require_version(current, expected)
         fresh = accept_resource(apply_patch(current.body or b"", one.patch or b""), type_)
-        return write_of(fresh, one.id, if_match=expected)
+        return write_of(fresh, one.id)
     assert one.id is not None and parsed is not None
     if body is not parsed.body and body != parsed.body:
         parsed = as_parsed(orjson.loads(body), body, type_)

@@ -43,7 +43,7 @@ async def update(server: Server, request: Request, type_: str, id_: str | None) 
             raise Invalid(f"the resource has no id; the address says {id_}", path=f"{type_}.id")
         if parsed.id != id_:
             raise Invalid(f"the resource's id is {parsed.id}, the address says {id_}", path=f"{type_}.id")
-    expected = if_match(request)
+    expected = if_match(request.header("if-match"))
     if_none_match = request.header("if-none-match")
     if if_none_match not in (None, "*"):
         raise Invalid('If-None-Match on an update can only be "*"')

@@ -3,10 +3,13 @@
 SELECT pg_advisory_xact_lock(k) FROM unnest(%(keys)s::bigint[]) AS k
 
 -- name: lock_resources
--- The current state of what is about to be changed, locked in key order.
-SELECT r.rkey, r.type, r.id, r.version, r.deleted, r.updated_us, r.seq, r.owner, v.epoch
-FROM (SELECT * FROM resource WHERE rkey = ANY(%(keys)s::bigint[]) ORDER BY rkey FOR UPDATE) r
-JOIN version v ON v.seq = r.seq
+-- The current state of what is about to be changed, locked in key order. No join: after a wait the row is newer than the
+-- statement's snapshot, which would not hold the version that it names.
+SELECT r.rkey, r.type, r.id, r.version, r.deleted, r.updated_us, r.seq
+FROM resource r WHERE rkey = ANY(%(keys)s::bigint[]) ORDER BY rkey FOR UPDATE
+
+-- name: epochs
+SELECT seq, epoch FROM version WHERE seq = ANY(%(seqs)s::bigint[])
 
 -- name: append
 -- New versions and the resource rows that they make current; search rows of resources that are new (those of changed ones
