@@ -26,6 +26,9 @@ _HOST = re.compile(r"[A-Za-z0-9.\-\[\]:]{1,255}")
 _ETAG = re.compile(r'(?:W/)?"([^"\s]{1,64})"|([^"\s,]{1,64})')
 
 
+_AT_ONCE_BYTES = 1024 * 1024
+
+
 class NotAcceptable(VakaError):
     code, status, exit_code = "not-supported", 406, 64
 
@@ -42,6 +45,8 @@ class Body(Protocol):
     """What Granian's RSGI protocol object gives of a request body, piece by piece."""
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    async def __call__(self) -> bytes: ...
 
 
 @dataclass(slots=True)
@@ -81,6 +86,11 @@ class Request:
         declared = self.header("content-length")
         if declared is not None and declared.isdigit() and int(declared) > limit_bytes:
             raise _too_large(limit_bytes)
+        if declared is not None and declared.isdigit() and int(declared) <= _AT_ONCE_BYTES:
+            body = await self._at_once()
+            if int(declared) != len(body):
+                raise ClientGone
+            return _decoded(body, self.header("content-encoding"), limit_bytes)
         chunks: list[bytes] = []
         size = 0
         async for chunk in self.chunks():
@@ -92,6 +102,17 @@ class Request:
         if declared is not None and declared.isdigit() and int(declared) != len(body):
             raise ClientGone
         return _decoded(body, self.header("content-encoding"), limit_bytes)
+
+    async def _at_once(self) -> bytes:
+        """A short body whose length was declared, in one step."""
+        assert not isinstance(self.raw_body, bytes)
+        try:
+            async with asyncio.timeout(config.BODY_IDLE_TIMEOUT_S):
+                return await self.raw_body()
+        except TimeoutError as error:
+            raise _late() from error
+        except (OSError, RuntimeError) as error:
+            raise ClientGone from error
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes, undecoded."""
@@ -108,13 +129,15 @@ class Request:
             except StopAsyncIteration:
                 return
             except TimeoutError as error:
-                raise Invalid(
-                    "the body did not arrive in time", help="send it faster, or in smaller requests"
-                ) from error
+                raise _late() from error
             except (OSError, RuntimeError) as error:
                 raise ClientGone from error
             if piece:
                 yield bytes(piece)
+
+
+def _late() -> Invalid:
+    return Invalid("the body did not arrive in time", help="send it faster, or in smaller requests")
 
 
 def _too_large(limit_bytes: int) -> TooLarge:

@@ -17,6 +17,7 @@ from granian.server.embed import Server as Granian
 from vaka import config, log
 from vaka.api.app import Application
 from vaka.api.pages import Pages
+from vaka.api.request_log import RequestLog
 from vaka.api.server import Server
 from vaka.api.tokens import Tokens, secret
 from vaka.journal.journal import Journal
@@ -33,9 +34,10 @@ def serve(dsn: str, host: str, port: int, data_dir: Path, *, demo: bool = False)
 
 async def _serve(dsn: str, host: str, port: int, data_dir: Path, demo: bool) -> None:
     journal = await Journal.open(dsn)
-    application = Application(
-        Server(journal, Tokens(secret(data_dir, "token.key")), Pages(secret(data_dir, "page.key")), demo)
-    )
+    (data_dir / "log").mkdir(mode=0o700, exist_ok=True)
+    requests = RequestLog(data_dir / "log" / "requests.log")
+    server = Server(journal, Tokens(secret(data_dir, "token.key")), Pages(secret(data_dir, "page.key")), demo)
+    application = Application(server, requests)
     granian = Granian(
         application,
         address=host,
@@ -66,6 +68,7 @@ async def _serve(dsn: str, host: str, port: int, data_dir: Path, demo: bool) -> 
         granian.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait([serving], timeout=config.STOP_TIMEOUT_S)
         await journal.close()
+        requests.flush()
         log.info("stopped")
 
 

@@ -1,0 +1,107 @@
+"""A small HTTP/1.1 load generator: keep-alive connections on asyncio, as many requests under way as connections.
+
+Closed loop: each connection sends its next request when it has its answer. Answers must have Content-Length.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import cast
+
+
+@dataclass(slots=True)
+class Run:
+    """What a run did: answers by status, seconds, and each answer's time in ms."""
+
+    seconds: float = 0.0
+    statuses: dict[int, int] = field(default_factory=dict)
+    times_ms: list[float] = field(default_factory=list)
+
+    @property
+    def per_second(self) -> float:
+        return sum(self.statuses.values()) / self.seconds if self.seconds else 0.0
+
+    def quantile_ms(self, q: float) -> float:
+        ordered = sorted(self.times_ms)
+        return ordered[min(int(len(ordered) * q), len(ordered) - 1)] if ordered else 0.0
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, next_request: Callable[[], bytes | None], run: Run, done: asyncio.Future[None]) -> None:
+        self._next = next_request
+        self._run = run
+        self._done = done
+        self._buffer = bytearray()
+        self._sent = 0.0
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._send()
+
+    def _send(self) -> None:
+        request = self._next()
+        assert self._transport is not None
+        if request is None:
+            self._transport.close()
+            return
+        self._sent = time.perf_counter()
+        self._transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        head = bytes(self._buffer[:end]).lower()
+        at = head.find(b"content-length: ")
+        length = int(head[at + 16 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+        if len(self._buffer) < end + 4 + length:
+            return
+        status = int(head[9:12])
+        self._run.statuses[status] = self._run.statuses.get(status, 0) + 1
+        self._run.times_ms.append((time.perf_counter() - self._sent) * 1_000)
+        del self._buffer[: end + 4 + length]
+        self._send()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self._done.done():
+            self._done.set_result(None)
+
+
+async def drive(
+    host: str, port: int, make: Callable[[], bytes], *, connections: int, seconds: float = 0.0, count: int = 0
+) -> Run:
+    """Sends what ``make`` gives, for ``seconds`` or ``count`` requests in all, on ``connections`` at once."""
+    run = Run()
+    loop = asyncio.get_running_loop()
+    end = time.perf_counter() + seconds if seconds else float("inf")
+    left = count or -1
+
+    def following() -> bytes | None:
+        nonlocal left
+        if left == 0 or time.perf_counter() >= end:
+            return None
+        left -= 1
+        return make()
+
+    began = time.perf_counter()
+    waiting = []
+    for _ in range(connections):
+        done: asyncio.Future[None] = loop.create_future()
+        waiting.append(done)
+        await loop.create_connection(lambda done=done: _Connection(following, run, done), host, port)  # type: ignore[misc]
+    await asyncio.gather(*waiting)
+    run.seconds = time.perf_counter() - began
+    return run
+
+
+def request(method: str, path: str, token: str, body: bytes = b"", content_type: str = "application/fhir+json") -> bytes:
+    """The bytes of one request."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
+    if body:
+        head += f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
+    return head.encode() + b"\r\n" + body
