@@ -36,7 +36,7 @@ def _one(parameter: Parameter, value: str, request: Request) -> Criterion:
         return _code_and_quantity(parameter, components, parts, request)
     if parameter.root:
         return all_of([_COMPONENTS[c.kind]([c], [part], request) for c, part in zip(components, parts, strict=True)])
-    return keys([key(parameter.name, "pair", *(_pair_part(part) for part in parts))], request)
+    return keys([key(parameter.name, "pair", *(_pair_part(part, request) for part in parts))], request)
 
 
 def _code_and_quantity(
@@ -52,11 +52,11 @@ def _code_and_quantity(
     return value if len(code_parts) == 1 else all_of([tokens(components[:1], parts[:1], request), value])
 
 
-def _pair_part(part: str) -> str:
+def _pair_part(part: str, request: Request) -> str:
     """As ``fhir.keys`` tells: ``c:code`` or ``sc:system|code``."""
     match parts_of(part):
         case [code] if code:
-            return f"c:{code}"
+            return f"c:{request.local(code)}"
         case [system, code] if code:
             return f"sc:{system}|{code}"
         case _:

@@ -109,8 +109,6 @@ class _Answer:
             raise bad("control characters and lone surrogates are not allowed")
         base, _, modifier = name.partition(":")
         role = base if base in _ORDER else _FILTER
-        if role != _FILTER and not value:
-            raise bad("the value is empty")
         if role not in _REPEATED:
             if modifier:
                 raise _no_modifier(name)

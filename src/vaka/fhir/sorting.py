@@ -55,8 +55,6 @@ def _walk(node: Any, type_: str, steps: Sequence[Step]) -> Iterator[Any]:
 
 
 def _children(node: dict[str, Any], type_: str, step: Step) -> Iterator[tuple[Any, str]]:
-    if type_ == "Resource":
-        type_ = str(node.get("resourceType"))
     try:
         properties = definitions.structure(type_).properties
     except KeyError:

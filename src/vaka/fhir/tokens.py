@@ -132,10 +132,9 @@ def references(
     allowed = {type_ for parameter in parameters for type_ in parameter.targets}
     if only and only not in allowed:
         raise bad(f"{code} does not refer to {only}")
-    here = request.base_url.rstrip("/") + "/"
 
     def found(value: str) -> Iterator[int]:
-        local = _LOCAL.fullmatch(value.removeprefix(here))
+        local = _LOCAL.fullmatch(request.local(value))
         if local and local[1] in definitions.RESOURCE_TYPES:
             type_, id_ = local[1], local[2]
             if only and type_ != only:

@@ -49,6 +49,10 @@ class Request:
     values_left: int = config.QUERY_MAX_VALUES
     keys_left: int = KEYS_MAX
 
+    def local(self, reference: str) -> str:
+        """A reference without the address of this server before it."""
+        return reference.removeprefix(self.base_url.rstrip("/") + "/")
+
     def spend(self, values: int = 0, keys: int = 0) -> None:
         self.values_left -= values
         self.keys_left -= keys

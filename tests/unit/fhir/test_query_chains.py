@@ -152,3 +152,11 @@ def test_a_chain_is_not_judged_from_one_resource() -> None:
     rows = IndexRows()
     assert matches(rows, 0, 0, where("Observation", "subject:Patient.name", "x")) is None
     assert matches(rows, 0, 0, where("Patient", "_has:Observation:patient:code", "x")) is None
+
+
+def test_as_deep_as_is_allowed() -> None:
+    """The limit would stand one lower than it says."""
+    assert (
+        _size(where("Procedure", "part-of:Procedure." * config.CHAIN_MAX_DEPTH + "_id", "x"))
+        == config.CHAIN_MAX_DEPTH + 1
+    )

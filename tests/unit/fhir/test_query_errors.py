@@ -61,6 +61,11 @@ def ask(type_: str, *parameters: tuple[str, str], strict: bool = False) -> Query
         ("Observation", "value-quantity", "five", "invalid"),
         ("Observation", "value-quantity", "1e400", "invalid"),
         ("Observation", "value-quantity", "nan", "invalid"),
+        ("Observation", "value-quantity", "ap1.7e308", "invalid"),
+        ("Observation", "value-quantity", "ap-1.7e308", "invalid"),
+        ("Observation", "value-quantity", "1e308|http://unitsofmeasure.org|km", "invalid"),
+        ("Observation", "value-quantity", "1e331", "invalid"),
+        ("ValueSet", "url:above", "http://a" + "/b" * 64, "invalid"),
         ("Observation", "value-quantity", "-inf", "invalid"),
         ("Observation", "value-quantity", "1e-99999", "invalid"),
         ("Observation", "value-quantity", "٣", "invalid"),
@@ -97,6 +102,39 @@ def test_an_unknown_parameter_is_named(name: str) -> None:
     with pytest.raises(errors.Invalid) as raised:
         ask("Location", (name, "x"), ("name", "a"), strict=True)
     assert [(issue.code, issue.path) for issue in raised.value.issues] == [("not-supported", name)]
+
+
+@pytest.mark.parametrize(
+    ("type_", "name", "known"),
+    [
+        ("Patient", "name:x", ":contains, :exact, :missing"),
+        ("Patient", "birthdate:x", ":missing"),
+        ("Patient", "organization:x", ":[type], :identifier, :missing, :not, :text"),
+        ("ValueSet", "url:x", ":above, :below, :missing, :not"),
+        ("Patient", "_profile:x", ":above, :missing, :not"),
+    ],
+)
+def test_an_unknown_modifier_is_answered_with_the_known(type_: str, name: str, known: str) -> None:
+    """The caller would not learn what can be asked instead."""
+    with pytest.raises(errors.Invalid) as raised:
+        ask(type_, (name, "x"))
+    assert raised.value.message.endswith("; supported: " + known)
+
+
+def test_the_longest_values_that_are_allowed() -> None:
+    """A limit would stand one lower than it says."""
+    ask("Patient", ("name", "x" * config.STRING_MAX_CHARS), strict=True)
+    ask("Observation", ("value-quantity", "1" * 64), ("value-quantity", "1e300"), strict=True)
+    ask("ValueSet", ("url:above", "http://a" + "/b" * 63), strict=True)
+    ask("Patient", ("_id", "x" * 64), strict=True)
+
+
+def test_the_reason_says_what_to_do_or_which_type_is_at_fault() -> None:
+    """ "Ignored" would not tell the caller why."""
+    assert "read the List" in ask("Patient", ("_list", "x")).ignored[0][1]
+    assert ask("Patient", ("nothing", "x")).ignored[0][1] == 'Patient has no search parameter "nothing"'
+    both = parse_query(["Patient", "Observation"], [("birthdate", "2000")], base_url="http://j/fhir", strict=False)
+    assert both.ignored[0][1].startswith("Observation has no")
 
 
 def test_every_fault_is_named_at_once() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from vaka.fhir.criteria import Dates
 from vaka.fhir.dates import parse as parse_date
 from vaka.fhir.extract import extract
 from vaka.fhir.keys import resource_key
@@ -83,6 +84,26 @@ ENCOUNTER: dict[str, Any] = {
     "class": {"code": "IMP"},
     "period": {"start": "2024-05-09T12:00:00+02:00", "end": "2024-05-10T12:00:00+02:00"},
     "length": {"value": 24, "unit": "timmar"},
+}
+
+TEXT: dict[str, Any] = {"resourceType": "Observation", "id": "o2", "code": {"coding": [{"code": "c9"}]}}
+VITAL: dict[str, Any] = dict(TEXT, valueCodeableConcept={"coding": [{"code": "v9"}]})
+
+DOCUMENT: dict[str, Any] = {
+    "resourceType": "DocumentReference",
+    "id": "d1",
+    "relatesTo": [{"code": "replaces", "target": {"reference": "DocumentReference/d2"}}],
+}
+MEASURE: dict[str, Any] = {
+    "resourceType": "Measure",
+    "id": "m1",
+    "useContext": [
+        {
+            "code": {"system": "u", "code": "age"},
+            "valueRange": {"low": {"value": 1, "unit": "a"}, "high": {"value": 5, "unit": "a"}},
+        },
+        {"code": {"code": "focus"}, "valueCodeableConcept": {"coding": [{"code": "x"}]}},
+    ],
 }
 
 VALUE_SET: dict[str, Any] = {"resourceType": "ValueSet", "id": "v1", "url": "http://a.se/fhir/ValueSet/x"}
@@ -180,6 +201,9 @@ CASES: list[tuple[dict[str, Any], str, str, bool]] = [
     (VALUE_SET, "url:above", "http://a.se/fhir/ValueSet/x/y/z", True),
     (VALUE_SET, "url:above", "http://a.se/fhir", False),
     (VALUE_SET, "url:not", "http://a.se/fhir", True),
+    ({"resourceType": "ValueSet", "id": "v2", "url": "urn:oid:1.2"}, "url:above", "urn:oid:1.2", True),
+    ({"resourceType": "ValueSet", "id": "v2", "url": "urn:oid:1.2"}, "url:below", "urn:oid:1.2", True),
+    ({"resourceType": "ValueSet", "id": "v2", "url": "http://a.se/"}, "url:above", "http://a.se/b", True),
     (PATIENT, "_profile", "http://p.se/patient", True),
     (PATIENT, "_profile", "http://p.se/patient|2.0", True),
     (PATIENT, "_profile", "http://p.se/patient|1.0", False),
@@ -197,6 +221,9 @@ CASES: list[tuple[dict[str, Any], str, str, bool]] = [
     (OBSERVATION, "patient", "p1", True),
     (OBSERVATION, "patient", "Patient/p1", True),
     (OBSERVATION, "patient", "p2,p1", True),
+    (dict(TEXT, subject={"reference": "Location/p1"}), "patient", "p1", False),
+    (dict(TEXT, subject={"reference": "Location/p1"}), "patient:Patient", "p1", False),
+    (dict(TEXT, subject={"reference": "Location/p1"}), "subject", "p1", True),
     (OBSERVATION, "performer", "Practitioner/d1", True),
     (OBSERVATION, "performer", "Practitioner/d1/_history/9", True),
     (OBSERVATION, "focus", "https://other.example/fhir/Device/9", True),
@@ -228,6 +255,23 @@ CASES: list[tuple[dict[str, Any], str, str, bool]] = [
     (OBSERVATION, "component-code-value-quantity", "http://loinc.org|8462-4$lt90||mm[Hg]", True),
     (OBSERVATION, "combo-code-value-quantity", "8480-6$gt130", True),
     (OBSERVATION, "combo-code-value-quantity", "718-7$gt70,8480-6$gt200", True),
+    (VITAL, "code-value-concept", "c9$v9", True),
+    (VITAL, "code-value-concept", "c9$http://x|v9", False),
+    (VITAL, "code-value-concept", "c8$v9", False),
+    (VITAL, "combo-code-value-concept", "c9$v9", True),
+    (dict(TEXT, valueString="Rökare"), "code-value-string", "c9$rok", True),
+    (dict(TEXT, valueString="Rökare"), "code-value-string", "c9$ja", False),
+    (dict(TEXT, valueDateTime="2024-05-10"), "code-value-date", "c9$gt2024", False),
+    (dict(TEXT, valueDateTime="2024-05-10"), "code-value-date", "c9$ge2024-05", True),
+    (DOCUMENT, "relationship", "replaces$DocumentReference/d2", True),
+    (DOCUMENT, "relationship", f"replaces${BASE}/DocumentReference/d2", True),
+    (DOCUMENT, "relationship", "http://hl7.org/fhir/document-relationship-type|replaces$d2", True),
+    (DOCUMENT, "relationship", "appends$DocumentReference/d2", False),
+    (MEASURE, "context-type-quantity", "age$gt3", True),
+    (MEASURE, "context-type-quantity", "u|age$gt3||a", True),
+    (MEASURE, "context-type-quantity", "age$sa3", False),
+    (MEASURE, "context-type-value", "focus$x", True),
+    (MEASURE, "context-type-value", "age$x", False),
     (OBSERVATION, "component-code-value-concept", "c1$v1", True),
     (OBSERVATION, "component-code-value-concept", "http://loinc.org|c1$http://snomed.info/sct|v1", True),
     (OBSERVATION, "component-code-value-concept", "c1$v2", False),
@@ -390,3 +434,21 @@ def test_several_types_share_a_parameter(code: str) -> None:
             "effectiveDateTime" if type_ == "Observation" else "performedDateTime": "2024-05-10",
         }
         assert matches(extract(resource), resource_key(type_, "d1"), 0, query.where) is True
+
+
+def test_only_a_date_that_occurs_once_is_called_single() -> None:
+    """A store would ask one row for both ends of an interval that two rows satisfy, and lose the match."""
+    for type_, code, single in [
+        ("Patient", "birthdate", True),
+        ("Observation", "date", True),
+        ("Medication", "expiration-date", True),
+        ("Appointment", "date", True),
+        ("CarePlan", "activity-date", False),
+        ("Goal", "target-date", False),
+    ]:
+        leaf = parse_query([type_], [(code, "2024")], base_url=BASE, strict=True).where
+        assert isinstance(leaf, Dates)
+        assert leaf.single is single, code
+    both = parse_query(["Observation", "Procedure"], [("date", "2024")], base_url=BASE, strict=True).where
+    assert isinstance(both, Dates)
+    assert both.single is True

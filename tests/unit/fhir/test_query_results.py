@@ -73,6 +73,14 @@ def test_sort_text_of_tokens_uris_and_references() -> None:
     assert sort_text(observation, SortKey("text", (), "code", True)) == "b"
     assert sort_text(observation, SortKey("text", (), "patient", False)) == "Patient/p1"
     assert sort_text(observation, SortKey("text", (), "device", False)) is None
+    device = {"resourceType": "Observation", "subject": {"reference": "Device/d1"}}
+    assert sort_text(device, SortKey("text", (), "patient", False)) is None
+    assert sort_text({"resourceType": "Patient"}, SortKey("text", (), "deceased", False)) == "false"
+    assert sort_text({"resourceType": "Patient", "name": "x"}, SortKey("text", (), "phone", False)) is None
+    assert (
+        sort_text({"resourceType": "Observation", "component": ["x"]}, SortKey("text", (), "component-code", False))
+        is None
+    )
     assert (
         sort_text({"resourceType": "Patient", "deceasedDateTime": "2024"}, SortKey("text", (), "deceased", False))
         == "true"
