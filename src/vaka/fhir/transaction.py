@@ -85,9 +85,7 @@ class Assigned:
         return replace_references(entry.body or b"", mapping)
 
 
-def plan(
-    bundle: dict[str, Any], body: bytes, *, base_url: str, max_entries: int = BUNDLE_MAX_ENTRIES
-) -> list[Entry]:
+def plan(bundle: dict[str, Any], body: bytes, *, base_url: str, max_entries: int = BUNDLE_MAX_ENTRIES) -> list[Entry]:
     """The entries of a batch or transaction in the bundle's order; ``body`` is ``bundle`` as sent.
 
     Raises Invalid for what is neither, TooLarge over ``max_entries``, and for a transaction Invalid with

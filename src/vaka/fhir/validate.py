@@ -87,7 +87,7 @@ def _fhirpath(type_: str, path: str) -> str:
             name = None
         choice = element is not None and element.choice
         steps.append((f"{element.name}.ofType({name})" if element and choice else step.removeprefix("_")) + index)
-    return ".".join(steps)
+    return ".".join(steps) or type_
 
 
 def _check_hollow(value: Any, trail: Trail, scope: Scope, name: str) -> None:

@@ -105,6 +105,14 @@ def test_depth_ends_at_the_limit(opening: bytes, closing: bytes) -> None:
             parse_any(nested(levels))
 
 
+@pytest.mark.parametrize("value", [b'"\\u003a"', b'"\\u003A"'])
+def test_an_escaped_colon_hides_no_doubled_key(value: bytes) -> None:
+    """Would break if the colon that the text does not show made up for the member that was dropped."""
+    with pytest.raises(Invalid, match="twice"):
+        parse_json(b'{"a":1,"a":' + value + b"}")
+    assert parse_json(b'{"a":' + value + b"}") == {"a": ":"}
+
+
 def test_a_doubled_key_is_named_with_its_path() -> None:
     """Would break if the sender could not find the member."""
     with pytest.raises(Invalid) as raised:

@@ -257,6 +257,7 @@ def test_faults_are_found_where_they_are(resource: dict[str, Any], code: str, pa
         {**PATIENT, "name": [{"text": 'blank " " and {} within'}]},
         {**PATIENT, "_gender": {"extension": [{"url": "http://x", "valueCode": "f"}]}},
         {**PATIENT, "name": [{"period": {"start": "2024-02-02", "end": "2024-02-02T00:00:00+01:00"}}]},
+        {**PATIENT, "name": [{"period": {"start": "2024-02-15", "end": "2024-02"}}]},
         {**PATIENT, "name": [{"period": {"start": "2024-02-02T12:00:00+02:00", "end": "2024-02-02T10:30:00Z"}}]},
         {**PATIENT, "photo": [{"contentType": "image/png", "data": "aGVq" * (STRING_MAX_CHARACTERS // 4 + 1)}]},
         {**ALLERGY, "verificationStatus": status("allergyintolerance-verification", "confirmed")},
