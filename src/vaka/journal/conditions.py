@@ -6,37 +6,48 @@ the writers waited for have committed (traps: Conditional create). https://hl7.o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
-from vaka.errors import PreconditionFailed
-from vaka.fhir.criteria import All, Any, Criterion, Not, Query, Tokens
+from vaka.errors import Conflict, PreconditionFailed
+from vaka.fhir.criteria import All, Criterion, Not, Query, Tokens
+from vaka.fhir.criteria import Any as AnyOf
 from vaka.fhir.keys import hash64
+from vaka.journal.write import identity_keys
 
 if TYPE_CHECKING:
     from vaka.journal.journal import Transaction
 
+_KEYS_LOCKED_MAX = 200
+
 
 def lock_keys(query: Query) -> list[int]:
-    """What to lock before looking: the condition as a whole, and every key in it."""
-    return [hash64(f"condition\x1f{query.types}\x1f{query.used}"), *_keys(query.where)]
+    """What to lock before looking: the condition as a whole, and every key in it (up to a limit: one with more is
+    serialised with itself alone)."""
+    return [hash64(f"condition\x1f{query.types}\x1f{query.used}"), *islice(_keys(query.where), _KEYS_LOCKED_MAX)]
 
 
 def _keys(node: Criterion) -> Iterator[int]:
     match node:
-        case Tokens(keys) if len(keys) == 1:
-            yield keys[0]
-        case All(parts) | Any(parts):
+        case Tokens(keys):
+            yield from keys
+        case All(parts) | AnyOf(parts):
             for part in parts:
                 yield from _keys(part)
         case Not(part):
             yield from _keys(part)
 
 
-async def the_match(transaction: Transaction, query: Query, *, locked: bool = False) -> str | None:
-    """The id of the one resource that matches, None if there is none. PreconditionFailed if there are several."""
+async def the_match(
+    transaction: Transaction, query: Query, *, writing: Mapping[str, Any] | None = None, locked: bool = False
+) -> str | None:
+    """The id of the one resource that matches, None if there is none. PreconditionFailed if there are several.
+
+    ``writing``: what is to be written then; its identities are locked at once with the condition, since taking them
+    later could meet another writer who holds them and waits for the condition."""
     if not locked:
-        await transaction.lock_identities(lock_keys(query))
+        await transaction.lock_identities([*lock_keys(query), *identity_keys(writing)])
     found = await transaction.match(query.types, query.where)
     if len(found) > 1:
         raise PreconditionFailed(
@@ -44,3 +55,13 @@ async def the_match(transaction: Transaction, query: Query, *, locked: bool = Fa
             help="make it more precise, for example by identifier",
         )
     return found[0][1] if found else None
+
+
+async def require_unused(transaction: Transaction, type_: str, id_: str) -> None:
+    """Conflict if a resource has the id under which a conditional update that found nothing would create."""
+    current = await transaction.current(type_, id_, lock=True)
+    if current is not None and not current.deleted:
+        raise Conflict(
+            f"the condition matches no {type_}, and {type_}/{id_} is another",
+            help="leave the id out, or update that resource by its address",
+        )

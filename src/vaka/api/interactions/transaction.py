@@ -16,7 +16,7 @@ import orjson
 
 from vaka.api.bundles import bundle, entry, links
 from vaka.api.http import Request, Response, parse_query_string, preferences, require_json_answer, require_json_body
-from vaka.api.interactions.conditions import condition, lock_keys, the_match
+from vaka.api.interactions.conditions import condition, lock_keys, require_unused, the_match
 from vaka.api.interactions.search import searchset
 from vaka.api.server import (
     Server,
@@ -202,7 +202,10 @@ async def _write_of(
     assert one.id is not None and parsed is not None
     if body is not parsed.body and body != parsed.body:
         parsed = as_parsed(orjson.loads(body), body, type_)
-    new = one.method == "POST" or (one.query is not None and one.index not in found and parsed.id is None)
+    unmatched = one.method == "PUT" and one.query is not None and one.index not in found
+    if unmatched and parsed.id is not None:
+        await require_unused(tx, type_, one.id)
+    new = one.method == "POST" or (unmatched and parsed.id is None)
     return write_of(parsed, one.id, must_be_new=new, if_match=expected, if_none_match=one.if_none_match == "*")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vaka.api.http import Request, Response, preferences, require_json_answer, require_json_body
-from vaka.api.interactions.conditions import condition_of, the_match
+from vaka.api.interactions.conditions import condition_of, require_unused, the_match
 from vaka.api.server import (
     Server,
     accept_resource,
@@ -51,11 +51,13 @@ async def update(server: Server, request: Request, type_: str, id_: str | None) 
     async def work(transaction: Transaction) -> Version:
         target, must_be_new = id_, False
         if query is not None:
-            target = await the_match(transaction, query)
+            target = await the_match(transaction, query, writing=parsed.resource)
             if target is not None and parsed.id not in (None, target):
                 raise Invalid(f"the resource's id is {parsed.id}, the condition found {target}", path=f"{type_}.id")
             if target is None:
                 target, must_be_new = (parsed.id, False) if parsed.id else (new_id(), True)
+                if parsed.id:
+                    await require_unused(transaction, type_, parsed.id)
         assert target is not None
         write = write_of(parsed, target, must_be_new=must_be_new, if_match=expected, if_none_match=if_none_match == "*")
         if wishes.strict:
