@@ -26,7 +26,9 @@ def test_conditional_create(api: Api, tag: str) -> None:
     assert len(api.ids(f"/Patient?identifier={tag}")) == 2
 
 
-@pytest.mark.parametrize("condition", ["", "?", "_count=3", "unknown=x", "identifier=", "birthdate=x", "name:what=x", "identifier=a\\"])
+@pytest.mark.parametrize(
+    "condition", ["", "?", "_count=3", "unknown=x", "identifier=", "birthdate=x", "name:what=x", "identifier=a\\"]
+)
 def test_a_condition_that_says_nothing_is_refused(api: Api, tag: str, condition: str) -> None:
     """Would break: a condition that cannot be applied must never match everything, or nothing."""
     send = {"If-None-Exist": condition}
@@ -38,7 +40,12 @@ def test_a_condition_that_says_nothing_is_refused(api: Api, tag: str, condition:
         assert api.ids(f"/Patient?identifier={tag}") == []
     if condition.strip("?"):
         for method in ("PUT", "DELETE", "PATCH"):
-            answer = api.request(method, f"/Patient?{condition}", content=b'{"resourceType":"Patient"}' if method == "PUT" else b"[]", headers=PATCH if method == "PATCH" else {})
+            answer = api.request(
+                method,
+                f"/Patient?{condition}",
+                content=b'{"resourceType":"Patient"}' if method == "PUT" else b"[]",
+                headers=PATCH if method == "PATCH" else {},
+            )
             assert answer.status_code in (201, 204, 400, 404)
             assert condition == "identifier=a\\" or answer.status_code == 400
 
@@ -104,7 +111,9 @@ def test_conditional_delete(api: Api, tag: str) -> None:
 def test_conditions_of_every_kind(api: Api, tag: str) -> None:
     """Would break: a condition may be any search, chains and _has included."""
     id_ = api.make(patient(tag, name=[{"family": tag}]))["id"]
-    noted = api.make({"resourceType": "Flag", "status": "active", "code": {"text": "x"}, "subject": {"reference": f"Patient/{id_}"}})
+    noted = api.make(
+        {"resourceType": "Flag", "status": "active", "code": {"text": "x"}, "subject": {"reference": f"Patient/{id_}"}}
+    )
     for condition in (f"family={tag}", f"_has:Flag:patient:_id={noted['id']}", f"_id={id_}&identifier:missing=false"):
         answer = api.post("/Patient", json=patient(tag), headers={"If-None-Exist": condition})
         assert (answer.status_code, answer.json()["id"]) == (200, id_), condition
@@ -145,7 +154,9 @@ def test_plain_creates_are_seen_by_conditional_ones(api: Api, tag: str) -> None:
     """Would break: a plain create that is being committed must be waited for by a conditional one."""
     plain = [api.build_request("POST", "/Patient", json=patient(f"{tag}-{n}")) for n in range(12)]
     asked = [
-        api.build_request("POST", "/Patient", json=patient(f"{tag}-{n}"), headers={"If-None-Exist": f"identifier={SYSTEM}|{tag}-{n}"})
+        api.build_request(
+            "POST", "/Patient", json=patient(f"{tag}-{n}"), headers={"If-None-Exist": f"identifier={SYSTEM}|{tag}-{n}"}
+        )
         for n in range(12)
     ]
     at_once([one for pair in zip(plain, asked, strict=True) for one in pair], api)
@@ -172,7 +183,9 @@ def test_exactly_one_of_many_updates_on_one_version_wins(api: Api, tag: str) -> 
     """Would break: a lost update."""
     api.make(patient(tag, id=tag))
     work = [
-        api.build_request("PUT", f"/Patient/{tag}", json=patient(tag, id=tag, multipleBirthInteger=n), headers={"If-Match": 'W/"1"'})
+        api.build_request(
+            "PUT", f"/Patient/{tag}", json=patient(tag, id=tag, multipleBirthInteger=n), headers={"If-Match": 'W/"1"'}
+        )
         for n in range(30)
     ]
     answers = at_once(work, api)

@@ -22,7 +22,9 @@ def patched(api: Api, address: str, *operations: dict[str, Any], **headers: str)
 
 def test_create_answers_201_with_where_it_is(api: Api, tag: str) -> None:
     """Would break: the id is the server's, and Location, ETag and Last-Modified tell of version 1."""
-    answer = api.post("/Patient", json=patient(tag, id="mine", meta={"versionId": "77", "lastUpdated": "2001-01-01T00:00:00Z"}))
+    answer = api.post(
+        "/Patient", json=patient(tag, id="mine", meta={"versionId": "77", "lastUpdated": "2001-01-01T00:00:00Z"})
+    )
     assert answer.status_code == 201
     made = answer.json()
     assert made["id"] != "mine"
@@ -129,7 +131,13 @@ def test_patch_changes_and_tests(api: Api, tag: str) -> None:
 def test_a_patch_that_does_not_fit_changes_nothing(api: Api, tag: str, operation: dict[str, Any], status: int) -> None:
     """Would break: a patch is all or nothing, and its result is valid and still the same resource."""
     id_ = api.make(patient(tag, active=False))["id"]
-    answer = patched(api, f"/Patient/{id_}", {"op": "add", "path": "/gender", "value": "male"}, {"op": "remove", "path": "/gender"}, operation)
+    answer = patched(
+        api,
+        f"/Patient/{id_}",
+        {"op": "add", "path": "/gender", "value": "male"},
+        {"op": "remove", "path": "/gender"},
+        operation,
+    )
     outcome(answer, status)
     assert api.get(f"/Patient/{id_}").json()["meta"]["versionId"] == "1"
 
@@ -142,7 +150,9 @@ def test_patch_of_what_is_not_there(api: Api, tag: str) -> None:
     outcome(patched(api, f"/Patient/{id_}", {"op": "add", "path": "/active", "value": True}), 410)
 
 
-@pytest.mark.parametrize("media", ["application/xml", "application/merge-patch+json", "text/plain", "application/fhir+xml"])
+@pytest.mark.parametrize(
+    "media", ["application/xml", "application/merge-patch+json", "text/plain", "application/fhir+xml"]
+)
 def test_a_patch_of_another_kind_is_refused(api: Api, tag: str, media: str) -> None:
     """Would break: a body that is no JSON Patch must not be applied as one."""
     id_ = api.make(patient(tag))["id"]
@@ -221,7 +231,14 @@ def test_strict_handling_of_a_write_checks_references(api: Api, tag: str, how: s
     there = api.make(patient(tag))["id"]
     gone = api.make(patient(tag))["id"]
     api.delete(f"/Patient/{gone}")
-    flag = api.make({"resourceType": "Flag", "status": "active", "code": {"text": "x"}, "subject": {"reference": f"Patient/{there}"}})["id"]
+    flag = api.make(
+        {
+            "resourceType": "Flag",
+            "status": "active",
+            "code": {"text": "x"},
+            "subject": {"reference": f"Patient/{there}"},
+        }
+    )["id"]
 
     def write(target: str, headers: dict[str, str]) -> httpx.Response:
         resource = {"resourceType": "Flag", "status": "active", "code": {"text": "x"}, "subject": {"reference": target}}
@@ -231,7 +248,9 @@ def test_strict_handling_of_a_write_checks_references(api: Api, tag: str, how: s
             case "update":
                 return api.put(f"/Flag/{flag}", json=resource | {"id": flag}, headers=headers)
             case "patch":
-                return patched(api, f"/Flag/{flag}", {"op": "replace", "path": "/subject/reference", "value": target}, **headers)
+                return patched(
+                    api, f"/Flag/{flag}", {"op": "replace", "path": "/subject/reference", "value": target}, **headers
+                )
             case _:
                 entry = {"resource": resource, "request": {"method": "POST", "url": "Flag"}}
                 return api.transact(entry, **headers)

@@ -9,7 +9,12 @@ import orjson
 
 from vaka.journal.version import Action, Version, instant
 
-_METHODS = {Action.CREATE: "POST", Action.UPDATE: "PUT", Action.DELETE: "DELETE", Action.REDACT: "DELETE"}
+_TOLD = {
+    Action.CREATE: ("POST", "201 Created"),
+    Action.UPDATE: ("PUT", "200 OK"),
+    Action.DELETE: ("DELETE", "204 No Content"),
+    Action.REDACT: ("DELETE", "204 No Content"),
+}
 
 
 def bundle(head: dict[str, Any], entries: Iterable[bytes]) -> bytes:
@@ -35,9 +40,10 @@ def search_entry(version: Version, base_url: str, mode: str, body: bytes | None 
 
 def history_entry(version: Version, base_url: str) -> bytes:
     """A version in a history: what was asked, and what was answered."""
-    method = _METHODS[version.action]
-    where = version.type if version.action == Action.CREATE else f"{version.type}/{version.id}"
-    status = {"POST": "201 Created", "PUT": "200 OK", "DELETE": "204 No Content"}[method]
+    method, status = _TOLD[version.action]
+    if version.version > 1 and method == "POST":
+        method = "PUT"  # under an id that was there before, only an update can create
+    where = version.type if method == "POST" else f"{version.type}/{version.id}"
     members = {
         "fullUrl": f"{base_url}/{version.type}/{version.id}",
         "request": {"method": method, "url": where},

@@ -11,3 +11,9 @@ def access_sql(access: AccessFilter) -> str:
     if "system/*.*" not in access.scopes:
         raise Forbidden(f"{access.principal} has no right to read the record")
     return "TRUE"
+
+
+def require_writing(access: AccessFilter) -> None:
+    """Forbidden unless ``access`` lets its principal change the record."""
+    if "system/*.*" not in access.scopes:
+        raise Forbidden(f"{access.principal} has no right to change the record")

@@ -23,6 +23,7 @@ from vaka.access.filter import AccessFilter
 from vaka.errors import Busy, Conflict, Fault, Unavailable, Unprocessable
 from vaka.fhir.criteria import Criterion, Query
 from vaka.fhir.keys import resource_key
+from vaka.journal.access import require_writing
 from vaka.journal.codec import Codec
 from vaka.journal.feed import Feed
 from vaka.journal.owners import Owners
@@ -158,6 +159,7 @@ class Journal:
 
     async def create(self, write: Write, *, access: AccessFilter) -> Version:
         """Creates a resource under an id of our own making (``must_be_new``), together with whoever waits."""
+        require_writing(access)
         future: asyncio.Future[Version] = asyncio.get_running_loop().create_future()
         self._queue.append((write, access, future))
         if self._flights < _BATCH_FLIGHTS:
@@ -207,6 +209,7 @@ class Journal:
     async def run(self, work: Callable[[Transaction], Awaitable[T]], *, access: AccessFilter) -> T:
         """Runs ``work`` in a transaction and commits; again from the start where PostgreSQL asks for that (deadlock, two
         creators of one id). Busy when others hold what it needs for too long."""
+        require_writing(access)
         for attempt in range(_RETRIES):
             try:
                 return await self._once(work, access)

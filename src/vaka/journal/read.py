@@ -115,6 +115,7 @@ class Reader:
             "before": page.before_seq,
             "since_us": page.since_us,
             "until_us": page.until_us,
+            "at_us": page.at_us,
             "limit": page.limit,
         }
         async with self._pool.connection() as connection:
@@ -130,13 +131,15 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """Which versions: of one resource (type and id), a type, or all; older than ``before_seq``; times in µs, inclusive."""
+    """Which versions: of one resource (type and id), a type, or all; older than ``before_seq``; made at ``since_us`` or later
+    and before ``until_us``; ``at_us``: still current then, or made later."""
 
     type: str | None
     id: str | None
     before_seq: int
     since_us: int
     until_us: int
+    at_us: int | None
     limit: int
 
 

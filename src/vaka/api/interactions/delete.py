@@ -5,9 +5,18 @@ Every version stays and can be shown (PDL): a deletion is a version too.
 
 from __future__ import annotations
 
-from vaka.api.http import Request, Response
+from vaka.api.http import Preferences, Request, Response
 from vaka.api.interactions.conditions import condition_of, the_match
-from vaka.api.server import Server, check_id, idempotency_key, if_match, known_type, recalled, request_hash
+from vaka.api.server import (
+    Server,
+    check_id,
+    idempotency_key,
+    if_match,
+    known_type,
+    recalled,
+    replayed,
+    request_hash,
+)
 from vaka.journal.journal import Remembered, Transaction
 from vaka.journal.version import Version
 from vaka.journal.write import Write
@@ -19,7 +28,7 @@ async def delete(server: Server, request: Request, type_: str, id_: str | None) 
     key = idempotency_key(request)
     digest = request_hash(request, b"") if key else b""
     if (before := await recalled(server, request, digest)) is not None:
-        return Response(before.parts[0][0])
+        return await replayed(server, request, Preferences(), before)
     query = condition_of(request, type_) if id_ is None else None
     if id_ is not None:
         check_id(id_)

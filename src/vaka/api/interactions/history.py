@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from vaka import config
@@ -22,17 +23,17 @@ async def history(server: Server, request: Request, type_: str | None, id_: str 
     if type_ is not None:
         known_type(type_)
     scope = "/".join(part for part in (type_, id_, "_history") if part)
-    given = [(name, value) for name, value in request.query if name in _KNOWN]
+    given = list(request.query)
     before = _NEWEST
     if (sealed := request.option("_page")) is not None:
         content = server.pages.open(sealed, access=request.access)
         if content["scope"] != scope:
             raise Invalid("this page address belongs to another history", path="_page", help="start again")
         given, before = [(str(n), str(v)) for n, v in content["parameters"]], int(content["before"])
-    options = dict(given)
-    since_us, until_us = _times(options)
+    options = _options(given)
+    since_us, until_us, at_us = _times(options)
     count = _count(options.get("_count"))
-    page = HistoryPage(type_, id_, before, since_us, until_us, count + 1)
+    page = HistoryPage(type_, id_, before, since_us, until_us, at_us, count + 1)
     versions = await server.journal.reader.history(page, access=request.access)
     if id_ is not None and not versions and sealed is None:
         known = await server.journal.reader.read(type_ or "", id_, access=request.access)
@@ -51,18 +52,31 @@ async def history(server: Server, request: Request, type_: str | None, id_: str 
     return Response(200, bundle(head, [history_entry(version, request.base_url) for version in versions]))
 
 
-def _times(options: dict[str, str]) -> tuple[int, int]:
-    """(since, until) in µs, both inclusive: _since is a bound, _at a period in which versions were current or made."""
-    since_us, until_us = 0, _NEWEST
+def _options(given: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """A history has no entry that could name what was not applied, so that is an error."""
+    options: dict[str, str] = {}
+    for name, value in given:
+        if name not in _KNOWN:
+            raise Invalid(
+                f"a history does not know the parameter {name[:60]}", path=name[:60], help="use _count, _since, _at"
+            )
+        if name in options:
+            raise Invalid(f"{name} is given more than once", path=name)
+        options[name] = value
+    return options
+
+
+def _times(options: dict[str, str]) -> tuple[int, int, int | None]:
+    """(since, until, at) of a HistoryPage. _since: made then or later; _at: current at some moment of that time."""
+    spans = {}
     for name in ("_since", "_at"):
-        if (text := options.get(name)) is not None:
-            span = parse_date(text)
+        if name in options:
+            span = parse_date(options[name])
             if span is None:
-                raise Invalid(f"{text[:60]} is not a date or time", path=name)
-            since_us = max(since_us, span[0])
-            if name == "_at":
-                until_us = span[1]
-    return since_us, until_us
+                raise Invalid(f"{options[name][:60]} is not a date or time", path=name)
+            spans[name] = span
+    since_us = spans["_since"][0] if "_since" in spans else 0
+    return (since_us, spans["_at"][1], spans["_at"][0]) if "_at" in spans else (since_us, _NEWEST, None)
 
 
 def _count(text: str | None) -> int:

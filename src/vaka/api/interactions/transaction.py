@@ -58,11 +58,15 @@ async def transaction(server: Server, request: Request, dispatch: Dispatch) -> R
     body = await request.body()
     content = parse_json(body)
     entries = plan(content, body, base_url=request.base_url)
-    if content.get("type") == "batch":
-        return await _batch(server, request, entries, dispatch)
     key = idempotency_key(request)
     digest = request_hash(request, body) if key else b""
-    if (before := await recalled(server, request, digest)) is not None:
+    before = await recalled(server, request, digest)
+    if content.get("type") == "batch":
+        if key is not None and before is None:  # its entries have keys of their own, its body is known by this one
+            mark = Remembered(digest, ())
+            await server.journal.run(lambda tx: tx.remember(key, mark), access=request.access)
+        return await _batch(server, request, entries, dispatch)
+    if before is not None:
         return await _answer(server, request, list(before.parts), {}, {})
     parsed = await _accept(entries)
     conditions = _conditions(entries, parsed, request.base_url)

@@ -16,25 +16,32 @@ FROM version v JOIN resource r USING (rkey)
 WHERE v.rkey = %(rkey)s AND v.version = %(version)s AND v.epoch = %(epoch)s AND {access}
 
 -- name: history_instance
+-- Newest first. at_us: only what was current then or later, so nothing that had a successor at that time.
 SELECT r.rkey, r.type, r.id, v.version, v.epoch, v.updated_us, v.action, v.redacted, v.dictionary, v.body, v.seq, v.owner, v.patient
 FROM version v JOIN resource r USING (rkey)
-WHERE v.rkey = %(rkey)s AND v.seq < %(before)s AND v.updated_us >= %(since_us)s AND v.updated_us <= %(until_us)s AND {access}
+WHERE v.rkey = %(rkey)s AND v.seq < %(before)s AND v.updated_us >= %(since_us)s AND v.updated_us < %(until_us)s
+    AND (%(at_us)s::bigint IS NULL
+         OR NOT EXISTS (SELECT 1 FROM version n WHERE n.rkey = v.rkey AND n.seq > v.seq AND n.updated_us <= %(at_us)s::bigint))
+    AND {access}
 ORDER BY v.seq DESC LIMIT %(limit)s
 
 -- name: history_type
 SELECT r.rkey, r.type, r.id, v.version, v.epoch, v.updated_us, v.action, v.redacted, v.dictionary, v.body, v.seq, v.owner, v.patient
 FROM version v JOIN resource r USING (rkey)
-WHERE v.type = %(type)s AND v.seq < %(before)s AND v.updated_us >= %(since_us)s AND v.updated_us <= %(until_us)s AND {access}
+WHERE v.type = %(type)s AND v.seq < %(before)s AND v.updated_us >= %(since_us)s AND v.updated_us < %(until_us)s
+    AND (%(at_us)s::bigint IS NULL
+         OR NOT EXISTS (SELECT 1 FROM version n WHERE n.rkey = v.rkey AND n.seq > v.seq AND n.updated_us <= %(at_us)s::bigint))
+    AND {access}
 ORDER BY v.seq DESC LIMIT %(limit)s
 
 -- name: history_system
 SELECT r.rkey, r.type, r.id, v.version, v.epoch, v.updated_us, v.action, v.redacted, v.dictionary, v.body, v.seq, v.owner, v.patient
 FROM version v JOIN resource r USING (rkey)
-WHERE v.seq < %(before)s AND v.updated_us >= %(since_us)s AND v.updated_us <= %(until_us)s AND {access}
+WHERE v.seq < %(before)s AND v.updated_us >= %(since_us)s AND v.updated_us < %(until_us)s
+    AND (%(at_us)s::bigint IS NULL
+         OR NOT EXISTS (SELECT 1 FROM version n WHERE n.rkey = v.rkey AND n.seq > v.seq AND n.updated_us <= %(at_us)s::bigint))
+    AND {access}
 ORDER BY v.seq DESC LIMIT %(limit)s
-
--- name: history_count
-SELECT count(*) FROM version v WHERE v.rkey = %(rkey)s AND v.updated_us >= %(since_us)s AND v.updated_us <= %(until_us)s
 
 -- name: newest_seq
 SELECT last_value FROM version_seq
