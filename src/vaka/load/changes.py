@@ -89,7 +89,7 @@ async def decide(
 ) -> tuple[dict[int, str], dict[str, str]]:
     """(ids found by entry index, what conditional references become), under the locks of all of them.
 
-    For a reference that matches nothing NotYet, or if ``final`` Unprocessable; PreconditionFailed for several matches."""
+    For a reference that matches nothing NotYet, or if ``final`` Unprocessable; PreconditionFailed for several."""
     queries = [*asked.of_entries.values(), *asked.of_references.values()]
     keys = {key for query in queries for key in lock_keys(query)}
     keys |= {key for one in bundle.entries if one.body for key in identity_keys(one.resource)}

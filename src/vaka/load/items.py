@@ -110,7 +110,7 @@ def _list(place: Place, content: dict[str, Any], body: bytes) -> Iterator[Item |
     if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
         raise Invalid("Bundle.entry must be an array of objects", path="Bundle.entry")
     digest = sha256(body).hexdigest()
-    cut = _resources(body) if given else []
+    cut = resources(body) if given else []
     chosen: list[tuple[int, dict[str, Any], bytes, str, bool]] = []
     mapping: dict[str, str] = {}
     for index, one in enumerate(given):
@@ -138,7 +138,7 @@ def _list(place: Place, content: dict[str, Any], body: bytes) -> Iterator[Item |
             yield Refusal.of(at, error, str(resource.get("resourceType")), id_)
 
 
-def _resources(body: bytes) -> list[bytes | None]:
+def resources(body: bytes) -> list[bytes | None]:
     """The bytes of each entry's resource."""
     array = next(m.start for m in spans.members(body, spans.top(body)) if m.key == "entry")
     return [
