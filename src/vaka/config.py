@@ -48,6 +48,8 @@ BINARY_CHUNK_BYTES: Final = 1024 * 1024
 FEED_POLL_MS: Final = 25
 FEED_BATCH_ROWS: Final = 1_000
 FEED_BATCH_BYTES: Final = 1024 * 1024
+# The HTTP server keeps what a slow reader has not taken: an answer of this size, as sent, ends, and the reader asks on.
+FEED_ANSWER_BYTES: Final = 1024 * 1024
 FEED_TAIL_BYTES: Final = 16 * 1024 * 1024
 FEED_TAIL_LINES: Final = 20_000
 FEED_FIRST_HORIZON_S: Final = 5.0

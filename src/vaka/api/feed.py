@@ -4,6 +4,9 @@
 ``wait``: how long to go on after having caught up. Needs the scope ``feed``. Lines: versions; ``horizon`` marks, below
 which nothing can come any more; ``heartbeat``s. Compressed with zstd or gzip where Accept-Encoding takes it. All of it
 is in docs/operating/feed.md.
+
+Invariant: an answer is bounded in bytes, as sent: the HTTP server below takes all that it is given, however slowly the
+reader reads. An answer that ends with a version is not at the end of the feed: the reader asks on at once.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Protocol
 
 import zstandard
 
@@ -34,18 +38,11 @@ async def feed(server: Server, request: Request) -> Response:
         raise Invalid(f"the feed does not know the parameter {unknown[0][:40]}", path=unknown[0][:40])
     after = Cursor.parse(options["after"]) if options.get("after") else None
     row_hash, wait_s = _hash(options.get("hash")), _wait_s(options.get("wait", "0"))
-    start, epoch = await server.journal.feed.start(after, row_hash, access=request.access)
-    headers = [("Vaka-Epoch", str(epoch)), ("Vary", "Accept-Encoding")]
+    start = await server.journal.feed.start(after, row_hash, access=request.access)
+    headers = [("Vaka-Epoch", str(start.horizon.epoch)), ("Vary", "Accept-Encoding")]
     if request.method == "HEAD":
         return Response(200, headers=headers, content_type=NDJSON)
-    lines = server.journal.feed.lines(start, wait_s)
-    accepted = accepted_encodings(request.header("accept-encoding") or "")
-    if "zstd" in accepted:
-        headers.append(("Content-Encoding", "zstd"))
-        return Response(200, headers=headers, content_type=NDJSON, stream=_zstd(lines))
-    if "gzip" in accepted:
-        headers.append(("Content-Encoding", "gzip"))
-        return Response(200, headers=headers, content_type=NDJSON, stream=_gzip(lines))
+    lines = _bounded(server.journal.feed.lines(start, wait_s), _coder(request, headers))
     return Response(200, headers=headers, content_type=NDJSON, stream=lines)
 
 
@@ -84,17 +81,33 @@ def accepted_encodings(header: str) -> frozenset[str]:
     return frozenset(found)
 
 
-async def _zstd(lines: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    compressor = zstandard.ZstdCompressor(level=3).compressobj()
-    async with aclosing(lines):
-        async for chunk in lines:
-            yield compressor.compress(chunk) + compressor.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
-    yield compressor.flush()
+class _Coder(Protocol):
+    """Compresses; ``flush(mode)`` gives what a reader needs to read all so far, ``flush()`` ends."""
+
+    def compress(self, data: bytes, /) -> bytes: ...
+    def flush(self, mode: int = ..., /) -> bytes: ...
 
 
-async def _gzip(lines: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    compressor = zlib.compressobj(5, wbits=31)
+def _coder(request: Request, headers: list[tuple[str, str]]) -> tuple[_Coder, int] | None:
+    """The coding that the reader takes, told in ``headers``: the coder, and how it flushes between chunks."""
+    accepted = accepted_encodings(request.header("accept-encoding") or "")
+    if "zstd" in accepted:
+        headers.append(("Content-Encoding", "zstd"))
+        return zstandard.ZstdCompressor(level=3).compressobj(), zstandard.COMPRESSOBJ_FLUSH_BLOCK
+    if "gzip" in accepted:
+        headers.append(("Content-Encoding", "gzip"))
+        return zlib.compressobj(5, wbits=31), zlib.Z_SYNC_FLUSH
+    return None
+
+
+async def _bounded(lines: AsyncGenerator[bytes, None], coder: tuple[_Coder, int] | None) -> AsyncGenerator[bytes, None]:
+    sent = 0
     async with aclosing(lines):
         async for chunk in lines:
-            yield compressor.compress(chunk) + compressor.flush(zlib.Z_SYNC_FLUSH)
-    yield compressor.flush()
+            coded = coder[0].compress(chunk) + coder[0].flush(coder[1]) if coder else chunk
+            yield coded
+            sent += len(coded)
+            if sent >= config.FEED_ANSWER_BYTES:
+                break
+    if coder:
+        yield coder[0].flush()

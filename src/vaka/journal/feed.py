@@ -57,6 +57,14 @@ class Cursor:
         return cls(int(match[1]), int(match[2]), int(match[3]))
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a reader begins, and the horizon at that moment: what was committed before it asked is in its answer."""
+
+    after: Cursor
+    horizon: Horizon
+
+
 def horizon_line(horizon: Horizon, cursor: Cursor) -> bytes:
     """The mark after which the reader holds everything below the horizon; ``cursor``: where to go on from."""
     return orjson.dumps(
@@ -101,9 +109,8 @@ class Feed:
             await self._tail.close()
         await self._pool.close()
 
-    async def start(self, after: Cursor | None, row_hash: bytes | None, *, access: AccessFilter) -> tuple[Cursor, int]:
-        """Where a reader begins, and this journal's epoch. Conflict if the journal's history is not the one that
-        ``after`` was given in."""
+    async def start(self, after: Cursor | None, row_hash: bytes | None, *, access: AccessFilter) -> Start:
+        """Where a reader begins. Conflict if the journal's history is not the one that ``after`` was given in."""
         if "feed" not in access.scopes:
             raise Forbidden(f"{access.principal} has no right to read the feed")
         if self._readers >= config.FEED_READERS_MAX:
@@ -111,14 +118,14 @@ class Feed:
         async with self._pool.connection() as connection:
             horizon = await self._rows.horizon(connection)
             if after is None:
-                return Cursor(horizon.epoch, 0, 0), horizon.epoch
+                return Start(Cursor(horizon.epoch, 0, 0), horizon)
             if after.epoch > horizon.epoch:
                 raise Conflict(
                     f"the cursor is of epoch {after.epoch}, this journal is in epoch {horizon.epoch}",
                     help="it was restored to before your cursor: keep what you have and give back what it lost",
                 )
             if not after.seq:
-                return after, horizon.epoch
+                return Start(after, horizon)
             values = {"xid": str(after.xid), "seq": after.seq, "epoch": after.epoch}
             row = await (await connection.execute(statements("feed")["holds"], values)).fetchone()
         # A row above the horizon exists, but was never given: what precedes it would be skipped.
@@ -127,10 +134,10 @@ class Feed:
                 f"this journal does not hold the version at cursor {after}",
                 help=f"it is in epoch {horizon.epoch}: keep what you have and give back what it lost",
             )
-        return after, horizon.epoch
+        return Start(after, horizon)
 
-    async def lines(self, start: Cursor, wait_s: float) -> AsyncGenerator[bytes, None]:
-        """Chunks of whole lines after ``start``: versions; a mark at each horizon that was reached; heartbeats while
+    async def lines(self, start: Start, wait_s: float) -> AsyncGenerator[bytes, None]:
+        """Chunks of whole lines from ``start``: versions; a mark at each horizon that was reached; heartbeats while
         nothing happens.
 
         Goes on for ``wait_s`` seconds after the first horizon. May end at any line: when the database goes away, or the
@@ -139,9 +146,9 @@ class Feed:
         self._readers += 1
         try:
             tail = self._tailing()
-            cursor, place = start, start.place
+            cursor, place = start.after, start.after.place
             deadline: float | None = None
-            horizon = await tail.after(None, config.FEED_FIRST_HORIZON_S)
+            horizon = await tail.reaching(start.horizon.xid, config.FEED_FIRST_HORIZON_S)
             while horizon is not None:
                 while chunk := await self._page(tail, place, horizon.xid):
                     lines, place = chunk
@@ -155,7 +162,7 @@ class Feed:
                     left = deadline - time.monotonic()
                     if left <= 0 or tail.ended:
                         return
-                    following = await tail.after(horizon, min(left + 0.001, config.FEED_HEARTBEAT_S))
+                    following = await tail.reaching(horizon.xid + 1, min(left + 0.001, config.FEED_HEARTBEAT_S))
                     if following is None and left >= config.FEED_HEARTBEAT_S:
                         heard = tail.heard_within(config.FEED_HEARTBEAT_S)
                         if heard is not None:

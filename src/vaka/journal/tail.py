@@ -48,13 +48,16 @@ class Tail:
         self._task.cancel()
         await asyncio.wait([self._task])
 
-    async def after(self, seen: Horizon | None, timeout_s: float) -> Horizon | None:
-        """The newest horizon as soon as it is past ``seen``; None if it is not in time, or the tail has ended."""
-        if self._horizon is None or (seen is not None and self._horizon.xid == seen.xid):
-            await asyncio.wait([self._moved, self._task], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-        if self.ended or self._horizon is None or (seen is not None and self._horizon.xid == seen.xid):
-            return None
-        return self._horizon
+    async def reaching(self, xid: int, timeout_s: float) -> Horizon | None:
+        """The newest horizon as soon as it is at ``xid`` or past it; None if not in time, or if the tail has ended."""
+        deadline = time.monotonic() + timeout_s
+        while not self.ended:
+            if self._horizon is not None and self._horizon.xid >= xid:
+                return self._horizon
+            if (left := deadline - time.monotonic()) <= 0:
+                break
+            await asyncio.wait([self._moved, self._task], timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        return None
 
     def heard_within(self, limit_s: float) -> Horizon | None:
         """The newest horizon if the database gave it within the last ``limit_s`` seconds."""
@@ -95,9 +98,10 @@ class Tail:
             if horizon.epoch != epoch:
                 log.warning("feed tail ended", reason=f"epoch {horizon.epoch} has begun")
                 return
-            while lines := await self._rows.page(connection, at, horizon.xid):
+            while at[0] < horizon.xid and (lines := await self._rows.page(connection, at, horizon.xid)):
                 self._keep(lines)
                 at = lines[-1][0]
+            at = (horizon.xid, 0, 0)
             if horizon.age_s > config.HORIZON_AGE_WARN_S and horizon.heard - warned_at >= config.FEED_HORIZON_TOLD_S:
                 warned_at = horizon.heard
                 log.warning("feed horizon held", age_s=round(horizon.age_s, 1), horizon=horizon.xid)
