@@ -44,11 +44,13 @@ class _Lazy(click.Group):
         module = COMMANDS[cmd_name][0] if cmd_name in COMMANDS else HIDDEN.get(cmd_name)
         if module is None:
             return None
-        if "--help" in sys.argv[1:2] and cmd_name in COMMANDS:
-            return click.Command(cmd_name, help=COMMANDS[cmd_name][1])
         found = importlib.import_module(module).command
         assert isinstance(found, click.Command)
         return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, told) for name, (_, told) in COMMANDS.items()])
 
 
 @click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,0 +1,249 @@
+"""Backups are made by themselves, damage is found, and a restore changes nothing until it is verified."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.recovery.running import command, told, up, vaka, wait_until
+
+from vaka.journal import cluster
+from vaka.recover import place as places
+from vaka.recover import restore
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A stopped Vaka with a backup: ``first`` was written before ``between``, ``second`` after it."""
+
+    data: Path
+    first: str
+    second: str
+    between: datetime
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Saved:
+    data = tmp_path_factory.mktemp("saved") / "data"
+    with up(data) as running:
+        wait_until(lambda: _bases(data), "the first base backup")
+        first = running.create("First")
+        time.sleep(0.1)
+        between = datetime.now(UTC)
+        time.sleep(0.1)
+        second = running.create("Second")
+    return Saved(data, first, second, between)
+
+
+@contextlib.contextmanager
+def copy(saved: Saved, to: Path) -> Iterator[Path]:
+    """A copy that a test may damage, owners and all."""
+    subprocess.run(["cp", "-a", saved.data, to / "data"], check=True)
+    yield to / "data"
+
+
+def _bases(data: Path) -> list[places.Base]:
+    found = list((data / "backup").glob("*/base/*/vaka.json"))
+    return places.Place(data / "backup", found[0].parents[2].name).bases() if found else []
+
+
+def _restored(data: Path, *options: str) -> Any:
+    done = vaka("restore", "--json", "--data", data, *options)
+    assert done.returncode == 0, done.stderr
+    return told(done)
+
+
+def test_the_first_start_makes_a_sound_backup(saved: Saved) -> None:
+    """Broken: there is no backup on the day it is needed, or it ends before the clean stop."""
+    done = vaka("backup", "verify", "--json", "--data", saved.data)
+    assert done.returncode == 0, done.stdout
+    assert [finding["problem"] for finding in told(done)] == [None, None]
+    listed = told(vaka("backup", "list", "--json", "--data", saved.data))
+    assert len(listed["bases"]) == 1
+    assert listed["wal"][0]["missing"] == 0
+
+
+@pytest.mark.parametrize("what", ["base", "lost file", "wal", "lost wal"])
+def test_damage_is_found(saved: Saved, tmp_path: Path, what: str) -> None:
+    """Broken: a damaged backup is called sound until it is needed."""
+    with copy(saved, tmp_path) as data:
+        (base,) = (data / "backup").glob("*/base/*")
+        wal = sorted(file for file in (data / "backup").glob("*/wal/*/*") if places.segment_of(file.name))
+        if what == "base":
+            _flip(max((base / "base").glob("*/*"), key=lambda file: file.stat().st_size), 5_000)
+        elif what == "lost file":
+            min((base / "base").glob("*/*")).unlink()
+        elif what == "wal":
+            _flip(wal[0], 100_000)
+        else:
+            shutil.copy(wal[0], wal[0].with_name("000000010000000000000063"))
+        done = vaka("backup", "verify", "--json", "--data", data)
+        assert done.returncode == 1
+        problems = [finding["what"].split()[0] for finding in told(done) if finding["problem"]]
+        assert problems == ["base" if what in ("base", "lost file") else "wal"]
+
+
+def _flip(file: Path, at: int) -> None:
+    with file.open("r+b") as out:
+        out.seek(at)
+        byte = out.read(1)
+        out.seek(at)
+        out.write(bytes([byte[0] ^ 0xFF]))
+
+
+def test_restore_to_a_time(saved: Saved, tmp_path: Path) -> None:
+    """Broken: the record does not come back as it was, or the cursors of the lost tail stay valid."""
+    with copy(saved, tmp_path) as data:
+        report = _restored(data, "--to", saved.between.isoformat())
+        assert report["swapped"]
+        assert report["versions"] == 1
+        assert report["epoch"] == 2
+        assert Path(report["before"]).is_dir()
+        assert not (data / "restore").exists()
+        with up(data) as running:
+            assert running.read(saved.first) == 200
+            assert running.read(saved.second) == 404
+            third = running.create("Third")
+            # What is written from now on is backed up apart from what was replaced.
+            wait_until(lambda: len(_bases(data)) == 2, "a base backup after the restore")
+        # The restored record can itself be restored, and nothing of the replaced one comes with it.
+        assert _restored(data, "--to", "latest")["versions"] == 2
+        with up(data) as running:
+            assert [running.read(id_) for id_ in (saved.first, saved.second, third)] == [200, 404, 200]
+
+
+def test_restore_of_all_beside_a_running_vaka(saved: Saved, tmp_path: Path) -> None:
+    """Broken: a restore stops, or changes, the record that people work in."""
+    with copy(saved, tmp_path) as data:
+        with up(data) as running:
+            running.create("Third")
+            report = _restored(data, "--to", "latest")
+            assert not report["swapped"]
+            assert running.ready()
+            assert running.read(saved.second) == 200
+        assert _restored(data, "--finish")["swapped"]
+        with up(data) as running:
+            assert running.read(saved.second) == 200
+
+
+def test_a_restore_after_the_disk_was_lost(saved: Saved, tmp_path: Path) -> None:
+    """Broken: the backup helps only where the record is still there."""
+    with copy(saved, tmp_path) as data:
+        (data / "backup").rename(tmp_path / "elsewhere")
+        shutil.rmtree(data)
+        report = _restored(data, "--to", "latest", "--backup-dir", str(tmp_path / "elsewhere"))
+        assert report["versions"] == 2
+        with up(data, "--backup-dir", tmp_path / "elsewhere") as running:
+            assert running.read(saved.second) == 200
+
+
+def test_a_killed_restore_changes_nothing_and_goes_on(saved: Saved, tmp_path: Path) -> None:
+    """Broken: a restore that is cut leaves the live record half replaced, or has to be cleaned up by hand."""
+    seed = 20261123
+    chance = random.Random(seed)
+    with copy(saved, tmp_path) as data:
+        before = _fingerprint(data / "pg")
+        for _ in range(5):
+            process = subprocess.Popen(
+                command("restore", "--to", "latest", "--no-swap", "--data", data), stdout=subprocess.DEVNULL
+            )
+            time.sleep(chance.uniform(0.2, 1.6))
+            process.kill()
+            process.wait()
+            assert _fingerprint(data / "pg") == before, f"seed {seed}"
+        with up(data) as running:
+            assert running.read(saved.second) == 200
+        assert _restored(data, "--finish" if (data / "restore").exists() else "--to=latest")["swapped"]
+        assert cluster.at(data / "pg").leftovers() == []
+        with up(data) as running:
+            assert running.read(saved.second) == 200
+
+
+def test_a_damaged_backup_is_never_swapped_in(saved: Saved, tmp_path: Path) -> None:
+    """Broken: a restore replaces a record that works by one that does not."""
+    with copy(saved, tmp_path) as data:
+        (base,) = (data / "backup").glob("*/base/*")
+        for file in (base / "base").glob("*/2619"):  # pg_statistic, a table that starting the server does not read
+            _flip(file, 4_000)
+            _flip(file, 12_000)
+        before = _fingerprint(data / "pg")
+        done = vaka("restore", "--to", "latest", "--data", data)
+        assert done.returncode != 0
+        assert "Traceback" not in done.stderr
+        assert _fingerprint(data / "pg") == before
+        assert vaka("restore", "--cancel", "--data", data).returncode == 0
+        with up(data) as running:
+            assert running.read(saved.second) == 200
+
+
+@pytest.mark.parametrize("renamed", [0, 1, 2])
+def test_a_killed_swap_is_ended_by_the_next_start(saved: Saved, tmp_path: Path, renamed: int) -> None:
+    """Broken: after a kill between two renames, Vaka starts with an empty record."""
+    with copy(saved, tmp_path) as data:
+        _restored(data, "--to", saved.between.isoformat(), "--no-swap")
+        plan = restore.load(data)
+        assert plan is not None
+        restore._save(data, restore.replace(plan, step="swap"))
+        if renamed > 0:
+            (data / "pg").rename(data / plan.before)
+        if renamed > 1:
+            (data / "restore" / "pg").rename(data / "pg")
+        with up(data) as running:
+            assert [running.read(saved.first), running.read(saved.second)] == [200, 404]
+        assert (data / plan.before).is_dir()
+
+
+def test_a_time_that_no_backup_reaches(saved: Saved, tmp_path: Path) -> None:
+    """Broken: a restore to tomorrow gives today without saying so."""
+    with copy(saved, tmp_path) as data:
+        assert vaka("restore", "--to", "2001-01-01", "--data", data).returncode == 66
+        done = vaka("restore", "--to", "2099-01-01", "--data", data)
+        assert done.returncode == 66, done.stderr
+        assert "does not reach" in done.stderr
+        assert vaka("restore", "--cancel", "--data", data).returncode == 0
+
+
+def test_a_gap_begins_a_new_folder_and_a_new_base(saved: Saved, tmp_path: Path) -> None:
+    """Broken: WAL with a hole is kept as if it were whole."""
+    with copy(saved, tmp_path) as data:
+        found = cluster.at(data / "pg")
+        # Written while nobody receives: the server recycles it at its checkpoints.
+        with found.started({"wal_keep_size": "0", "max_wal_size": "64MB", "min_wal_size": "32MB"}):
+            import psycopg
+
+            with psycopg.connect(found.superuser_dsn, autocommit=True) as connection:
+                for _ in range(4):
+                    connection.execute("SELECT pg_logical_emit_message(false, 'x', repeat('x', 20000000))")
+                    connection.execute("CHECKPOINT")
+                    connection.execute("SELECT pg_switch_wal()")
+        with up(data):
+            wait_until(lambda: len(_bases(data)) == 2, "a new base backup")
+        assert len(list((data / "backup").glob("*/wal/*"))) == 2
+        done = vaka("backup", "verify", "--data", data)
+        assert done.returncode == 0, done.stdout
+
+
+def _fingerprint(folder: Path) -> list[tuple[str, int, int]]:
+    found = []
+    for where, _, names in os.walk(folder):
+        for name in names:
+            status = Path(where, name).stat()
+            found.append((str(Path(where, name)), status.st_size, status.st_mtime_ns))
+    return sorted(found)
+
+
+def test_a_backup_now_of_a_stopped_vaka_is_refused(saved: Saved) -> None:
+    """Broken: the operator believes that a backup was made."""
+    done = vaka("backup", "now", "--data", saved.data)
+    assert done.returncode == 78
+    assert "not running" in done.stderr

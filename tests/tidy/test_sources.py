@@ -1,0 +1,77 @@
+"""What the sources of this repository look like, read from the files that git tracks."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LINES_MAX = 450
+BINARY = {".zst", ".dict", ".png", ".ico", ".woff2", ".gz"}
+# Written in parts, so that this file does not name one itself.
+HOSTS = ["pypi" + ".org", "python" + "hosted", "registry." + "npmjs", "deb." + "debian.org", "index" + "-url",
+         "find" + "-links", "trusted" + "-host", '"resolved"' + ":"]  # fmt: skip
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if listed.returncode != 0:
+        pytest.skip("not a git checkout")
+    return [path for name in listed.stdout.decode().split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def text(path: Path) -> str:
+    return "" if path.suffix in BINARY else path.read_text(errors="replace")
+
+
+def test_no_file_names_a_registry() -> None:
+    """Broken: an installation depends on one host, or tells where this was made."""
+    allowed = {"tools/lock.sh"}  # the options that leave addresses out have these names
+    wrong = [
+        f"{path.relative_to(ROOT)}: {host}"
+        for path in tracked()
+        if str(path.relative_to(ROOT)) not in allowed
+        for host in HOSTS
+        if host in text(path)
+    ]
+    assert not wrong
+
+
+def test_modules_are_small() -> None:
+    """Broken: a module has outgrown what one can hold in mind."""
+    sizes = {path: text(path).count("\n") for path in tracked() if path.suffix == ".py"}
+    assert not {str(path.relative_to(ROOT)): lines for path, lines in sizes.items() if lines > LINES_MAX}
+
+
+def test_every_module_says_its_duty() -> None:
+    """Broken: a module begins without the docstring that tells what it is for."""
+    modules = [path for path in tracked() if path.suffix == ".py" and (path.name != "__init__.py" or text(path))]
+    assert not [str(path.relative_to(ROOT)) for path in modules if not text(path).lstrip().startswith('"""')]
+
+
+def test_every_statement_is_named() -> None:
+    """Broken: a statement cannot be found by name, or a name stands for nothing."""
+    wrong = []
+    for path in tracked():
+        if path.suffix != ".sql" or path.parent.name == "migrations":
+            continue
+        parts = re.split(r"^-- name: (\w+)$", text(path), flags=re.MULTILINE)
+        if re.sub(r"^--.*$", "", parts[0], flags=re.MULTILINE).strip():
+            wrong.append(f"{path.name}: a statement before the first name")
+        names = parts[1::2]
+        if len(set(names)) != len(names) or not names:
+            wrong.append(f"{path.name}: names are missing or double")
+        for name, body in zip(names, parts[2::2], strict=True):
+            if not re.sub(r"^--.*$", "", body, flags=re.MULTILINE).strip():
+                wrong.append(f"{path.name}: {name} is empty")
+    assert not wrong
+
+
+def test_migrations_are_numbered_without_a_gap() -> None:
+    """Broken: two migrations have one number, or one is missing."""
+    names = sorted(path.name for path in tracked() if path.parent.name == "migrations" and path.suffix == ".sql")
+    assert all(re.fullmatch(r"\d{4}_(pre|post)_\w+\.sql", name) for name in names)
+    assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
