@@ -9,11 +9,12 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from tests.recovery.running import command, told, up, vaka, wait_until
 
@@ -193,7 +194,7 @@ def test_a_killed_swap_is_ended_by_the_next_start(saved: Saved, tmp_path: Path, 
         _restored(data, "--to", saved.between.isoformat(), "--no-swap")
         plan = restore.load(data)
         assert plan is not None
-        restore._save(data, restore.replace(plan, step="swap"))
+        restore._save(data, replace(plan, step="swap"))
         if renamed > 0:
             (data / "pg").rename(data / plan.before)
         if renamed > 1:
@@ -218,14 +219,14 @@ def test_a_gap_begins_a_new_folder_and_a_new_base(saved: Saved, tmp_path: Path) 
     with copy(saved, tmp_path) as data:
         found = cluster.at(data / "pg")
         # Written while nobody receives: the server recycles it at its checkpoints.
-        with found.started({"wal_keep_size": "0", "max_wal_size": "64MB", "min_wal_size": "32MB"}):
-            import psycopg
-
-            with psycopg.connect(found.superuser_dsn, autocommit=True) as connection:
-                for _ in range(4):
-                    connection.execute("SELECT pg_logical_emit_message(false, 'x', repeat('x', 20000000))")
-                    connection.execute("CHECKPOINT")
-                    connection.execute("SELECT pg_switch_wal()")
+        with (
+            found.started({"wal_keep_size": "0", "max_wal_size": "64MB", "min_wal_size": "32MB"}),
+            psycopg.connect(found.superuser_dsn, autocommit=True) as connection,
+        ):
+            for _ in range(4):
+                connection.execute("SELECT pg_logical_emit_message(false, 'x', repeat('x', 20000000))")
+                connection.execute("CHECKPOINT")
+                connection.execute("SELECT pg_switch_wal()")
         with up(data):
             wait_until(lambda: len(_bases(data)) == 2, "a new base backup")
         assert len(list((data / "backup").glob("*/wal/*"))) == 2

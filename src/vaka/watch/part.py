@@ -39,7 +39,7 @@ class Part:
     needs: tuple[str, ...] = ()
     essential: bool = True
     lingers: bool = False
-    prepare: Callable[[], None] | None = None  # runs before each start, in a thread; what it raises counts as a death
+    prepare: Callable[[], None] | None = None  # runs before each start; what it raises counts as a death
     popen: Mapping[str, Any] = field(default_factory=dict)
     stop_signal: signal.Signals = signal.SIGTERM
     # Sent when it must go though it does not answer: SIGABRT makes Python write its stacks and PostgreSQL dump core.
@@ -76,7 +76,7 @@ class Running:
         self._moment = time.monotonic()
         try:
             if self.part.prepare is not None:
-                await asyncio.to_thread(self.part.prepare)
+                self.part.prepare()
             if self.said.exists():
                 self.said.replace(self.said.with_suffix(".stderr.1"))
             with self.said.open("wb") as output:
