@@ -99,7 +99,9 @@ async def drive(
     return run
 
 
-def request(method: str, path: str, token: str, body: bytes = b"", content_type: str = "application/fhir+json") -> bytes:
+def request(
+    method: str, path: str, token: str, body: bytes = b"", content_type: str = "application/fhir+json"
+) -> bytes:
     """The bytes of one request."""
     head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
     if body:

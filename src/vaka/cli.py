@@ -31,6 +31,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 HIDDEN: Final[Mapping[str, str]] = {
     "serve": "vaka.command.serve",
+    "fill-demo": "vaka.command.fill_demo",
     "receive-wal": "vaka.command.receive_wal",
     "keep-backups": "vaka.command.keep_backups",
 }

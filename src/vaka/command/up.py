@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import click
 
-from vaka import assemble
+from vaka import assemble, process
 from vaka.command import options
 
 
@@ -23,10 +27,24 @@ from vaka.command import options
 def command(*, data: str, host: str, port: int, demo: bool, database: str | None, backup_dir: Path | None) -> None:
     """Start Vaka here and keep it running."""
     start = assemble.Start(assemble.directory(data), host, port, demo, database, backup_dir)
+    filling: list[subprocess.Popen[bytes]] = []
 
     def ready(seconds: float) -> None:
         click.echo(
             f"Vaka is ready at {start.url} after {seconds:.1f} s (data in {start.directory.path}; Ctrl-C stops it)"
         )
+        if demo:
+            filling.append(_fill(data, database, start.url))
 
-    assemble.up(start, ready)
+    try:
+        assemble.up(start, ready)
+    finally:
+        for child in filling:
+            child.terminate()
+
+
+def _fill(data: str, database: str | None, url: str) -> subprocess.Popen[bytes]:
+    """Starts filling the record beside what runs; it stops when this process does."""
+    command = [sys.executable, "-P", "-m", "vaka.cli", "fill-demo", "--data", data, "--url", url]
+    environment = {**os.environ, **({"VAKA_DATABASE": database} if database else {})}
+    return subprocess.Popen(command, env=environment, preexec_fn=process.before_exec(signal.SIGTERM))  # noqa: PLW1509

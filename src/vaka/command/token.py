@@ -1,0 +1,40 @@
+"""``vaka token``: a bearer token for a program."""
+
+from __future__ import annotations
+
+import click
+import orjson
+
+from vaka import assemble, errors
+from vaka.api.tokens import DEFAULT_DAYS, Tokens, secret
+from vaka.command import options
+
+_FULL = ("system/*.*", "feed")
+
+
+@click.command("token")
+@options.data
+@click.option(
+    "--system", "name", required=True, metavar="NAME", help="The program that the token is for; logs name it."
+)
+@click.option(
+    "--scope", "scopes", multiple=True, type=click.Choice(_FULL), help="What it may do.  [default: all of these]"
+)
+@click.option("--days", default=float(DEFAULT_DAYS), show_default=True, type=click.FloatRange(0.01, 3_650))
+@options.as_json
+def command(data: str, name: str, scopes: tuple[str, ...], days: float, as_json: bool) -> None:
+    """Make a token for a program, and print it. Whoever has it can do what it allows until it expires: keep it safe.
+
+    \b
+    TOKEN=$(vaka token --system laboratory)
+    curl -H "Authorization: Bearer $TOKEN" localhost:8080/fhir/Patient
+    """
+    directory = assemble.directory(data).path
+    if not directory.is_dir():
+        raise errors.Setup(f"there is no Vaka in {directory}", help="start one with `vaka up`, or name it with --data")
+    granted = frozenset(scopes or _FULL)
+    token = Tokens(secret(directory, "token.key")).make(name, scopes=granted, days=days)
+    if as_json:
+        click.echo(orjson.dumps({"token": token, "system": name, "scopes": sorted(granted), "days": days}))
+    else:
+        click.echo(token)
