@@ -31,7 +31,7 @@ def measure(place: Place) -> list[Figure]:
                     lambda left=left: request("POST", "/fhir/Observation", place.token, next(left)),  # type: ignore[misc]
                     connections=CONNECTIONS,
                     count=len(bodies),
-                )  # fmt: skip
+                )
             )
             assert set(run.statuses) == {201}, run.statuses
             ours.append(run.per_second)

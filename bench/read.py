@@ -48,7 +48,7 @@ def measure(place: Place) -> list[Figure]:
                 lambda: request("GET", f"/fhir/{type_}/{random.choice(ids)}", place.token),
                 connections=CONNECTIONS,
                 seconds=SECONDS,
-            )  # fmt: skip
+            )
         )
         assert set(run.statuses) == {200}, run.statuses
         ours.append(run.per_second)

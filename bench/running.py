@@ -1,0 +1,116 @@
+"""A Vaka of one's own for a figure or a recovery test: started with ``vaka up``, killed without warning, started again.
+
+Invariants: only processes that this started are ended, by their ids; ``kill`` leaves none of them alive.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import httpx
+import psutil
+
+START_MAX_S: Final = 120.0
+STOP_MAX_S: Final = 60.0
+FULL: Final = frozenset({"system/*.*", "feed"})
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(slots=True)
+class Vaka:
+    """One Vaka in ``data``, at ``port`` of this machine."""
+
+    data: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> float:
+        """``vaka up``; seconds until /ready answers 200. RuntimeError, with its last words, if it does not."""
+        began = time.monotonic()
+        said = self.data.with_suffix(".up.log")
+        with said.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "vaka.cli", "up", "--data", str(self.data), "--port", str(self.port)],
+                stdout=output, stderr=output,
+            )  # fmt: skip
+        while time.monotonic() - began < START_MAX_S and self.process.poll() is None:
+            if self.ready():
+                return time.monotonic() - began
+            time.sleep(0.01)
+        raise RuntimeError(f"vaka up did not become ready:\n{said.read_text(errors='replace')[-3000:]}")
+
+    def ready(self) -> bool:
+        try:
+            return httpx.get(self.url + "/ready", timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def family(self) -> list[psutil.Process]:
+        """The supervisor and everything below it."""
+        if self.process is None or self.process.poll() is not None:
+            return []
+        supervisor = psutil.Process(self.process.pid)
+        return [supervisor, *supervisor.children(recursive=True)]
+
+    def postgres(self) -> list[psutil.Process]:
+        return [process for process in self.family() if process.name() == "postgres"]
+
+    def kill(self, chance: random.Random) -> None:
+        """``kill -9`` of every process, in an order of its own, as the power going would have it."""
+        assert self.process is not None
+        family = self.family()
+        chance.shuffle(family)
+        for process in family:
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+        self.process.wait()
+        psutil.wait_procs(family, timeout=STOP_MAX_S)
+        self.process = None
+
+    def stop(self) -> None:
+        """A clean stop."""
+        if self.process is None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(STOP_MAX_S)
+        except subprocess.TimeoutExpired:
+            self.kill(random.Random(0))
+        self.process = None
+
+    def token(self, name: str) -> str:
+        from vaka.api.tokens import Tokens, secret
+
+        return Tokens(secret(self.data, "token.key")).make(name, scopes=FULL, days=1)
+
+
+@contextmanager
+def running(data: Path) -> Iterator[Vaka]:
+    """A ready Vaka in ``data``, stopped at the end."""
+    vaka = Vaka(data)
+    try:
+        vaka.start()
+        yield vaka
+    finally:
+        vaka.stop()
