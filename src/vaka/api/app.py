@@ -57,7 +57,7 @@ class Application:
         self._note(scope, request, response.status if sent else 499, began)
 
     def _request(self, scope: Scope, protocol: HTTPProtocol) -> Request:
-        headers = {name: value for name, value in scope.headers.items()}
+        headers = dict(scope.headers.items())
         host = headers.get("host") or getattr(scope, "authority", None)
         if scope.method not in _METHODS:
             raise Invalid(f"{scope.method[:20]} is no method that is known here")

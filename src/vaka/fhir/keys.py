@@ -18,7 +18,7 @@ a token by system alone                ``key(parameter, "s", system)``
 ``:exact`` of a string                 ``key(parameter, "exact", value)``
 a uri                                  ``key(parameter, "uri", value)``; canonical ``url|version``: both ``url`` and whole
 a uri's ``:below``/``:above``          ``key(parameter, "below", prefix)`` for each path prefix
-a token pair of a composite            ``key(composite, "pair", part1, part2)``: part = ``"c:" + code`` or ``"sc:" + system + "|" + code``
+a token pair of a composite            ``key(composite, "pair", part1, part2)``; a part is ``c:CODE`` or ``sc:SYSTEM|CODE``
 the parameter has a value (:missing)   ``key(parameter, "present")``
 =====================================  ===================================================================
 

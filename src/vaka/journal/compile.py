@@ -69,7 +69,8 @@ class Sql:
             case Quantities():
                 return self._quantities(node, alias)
             case Strings(params, match, value):
-                head = f"EXISTS (SELECT 1 FROM search_string s WHERE s.rkey = {alias}.rkey AND s.param = ANY({self.bind(integers(params))}::smallint[])"
+                of = f"s.rkey = {alias}.rkey AND s.param = ANY({self.bind(integers(params))}::smallint[])"
+                head = f"EXISTS (SELECT 1 FROM search_string s WHERE {of}"
                 if match == "prefix":
                     return (
                         f"{head} AND s.value >= {self.bind(value)} AND s.value < {self.bind(value + _LAST_CHARACTER)})"
@@ -87,7 +88,7 @@ class Sql:
                     f"{a}.rkey IN (SELECT k # {self.bind(mask)}::bigint FROM unnest({alias}.tokens) k)"
                     for mask in masks
                 )
-                return f"EXISTS (SELECT 1 FROM resource {a} WHERE ({ways}) AND {self._typed(a, types)} AND {self.condition(inner, a)})"
+                return self._exists(a, ways, types, inner)
             case Has(type_, parameters, inner):
                 self._depth += 1
                 a = f"h{self._depth}"
@@ -95,13 +96,16 @@ class Sql:
                     f"{a}.tokens @> ARRAY[{alias}.rkey # {self.bind(parameter_mask(name))}::bigint]"
                     for name in parameters
                 )
-                return f"EXISTS (SELECT 1 FROM resource {a} WHERE ({ways}) AND {self._typed(a, (type_,))} AND {self.condition(inner, a)})"
+                return self._exists(a, ways, (type_,), inner)
             case _:
                 assert_never(node)
 
-    def _typed(self, alias: str, types: tuple[str, ...]) -> str:
-        numbers = integers([type_number(name) for name in types])
-        return f"{alias}.type = ANY({self.bind(numbers)}::smallint[]) AND NOT {alias}.deleted AND ({self.access.replace('r.', alias + '.')})"
+    def _exists(self, alias: str, ways: str, types: tuple[str, ...], inner: Criterion) -> str:
+        """Some living resource ``alias`` of ``types`` that access lets through, related by ``ways``, satisfies ``inner``."""
+        numbers = self.bind(integers([type_number(name) for name in types]))
+        access = self.access.replace("r.", f"{alias}.")
+        scope = f"{alias}.type = ANY({numbers}::smallint[]) AND NOT {alias}.deleted AND ({access})"
+        return f"EXISTS (SELECT 1 FROM resource {alias} WHERE ({ways}) AND {scope} AND {self.condition(inner, alias)})"
 
     def _all(self, parts: tuple[Criterion, ...], alias: str) -> str:
         # Keys that must all stand become one containment, so that the index intersects them; date ranges on the same
@@ -148,49 +152,50 @@ class Sql:
                     return f"{column} >= {self.bind(low)}"
                 case "le":
                     return f"{column} < {self.bind(high)}"
+        at, end = self.bind(low), self.bind(high)
+        within = f"d.low >= {at} AND d.low < {end} AND d.high <= {end}"
         match prefix:
             case "eq":
-                return f"d.low >= {self.bind(low)} AND d.low < {self.bind(high)} AND d.high <= {self.bind(high)}"
+                return within
             case "ne":
-                return f"NOT (d.low >= {self.bind(low)} AND d.high <= {self.bind(high)})"
+                return f"NOT ({within})"
             case "gt":
                 return self._after(high)
             case "ge":
-                within = f"(d.low >= {self.bind(low)} AND d.low < {self.bind(high)} AND d.high <= {self.bind(high)})"
-                return f"({self._after(high)} OR {within})"
+                return f"({self._after(high)} OR ({within}))"
             case "lt":
-                return f"d.low < {self.bind(low)}"
+                return f"d.low < {at}"
             case "le":
-                return f"(d.low < {self.bind(low)} OR (d.low >= {self.bind(low)} AND d.low < {self.bind(high)} AND d.high <= {self.bind(high)}))"
+                return f"(d.low < {at} OR ({within}))"
             case "sa":
-                return f"d.low >= {self.bind(high)}"
+                return f"d.low >= {end}"
             case "eb":
-                return f"d.high <= {self.bind(low)} AND d.low < {self.bind(low)}"
+                return f"d.high <= {at} AND d.low < {at}"
             case "ap":
-                return f"(d.low < {self.bind(high)} AND {self._after(low)})"
+                return f"(d.low < {end} AND {self._after(low)})"
 
     def _quantities(self, node: Quantities, alias: str) -> str:
-        value = node.value
         params = f"q.param = ANY({self.bind(integers(node.params))}::smallint[]) AND q.unit = {self.bind(node.unit)}"
         if node.keys:
             params += f" AND q.key <> 0 AND q.key = ANY({self.bind(integers(node.keys))}::bigint[])"
+        value, low, high = self.bind(node.value), self.bind(node.low), self.bind(node.high)
         match node.prefix:
             case "eq":
-                condition = f"q.low >= {self.bind(node.low)} AND q.low < {self.bind(node.high)} AND q.high < {self.bind(node.high)}"
-            case "ap":
-                condition = f"q.low < {self.bind(node.high)} AND q.high >= {self.bind(node.low)}"
+                condition = f"q.low >= {low} AND q.low < {high} AND q.high < {high}"
             case "ne":
-                condition = f"NOT (q.low >= {self.bind(node.low)} AND q.high < {self.bind(node.high)})"
+                condition = f"NOT (q.low >= {low} AND q.high < {high})"
+            case "ap":
+                condition = f"q.low < {high} AND q.high >= {low}"
             case "gt":
-                condition = f"q.high > {self.bind(value)}"
+                condition = f"q.high > {value}"
             case "ge":
-                condition = f"q.high >= {self.bind(value)}"
+                condition = f"q.high >= {value}"
             case "sa":
-                condition = f"q.low > {self.bind(value)}"
+                condition = f"q.low > {value}"
             case "lt":
-                condition = f"q.low < {self.bind(value)}"
+                condition = f"q.low < {value}"
             case "le":
-                condition = f"q.low <= {self.bind(value)}"
+                condition = f"q.low <= {value}"
             case "eb":
-                condition = f"q.high < {self.bind(value)}"
+                condition = f"q.high < {value}"
         return f"EXISTS (SELECT 1 FROM search_quantity q WHERE q.rkey = {alias}.rkey AND {params} AND {condition})"

@@ -43,8 +43,8 @@ _SOURCES = {
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a page begins. ``upper``: newest sequence at the first page, None on it. ``values``: the last row's sort values (None:
-    missing), ``created`` and ``rkey`` its ties."""
+    """Where a page begins. ``upper``: newest sequence at the first page, None on it. ``values``: the last row's sort
+    values (None: missing), ``created`` and ``rkey`` its ties."""
 
     upper: int | None
     values: tuple[Any, ...] = ()
@@ -279,13 +279,14 @@ def _page_sql(
     ]
     order_text += ["r.created DESC", "r.rkey"] if not order else ["r.rkey"]
     inner = (
-        f"SELECT r.rkey, r.type, r.id, r.seq, r.created{''.join(', ' + c for c in columns)} FROM resource r {' '.join(joins)}"
+        f"SELECT {', '.join(['r.rkey', 'r.type', 'r.id', 'r.seq', 'r.created', *columns])} FROM resource r {' '.join(joins)}"
         f" WHERE {' AND '.join(conditions)} ORDER BY {', '.join(order_text)} LIMIT {limit:d}"
     )
     outer = [f"r.k{n}{' DESC' if key.descending else ''} NULLS LAST" for n, key in enumerate(query.sort)]
     outer += ["r.created DESC", "r.rkey"] if not order else ["r.rkey"]
+    told = ", ".join([_COLUMNS, "r.created", _NEWEST, *(f"r.k{n}" for n in range(len(columns)))])
     text = (
-        f"WITH r AS MATERIALIZED ({inner}) SELECT {_COLUMNS}, r.created, {_NEWEST}{''.join(f', r.k{n}' for n in range(len(columns)))}"
+        f"WITH r AS MATERIALIZED ({inner}) SELECT {told}"
         f" FROM r JOIN version v ON v.seq = r.seq ORDER BY {', '.join(outer)}"
     )
     return text, sql.values
@@ -302,8 +303,9 @@ def _sort_column(
     table, column = _SOURCES[key.source]
     edge = 2 if key.descending else 1
     params = f"k{n}.param = ANY({sql.bind(integers(key.params))}::smallint[]) AND k{n}.edge & {edge} > 0"
-    raw = " AND k0.unit = 0".replace("k0", f"k{n}") if key.source == "quantity" else ""
-    one = f"SELECT {'max' if key.descending else 'min'}({column}) AS value FROM {table} k{n} WHERE k{n}.rkey = r.rkey AND {params}{raw}"
+    raw = f" AND k{n}.unit = 0" if key.source == "quantity" else ""
+    best = f"{'max' if key.descending else 'min'}({column})"
+    one = f"SELECT {best} AS value FROM {table} k{n} WHERE k{n}.rkey = r.rkey AND {params}{raw}"
     if n > 0 or len(key.params) > 1 or key.source == "quantity":
         joins.append(f"LEFT JOIN LATERAL ({one}) s{n} ON TRUE")
         if n == 0:

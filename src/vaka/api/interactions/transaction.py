@@ -203,7 +203,8 @@ async def _write_of(
         require_version(current, expected)
         fresh = accept_resource(apply_patch(current.body or b"", one.patch or b""), type_)
         return write_of(fresh, one.id)
-    assert one.id is not None and parsed is not None
+    assert one.id is not None
+    assert parsed is not None
     if body is not parsed.body and body != parsed.body:
         parsed = as_parsed(orjson.loads(body), body, type_)
     unmatched = one.method == "PUT" and one.query is not None and one.index not in found
