@@ -17,6 +17,7 @@ from vaka.api.http import Preferences, Request, Response, parse_etag
 from vaka.api.pages import Pages
 from vaka.api.tokens import Tokens
 from vaka.errors import Conflict, Gone, Invalid, Issue, NotFound, PreconditionFailed, Unprocessable
+from vaka.fhir import exact
 from vaka.fhir.definitions import RESOURCE_TYPES
 from vaka.fhir.elements import for_elements, summarise
 from vaka.fhir.extract import local_references
@@ -141,14 +142,14 @@ def shown(request: Request, body: bytes) -> bytes:
     summary, elements, pretty = request.option("_summary"), request.option("_elements"), request.option("_pretty")
     if summary in (None, "false") and not elements and pretty != "true":
         return body
-    resource = orjson.loads(body)
+    resource = exact.loads(body)
     if summary not in (None, "false"):
         if summary not in ("true", "text", "data"):
             raise Invalid(f"_summary={str(summary)[:40]} is not known here", path="_summary")
         resource = summarise(resource, summary)
     elif elements:
         resource = for_elements(resource, tuple(elements.split(",")))
-    return orjson.dumps(resource, option=orjson.OPT_INDENT_2 if pretty == "true" else 0)
+    return exact.dumps(resource, indent=pretty == "true")
 
 
 def written(request: Request, wishes: Preferences, version: Version, *, status: int | None = None) -> Response:

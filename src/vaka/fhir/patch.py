@@ -7,15 +7,14 @@ limited in bytes.
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final, cast
 
 import jsonpatch
 import jsonpointer
-import orjson
 
 from vaka.config import BODY_MAX_BYTES, PATCH_COPY_MAX_BYTES, PATCH_MAX_OPERATIONS
 from vaka.errors import Invalid, TooLarge, Unprocessable
+from vaka.fhir import exact
 from vaka.fhir.parse import parse_any, without_bom
 
 _NEEDS: Final = {
@@ -28,20 +27,6 @@ _NEEDS: Final = {
 }
 
 
-class _Number(float):
-    """A JSON number with a point or exponent that remembers how it was written."""
-
-    text: str
-
-    def __new__(cls, text: str) -> _Number:
-        made = super().__new__(cls, text)
-        made.text = text
-        return made
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Number:
-        return self
-
-
 def apply_patch(body: bytes, operations: bytes) -> bytes:
     """``body``, a resource, after the JSON Patch ``operations``; compact, members in their order.
 
@@ -49,18 +34,18 @@ def apply_patch(body: bytes, operations: bytes) -> bytes:
     result would be another resource, TooLarge past a limit. The result is still to be parsed and validated by the
     caller."""
     steps = parse_patch(operations)
-    patched: Any = _loads(body)
+    patched: Any = exact.loads(body)
     fixed = {name: patched.get(name) for name in ("resourceType", "id")}
     copied_bytes = 0
     for index, step in enumerate(steps):
         where = f"Operation {index} ({step['op']} {step['path']!r:.200})"
         try:
             if step["op"] == "copy":
-                copied = _dumps(jsonpointer.resolve_pointer(patched, step["from"]))
+                copied = exact.dumps(jsonpointer.resolve_pointer(patched, step["from"]))
                 copied_bytes += len(copied)
                 if copied_bytes > PATCH_COPY_MAX_BYTES:
                     raise TooLarge(f"{where}: a patch copies {PATCH_COPY_MAX_BYTES} bytes at most")
-                step = {"op": "add", "path": step["path"], "value": _loads(copied)}
+                step = {"op": "add", "path": step["path"], "value": exact.loads(copied)}
             patched = jsonpatch.JsonPatch([step]).apply(patched, in_place=True)
         except jsonpatch.JsonPatchTestFailed:
             raise Unprocessable(f"{where} failed: the resource has another value there, or none") from None
@@ -77,7 +62,7 @@ def apply_patch(body: bytes, operations: bytes) -> bytes:
         if patched.get(name) != value:
             raise Unprocessable(f"A patch must not change {name}", path=f"{fixed['resourceType']}.{name}")
     try:
-        result = _dumps(patched)
+        result = exact.dumps(patched)
     except TypeError:
         raise Unprocessable("The patch nests the resource too deeply") from None
     if len(result) > BODY_MAX_BYTES:
@@ -89,7 +74,7 @@ def parse_patch(operations: bytes) -> list[dict[str, Any]]:
     """The operations of a JSON Patch document, each with the members that RFC 6902 demands."""
     operations = without_bom(operations)
     parse_any(operations, what="patch")
-    steps = _loads(operations)
+    steps = exact.loads(operations)
     if not isinstance(steps, list):
         raise Invalid(
             "A JSON Patch is an array of operations", help='Send [{"op": "replace", "path": "/…", "value": …}].'
@@ -108,22 +93,3 @@ def parse_patch(operations: bytes) -> list[dict[str, Any]]:
                     f"Operation {index} of the patch ({op}): {name} is no JSON Pointer", help="It begins with /."
                 )
     return cast(list[dict[str, Any]], steps)
-
-
-def _loads(body: bytes) -> Any:
-    return json.loads(without_bom(body), parse_float=_Number, parse_int=_integer)
-
-
-def _integer(text: str) -> int | _Number:
-    """An int, but for what an int or orjson would not write the same way: minus zero, and more than 64 bits."""
-    return _Number(text) if text == "-0" or len(text) > 18 else int(text)
-
-
-def _dumps(value: Any) -> bytes:
-    return orjson.dumps(value, default=_number)
-
-
-def _number(value: Any) -> orjson.Fragment:
-    if isinstance(value, _Number):
-        return orjson.Fragment(value.text)
-    raise TypeError

@@ -141,3 +141,11 @@ def conditional_references(resource: Any) -> list[str]:
     """The references of the form ``Patient?identifier=…``, without doubles, in order: to be searched for and replaced
     by what they find (https://hl7.org/fhir/R4/http.html#trules)."""
     return list(dict.fromkeys(r for r in references(resource) if _CONDITIONAL.match(r)))
+
+
+def relative_references(body: bytes, base_url: str) -> bytes:
+    """``body`` with references to this server's own address made relative: ``base_url/Patient/1`` → ``Patient/1``."""
+    base = base_url.encode()
+    if base not in body:
+        return body
+    return re.sub(rb'("reference"\s*:\s*")' + re.escape(base) + rb"/(?=[A-Z])", rb"\1", body)

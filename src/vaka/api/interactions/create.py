@@ -17,6 +17,7 @@ from vaka.api.server import (
     write_of,
     written,
 )
+from vaka.fhir.splice import relative_references
 from vaka.journal.journal import Remembered, Transaction
 from vaka.journal.version import Version
 
@@ -27,7 +28,7 @@ async def create(server: Server, request: Request, type_: str) -> Response:
     require_json_body(request)
     known_type(type_)
     wishes = preferences(request)
-    body = await request.body()
+    body = relative_references(await request.body(), request.base_url)
     key = idempotency_key(request)
     digest = request_hash(request, body) if key else b""
     if (before := await recalled(server, request, digest)) is not None:

@@ -25,6 +25,7 @@ from vaka.api.http import (
 from vaka.api.includes import included
 from vaka.api.server import Server, known_type
 from vaka.errors import Invalid, Issue, NotFound
+from vaka.fhir import exact
 from vaka.fhir.compartments import members
 from vaka.fhir.criteria import Query
 from vaka.fhir.definitions import COMPARTMENTS, RESOURCE_TYPES
@@ -127,10 +128,10 @@ def searchset(
 def _shown(version: Version, query: Query) -> bytes | None:
     if version.body is None or (query.summary == "false" and not query.elements):
         return version.body
-    resource = orjson.loads(version.body)
+    resource = exact.loads(version.body)
     if query.elements:
-        return orjson.dumps(for_elements(resource, query.elements))
-    return orjson.dumps(summarise(resource, query.summary))
+        return exact.dumps(for_elements(resource, query.elements))
+    return exact.dumps(summarise(resource, query.summary))
 
 
 def _scope(type_: str | None, compartment: tuple[str, str] | None) -> str:

@@ -38,7 +38,7 @@ from vaka.fhir.outcome import from_error
 from vaka.fhir.parse import Parsed, as_parsed, parse_json
 from vaka.fhir.patch import apply_patch
 from vaka.fhir.query import parse_query
-from vaka.fhir.splice import conditional_references
+from vaka.fhir.splice import conditional_references, relative_references
 from vaka.fhir.transaction import Entry, assign_ids, plan
 from vaka.fhir.validate import validate
 from vaka.journal.journal import Remembered, Transaction
@@ -55,7 +55,7 @@ async def transaction(server: Server, request: Request, dispatch: Dispatch) -> R
     """A transaction-response or batch-response Bundle. A transaction that fails changes nothing and says which entry."""
     require_json_answer(request)
     require_json_body(request)
-    body = await request.body()
+    body = relative_references(await request.body(), request.base_url)
     content = parse_json(body)
     entries = plan(content, body, base_url=request.base_url)
     key = idempotency_key(request)

@@ -20,6 +20,7 @@ from vaka.api.server import (
     written,
 )
 from vaka.errors import Invalid
+from vaka.fhir.splice import relative_references
 from vaka.journal.journal import Remembered, Transaction
 from vaka.journal.version import Action, Version
 
@@ -30,7 +31,7 @@ async def update(server: Server, request: Request, type_: str, id_: str | None) 
     require_json_body(request)
     known_type(type_)
     wishes = preferences(request)
-    body = await request.body()
+    body = relative_references(await request.body(), request.base_url)
     key = idempotency_key(request)
     digest = request_hash(request, body) if key else b""
     if (before := await recalled(server, request, digest)) is not None:
