@@ -18,8 +18,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import region_places
 import zstandard
+
+import region_places
 from region_people import everybody
 from region_record import Record
 

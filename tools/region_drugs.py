@@ -9,7 +9,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Drug:
-    """``dose`` of ``unit`` is one dose, given at ``times`` (hours of the day; none: as needed). ``route``: a key of ROUTES."""
+    """``dose`` of ``unit`` is one dose, given at ``times`` (hours; none: as needed); ``route`` is a key of ROUTES."""
 
     atc: str
     substance: str
@@ -76,7 +76,7 @@ karvedilol|C07AG02|karvedilol|Karvedilol Hexal 12,5 mg|tablett|12.5|mg|po|8 20
 digoxin|C01AA05|digoxin|Lanacrist 0,13 mg|tablett|0.13|mg|po|8
 amiodaron|C01BD01|amiodaron|Cordarone 50 mg/mL|injektionsvätska|300|mg|iv|-
 glyceryltrinitrat|C01DA02|glyceryltrinitrat|Nitrolingual 0,4 mg/dos|sublingualspray|0.4|mg|sl|-|vid bröstsmärta
-noradrenalin|C01CA03|noradrenalin|Noradrenalin Pfizer 1 mg/mL|koncentrat till infusionsvätska|0.1|ug/kg/min|iv|-|infusion
+noradrenalin|C01CA03|noradrenalin|Noradrenalin Pfizer 1 mg/mL|infusionskoncentrat|0.1|ug/kg/min|iv|-|infusion
 dobutamin|C01CA07|dobutamin|Dobutamin Hameln 5 mg/mL|infusionsvätska|5|ug/kg/min|iv|-|infusion
 adrenalin|C01CA24|adrenalin|EpiPen 300 mikrogram|injektionsvätska i förfylld penna|0.3|mg|im|-|vid allergisk reaktion
 metformin|A10BA02|metformin|Metformin Actavis 500 mg|tablett|1000|mg|po|8 18
@@ -152,7 +152,7 @@ cefotaxim|J01DD01|cefotaxim|Cefotaxim Fresenius Kabi 1 g|injektionsvätska|1000|
 ceftriaxon|J01DD04|ceftriaxon|Ceftriaxon Fresenius Kabi 2 g|injektionsvätska|2000|mg|iv|8
 cefadroxil|J01DB05|cefadroxil|Cefamox 500 mg|tablett|500|mg|po|8 20
 cefuroxim|J01DC02|cefuroxim|Zinacef 1,5 g|injektionsvätska|1500|mg|iv|6 14 22
-piptazo|J01CR05|piperacillin och tazobaktam|Piperacillin/Tazobactam Fresenius Kabi 4 g/0,5 g|infusionsvätska|4000|mg|iv|6 12 18 23
+piptazo|J01CR05|piperacillin och tazobaktam|Piperacillin/Tazobactam 4 g/0,5 g|infusionsvätska|4000|mg|iv|6 12 18 23
 meropenem|J01DH02|meropenem|Meronem 1 g|injektionsvätska|1000|mg|iv|6 14 22
 ciprofloxacin|J01MA02|ciprofloxacin|Ciproxin 500 mg|tablett|500|mg|po|8 20
 levofloxacin|J01MA12|levofloxacin|Tavanic 500 mg|tablett|500|mg|po|8
@@ -227,56 +227,49 @@ def _drug(row: str) -> tuple[str, Drug]:
 
 DRUGS: Final = dict(_drug(row) for row in _TABLE.strip().splitlines())
 
-# American name (first match wins) → key of DRUGS. Combinations that Sweden does not have go to their nearest part.
+# American name (first match wins) → key of DRUGS; a combination that Sweden lacks goes to its nearest part.
+_NAMES_TEXT: Final = """
+oxycodone.*extended:oxikodondepot;oxycodone:oxikodon;hydrocodone:oxikodon;meperidine:oxikodon;
+acetaminophen:paracetamol;ibuprofen:ibuprofen;naproxen:naproxen;diclofenac:diklofenak;ketorolac:ketorolak;
+celecoxib:celecoxib;aspirin:asa;clopidogrel:klopidogrel;ticagrelor:tikagrelor;warfarin:warfarin;apixaban:apixaban;
+enoxaparin:enoxaparin;heparin:heparin;alteplase:alteplas;simvastatin:simvastatin;atorvastatin:atorvastatin;
+lovastatin:simvastatin;amlodipine:amlodipin;verapamil:verapamil;enalapril:enalapril;lisinopril:lisinopril;
+losartan:losartan;valsartan:losartan;candesartan:kandesartan;hydrochlorothiazide:hydroklortiazid;
+furosemide.*inject:furosemidiv;furosemide:furosemid;metoprolol:metoprolol;propranolol:propranolol;
+carvedilol:karvedilol;digoxin:digoxin;amiodarone:amiodaron;nitroglycerin:glyceryltrinitrat;norepinephrine:noradrenalin;
+dobutamine:dobutamin;epinephrine:adrenalin;metformin:metformin;glargine:insulinglargin;lispro:insulinlispro;
+insulin isophane:insulinmix;insulin:insulinhuman;levothyroxine:levotyroxin;methylprednisolone:metylprednisolon;
+prednisone:prednisolon;omeprazole:omeprazol;lansoprazole:lansoprazol;pantoprazole:pantoprazol;famotidine:famotidin;
+metoclopramide:metoklopramid;ondansetron:ondansetron;mesalamine:mesalazin;alendron:alendronat;
+cholecalciferol:kolekalciferol;potassium chloride:kaliumklorid;magnesium sulfate:magnesium;ferrous:jarn;folic:folsyra;
+vitamin b12:behepan;epoetin:epoetin;sodium bicarbonate:natriumbikarbonat;lactated ringers:ringer;crystalloid:ringer;
+sodium chloride:natriumklorid;normal saline:natriumklorid;sumatriptan:sumatriptan;topiramate:topiramat;
+lamotrigine:lamotrigin;carbamazepine:karbamazepin;clonazepam:klonazepam;levodopa:levodopa;sertraline:sertralin;
+escitalopram:escitalopram;fluoxetine:fluoxetin;venlafaxine:venlafaxin;duloxetine:duloxetin;milnacipran:duloxetin;
+diazepam:diazepam;lorazepam:oxazepam;buspirone:buspiron;lithium:litium;quetiapine:kvetiapin;midazolam:midazolam;
+propofol:propofol;bupivacaine:bupivakain;methylphenidate:metylfenidat;atomoxetine:atomoxetin;donepezil:donepezil;
+galantamine:galantamin;buprenorphine:buprenorfin;penicillin v:pcv;penicillin g:bensylpc;
+amoxicillin.*clavulanate:amoxiklav;amoxicillin:amoxicillin;ampicillin:ampicillin;ceftriaxone:ceftriaxon;
+cefotaxime:cefotaxim;cefuroxime:cefadroxil;cefaclor:cefadroxil;cefazolin:kloxacillin;cefmetazole:cefotaxim;
+piperacillin:piptazo;meropenem:meropenem;ciprofloxacin:ciprofloxacin;levofloxacin:levofloxacin;doxycycline:doxycyklin;
+clindamycin:klindamycin;azithromycin:azitromycin;clarithromycin:klaritromycin;nitrofurantoin:nitrofurantoin;
+sulfamethoxazole:trimsulfa;vancomycin:vankomycin;metronidazole:metronidazol;oseltamivir:oseltamivir;
+ledipasvir:ledipasvir;micafungin:micafungin;albuterol.*(actuat|metered):salbutamolinh;albuterol:salbutamol;
+ipratropium:ipratropium;tiotropium:tiotropium;salmeterol:flutikasonsalm;ics/laba:budesonidformo;budesonide:budesonid;
+fluticasone:flutikason;loratadine:loratadin;cetirizine:cetirizin;fexofenadine:fexofenadin;diphenhydramine:desloratadin;
+astemizole:desloratadin;tamsulosin:tamsulosin;levonorgestrel.*(implant|hr):pstav;
+mirena|kyleena|liletta|intrauterine:spiral;etonogestrel 68:pstav;nuvaring:pring;ethinyl estradiol:ppiller;
+medroxyprogesterone:medroxi;28 day pack|91 day pack|mestranol:ppiller;oxytocin:oxytocin;leuprolide:leuprorelin;
+bicalutamide:bikalutamid;tamoxifen:tamoxifen;fulvestrant:fulvestrant;cisplatin:cisplatin;oxaliplatin:oxaliplatin;
+paclitaxel:paklitaxel;docetaxel:docetaxel;doxorubicin:doxorubicin;epirubicin:epirubicin;trastuzumab:trastuzumab;
+leucovorin:kalciumfolinat;adalimumab:adalimumab;methotrexate:metotrexat;azathioprine:azatioprin;tacrolimus:takrolimus;
+dimethyl fumarate:dimetylfumarat;clobetasol:klobetasol;hydrocortisone:hydrokortison;calcipotriene:kalcipotriol;
+latanoprost:latanoprost;timolol:timolol;brimonidine:brimonidin;vitamin k1:fytomenadion;morphine:morfin;
+fentanyl.*transdermal:fentanylplaster;tramadol:tramadol;
+"""
 _NAMES: Final = tuple(
     (re.compile(pattern), key)
-    for pattern, key in (
-        pair.rsplit(":", 1)
-        for pair in (
-            "oxycodone.*extended:oxikodondepot;oxycodone:oxikodon;hydrocodone:oxikodon;meperidine:oxikodon;"
-            "acetaminophen:paracetamol;ibuprofen:ibuprofen;naproxen:naproxen;diclofenac:diklofenak;ketorolac:ketorolak;"
-            "celecoxib:celecoxib;aspirin:asa;clopidogrel:klopidogrel;ticagrelor:tikagrelor;warfarin:warfarin;"
-            "apixaban:apixaban;enoxaparin:enoxaparin;heparin:heparin;alteplase:alteplas;simvastatin:simvastatin;"
-            "atorvastatin:atorvastatin;lovastatin:simvastatin;amlodipine:amlodipin;verapamil:verapamil;"
-            "enalapril:enalapril;lisinopril:lisinopril;losartan:losartan;valsartan:losartan;candesartan:kandesartan;"
-            "hydrochlorothiazide:hydroklortiazid;furosemide.*inject:furosemidiv;furosemide:furosemid;"
-            "metoprolol:metoprolol;propranolol:propranolol;carvedilol:karvedilol;digoxin:digoxin;amiodarone:amiodaron;"
-            "nitroglycerin:glyceryltrinitrat;norepinephrine:noradrenalin;dobutamine:dobutamin;epinephrine:adrenalin;"
-            "metformin:metformin;glargine:insulinglargin;lispro:insulinlispro;insulin isophane:insulinmix;"
-            "insulin:insulinhuman;levothyroxine:levotyroxin;methylprednisolone:metylprednisolon;"
-            "prednisone:prednisolon;omeprazole:omeprazol;lansoprazole:lansoprazol;pantoprazole:pantoprazol;"
-            "famotidine:famotidin;metoclopramide:metoklopramid;ondansetron:ondansetron;mesalamine:mesalazin;"
-            "alendron:alendronat;cholecalciferol:kolekalciferol;potassium chloride:kaliumklorid;"
-            "magnesium sulfate:magnesium;ferrous:jarn;folic:folsyra;vitamin b12:behepan;epoetin:epoetin;"
-            "sodium bicarbonate:natriumbikarbonat;lactated ringers:ringer;crystalloid:ringer;sodium chloride:natriumklorid;"
-            "normal saline:natriumklorid;sumatriptan:sumatriptan;topiramate:topiramat;lamotrigine:lamotrigin;"
-            "carbamazepine:karbamazepin;clonazepam:klonazepam;levodopa:levodopa;sertraline:sertralin;"
-            "escitalopram:escitalopram;fluoxetine:fluoxetin;venlafaxine:venlafaxin;duloxetine:duloxetin;"
-            "milnacipran:duloxetin;diazepam:diazepam;lorazepam:oxazepam;buspirone:buspiron;lithium:litium;"
-            "quetiapine:kvetiapin;midazolam:midazolam;propofol:propofol;bupivacaine:bupivakain;methylphenidate:metylfenidat;"
-            "atomoxetine:atomoxetin;donepezil:donepezil;galantamine:galantamin;buprenorphine:buprenorfin;"
-            "penicillin v:pcv;penicillin g:bensylpc;amoxicillin.*clavulanate:amoxiklav;amoxicillin:amoxicillin;"
-            "ampicillin:ampicillin;ceftriaxone:ceftriaxon;cefotaxime:cefotaxim;cefuroxime:cefadroxil;cefaclor:cefadroxil;"
-            "cefazolin:kloxacillin;cefmetazole:cefotaxim;piperacillin:piptazo;meropenem:meropenem;"
-            "ciprofloxacin:ciprofloxacin;levofloxacin:levofloxacin;doxycycline:doxycyklin;clindamycin:klindamycin;"
-            "azithromycin:azitromycin;clarithromycin:klaritromycin;nitrofurantoin:nitrofurantoin;"
-            "sulfamethoxazole:trimsulfa;vancomycin:vankomycin;metronidazole:metronidazol;oseltamivir:oseltamivir;"
-            "ledipasvir:ledipasvir;micafungin:micafungin;albuterol.*(actuat|metered):salbutamolinh;albuterol:salbutamol;"
-            "ipratropium:ipratropium;tiotropium:tiotropium;salmeterol:flutikasonsalm;ics/laba:budesonidformo;"
-            "budesonide:budesonid;fluticasone:flutikason;loratadine:loratadin;cetirizine:cetirizin;"
-            "fexofenadine:fexofenadin;diphenhydramine:desloratadin;astemizole:desloratadin;tamsulosin:tamsulosin;"
-            "levonorgestrel.*(implant|hr):pstav;mirena|kyleena|liletta|intrauterine:spiral;etonogestrel 68:pstav;"
-            "nuvaring:pring;ethinyl estradiol:ppiller;medroxyprogesterone:medroxi;"
-            "28 day pack|91 day pack|mestranol:ppiller;oxytocin:oxytocin;leuprolide:leuprorelin;"
-            "bicalutamide:bikalutamid;tamoxifen:tamoxifen;fulvestrant:fulvestrant;cisplatin:cisplatin;"
-            "oxaliplatin:oxaliplatin;paclitaxel:paklitaxel;docetaxel:docetaxel;doxorubicin:doxorubicin;"
-            "epirubicin:epirubicin;trastuzumab:trastuzumab;leucovorin:kalciumfolinat;adalimumab:adalimumab;"
-            "methotrexate:metotrexat;azathioprine:azatioprin;tacrolimus:takrolimus;dimethyl fumarate:dimetylfumarat;"
-            "clobetasol:klobetasol;hydrocortisone:hydrokortison;calcipotriene:kalcipotriol;latanoprost:latanoprost;"
-            "timolol:timolol;brimonidine:brimonidin;vitamin k1:fytomenadion;morphine:morfin;fentanyl.*transdermal:fentanylplaster;"
-            "tramadol:tramadol"
-        ).split(";")
-    )
+    for pattern, key in (pair.strip().rsplit(":", 1) for pair in _NAMES_TEXT.split(";") if pair.strip())
 )
 
 

@@ -14,7 +14,6 @@ import region_stories
 import region_synthea
 from region_places import PRIMARY
 from region_record import DAY_ZERO, Record, at_time
-
 from vaka.region import names
 
 _YOUNG_DAYS: Final = 3 * 365
@@ -22,7 +21,10 @@ _LIFELONG_MAX: Final = 330
 _STAYS_MAX: Final = 96
 _DECEASED_MAX: Final = 10
 # How many resources a lifelong record may have, and how often.
-_BUDGETS: Final = ((90, 10), (170, 30), (240, 30), (340, 20), (700, 6), (1400, 2), (2600, 2))
+_BUDGETS: Final = ((90, 10), (170, 28), (240, 30), (340, 22), (700, 7), (1400, 3))
+# The largest histories are kept nearly whole.
+_LONG_MAX: Final = 12
+_LONG_BUDGET: Final = 9000
 
 
 def _born(birth: date) -> date | int:
@@ -60,10 +62,12 @@ def _bundles(directories: list[Path]) -> list[Path]:
 
 
 def _lifelong(files: list[Path], random: Random) -> list[Record]:
-    """Records from lifelong histories; every twelfth is of a protected identity or a reserve number."""
+    """Records from lifelong histories; some are of protected identity or have a reserve number."""
     made: list[Record] = []
     deceased = 0
+    now = region_now.Now()
     sizes, weights = zip(*_BUDGETS, strict=True)
+    longest = set(sorted(files, key=lambda file: file.stat().st_size)[-_LONG_MAX:])
     for file in files:
         if len(made) >= _LIFELONG_MAX:
             break
@@ -81,14 +85,16 @@ def _lifelong(files: list[Path], random: Random) -> list[Record]:
             date.fromisoformat(source["birthDate"]),
             random,
             protected=place % 40 == 7,
-            number="both" if place % 36 == 5 else "personnummer",
+            number="both" if place % 36 == 5 else "reserve" if place % 90 == 21 else "personnummer",
         )
         record.patient(deceased=at_time(datetime.fromisoformat(dead).replace(tzinfo=None)) if dead else None)
-        visit = region_synthea.write(bundle, record, random.choices(sizes, weights)[0])
+        visit = region_synthea.write(
+            bundle, record, _LONG_BUDGET if file in longest else random.choices(sizes, weights)[0]
+        )
         if visit is None:
             continue
         if not dead:
-            region_now.lifelong(record, visit, place)
+            now.lifelong(record, visit, place)
         made.append(record)
     return made
 

@@ -196,7 +196,7 @@ DOCTOR, NURSE, PHYSIO = "Läkare", "Sjuksköterska", "Fysioterapeut"
 
 
 def who(unit: str, profession: str, turn: int = 0) -> Staff:
-    """Somebody of a profession at a unit; ``turn`` picks among several. A unit without a nurse has a midwife, and so on."""
+    """Somebody of a profession at a unit (a midwife where there is no nurse); ``turn`` picks among several."""
     found = [one for one in STAFF if unit in one.units and one.profession == profession]
     if not found and profession == NURSE:
         found = [one for one in STAFF if unit in one.units and one.profession == "Barnmorska"]
@@ -295,7 +295,7 @@ def directory() -> list[dict[str, Any]]:
         provider = next(site[2] for site in SITES if site[0] == unit.site)
         hsa = next(one[2] for one in PROVIDERS if one[0] == provider).split("-")[0]
         made.append(_organization(f"{unit.key}{BLOCK}", unit.name, f"{hsa}-3{number:03d}{BLOCK}", "dept", unit.site))
-    for key, name, provider in SITES:
+    for key, name, _ in SITES:
         made.append(
             {
                 "resourceType": "Location",

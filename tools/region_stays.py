@@ -1,8 +1,4 @@
-"""Hospital stays and emergency visits from clinosim, made Swedish; some of them are going on now.
-
-A stay that goes on now is moved so that the present falls inside it: what the generator simulated after that is left
-out, what it simulated for today appears as the day passes.
-"""
+"""People who have been in hospital, from clinosim; many of them are there now."""
 
 from __future__ import annotations
 
@@ -10,17 +6,16 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 import region_texts
 from region_codes import ALLERGIES, REACTIONS, diagnosis_from_icd
-from region_drugs import DRUGS, drug_key
-from region_lab import BY_LOINC, swedish_value
-from region_places import DOCTOR, NURSE, PHYSIO, UNITS
-from region_record import DAY_ZERO, Json, Record, Visit, When, ago, at, at_time, on
+from region_places import NURSE, UNITS
+from region_record import DAY_ZERO, Json, Record, ago, at, at_time, on
+from region_stay import Stay, code_of, end_of, start_of, ward
 
 PersonMaker = Callable[..., Record]
 _TYPES: Final = (
@@ -31,55 +26,7 @@ _TYPES: Final = (
     "DiagnosticReport",
     "Procedure",
 )
-_VITALS: Final = {
-    "8867-4": "Puls",
-    "9279-1": "Andningsfrekvens",
-    "2708-6": "Saturation",
-    "8310-5": "Kroppstemperatur",
-    "3151-8": "Syrgasflöde",
-    "29463-7": "Vikt",
-    "8302-2": "Längd",
-    "9108-2": "Vätskeintag",
-    "9262-7": "Vätskeutsöndring",
-    "9192-6": "Urinmängd",
-}
-_SCORES: Final = {
-    "38227-5": "Riskbedömning trycksår (Braden)",
-    "59460-6": "Fallrisk enligt Morse",
-    "96761-2": "Barthel ADL-index",
-}
-_PANELS: Final = {
-    "58410-2": "Blodstatus",
-    "51990-0": "Elektrolytstatus",
-    "24325-3": "Leverstatus",
-    "24338-6": "Blodgas, arteriell",
-    "57698-3": "Blodfetter",
-}
-_IMAGING: Final = {
-    "36572-6": "lungröntgen",
-    "29252-4": "dtthorax",
-    "30799-1": "dtskalle",
-    "41806-1": "dtbuk",
-    "38036-0": "njurar",
-    "44203-8": "rygg",
-    "24619-9": "handled",
-    "24799-9": "buköversikt",
-    "30657-1": "mrhjärna",
-    "24722-1": "hand",
-    "24558-9": "ultraljudbuk",
-    "36663-3": "höft",
-}
-_WARDS: Final = (
-    (("J44", "J45", "J43"), "lung32"),
-    (("J", "A", "N10", "N39", "L03", "R65"), "inf35"),
-    (("I63", "I61"), "stroke33"),
-    (("I",), "hia34"),
-    (("K",), "kir41"),
-    (("S", "M"), "ort43"),
-    (("O", "Z37"), "bb51"),
-)
-# At most one set of vital signs in so many hours is kept (the generator measures every hour).
-_VITALS_EVERY_H: Final = 5
+_OTHERS: Final = ("ava31", "eke-med", "solglantan", "kir41", "inf35", "lung32", "hia34", "stroke33")
 _NOW_MAX: Final = 72
 
 
@@ -116,308 +63,21 @@ def _read(directory: Path) -> _Source:
     return source
 
 
-def _time(resource: Json) -> datetime | None:
-    text = resource.get("effectiveDateTime") or resource.get("authoredOn") or resource.get("performedDateTime")
-    text = text or (resource.get("performedPeriod") or resource.get("effectivePeriod") or {}).get("start")
-    return datetime.fromisoformat(text).replace(tzinfo=None, second=0, microsecond=0) if text else None
-
-
-def _code(resource: Json, element: str = "code") -> tuple[str, str]:
-    concept = resource.get(element) or {}
-    coding = (concept.get("coding") or [{}])[0]
-    return str(coding.get("code", "")), str(coding.get("display") or concept.get("text", ""))
-
-
-class _Stay:
-    """One stay or emergency visit, moved by ``shift``; with ``going_on`` it has no end yet."""
-
-    def __init__(
-        self, source: Json, children: list[Json], record: Record, shift: timedelta, *, going_on: bool, minutes: int = 0
-    ) -> None:
-        self.source, self.children, self.record = source, children, record
-        self.shift, self.going_on, self.minutes = shift, going_on, minutes
-        self.start = datetime.fromisoformat(source["period"]["start"]).replace(tzinfo=None, second=0, microsecond=0)
-        end = source["period"].get("end", "2026-01-01T00:00:00Z")
-        self.end = datetime.fromisoformat(end).replace(tzinfo=None, second=0, microsecond=0)
-        reason = _code((source.get("reasonCode") or [{}])[0] | {"code": (source.get("reasonCode") or [{}])[0]})[0]
-        self.diagnosis = diagnosis_from_icd(reason) or (
-            "R69.9",
-            "Okända och icke specificerade orsaker till sjuklighet",
-        )
-        self.orders: dict[str, str] = {}
-
-    def when(self, moment: datetime) -> When | None:
-        """The moved moment; None where it lies beyond what can be known today."""
-        if self.minutes:
-            after = round((moment - self.start).total_seconds() / 60)
-            return ago(self.minutes - after) if after <= self.minutes else None
-        moved = moment + self.shift
-        if self.going_on and moved.date() > DAY_ZERO:
-            return None
-        return at_time(moved)
-
-    def write(self, unit: str, class_: str, bed: int) -> Visit:
-        record = self.record
-        start = self.when(self.start)
-        assert start is not None
-        end = None if self.going_on else self.when(self.end)
-        planned = (
-            record.random.choice(("Hemmet", "Hemmet med hemtjänst", "Särskilt boende", "Planeras i dag", ""))
-            if self.going_on
-            else ""
-        )
-        visit = record.encounter(unit, class_, start, end, self.diagnosis, bed=bed, planned_discharge=planned)
-        self._conditions(visit)
-        self._measurements(visit)
-        self._drugs(visit)
-        self._imaging(visit)
-        return visit
-
-    def _conditions(self, visit: Visit) -> None:
-        for resource in self.children:
-            if resource["resourceType"] == "Condition" and (found := diagnosis_from_icd(_code(resource)[0])):
-                moment = self.start + self.shift
-                day = on(min(moment.date(), DAY_ZERO)) if not self.minutes else on(0)
-                self.record.condition(visit, day, *found, abated="", problem=False)
-
-    def _measurements(self, visit: Visit) -> None:
-        record = self.record
-        last: dict[str, datetime] = {}
-        results: dict[str, tuple[Json, When]] = {}
-        dropped = Counter[str]()
-        for resource in sorted(
-            (one for one in self.children if one["resourceType"] == "Observation"),
-            key=lambda one: (_time(one) or self.start, one["id"]),
-        ):
-            moment, (code, _) = _time(resource), _code(resource)
-            when = self.when(moment) if moment else None
-            if moment is None or when is None:
-                continue
-            if code in BY_LOINC and "valueQuantity" in resource:
-                results[resource["id"]] = resource, when
-                continue
-            every = timedelta(hours=_VITALS_EVERY_H if not self.minutes else 0.5)
-            if code in last and moment - last[code] < every and (code in _VITALS or code in ("85354-9", "80288-4")):
-                dropped[code] += 1
-                continue
-            last[code] = moment
-            self._vital(resource, code, visit, when)
-        self._results(results, visit)
-
-    def _vital(self, resource: Json, code: str, visit: Visit, when: When) -> None:
-        record = self.record
-        if code == "85354-9":
-            values = {
-                _code(part)[0]: part["valueQuantity"]["value"]
-                for part in resource.get("component", [])
-                if "valueQuantity" in part
-            }
-            if "8480-6" in values and "8462-4" in values:
-                record.pressure(visit, when, values["8480-6"], values["8462-4"])
-        elif code == "80288-4":
-            text = str((resource.get("valueCodeableConcept") or {}).get("text", resource.get("valueString", "A")))
-            level = next(
-                (
-                    letter
-                    for word, letter in (
-                        ("confus", "C"),
-                        ("voice", "V"),
-                        ("verbal", "V"),
-                        ("pain", "P"),
-                        ("unresp", "U"),
-                    )
-                    if word in text.lower()
-                ),
-                "A",
-            )
-            record.consciousness(visit, when, level)
-        elif code in _VITALS and "valueQuantity" in resource:
-            record.vital(visit, when, _VITALS[code], resource["valueQuantity"]["value"])
-        elif code in _SCORES and ("valueQuantity" in resource or "valueInteger" in resource):
-            value = resource.get("valueInteger", (resource.get("valueQuantity") or {}).get("value", 0))
-            record.score(visit, when, code, _SCORES[code], round(value))
-
-    def _results(self, results: dict[str, tuple[Json, When]], visit: Visit) -> None:
-        record = self.record
-        for report in self.children:
-            title = _PANELS.get(_code(report)[0])
-            if report["resourceType"] != "DiagnosticReport" or title is None:
-                continue
-            found = [results.pop(reference["reference"].split("/")[1], None) for reference in report.get("result", [])]
-            made = [self._result(one, visit) for one in found if one is not None]
-            if made:
-                when = next(one[1] for one in found if one is not None)
-                record.report(visit, when, title, made, loinc=_code(report)[0])
-        for one in results.values():
-            self._result(one, visit)
-
-    def _result(self, one: tuple[Json, When], visit: Visit) -> str:
-        resource, when = one
-        analysis = BY_LOINC[_code(resource)[0]]
-        value = resource["valueQuantity"]
-        return self.record.lab(
-            visit, when, analysis.name, swedish_value(analysis, float(value["value"]), str(value.get("unit", "")))
-        )
-
-    def _drugs(self, visit: Visit) -> None:
-        record = self.record
-        for resource in self.children:
-            if resource["resourceType"] != "MedicationRequest":
-                continue
-            key = drug_key(
-                str(
-                    (resource.get("medicationCodeableConcept") or {}).get("text")
-                    or _code(resource, "medicationCodeableConcept")[1]
-                )
-            )
-            moment = _time(resource)
-            when = self.when(moment) if moment else None
-            if key is None or when is None or key in self.orders:
-                continue
-            inpatient = "inpatient" in json.dumps(resource.get("category", []))
-            status = "active" if self.going_on or not inpatient else "completed"
-            self.orders[key] = record.order(visit, when, key, status=status, inpatient=inpatient or self.going_on)
-        self._doses(visit)
-
-    def _doses(self, visit: Visit) -> None:
-        """Scheduled doses as the order says, on the days that the generator has any; doses as needed as simulated."""
-        record = self.record
-        days: dict[str, set[date]] = defaultdict(set)
-        for resource in self.children:
-            if resource["resourceType"] != "MedicationAdministration":
-                continue
-            key = drug_key(
-                str(
-                    (resource.get("medicationCodeableConcept") or {}).get("text")
-                    or _code(resource, "medicationCodeableConcept")[1]
-                )
-            )
-            moment = _time(resource)
-            if key is None or moment is None:
-                continue
-            moved = moment + self.shift
-            if self.minutes or not DRUGS[key].times:
-                when = self.when(moment)
-                if when is not None and (self.minutes or moved.minute % 3 == 0):
-                    record.administer(visit, when, key, self.orders.get(key, ""))
-            else:
-                days[key].add(moved.date())
-        last = DAY_ZERO if self.going_on else (self.end + self.shift).date()
-        first = self.start + self.shift
-        for key, dates in days.items():
-            span = dates if not self.going_on else dates | {DAY_ZERO - timedelta(days=back) for back in range(3)}
-            for day in sorted(span):
-                for hour in DRUGS[key].times:
-                    moment = datetime(day.year, day.month, day.day, hour, record.random.randrange(0, 25))
-                    if first < moment and day <= last and (self.going_on or moment < self.end + self.shift):
-                        refused = record.random.random() < 0.015
-                        record.administer(
-                            visit,
-                            at_time(moment),
-                            key,
-                            self.orders.get(key, ""),
-                            status="not-done" if refused else "completed",
-                            why="Patienten avböjde" if refused else "",
-                        )
-
-    def _imaging(self, visit: Visit) -> None:
-        record, seen = self.record, set[str]()
-        for resource in self.children:
-            kind = _IMAGING.get(_code(resource)[0])
-            moment = _time(resource)
-            when = self.when(moment) if moment else None
-            if resource["resourceType"] != "DiagnosticReport" or kind is None or when is None or kind in seen:
-                continue
-            seen.add(kind)
-            title, loinc, findings = region_texts.IMAGING[kind]
-            asked = record.referral(
-                visit,
-                when,
-                title,
-                "rontgen",
-                self.diagnosis[1],
-                status="completed",
-                category="Bilddiagnostik",
-                loinc=loinc,
-            )
-            record.report(
-                visit,
-                when,
-                title,
-                [],
-                category="RAD",
-                conclusion=record.random.choice(findings),
-                performer="rontgen",
-                loinc=loinc,
-                based_on=asked,
-            )
-
-    def notes(self, visit: Visit) -> None:
-        """Notes of doctors, nurses and physiotherapists through the stay; the last one may be unsigned."""
-        record, random = self.record, self.record.random
-        code, name = self.diagnosis
-        first = (self.start + self.shift).replace(minute=40)
-        record.note(
-            visit,
-            at_time(first + timedelta(hours=1)) if (first + timedelta(hours=1)).date() < DAY_ZERO else at(-1, "23:10"),
-            "Inskrivning",
-            region_texts.admission(random, code, name),
-        )
-        last = DAY_ZERO if self.going_on else (self.end + self.shift).date()
-        number = 1
-        day = first.date() + timedelta(days=1)
-        while day <= last:
-            number += 1
-            unsigned = self.going_on and day >= DAY_ZERO - timedelta(days=1) and random.random() < 0.4
-            here = datetime(day.year, day.month, day.day)
-            if self.going_on or day < last:
-                record.note(
-                    visit,
-                    at_time(here.replace(hour=10, minute=random.randrange(60))),
-                    "Daganteckning",
-                    region_texts.day(random, code, number),
-                    signed=not unsigned,
-                )
-                record.note(
-                    visit,
-                    at_time(here.replace(hour=6, minute=random.randrange(60))),
-                    "Omvårdnadsanteckning",
-                    region_texts.nursing(random),
-                    profession=NURSE,
-                )
-                if random.random() < 0.35:
-                    record.note(
-                        visit,
-                        at_time(here.replace(hour=13, minute=random.randrange(60))),
-                        "Fysioterapianteckning",
-                        region_texts.physio(random),
-                        profession=PHYSIO,
-                    )
-            day += timedelta(days=1)
-        if not self.going_on:
-            end = at_time(self.end + self.shift)
-            record.note(visit, end, "Epikris", region_texts.discharge(random, code, name, number))
-            record.note(visit, end, "Omvårdnadsepikris", region_texts.nursing(random), profession=NURSE)
-
-
-def ward(code: str) -> str:
-    """The ward for a diagnosis."""
-    return next((unit for starts, unit in _WARDS if code.startswith(starts)), "ava31")
-
-
 class _Beds:
     """Gives out beds; a full ward sends its patient to another."""
 
     def __init__(self) -> None:
         self._next: Counter[str] = Counter()
 
-    def take(self, unit: str) -> tuple[str, int]:
-        for one in (unit, "ava31", "eke-med", "solglantan", "kir41", "inf35", "lung32", "hia34", "stroke33"):
-            # A bed is left for those whose stories are told.
-            if self._next[one] < UNITS[one].beds - 3:
+    def take(self, unit: str) -> tuple[str, int] | None:
+        """(unit, bed); None where no ward that suits has one left."""
+        others = () if unit in ("bb51", "barn53", "akuten") else _OTHERS
+        for one in (unit, *others):
+            # The last beds are for lifelong records and for those whose stories are told.
+            if self._next[one] < UNITS[one].beds - 6:
                 self._next[one] += 1
                 return one, self._next[one]
-        raise ValueError("every bed of the region is taken")
+        return None
 
 
 def _background(source: _Source, patient: str, record: Record, before: date) -> None:
@@ -426,13 +86,13 @@ def _background(source: _Source, patient: str, record: Record, before: date) -> 
     day = (before - DAY_ZERO).days - random.randrange(40, 300)
     visit = record.encounter(record.primary, "AMB", at(day, "09:20"), at(day, "09:50"), ("Z00.0", "Årskontroll"))
     for resource in source.chronic[patient]:
-        if found := diagnosis_from_icd(_code(resource)[0]):
+        if found := diagnosis_from_icd(code_of(resource)[0]):
             record.condition(
                 visit,
                 on(date.fromisoformat(resource["onsetDateTime"][:10])) if "onsetDateTime" in resource else on(day),
                 *found,
             )
-    listed = [ALLERGIES[_code(one)[0]] for one in source.allergies[patient] if _code(one)[0] in ALLERGIES]
+    listed = [ALLERGIES[code_of(one)[0]] for one in source.allergies[patient] if code_of(one)[0] in ALLERGIES]
     for snomed, name, category in listed:
         reaction = random.choice(REACTIONS[category])
         record.allergy(
@@ -450,71 +110,67 @@ def _background(source: _Source, patient: str, record: Record, before: date) -> 
     record.note(visit, at(day, "09:45"), "Mottagningsbesök", region_texts.visit(random, "Z00.0", "Årskontroll"))
 
 
-def _write_person(source: _Source, patient: str, record: Record, beds: _Beds, place: int, now_left: int) -> bool:
+def _going_on(one: Json, children: list[Json], record: Record, beds: _Beds) -> bool:
+    """Writes a contact as going on now; False where no bed is left for it."""
+    random = record.random
+    if one["class"]["code"] == "IMP":
+        # Today is a day inside the stay.
+        days = max(1, min((end_of(one) - start_of(one)).days, 9))
+        shift = timedelta(days=(DAY_ZERO - start_of(one).date()).days - random.randrange(1, days + 1))
+        stay = Stay(one, children, record, shift, going_on=True)
+        place = beds.take(ward(stay.diagnosis[0], _age(record)))
+        if place is None:
+            return False
+        stay.notes(stay.write(place[0], "IMP", place[1]))
+        return True
+    place = beds.take("akuten")
+    if place is None:
+        return False
+    minutes = random.randrange(25, 330)
+    stay = Stay(one, children, record, timedelta(0), going_on=True, minutes=minutes)
+    visit = stay.write("akuten", "EMER", place[1])
+    level = random.choice(("orange", "gul", "gul", "grön"))
+    triage = region_texts.triage(random, stay.diagnosis[1], level)
+    record.note(visit, ago(minutes - 5), "Triage", triage, profession=NURSE)
+    if minutes > 120:
+        text = region_texts.emergency(random, *stay.diagnosis)
+        record.note(visit, ago(minutes - 100), "Akutanteckning", text, signed=random.random() < 0.6)
+    return True
+
+
+def _past(one: Json, children: list[Json], record: Record) -> None:
+    """Writes a contact as over, two weeks ago at the latest."""
+    shift = -timedelta(days=14 + max(0, (end_of(one).date() - DAY_ZERO).days + 12))
+    stay = Stay(one, children, record, shift, going_on=False)
+    if one["class"]["code"] == "IMP":
+        stay.notes(stay.write(ward(stay.diagnosis[0], _age(record)), "IMP", 0))
+        return
+    visit = stay.write("akuten" if record.random.random() < 0.8 else "eke-akut", "EMER", 0)
+    triage = region_texts.triage(record.random, stay.diagnosis[1], "gul")
+    record.note(visit, at_time(start_of(one) + shift), "Triage", triage, profession=NURSE)
+    text = region_texts.emergency(record.random, *stay.diagnosis)
+    record.note(visit, at_time(start_of(one) + shift + timedelta(minutes=50)), "Akutanteckning", text)
+
+
+def _write_person(source: _Source, patient: str, record: Record, beds: _Beds, *, here: bool) -> bool:
     """All of one person's hospital contacts; gives whether one is going on now."""
     record.patient()
     contacts = [one for one in source.encounters[patient] if one["class"]["code"] in ("IMP", "EMER")]
     contacts.sort(key=lambda one: (one["class"]["code"] == "IMP", one["period"]["start"]))
-    current = contacts[-1] if now_left > 0 else None
-    first = min(datetime.fromisoformat(one["period"]["start"]).date() for one in contacts)
+    first = min(start_of(one).date() for one in contacts)
     _background(source, patient, record, first - timedelta(days=60))
-    for one in contacts:
-        children = source.children[f"Encounter/{one['id']}"]
-        inpatient = one["class"]["code"] == "IMP"
-        start = datetime.fromisoformat(one["period"]["start"]).replace(tzinfo=None)
-        end = datetime.fromisoformat(one["period"].get("end", "2026-01-01T00:00:00Z")).replace(tzinfo=None)
-        if one is current and inpatient:
-            # Today is a day inside the stay.
-            days = max(1, min((end - start).days, 9))
-            back = record.random.randrange(1, days + 1)
-            shift = timedelta(days=(DAY_ZERO - start.date()).days - back)
-            stay = _Stay(one, children, record, shift, going_on=True)
-            unit, bed = beds.take(ward(stay.diagnosis[0]))
-            stay.notes(stay.write(unit, "IMP", bed))
-        elif one is current:
-            minutes = record.random.randrange(25, 330)
-            stay = _Stay(one, children, record, timedelta(0), going_on=True, minutes=minutes)
-            number = 1 + place % 18
-            visit = stay.write("akuten", "EMER", number)
-            level = record.random.choice(("orange", "gul", "gul", "grön"))
-            record.note(
-                visit,
-                ago(minutes - 5),
-                "Triage",
-                region_texts.triage(record.random, stay.diagnosis[1], level),
-                profession=NURSE,
-            )
-            if minutes > 120:
-                record.note(
-                    visit,
-                    ago(minutes - 100),
-                    "Akutanteckning",
-                    region_texts.emergency(record.random, *stay.diagnosis),
-                    signed=record.random.random() < 0.6,
-                )
-        else:
-            shift = timedelta(
-                days=-max(12, (end.date() - DAY_ZERO).days + 12) if end.date() > DAY_ZERO - timedelta(days=12) else 0
-            ) - timedelta(days=14)
-            stay = _Stay(one, children, record, shift, going_on=False)
-            if inpatient:
-                stay.notes(stay.write(ward(stay.diagnosis[0]), "IMP", 0))
-            else:
-                visit = stay.write("akuten" if record.random.random() < 0.8 else "eke-akut", "EMER", 0)
-                record.note(
-                    visit,
-                    at_time(start + shift),
-                    "Triage",
-                    region_texts.triage(record.random, stay.diagnosis[1], "gul"),
-                    profession=NURSE,
-                )
-                record.note(
-                    visit,
-                    at_time(start + shift + timedelta(minutes=50)),
-                    "Akutanteckning",
-                    region_texts.emergency(record.random, *stay.diagnosis),
-                )
-    return current is not None
+    *earlier, last = contacts
+    for one in earlier:
+        _past(one, source.children[f"Encounter/{one['id']}"], record)
+    children = source.children[f"Encounter/{last['id']}"]
+    if here and _going_on(last, children, record, beds):
+        return True
+    _past(last, children, record)
+    return False
+
+
+def _age(record: Record) -> int:
+    return 0 if isinstance(record.born, int) else (DAY_ZERO - record.born).days // 365
 
 
 def everyone(directory: Path, person: PersonMaker, most: int, random: Random) -> list[Record]:
@@ -547,10 +203,7 @@ def everyone(directory: Path, person: PersonMaker, most: int, random: Random) ->
             protected=place % 33 == 11,
         )
         here = place % 4 != 3
-        if _write_person(source, patient, record, beds, place, _NOW_MAX - now if here else 0):
+        if _write_person(source, patient, record, beds, here=here and now < _NOW_MAX):
             now += 1
         made.append(record)
     return made
-
-
-__all__ = ["DOCTOR", "everyone", "ward"]

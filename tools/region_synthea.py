@@ -75,6 +75,14 @@ class _Contact:
     children: list[Json] = field(default_factory=list)
 
     @property
+    def shift(self) -> timedelta:
+        """What brings a planned visit, which the generator lets happen at night too, into office hours."""
+        if self.kind in ("IMP", "EMER"):
+            return timedelta(0)
+        minute = self.start.hour * 60 + self.start.minute
+        return timedelta(minutes=8 * 60 + minute // 3 // 10 * 10 - minute)
+
+    @property
     def kind(self) -> str:
         return str(self.source["class"]["code"])
 
@@ -106,7 +114,8 @@ def _unit(contact: _Contact, record: Record, diagnosis: tuple[str, str]) -> str:
             "psyk": "psyk71",
             "tumör": "onk61",
         }
-        return wards.get(about, "ava31")
+        child = isinstance(record.born, int) or (contact.start.date() - record.born).days < 16 * 365
+        return "barn53" if child and about != "graviditet" else wards.get(about, "ava31")
     if "natal" in words or about == "graviditet":
         return "kvinnomott"
     if "ophthalmic" in words:
@@ -204,7 +213,8 @@ class _Writer:
             end = contact.start + timedelta(days=9, hours=3)
         if end.date() >= DAY_ZERO:
             end = datetime.combine(DAY_ZERO, datetime.min.time()) - timedelta(hours=9)
-        start = min(contact.start, end - timedelta(minutes=15))
+        start = min(contact.start, end - timedelta(minutes=15)) + contact.shift
+        end += contact.shift
         visit = record.encounter(unit, class_, at_time(start), at_time(end), diagnosis)
         self.children(contact, visit, start)
         self.notes(contact, visit, diagnosis, start, end)
@@ -222,7 +232,7 @@ class _Writer:
         record = self.record
         results: dict[str, Json] = {}
         for resource in contact.children:
-            code, display = _code(resource)
+            code, _ = _code(resource)
             match resource["resourceType"]:
                 case "Observation":
                     if code in BY_LOINC and "valueQuantity" in resource:
@@ -232,7 +242,7 @@ class _Writer:
                 case "Condition":
                     self.condition(resource, code, visit)
                 case "MedicationRequest":
-                    self.order(resource, visit)
+                    self.order(resource, visit, contact.shift)
                 case "Immunization":
                     code, _ = _code(resource, "vaccineCode")
                     if code in VACCINES:
@@ -265,21 +275,21 @@ class _Writer:
             if resource["resourceType"] != "DiagnosticReport" or title is None:
                 continue
             made = []
-            when = at_time(_time(resource["effectiveDateTime"]))
+            when = at_time(_time(resource["effectiveDateTime"]) + contact.shift)
             for reference in resource.get("result", []):
                 found = results.pop(reference["reference"].rsplit(":", 1)[-1].rsplit("/", 1)[-1], None)
                 if found is not None:
-                    made.append(self.result(found, visit))
+                    made.append(self.result(found, visit, contact.shift))
             if made:
                 record.report(visit, when, title, made, loinc=_code(resource)[0])
         for resource in results.values():
-            self.result(resource, visit)
+            self.result(resource, visit, contact.shift)
 
-    def result(self, resource: Json, visit: Visit) -> str:
+    def result(self, resource: Json, visit: Visit, shift: timedelta) -> str:
         analysis = BY_LOINC[_code(resource)[0]]
         value = resource["valueQuantity"]
         number = swedish_value(analysis, float(value["value"]), str(value.get("unit", "")))
-        return self.record.lab(visit, at_time(_time(resource["effectiveDateTime"])), analysis.name, number)
+        return self.record.lab(visit, at_time(_time(resource["effectiveDateTime"]) + shift), analysis.name, number)
 
     def condition(self, resource: Json, code: str, visit: Visit) -> None:
         found = FROM_SNOMED.get(code)
@@ -294,7 +304,7 @@ class _Writer:
         end = on(_time(abated).date()) if abated and _time(abated).date() < DAY_ZERO else ""
         self.record.condition(visit, on(onset.date()), *found, snomed=code, abated=end, problem=not passing)
 
-    def order(self, resource: Json, visit: Visit) -> None:
+    def order(self, resource: Json, visit: Visit, shift: timedelta) -> None:
         concept = resource.get("medicationCodeableConcept") or {}
         key = drug_key(str(concept.get("text") or _code(resource, "medicationCodeableConcept")[1]))
         self.orders[key or ""] += 1
@@ -302,7 +312,7 @@ class _Writer:
             return
         active = resource["status"] == "active"
         self.record.order(
-            visit, at_time(_time(resource["authoredOn"])), key, status="active" if active else "completed"
+            visit, at_time(_time(resource["authoredOn"]) + shift), key, status="active" if active else "completed"
         )
 
     def notes(
@@ -362,12 +372,12 @@ def write(bundle: dict[str, Any], record: Record, budget: int) -> Visit | None:
     writer = _Writer(record)
     for contact in contacts:
         writer.contact(contact)
-    last = contacts[-1].start
+    last = contacts[-1].start + contacts[-1].shift
     day = max(-900, (last.date() - DAY_ZERO).days)
     visit = record.encounter(
         record.primary,
         "AMB",
-        at_time(last + timedelta(days=0, hours=0, minutes=30)),
+        at_time(last + timedelta(minutes=30)),
         at_time(last + timedelta(minutes=60)),
         "Genomgång av överkänslighet och läkemedel",
     )

@@ -1,5 +1,7 @@
 """Swedish notes with keywords, put together from phrases by what the visit is about."""
 
+# ruff: noqa: E501 (notes are one line each)
+
 from __future__ import annotations
 
 from random import Random

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
-from io import BufferedIOBase
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 import zstandard
@@ -33,7 +33,7 @@ def _counted(resources: Iterator[tuple[str, bytes]], patients: int) -> Iterator[
             yield type_, text
 
 
-def _to_stream(resources: Iterator[tuple[str, bytes]], out: BufferedIOBase) -> int:
+def _to_stream(resources: Iterator[tuple[str, bytes]], out: BinaryIO) -> int:
     """One mixed stream, in an order in which every reference leads back."""
     count = 0
     with zstandard.ZstdCompressor(level=_LEVEL).stream_writer(out, closefd=False) as stream:
@@ -71,10 +71,8 @@ def command(patients: int, target: str, seed: int, today: datetime | None) -> No
     A directory gets one file for each resource type; standard output gets one stream, in loading order.
     """
     now = datetime.now(UTC).astimezone(ZONE)
-    if today is not None:
-        resources = generate(patients, seed, today.date())
-    else:
-        resources = generate(patients, seed, now.date(), now)
+    day, moment = (now.date(), now) if today is None else (today.date(), None)
+    resources = generate(patients, seed, day, moment)
     if target == "-":
         count = _to_stream(_counted(resources, patients), sys.stdout.buffer)
     else:

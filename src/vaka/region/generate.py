@@ -100,5 +100,5 @@ def region(
 def generate(
     patients: int, seed: int = 1, today: date | None = None, now: datetime | None = None
 ) -> Iterator[tuple[str, bytes]]:
-    """(type, JSON) of a region of ``patients`` cloned people. ``now`` (aware): the moment of those who are in care now."""
+    """(type, JSON) of a region of ``patients`` cloned people; ``now`` (aware) as in ``demo.resources``."""
     return region(load(), patients, seed, today or date.today(), now, clone=True)  # noqa: DTZ011 (the local day is meant)

@@ -46,7 +46,7 @@ def _address(random: Random) -> tuple[str, str, str]:
 def person(
     template: PersonTemplate, numbers: TestNumbers, random: Random, today: date, serial: int, *, clone: bool
 ) -> Person:
-    """The template's own person, or a clone of another name, birth date and number; ``serial`` is unique in the region."""
+    """The template's own person, or a clone of another name, birth date and number; ``serial`` is its own."""
     born = today + timedelta(days=template.born) if isinstance(template.born, int) else template.born
     given, family = template.given, template.family
     young = isinstance(template.born, int)
