@@ -1,8 +1,8 @@
 """Figure: acknowledged writes lost or doubled by ``kill -9`` of everything under full write load. None may be.
 
-Each round: twelve writers create, update, transact, create conditionally and with keys, as fast as answers come; then every
-process of Vaka gets SIGKILL at a random moment; Vaka is started again; what was sent with a key or a condition and not
-answered is sent again; then the whole record is compared with the ledger.
+Each round: twelve writers create, update, transact, create conditionally and with keys, as fast as answers come; then
+every process of Vaka gets SIGKILL at a random moment; Vaka is started again; what was sent with a key or a condition and
+not answered is sent again. After the last round the whole record is compared with the ledger.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from typing import Any, Final
 
 import httpx
 import orjson
-from bench.ledger import SYSTEM, Ledger, judge
+from bench.figure import Figure
+from bench.ledger import SYSTEM, Ledger, asked, judge
 from bench.running import Vaka
 
 WRITERS: Final = 12
@@ -132,9 +133,8 @@ class Load:
         again, self.unanswered = self.unanswered, []
         with httpx.Client(timeout=60) as client:
             for request, values in again:
-                answer = client.send(
-                    httpx.Request(request.method, request.url, headers=request.headers, content=request.content)
-                )
+                same = httpx.Request(request.method, request.url, headers=request.headers, content=request.content)
+                answer = asked(client, same)
                 if not self._settle(answer, values):
                     self.unexpected.append(f"sent again: {answer.status_code} {answer.text[:300]}")
         return len(again)
@@ -188,7 +188,7 @@ def _bundle(client: httpx.AsyncClient, headers: dict[str, str]) -> tuple[tuple[s
 
 
 def vaka_durability(kills: int, folder: Path | None = None, *, seed: int | None = None) -> Durability:
-    """Runs ``kills`` rounds in ``folder`` (none: a temporary one). RuntimeError where an answer was none of the API's."""
+    """Runs ``kills`` rounds in ``folder`` (none: a temporary one). RuntimeError where an answer is not to be expected."""
     with tempfile.TemporaryDirectory(prefix="vaka-durability-", ignore_cleanup_errors=True) as temporary:
         return _rounds(kills, folder or Path(temporary), random.randrange(2**32) if seed is None else seed)
 
@@ -231,6 +231,14 @@ async def _round(load: Load, vaka: Vaka, chance: random.Random) -> float:
 
     await load.run(kill)
     return at
+
+
+def measure(kills: int = 200) -> list[Figure]:
+    found = vaka_durability(kills)
+    wrong = [*found.lost, *found.doubled]
+    detail = f"{found.acknowledged} acknowledged, {found.resent} sent again, seed {found.seed} {wrong[:10] or ''}"
+    what = f"acknowledged writes lost or doubled in {kills} kills of everything"
+    return [Figure("durability", what, len(wrong), "writes", 0, 0, lower_is_better=True, detail=detail)]
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ before they are sent, so that they can be sent again; the judge believes the fee
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,13 +18,14 @@ from typing import Any
 import httpx
 import orjson
 
+_ATTEMPTS_MAX = 5
 SYSTEM = "http://example.org/ledger"
 
 
 @dataclass(slots=True)
 class Ledger:
-    """``path``: its file. ``acknowledged``: "Type/id/version" → SHA-256 of the bytes that were answered. ``owed``: values
-    that must exist exactly once, and ``sent``: values that may exist at most once."""
+    """``path``: its file. ``acknowledged``: "Type/id/version" → SHA-256 of the bytes that were answered. ``owed``:
+    values that must exist exactly once, and ``sent``: values that may exist at most once."""
 
     path: Path
     acknowledged: dict[str, str] = field(default_factory=dict)
@@ -63,7 +65,7 @@ class Verdict:
 
 
 def judge(ledger: Ledger, client: httpx.Client) -> Verdict:
-    """Compares the whole record, as the feed tells it, with the ledger; and a sample as reading and searching tell it."""
+    """Compares the record, as the feed tells it, with the ledger; and a sample as reading and searching tell it."""
     found: Counter[str] = Counter()
     hashes: dict[str, str] = {}
     created: Counter[str] = Counter()
@@ -82,11 +84,12 @@ def judge(ledger: Ledger, client: httpx.Client) -> Verdict:
     doubled += [value for value in ledger.sent | ledger.owed if created[value] > 1]
     for name in list(ledger.acknowledged)[-50:]:
         type_, id_, version = name.split("/")
-        read = client.get(f"/fhir/{type_}/{id_}/_history/{version}")
+        read = asked(client, client.build_request("GET", f"/fhir/{type_}/{id_}/_history/{version}"))
         if read.status_code != 200 or sha256(read.content).hexdigest() != ledger.acknowledged[name]:
             lost.append(f"{name} by reading: {read.status_code}")
     for value in sorted(ledger.owed)[-50:]:
-        searched = client.get("/fhir/Patient", params={"identifier": f"{SYSTEM}|{value}"}).json()
+        search = client.build_request("GET", "/fhir/Patient", params={"identifier": f"{SYSTEM}|{value}"})
+        searched = asked(client, search).json()
         if searched.get("total", len(searched.get("entry", ()))) != 1:
             (doubled if searched.get("entry") else lost).append(f"{value} by searching")
     return Verdict(tuple(lost), tuple(doubled))
@@ -97,10 +100,20 @@ def everything(client: httpx.Client) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
     after: dict[str, str] = {}
     while True:
-        answer = client.get("/feed", params=after)
+        answer = asked(client, client.build_request("GET", "/feed", params=after))
         answer.raise_for_status()
         told = [orjson.loads(line) for line in answer.content.splitlines()]
         lines += [line for line in told if "hash" in line]
         if "hash" not in told[-1]:
             return lines
         after = {"after": told[-1]["cursor"], "hash": told[-1]["hash"]}
+
+
+def asked(client: httpx.Client, request: httpx.Request) -> httpx.Response:
+    """The answer; a 503 is asked again when it says so, as any caller would."""
+    for _ in range(_ATTEMPTS_MAX):
+        answer = client.send(request)
+        if answer.status_code != 503:
+            break
+        time.sleep(float(answer.headers["retry-after"]))
+    return answer

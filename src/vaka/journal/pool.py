@@ -8,6 +8,7 @@ standby) is not acknowledged (continuity: PostgreSQL).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
@@ -80,6 +81,7 @@ class Pool:
         self.epoch = 0
         self.on_epoch: Callable[[int], None] | None = None
         self._timeout_s = timeout_s
+        self._checking: asyncio.Task[None] | None = None
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             dsn,
             min_size=1,
@@ -104,6 +106,8 @@ class Pool:
                 self.on_epoch(epoch)
 
     async def close(self) -> None:
+        if self._checking is not None:
+            self._checking.cancel()
         await self._pool.close(timeout=5.0)
 
     @asynccontextmanager
@@ -119,11 +123,17 @@ class Pool:
                 error, psycopg.errors.QueryCanceled | psycopg.errors.DeadlockDetected | psycopg.errors.LockNotAvailable
             ):
                 raise
+            self._look_at_the_others()
             raise Unavailable(
                 "the database went away in the middle",
                 retry_after_s=2,
                 help="a write with an Idempotency-Key can be sent again: it is done once",
             ) from error
+
+    def _look_at_the_others(self) -> None:
+        """One connection is broken: idle ones of before are, too, and would each fail somebody's request."""
+        if self._checking is None or self._checking.done():
+            self._checking = asyncio.create_task(self._pool.check())
 
     def stats(self) -> dict[str, Any]:
         return dict(self._pool.get_stats())
