@@ -20,9 +20,9 @@ from dataclasses import dataclass
 
 import orjson
 
-from vaka import config
+from vaka import config, log
 from vaka.access.filter import AccessFilter
-from vaka.errors import Busy, Conflict, Forbidden, Invalid
+from vaka.errors import Busy, Conflict, Forbidden, Invalid, Unavailable
 from vaka.journal.codec import Codec
 from vaka.journal.feed_rows import FeedRows, Horizon, Place
 from vaka.journal.pool import Pool
@@ -168,6 +168,8 @@ class Feed:
                         if heard is not None:
                             yield heartbeat_line(heard, cursor)
                 horizon = following
+        except Unavailable as error:  # the answer has begun: it ends here, and the reader asks on
+            log.warning("feed answer ended", reason=error.message)
         finally:
             self._readers -= 1
 
