@@ -18,7 +18,6 @@ from pathlib import Path
 import httpx
 import orjson
 import pytest
-
 from tests.client import Api, fresh
 
 START_MAX_S = 120.0

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-
 from tests.client import SYSTEM, Api, fresh, identifier, outcome, patient
 
 PATCH = {"Content-Type": "application/json-patch+json"}

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-
 from tests.client import Api, fresh, link, observation, outcome, patient
 
 

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-
 from tests.client import SYSTEM, Api, ask, fresh, outcome, patient, post, put
 
 PATCH = {"Content-Type": "application/json-patch+json"}

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-
 from tests.client import Api, outcome, patient
+
 from vaka.fhir.definitions import RESOURCE_TYPES
 
 PATCH = {"Content-Type": "application/json-patch+json"}

@@ -197,6 +197,11 @@ def parse_query_string(text: str) -> list[tuple[str, str]]:
     return pairs
 
 
+def is_json(media: str) -> bool:
+    """Whether a Content-Type or one media type of Accept is FHIR JSON."""
+    return media.partition(";")[0].strip().replace(" ", "+").lower() in _JSON_TYPES
+
+
 def require_json_answer(request: Request) -> None:
     """NotAcceptable unless JSON is an answer the caller takes (_format before Accept)."""
     wanted = request.option("_format")

@@ -6,22 +6,28 @@ Every included resource passes the same access filter as a match. Bounded: confi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import orjson
 
 from vaka import config
-from vaka.access.filter import AccessFilter
-from vaka.fhir.criteria import Include, Tokens
+from vaka.fhir.criteria import Criterion, Include, Query, Tokens
 from vaka.fhir.definitions import RESOURCE_TYPES, parameter, parameters
 from vaka.fhir.extract import references
 from vaka.fhir.keys import parameter_mask
-from vaka.journal.journal import Journal
+from vaka.journal.search import Page, Position
 from vaka.journal.version import Version
 
 
-async def included(
-    journal: Journal, matches: Sequence[Version], includes: Sequence[Include], *, access: AccessFilter
-) -> list[Version]:
+class Searching(Protocol):
+    """The journal as one caller may search it, or an open transaction."""
+
+    async def search(self, query: Query, *, count: int, at: Position | None = None) -> Page: ...
+    async def include(self, types: Sequence[str], where: Criterion, *, limit: int) -> list[Version]: ...
+    async def read_many(self, references: Sequence[tuple[str, str]]) -> list[Version]: ...
+
+
+async def included(searching: Searching, matches: Sequence[Version], includes: Sequence[Include]) -> list[Version]:
     """What ``includes`` add to ``matches``, each resource once, none that is a match."""
     have = {version.rkey for version in matches}
     added: list[Version] = []
@@ -31,7 +37,7 @@ async def included(
         room = config.INCLUDE_MAX_RESOURCES - len(added)
         if not level or not wanted or room <= 0:
             break
-        found = await _level(journal, level, wanted, access, room)
+        found = await _level(searching, level, wanted, room)
         level = []
         for version in found:
             if version.rkey not in have and len(added) < config.INCLUDE_MAX_RESOURCES:
@@ -42,7 +48,7 @@ async def included(
 
 
 async def _level(
-    journal: Journal, level: Sequence[Version], includes: Sequence[Include], access: AccessFilter, room: int
+    searching: Searching, level: Sequence[Version], includes: Sequence[Include], room: int
 ) -> list[Version]:
     found: list[Version] = []
     targets: dict[tuple[str, str], None] = {}
@@ -53,12 +59,12 @@ async def _level(
                 if any(_asks(include, version.type, name.partition(".")[2], type_) for include in forward):
                     targets[type_, id_] = None
         if targets:
-            found += await journal.read_many(list(targets)[:room], access=access)
+            found += await searching.read_many(list(targets)[:room])
     for include in includes:
         if include.reverse:
             keys, types = _reverse_keys(include, level)
             if keys:
-                found += await journal.include(types, Tokens(keys), access=access, limit=room)
+                found += await searching.include(types, Tokens(keys), limit=room)
     return found
 
 
@@ -70,12 +76,20 @@ def _reverse_keys(include: Include, level: Sequence[Version]) -> tuple[tuple[int
     """The reference keys that resources which refer to ``level`` carry, and the types that they are of."""
     types = RESOURCE_TYPES if include.type == "*" else (include.type,)
     targets = [version for version in level if include.target in (None, version.type)]
+    # A parameter that is stored as another (Observation.patient as Observation.subject) means targets of one type only.
     names = {
-        stored
+        (stored, narrowed)
         for type_ in types
         for found in ([parameter(type_, include.parameter)] if include.parameter != "*" else parameters(type_).values())
         if found is not None and found.kind == "reference"
-        for stored, _ in found.stored_as
+        for stored, narrowed in found.stored_as
     }
-    keys = tuple(version.rkey ^ parameter_mask(name) for name in sorted(names) for version in targets)
+    keys = tuple(
+        dict.fromkeys(
+            version.rkey ^ parameter_mask(name)
+            for name, narrowed in sorted(names, key=lambda name: name[0])
+            for version in targets
+            if narrowed in (None, version.type)
+        )
+    )
     return keys, types

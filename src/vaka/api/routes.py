@@ -6,6 +6,7 @@ Source: https://hl7.org/fhir/R4/http.html#summary.
 from __future__ import annotations
 
 from vaka.api.http import Request, Response
+from vaka.api.interactions import binary
 from vaka.api.interactions.capabilities import capabilities
 from vaka.api.interactions.create import create
 from vaka.api.interactions.delete import delete
@@ -40,6 +41,16 @@ async def dispatch(server: Server, request: Request) -> Response:
             return await validate(server, request, None, None)
         case ("GET", type_):
             return await search(server, request, type_)
+        case ("POST", "Binary") if binary.is_content(request):
+            return await binary.write(server, request, None)
+        case ("PUT", "Binary", id_) if binary.is_content(request):
+            return await binary.write(server, request, id_)
+        case ("GET", "Binary", id_) if not id_.startswith(("$", "_")):
+            return await binary.read(server, request, id_, None, lambda: read(server, request, "Binary", id_))
+        case ("GET", "Binary", id_, "_history", version):
+            return await binary.read(
+                server, request, id_, version, lambda: vread(server, request, "Binary", id_, version)
+            )
         case ("POST", type_):
             return await create(server, request, type_)
         case ("PUT", type_):

@@ -20,6 +20,7 @@ from vaka.api.pages import Pages
 from vaka.api.request_log import RequestLog
 from vaka.api.server import Server
 from vaka.api.tokens import Tokens, secret
+from vaka.journal import binary
 from vaka.journal.journal import Journal
 
 _FORGET_EVERY_S = 3_600.0
@@ -73,11 +74,12 @@ async def _serve(dsn: str, host: str, port: int, data_dir: Path, demo: bool) -> 
 
 
 async def _chores(journal: Journal) -> None:
-    """What has to be done now and then: forget old idempotency results, make the next partition."""
+    """What has to be done now and then: forget old idempotency results and left pieces, make the next partition."""
     while True:
         try:
             await journal.forget_results()
             await journal.make_partitions()
+            await binary.forget_orphans(journal)
         except Exception as error:  # a chore that fails is told, and tried again
             log.warning("chore failed", kind=type(error).__name__)
         await asyncio.sleep(_FORGET_EVERY_S)

@@ -13,6 +13,7 @@ from hashlib import sha256
 
 import orjson
 
+from vaka import config
 from vaka.api.http import Preferences, Request, Response, parse_etag
 from vaka.api.pages import Pages
 from vaka.api.tokens import Tokens
@@ -72,17 +73,19 @@ def accept_resource(body: bytes, type_: str | None) -> Parsed:
 
 async def require_references(transaction: Transaction, writes: Sequence[Write]) -> None:
     """Unprocessable unless every local reference of ``writes`` has a living target, in the record or among them."""
-    ours = {(write.type, write.id) for write in writes if not write.deletes}
-    missing: list[Issue] = []
-    for write in writes:
-        for path, type_, id_ in local_references(write.resource or {}):
-            if (type_, id_) in ours:
-                continue
-            target = await transaction.current(type_, id_)
-            if target is None or target.deleted:
-                missing.append(Issue("error", "not-found", f"{type_}/{id_} does not exist", path))
+    named = [
+        (write, path, (type_, id_)) for write in writes for path, type_, id_ in local_references(write.resource or {})
+    ]
+    there = await transaction.living([target for _, _, target in named])
+    there -= {(write.type, write.id) for write in writes if write.deletes}
+    there |= {(write.type, write.id) for write in writes if not write.deletes}
+    missing = [
+        Issue("error", "not-found", f"{type_}/{id_} does not exist", write.place(path))
+        for write, path, (type_, id_) in named
+        if (type_, id_) not in there
+    ]
     if missing:
-        raise Unprocessable("a reference has no target", issues=missing)
+        raise Unprocessable("a reference has no target", issues=missing[: config.ISSUES_MAX])
 
 
 def if_match(text: str | None, path: str | None = None) -> tuple[int, int] | None:

@@ -10,7 +10,8 @@ Invariants
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -73,12 +74,32 @@ class Transaction:
     async def write(self, writes: Sequence[Write]) -> list[Version | None]:
         return await self._journal.writer.write(self.connection, writes, author=None, source=self.access.principal)
 
-    async def search(self, query: Query, *, count: int) -> Page:
+    async def living(self, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those of these (type, id) that exist and are not deleted."""
+        keys = sorted({resource_key(*reference) for reference in references})
+        found = await self._journal.reader.current(self.connection, keys, access=self.access) if keys else {}
+        return {(version.type, version.id) for version in found.values() if not version.deleted}
+
+    async def search(self, query: Query, *, count: int, at: Position | None = None) -> Page:
+        async with self._limited():
+            return await self._journal.searcher.page(self.connection, query, access=self.access, count=count, at=at)
+
+    async def include(self, types: Sequence[str], where: Criterion, *, limit: int) -> list[Version]:
+        async with self._limited():
+            return await self._journal.searcher.included(self.connection, types, where, access=self.access, limit=limit)
+
+    async def read_many(self, references: Sequence[tuple[str, str]]) -> list[Version]:
+        keys = sorted({resource_key(*reference) for reference in references})
+        found = await self._journal.reader.current(self.connection, keys, access=self.access)
+        return [version for version in found.values() if not version.deleted]
+
+    @asynccontextmanager
+    async def _limited(self) -> AsyncIterator[None]:
+        """Within, a statement is cancelled after the time that a search may take."""
         limit_ms = int(config.SEARCH_TIMEOUT_S * 1_000)
         await self.connection.execute(f"SET LOCAL statement_timeout = '{limit_ms}ms'")
-        page = await self._journal.searcher.page(self.connection, query, access=self.access, count=count)
+        yield
         await self.connection.execute("SET LOCAL statement_timeout = 0")  # never over a COMMIT
-        return page
 
     async def remember(self, key: str, result: Remembered) -> None:
         """Keeps the result of a keyed request with its writes. Conflict if the key is being used at this moment."""
@@ -266,22 +287,9 @@ class Journal:
             return None
         return Remembered(bytes(row[0]), tuple((status, seq, location) for status, seq, location in row[1]))
 
-    async def search(self, query: Query, *, access: AccessFilter, count: int, at: Position | None = None) -> Page:
-        async with self.reading.connection() as connection:
-            return await self.searcher.page(connection, query, access=access, count=count, at=at)
-
-    async def include(
-        self, types: Sequence[str], where: Criterion, *, access: AccessFilter, limit: int
-    ) -> list[Version]:
-        async with self.reading.connection() as connection:
-            return await self.searcher.included(connection, types, where, access=access, limit=limit)
-
-    async def read_many(self, references: Sequence[tuple[str, str]], *, access: AccessFilter) -> list[Version]:
-        """Current, living versions of these (type, id), each once, in no order."""
-        keys = sorted({resource_key(*reference) for reference in references})
-        async with self.reading.connection() as connection:
-            found = await self.reader.current(connection, keys, access=access)
-        return [version for version in found.values() if not version.deleted]
+    def searching(self, access: AccessFilter) -> Searches:
+        """The door for searches on behalf of ``access``."""
+        return Searches(self, access)
 
     async def by_seqs(self, seqs: Sequence[int], *, access: AccessFilter) -> dict[int, Version]:
         async with self.reading.connection() as connection:
@@ -297,3 +305,26 @@ class Journal:
         async with self.pool.connection() as connection:
             for sql in statements("partition").values():
                 await connection.execute(sql.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Searches:
+    """Searches outside a transaction, with one caller's filter."""
+
+    journal: Journal
+    access: AccessFilter
+
+    async def search(self, query: Query, *, count: int, at: Position | None = None) -> Page:
+        async with self.journal.reading.connection() as connection:
+            return await self.journal.searcher.page(connection, query, access=self.access, count=count, at=at)
+
+    async def include(self, types: Sequence[str], where: Criterion, *, limit: int) -> list[Version]:
+        async with self.journal.reading.connection() as connection:
+            return await self.journal.searcher.included(connection, types, where, access=self.access, limit=limit)
+
+    async def read_many(self, references: Sequence[tuple[str, str]]) -> list[Version]:
+        """Current, living versions of these (type, id), each once, in no order."""
+        keys = sorted({resource_key(*reference) for reference in references})
+        async with self.journal.reading.connection() as connection:
+            found = await self.journal.reader.current(connection, keys, access=self.access)
+        return [version for version in found.values() if not version.deleted]

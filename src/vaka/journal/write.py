@@ -36,7 +36,8 @@ _NO_ROWS = IndexRows()
 class Write:
     """One change that is asked for. ``body``/``resource``/``rows``: the new content (not for a deletion), its references
     resolved. ``must_be_new``: the id was made by this server, so no row can exist. ``may_create``: update-as-create.
-    ``if_match``: (version, epoch) that must be current, ``ANY_VERSION``: any. ``if_none_match``: nothing may exist."""
+    ``if_match``: (version, epoch) that must be current, ``ANY_VERSION``: any. ``if_none_match``: nothing may exist.
+    ``path``: the bundle entry that asks for it."""
 
     type: str
     id: str
@@ -49,6 +50,11 @@ class Write:
     if_match: tuple[int, int] | None = None
     if_none_match: bool = False
     redact: bool = False
+    path: str | None = None
+
+    def place(self, path: str) -> str:
+        """Where ``path`` of the resource is in what was sent."""
+        return path if self.path is None else f"{self.path}.resource{path.removeprefix(self.type)}"
 
     @property
     def rkey(self) -> int:
@@ -219,14 +225,15 @@ def _check(write: Write, state: State | None, epoch: int) -> None:
         raise Conflict(f"the id of {name} cannot be used here", help="choose another id, or let the server choose")
     exists = state is not None and not state.deleted
     if write.if_none_match and exists:
-        raise PreconditionFailed(f"{name} exists already")
+        raise PreconditionFailed(f"{name} exists already", path=write.path)
     if write.if_match is not None:
         if state is None or not exists:
-            raise PreconditionFailed(f"{name} does not exist; If-Match asks for a version of it")
+            raise PreconditionFailed(f"{name} does not exist; If-Match asks for a version of it", path=write.path)
         if write.if_match not in (ANY_VERSION, (state.version, state.epoch)):
             raise PreconditionFailed(
                 f"{name} is at version {version_id(state.version, state.epoch)}, not {version_id(*write.if_match)}",
                 help="read it again, make the change on the current version, and send that version in If-Match",
+                path=write.path,
             )
     if state is None and not write.deletes and not write.may_create:
         raise NotAllowed(f"{name} does not exist")

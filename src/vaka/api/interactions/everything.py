@@ -44,5 +44,5 @@ async def everything(server: Server, request: Request, id_: str) -> Response:
         count=parse_count(options["_count"]) if "_count" in options else 1_000,
         used=tuple((name, value) for name, value in given if name in ("_since", "_type", "_count")),
     )
-    page, extra = await run(server, query, access=request.access, at=at)
+    page, extra = await run(server.journal.searching(request.access), query, at=at)
     return Response(200, searchset(server, request, query, page, extra, list(query.used), scope, at))

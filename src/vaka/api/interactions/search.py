@@ -6,12 +6,12 @@ Pages: the first page's parameters and place travel in an encrypted address (``_
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from vaka import config
-from vaka.access.filter import AccessFilter
 from vaka.api.bundles import bundle, entry, links, search_entry
 from vaka.api.http import (
     Request,
@@ -22,7 +22,7 @@ from vaka.api.http import (
     preferences,
     require_json_answer,
 )
-from vaka.api.includes import included
+from vaka.api.includes import Searching, included
 from vaka.api.server import Server, known_type
 from vaka.errors import Invalid, Issue, NotFound
 from vaka.fhir import exact
@@ -70,21 +70,17 @@ async def search(
     query = parse_query(
         types, parameters, base_url=request.base_url, strict=preferences(request).strict, compartment=compartment
     )
-    page, extra = await run(server, query, access=request.access, at=at)
+    page, extra = await run(server.journal.searching(request.access), query, at=at)
     return Response(200, searchset(server, request, query, page, extra, parameters, _scope(type_, compartment), at))
 
 
-async def run(
-    server: Server, query: Query, *, access: AccessFilter, at: Position | None = None
-) -> tuple[Page, list[Version]]:
+async def run(searching: Searching, query: Query, *, at: Position | None = None) -> tuple[Page, list[Version]]:
     """One page and what it includes."""
     count = 0 if query.summary == "count" or query.count == 0 else query.count or config.PAGE_DEFAULT_COUNT
     if count == 0:
-        from dataclasses import replace
-
         query = replace(query, summary="count")
-    page = await server.journal.search(query, access=access, count=min(count, config.PAGE_MAX_COUNT), at=at)
-    extra = await included(server.journal, page.matches, query.includes, access=access) if query.includes else []
+    page = await searching.search(query, count=min(count, config.PAGE_MAX_COUNT), at=at)
+    extra = await included(searching, page.matches, query.includes) if query.includes else []
     return page, extra
 
 

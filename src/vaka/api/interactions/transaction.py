@@ -7,8 +7,10 @@ reads and searches among the entries see them. A batch is its entries, each on i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, TypeAlias
 
@@ -17,7 +19,7 @@ import orjson
 from vaka.api.bundles import bundle, entry, links
 from vaka.api.http import Request, Response, parse_query_string, preferences, require_json_answer, require_json_body
 from vaka.api.interactions.conditions import condition, lock_keys, require_unused, the_match
-from vaka.api.interactions.search import searchset
+from vaka.api.interactions.search import run, searchset
 from vaka.api.server import (
     Server,
     accept_resource,
@@ -31,15 +33,15 @@ from vaka.api.server import (
     require_version,
     write_of,
 )
-from vaka.config import PAGE_DEFAULT_COUNT, PAGE_MAX_COUNT
-from vaka.errors import Invalid, Issue, NotAllowed, NotFound, PreconditionFailed, Unprocessable, VakaError
+from vaka.errors import Invalid, Issue, NotAllowed, NotFound, Unprocessable, VakaError
 from vaka.fhir.criteria import Query
+from vaka.fhir.definitions import RESOURCE_TYPES
 from vaka.fhir.outcome import from_error
 from vaka.fhir.parse import Parsed, as_parsed, parse_json
 from vaka.fhir.patch import apply_patch
 from vaka.fhir.query import parse_query
 from vaka.fhir.splice import conditional_references, relative_references
-from vaka.fhir.transaction import Entry, assign_ids, plan
+from vaka.fhir.transaction import Assigned, Entry, assign_ids, plan
 from vaka.fhir.validate import validate
 from vaka.journal.journal import Remembered, Transaction
 from vaka.journal.version import Action, Version, instant
@@ -68,7 +70,8 @@ async def transaction(server: Server, request: Request, dispatch: Dispatch) -> R
         return await _batch(server, request, entries, dispatch)
     if before is not None:
         return await _answer(server, request, list(before.parts), {}, {})
-    parsed = await _accept(entries)
+    drafted = assign_ids(entries, new_id)
+    parsed = await _accept(drafted)
     conditions = _conditions(entries, parsed, request.base_url)
     strict = preferences(request).strict
 
@@ -76,13 +79,14 @@ async def transaction(server: Server, request: Request, dispatch: Dispatch) -> R
         tx: Transaction,
     ) -> tuple[list[tuple[int, int | None, str | None]], dict[int, Version], dict[int, bytes]]:
         found, references = await _decide(tx, entries, parsed, conditions)
-        assigned = assign_ids(entries, new_id, found=found)
+        assigned = assign_ids(entries, new_id, found=found) if found else drafted
         writes: dict[int, Write] = {}
         for number, one in enumerate(assigned.entries):
-            write = await _write_of(
-                tx, one, parsed.get(one.index), found, assigned.body(one, references) if one.body else b""
-            )
+            body = assigned.body(one, references) if one.body else b""
+            with _placed(one):
+                write = await _write_of(tx, one, parsed.get(one.index), found, body)
             if write is not None:
+                write.path = one.path
                 writes[one.index] = write
             if number % _BREATHE_EVERY == _BREATHE_EVERY - 1:
                 await asyncio.sleep(0)
@@ -94,7 +98,8 @@ async def transaction(server: Server, request: Request, dispatch: Dispatch) -> R
         bodies: dict[int, bytes] = {}
         for one in assigned.entries:
             if one.method in ("GET", "HEAD"):
-                bodies[one.index] = await _read(tx, server, request, one)
+                with _placed(one):
+                    bodies[one.index] = await _read(tx, server, request, one)
                 parts.append((200, None, None))
             elif one.method == "POST" and one.index in found:
                 current = await tx.current(one.type or "", found[one.index])
@@ -115,22 +120,44 @@ async def transaction(server: Server, request: Request, dispatch: Dispatch) -> R
     return await _answer(server, request, parts, versions, bodies)
 
 
-async def _accept(entries: Sequence[Entry]) -> dict[int, Parsed]:
-    """The valid resources of the entries. Unprocessable with every finding of all entries, each with its path."""
+@contextmanager
+def _placed(one: Entry) -> Iterator[None]:
+    """What is wrong within is told as of this entry."""
+    try:
+        yield
+    except VakaError as error:
+        issues = []
+        for issue in error.issues:
+            path = issue.path or ""
+            if not path.startswith("Bundle.entry"):
+                inside = one.type is not None and path.startswith(one.type + ".")
+                path = f"{one.path}.resource{path.removeprefix(one.type or '')}" if inside else one.path
+            issues.append(replace(issue, path=path))
+        error.issues = tuple(issues)
+        raise
+
+
+async def _accept(drafted: Assigned) -> dict[int, Parsed]:
+    """The valid resources of the entries, references among them resolved as if no condition found anything.
+
+    Unprocessable with every finding of all entries, each with its path."""
     parsed: dict[int, Parsed] = {}
     issues: list[Issue] = []
-    for number, one in enumerate(entries):
+    for number, one in enumerate(drafted.entries):
         if one.operation is not None and one.method not in ("GET", "HEAD"):
             raise NotAllowed(f"{one.operation[:40]} cannot be part of a transaction", path=one.path)
         if one.body is not None and one.resource is not None:
             try:
-                parsed[one.index] = as_parsed(one.resource, one.body, one.type)
+                # What a condition will find is of the type that it names: enough to check the rules of references.
+                guessed = {text: text.partition("?")[0] + "/x" for text in conditional_references(one.resource)}
+                read = _parsed(one, drafted.body(one, guessed))
+                parsed[one.index] = _parsed(one, drafted.body(one)) if guessed else read
             except VakaError as error:
                 issues += [replace(i, path=f"{one.path}.resource") for i in error.issues]
                 continue
             issues += [
                 replace(i, path=f"{one.path}.resource" + (i.path or "").removeprefix(one.type or ""))
-                for i in validate(parsed[one.index])
+                for i in validate(read)
                 if i.severity in ("error", "fatal")
             ]
         if number % _BREATHE_EVERY == _BREATHE_EVERY - 1:
@@ -140,6 +167,12 @@ async def _accept(entries: Sequence[Entry]) -> dict[int, Parsed]:
             f"the transaction holds what is not valid FHIR R4: {issues[0].message}", issues=issues[:_ISSUES_TOLD]
         )
     return parsed
+
+
+def _parsed(one: Entry, body: bytes) -> Parsed:
+    """The entry's resource as it stands in ``body``."""
+    assert one.resource is not None
+    return as_parsed(one.resource if body == one.body else orjson.loads(body), body, one.type)
 
 
 def _conditions(entries: Sequence[Entry], parsed: dict[int, Parsed], base_url: str) -> dict[str | int, Query]:
@@ -154,6 +187,8 @@ def _conditions(entries: Sequence[Entry], parsed: dict[int, Parsed], base_url: s
             for reference in conditional_references(one.resource) if one.index in parsed else ():
                 if reference not in wanted:
                     type_, _, query = reference.partition("?")
+                    if type_ not in RESOURCE_TYPES:
+                        raise Invalid(f"{type_[:64]} is not a resource type of FHIR R4")
                     wanted[reference] = condition(type_, query, base_url)
         except VakaError as error:
             raise Invalid(error.message, path=one.path) from error
@@ -170,20 +205,27 @@ async def _decide(
         await tx.lock_identities(sorted(keys))
     found: dict[int, str] = {}
     references: dict[str, str] = {}
-    paths = {one.index: one.path for one in entries}
+    creating: dict[tuple[object, ...], int] = {}
     for what, query in conditions.items():
-        try:
+        of = what if isinstance(what, int) else _naming(entries, what)
+        with _placed(entries[of]):
             match = await the_match(tx, query, locked=True)
-        except PreconditionFailed as error:
-            raise PreconditionFailed(error.message, path=paths.get(what) if isinstance(what, int) else None) from error
-        if isinstance(what, int):
-            if match is not None:
+            if isinstance(what, str):
+                if match is None:
+                    raise Unprocessable(f"no resource matches the reference {what[:200]}")
+                references[what] = f"{query.types[0]}/{match}"
+            elif match is not None:
                 found[what] = match
-        elif match is None:
-            raise Unprocessable(f"no resource matches the reference {what[:200]}")
-        else:
-            references[what] = f"{query.types[0]}/{match}"
+            elif entries[of].method in ("POST", "PUT"):
+                other = creating.setdefault((query.types, query.used), of)
+                if other != of:
+                    raise Invalid(f"entries {other} and {of} would both create what matches one condition")
     return found, references
+
+
+def _naming(entries: Sequence[Entry], reference: str) -> int:
+    """The first entry that holds a reference."""
+    return next(one.index for one in entries if reference in conditional_references(one.resource))
 
 
 async def _write_of(
@@ -205,8 +247,8 @@ async def _write_of(
         return write_of(fresh, one.id)
     assert one.id is not None
     assert parsed is not None
-    if body is not parsed.body and body != parsed.body:
-        parsed = as_parsed(orjson.loads(body), body, type_)
+    if body != parsed.body:
+        parsed = _parsed(one, body)
     unmatched = one.method == "PUT" and one.query is not None and one.index not in found
     if unmatched and parsed.id is not None:
         await require_unused(tx, type_, one.id)
@@ -218,12 +260,12 @@ async def _read(tx: Transaction, server: Server, request: Request, one: Entry) -
     """A read or search inside the transaction, seeing its changes."""
     if one.type is not None and one.id is not None and one.operation is None and "_history" not in one.url:
         return living(await tx.current(one.type, one.id), one.type, one.id).body or b""
-    if one.type is None or one.operation is not None or "_history" in one.url or one.query is None:
+    if one.type is None or one.operation is not None or "_history" in one.url:
         raise NotAllowed("inside a transaction only a resource or a type can be asked for", path=one.path)
-    pairs = parse_query_string(one.query)
+    pairs = parse_query_string(one.query or "")
     query = parse_query([one.type], pairs, base_url=request.base_url, strict=preferences(request).strict)
-    page = await tx.search(query, count=min(query.count or PAGE_DEFAULT_COUNT, PAGE_MAX_COUNT))
-    return searchset(server, request, query, page, [], pairs, one.type, None)
+    page, extra = await run(tx, query)
+    return searchset(server, request, query, page, extra, pairs, one.type, None)
 
 
 async def _answer(
@@ -300,4 +342,6 @@ async def _batch_entry(server: Server, request: Request, one: Entry, dispatch: D
                 response["etag"] = value
             case "Location":
                 response["location"] = value.removeprefix(request.base_url + "/")
+            case "Last-Modified":
+                response["lastModified"] = parsedate_to_datetime(value).isoformat().replace("+00:00", "Z")
     return entry({"response": response}, answer.body or None)
