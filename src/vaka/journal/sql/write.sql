@@ -114,7 +114,9 @@ SELECT request_hash, result FROM idempotency WHERE principal = %(principal)s AND
 DELETE FROM idempotency WHERE made < now() - make_interval(days => %(days)s)
 
 -- name: redact
--- S26: the body goes, its hash stays; the resource is no longer found by anything.
+-- S26: the body goes, and streamed content with it; its hash stays; the resource is no longer found by anything.
+WITH content AS (DELETE FROM binary_content WHERE rkey = %(rkey)s RETURNING content),
+pieces AS (DELETE FROM binary_chunk c USING content WHERE c.content = content.content)
 UPDATE version SET body = NULL, redacted = true WHERE rkey = %(rkey)s
 
 -- name: write_probe

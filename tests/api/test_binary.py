@@ -1,0 +1,188 @@
+"""Binary: content streamed in and out beside the record (https://hl7.org/fhir/R4/binary.html)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+
+import orjson
+import psycopg
+import pytest
+from tests.client import Api
+from tests.conftest import Instance
+
+from vaka.config import BINARY_CHUNK_BYTES, BINARY_MAX_BYTES
+
+PDF = {"Content-Type": "application/pdf"}
+RESOURCE = {"Accept": "application/fhir+json"}
+
+
+def sent(api: Api, content: bytes, **headers: str) -> str:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    answer = api.post("/Binary", content=content, headers={**PDF, **named})
+    assert answer.status_code == 201, answer.text
+    id_ = answer.json()["id"]
+    assert isinstance(id_, str)
+    return id_
+
+
+def test_content_comes_back_as_it_went(api: Api) -> None:
+    """Breaks if a piece is lost, doubled or cut at a boundary between pieces."""
+    for size in (0, 1, BINARY_CHUNK_BYTES - 1, BINARY_CHUNK_BYTES, 2 * BINARY_CHUNK_BYTES + 17):
+        content = os.urandom(size)
+        id_ = sent(api, content)
+        answer = api.get(f"/Binary/{id_}")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")
+        assert answer.content == content
+        assert answer.headers["content-length"] == str(size)
+
+
+def test_a_body_without_length_is_streamed(api: Api) -> None:
+    """Breaks if an upload must be known whole before it begins."""
+
+    def pieces() -> Iterator[bytes]:
+        for n in range(40):
+            yield bytes([n]) * 70_001
+
+    answer = api.post("/Binary", content=pieces(), headers=PDF)
+    assert answer.status_code == 201
+    assert api.get(f"/Binary/{answer.json()['id']}").content == b"".join(bytes([n]) * 70_001 for n in range(40))
+
+
+def test_browsers_do_not_run_content(api: Api) -> None:
+    """Breaks if an uploaded page could run as ours: it must be neither sniffed nor shown."""
+    answer = api.post("/Binary", content=b"<script>alert(1)</script>", headers={"Content-Type": "text/html"})
+    shown = api.get(f"/Binary/{answer.json()['id']}")
+    assert shown.headers["x-content-type-options"] == "nosniff"
+    assert shown.headers["content-disposition"] == "attachment"
+    assert "sandbox" in shown.headers["content-security-policy"]
+
+
+def test_accept_chooses_between_content_and_resource(api: Api) -> None:
+    """Breaks if a FHIR client gets bytes where it asked for a resource, or a resource without its data."""
+    content = os.urandom(1_000)
+    id_ = sent(api, content)
+    resource = api.get(f"/Binary/{id_}", headers=RESOURCE).json()
+    assert (resource["contentType"], base64.b64decode(resource["data"])) == ("application/pdf", content)
+    assert api.get(f"/Binary/{id_}", headers={"Accept": "application/*"}).content == content
+    assert api.get(f"/Binary/{id_}", headers={"Accept": "image/png"}).status_code == 406
+    assert api.get(f"/Binary/{id_}/_history/1").content == content
+
+
+def test_a_resource_with_data_stays_a_resource(api: Api) -> None:
+    """Breaks if a Binary that was sent as JSON is answered otherwise than it came, or cannot be had as content."""
+    made = api.make({"resourceType": "Binary", "contentType": "text/plain", "data": base64.b64encode(b"hej").decode()})
+    assert api.get(f"/Binary/{made['id']}").json() == made
+    assert api.get(f"/Binary/{made['id']}", headers={"Accept": "text/plain"}).content == b"hej"
+
+
+def test_parts_of_content(api: Api) -> None:
+    """Breaks if a range is off by one, or a reader cannot go on where a download broke."""
+    content = os.urandom(2 * BINARY_CHUNK_BYTES + 5)
+    id_ = sent(api, content)
+    for asked, first, end in (
+        ("bytes=0-0", 0, 1), (f"bytes={BINARY_CHUNK_BYTES - 1}-{BINARY_CHUNK_BYTES}", BINARY_CHUNK_BYTES - 1, BINARY_CHUNK_BYTES + 1),
+        ("bytes=-7", len(content) - 7, len(content)), ("bytes=5-", 5, len(content)),
+    ):  # fmt: skip
+        answer = api.get(f"/Binary/{id_}", headers={"Range": asked})
+        assert answer.status_code == 206
+        assert answer.content == content[first:end]
+        assert answer.headers["content-range"] == f"bytes {first}-{end - 1}/{len(content)}"
+    assert api.get(f"/Binary/{id_}", headers={"Range": f"bytes={len(content)}-"}).status_code == 416
+    head = api.head(f"/Binary/{id_}")
+    assert (head.status_code, head.headers["content-length"], head.content) == (200, str(len(content)), b"")
+
+
+def test_a_new_content_is_a_new_version(api: Api) -> None:
+    """Breaks if an update loses the old version's content, or ignores If-Match."""
+    id_ = f"b-{uuid.uuid4()}"
+    assert api.put(f"/Binary/{id_}", content=b"one", headers=PDF).status_code == 201
+    stale = api.put(f"/Binary/{id_}", content=b"no", headers={**PDF, "If-Match": 'W/"7"'})
+    assert stale.status_code == 412
+    second = api.put(f"/Binary/{id_}", content=b"two", headers={**PDF, "If-Match": 'W/"1"'})
+    assert second.status_code == 200
+    assert api.get(f"/Binary/{id_}").content == b"two"
+    assert api.get(f"/Binary/{id_}/_history/1").content == b"one"
+
+
+def test_security_context_is_kept(api: Api) -> None:
+    """Breaks if access to content cannot follow the resource that it belongs to."""
+    patient = api.make({"resourceType": "Patient"})["id"]
+    id_ = sent(api, b"x", X_Security_Context=f"Patient/{patient}")
+    resource = api.get(f"/Binary/{id_}", headers=RESOURCE).json()
+    assert resource["securityContext"] == {"reference": f"Patient/{patient}"}
+
+
+def test_anothers_content_cannot_be_named(api: Api) -> None:
+    """Breaks if a body that names the content of another Binary gets that content."""
+    secret = sent(api, b"secret of another")
+    body = api.get(f"/Binary/{secret}", headers=RESOURCE).json()
+    thief = {**body, "id": f"thief-{uuid.uuid4()}"}
+    del thief["data"]
+    assert api.put(f"/Binary/{thief['id']}", json=thief).status_code == 201
+    answer = api.get(f"/Binary/{thief['id']}", headers={"Accept": "application/pdf"})
+    assert b"secret" not in answer.content
+
+
+def test_a_key_does_it_once(api: Api) -> None:
+    """Breaks if an upload that is sent again because its answer was lost makes a second Binary."""
+    key = {"Idempotency-Key": str(uuid.uuid4()), **PDF}
+    first = api.post("/Binary", content=b"same", headers=key)
+    again = api.post("/Binary", content=b"same", headers=key)
+    other = api.post("/Binary", content=b"other", headers=key)
+    assert (first.status_code, again.status_code, other.status_code) == (201, 201, 422)
+    assert first.json()["id"] == again.json()["id"]
+
+
+def test_the_feed_stays_small(api: Api) -> None:
+    """Breaks if content passes the feed, or the feed cannot tell its hash and size."""
+    content = os.urandom(300_000)
+    id_ = sent(api, content)
+    token = api.headers["authorization"]
+    with api.stream("GET", f"{api.root}/feed?wait=0", headers={"Authorization": token}) as feed:
+        line = next(text for text in feed.iter_lines() if f'"id":"{id_}"' in text)
+    assert len(line) < 2_000
+    extension = orjson.loads(orjson.loads(line)["body"])["meta"]["extension"][0]["extension"]
+    assert extension[1]["valueDecimal"] == len(content)
+    assert base64.b64decode(extension[2]["valueBase64Binary"]) == hashlib.sha256(content).digest()
+
+
+def test_what_is_refused(api: Api) -> None:
+    """Breaks if a file over the limit is read before it is refused, or a bad media type gets into a header."""
+    with socket.create_connection((api.base_url.host, api.base_url.port or 80), timeout=20) as raw:
+        head = f"POST /fhir/Binary HTTP/1.1\r\nHost: localhost\r\nAuthorization: {api.headers['authorization']}\r\n"
+        raw.sendall(f"{head}Content-Type: a/b\r\nContent-Length: {BINARY_MAX_BYTES + 1}\r\n\r\nx".encode())
+        assert raw.recv(100).startswith(b"HTTP/1.1 413")
+    for media in ("nonsense", "text/plain, text/html", 'a/b; x="\t"'):
+        assert api.post("/Binary", content=b"x", headers={"Content-Type": media}).status_code == 415
+    packed = api.post("/Binary", content=b"x", headers={**PDF, "Content-Encoding": "gzip"})
+    assert packed.status_code == 415
+
+
+@pytest.mark.parametrize("framing", [f"Content-Length: {3 * BINARY_CHUNK_BYTES}", "Transfer-Encoding: chunked"])
+def test_an_upload_that_ends_in_the_middle_leaves_nothing(api: Api, journal: Instance, framing: str) -> None:
+    """Breaks if half an upload becomes a Binary, or its pieces stay for ever."""
+    if not (journal.data / "pg").exists():
+        pytest.fail("this test looks into the server's own database")
+    from vaka.journal import cluster
+
+    with psycopg.connect(cluster.at(journal.data / "pg").dsn(), autocommit=True) as database:
+        count = "SELECT count(*), (SELECT count(*) FROM binary_content) FROM binary_chunk"
+        before = database.execute(count).fetchone()
+        with socket.create_connection((api.base_url.host, api.base_url.port or 80)) as raw:
+            head = f"POST /fhir/Binary HTTP/1.1\r\nHost: localhost\r\nAuthorization: {api.headers['authorization']}\r\n"
+            size = 2 * BINARY_CHUNK_BYTES + 10
+            chunk = f"{size + 1:x}\r\n" if "chunked" in framing else ""
+            raw.sendall(f"{head}Content-Type: a/b\r\n{framing}\r\n\r\n{chunk}".encode() + bytes(size))
+            deadline = time.monotonic() + 20
+            while database.execute(count).fetchone() == before and time.monotonic() < deadline:
+                time.sleep(0.02)
+            assert database.execute(count).fetchone() != before, "the pieces were not kept as they came"
+        while database.execute(count).fetchone() != before and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert database.execute(count).fetchone() == before
