@@ -125,7 +125,8 @@ def _child(command: str, directory: Directory) -> list[str]:
 def _api(start: Start, dsn: str, needs: tuple[str, ...]) -> Part:
     async def ready() -> bool:
         try:
-            return await asyncio.wait_for(http_status(start.host, start.port, "/ready"), READY_WAIT_S) == 200
+            async with asyncio.timeout(READY_WAIT_S):
+                return await http_status(start.host, start.port, "/ready") == 200
         except TimeoutError:
             # Not able to commit is not the same as not alive.
             await http_status(start.host, start.port, "/health")

@@ -75,3 +75,9 @@ def test_migrations_are_numbered_without_a_gap() -> None:
     names = sorted(path.name for path in tracked() if path.parent.name == "migrations" and path.suffix == ".sql")
     assert all(re.fullmatch(r"\d{4}_(pre|post)_\w+\.sql", name) for name in names)
     assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
+
+
+def test_the_supervisor_does_not_use_wait_for() -> None:
+    """Broken: before Python 3.12 wait_for swallows a cancellation now and then, and a clean stop hangs for ever."""
+    files = [ROOT / "src" / "vaka" / "assemble.py", *(ROOT / "src" / "vaka" / "watch").glob("*.py")]
+    assert not [file.name for file in files if ".wait_for(" in text(file)]

@@ -149,8 +149,11 @@ class Cluster:
                 time.sleep(0.01)
         if pids:
             raise errors.Setup(f"processes {pids} of {self.pgdata} cannot be ended", help="restart the machine")
-        # Nothing is alive here; a pid that another program has since been given must not keep the server from starting.
-        (self.pgdata / "postmaster.pid").unlink(missing_ok=True)
+        # Nothing is alive here. A pid that is a zombie's, or has since been given to another program, must not keep
+        # the server from starting.
+        name = f".s.PGSQL.{settings.PORT}"
+        for lock in (self.pgdata / "postmaster.pid", self.socket / f"{name}.lock", self.socket / name):
+            lock.unlink(missing_ok=True)
         return found
 
     def _postmaster(self) -> int | None:

@@ -38,6 +38,7 @@ class Supervisor:
         self._dsn, self._url, self._on_ready = dsn, url, on_ready
         self._wake = asyncio.Event()
         self._stopping = False
+        self._ended = False
         self._told_ready = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._note = "starting"
@@ -72,9 +73,11 @@ class Supervisor:
             self._write_status()
             if action.verb is Verb.WAIT:
                 try:
-                    await asyncio.wait_for(self._wake.wait(), CYCLE_MAX_S)
+                    async with asyncio.timeout(CYCLE_MAX_S):
+                        await self._wake.wait()
                 except TimeoutError:
                     pass
+        self._ended = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -105,12 +108,14 @@ class Supervisor:
         self._wake.set()
 
     async def _probe(self, running: Running) -> None:
-        while True:
+        while not self._ended:
             child = running.process
             if child is not None:
                 heard, ready = True, False
                 try:
-                    ready = await asyncio.wait_for(running.part.probe(), PROBE_TIMEOUT_S)
+                    # Not wait_for: before Python 3.12 it swallows a cancellation that meets the end of the wait.
+                    async with asyncio.timeout(PROBE_TIMEOUT_S):
+                        ready = await running.part.probe()
                 except (OSError, TimeoutError):
                     heard = False
                 changed = ready != running.ready
