@@ -15,7 +15,7 @@ from vaka.fhir.criteria import Criterion, Include, Query, Tokens
 from vaka.fhir.definitions import RESOURCE_TYPES, parameter, parameters
 from vaka.fhir.extract import references
 from vaka.fhir.keys import parameter_mask
-from vaka.journal.search import Page, Position
+from vaka.journal.paging import Page, Position
 from vaka.journal.version import Version
 
 

@@ -28,9 +28,10 @@ from vaka.journal.access import require_writing
 from vaka.journal.codec import Codec
 from vaka.journal.feed import Feed
 from vaka.journal.owners import Owners
+from vaka.journal.paging import Page, Position
 from vaka.journal.pool import Connection, Pool
 from vaka.journal.read import Reader
-from vaka.journal.search import Page, Position, Searcher
+from vaka.journal.search import Searcher
 from vaka.journal.statements import statements
 from vaka.journal.version import Version
 from vaka.journal.write import Write, Writer
@@ -208,7 +209,7 @@ class Journal:
             return await transaction.write([write for write, _, _ in batch])
 
         try:
-            made = await self.run(together, access=access)
+            made = await self.run(together, access=access, one_statement=True)
         except BaseException as error:
             if len(batch) > 1 and isinstance(error, Exception) and not isinstance(error, Unavailable):
                 for item in batch:  # one of them is at fault: each alone, so that it fails alone
@@ -227,13 +228,16 @@ class Journal:
             if not future.done():
                 future.set_result(version)
 
-    async def run(self, work: Callable[[Transaction], Awaitable[T]], *, access: AccessFilter) -> T:
+    async def run(
+        self, work: Callable[[Transaction], Awaitable[T]], *, access: AccessFilter, one_statement: bool = False
+    ) -> T:
         """Runs ``work`` in a transaction and commits; again from the start where PostgreSQL asks for that (deadlock, two
-        creators of one id). Busy when others hold what it needs for too long."""
+        creators of one id). Busy when others hold what it needs for too long. ``one_statement``: all that ``work`` changes
+        goes in one statement, which is its own transaction."""
         require_writing(access)
         for attempt in range(_RETRIES):
             try:
-                return await self._once(work, access)
+                return await self._once(work, access, one_statement)
             except (pg.DeadlockDetected, pg.SerializationFailure, pg.UniqueViolation) as error:
                 if isinstance(error, pg.UniqueViolation) and error.diag.table_name == "idempotency":
                     raise Conflict(
@@ -250,7 +254,9 @@ class Journal:
                 raise Unprocessable(f"a value cannot be stored: {error.diag.message_primary}") from error
         raise Fault("unreachable")
 
-    async def _once(self, work: Callable[[Transaction], Awaitable[T]], access: AccessFilter) -> T:
+    async def _once(
+        self, work: Callable[[Transaction], Awaitable[T]], access: AccessFilter, one_statement: bool
+    ) -> T:
         async with self.pool.connection() as connection:
             warned: list[str] = []
 
@@ -260,14 +266,16 @@ class Journal:
 
             connection.add_notice_handler(notice)
             try:
-                await connection.execute("BEGIN")
+                if not one_statement:
+                    await connection.execute("BEGIN")
                 try:
                     result = await work(Transaction(self, connection, access))
                 except BaseException:
-                    if not connection.closed:
+                    if not connection.closed and not one_statement:
                         await connection.execute("ROLLBACK")
                     raise
-                await connection.execute("COMMIT")
+                if not one_statement:
+                    await connection.execute("COMMIT")
             finally:
                 connection.remove_notice_handler(notice)
             if warned:

@@ -11,7 +11,7 @@ from vaka.fhir.compartments import members
 from vaka.fhir.criteria import Query
 from vaka.fhir.dates import parse as parse_date
 from vaka.fhir.results import count as parse_count
-from vaka.journal.search import Position
+from vaka.journal.paging import Position
 
 _KNOWN = frozenset({"_since", "_type", "_count", "_page", "_format", "_pretty"})
 
