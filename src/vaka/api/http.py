@@ -37,6 +37,10 @@ class UnsupportedMedia(VakaError):
     code, status, exit_code = "not-supported", 415, 64
 
 
+class LengthRequired(VakaError):
+    code, status, exit_code = "required", 411, 64
+
+
 class ClientGone(Exception):
     """The other side closed the connection: there is nobody to answer."""
 
@@ -114,14 +118,14 @@ class Request:
         except (OSError, RuntimeError) as error:
             raise ClientGone from error
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it comes, undecoded."""
+    async def chunks(self, timeout_s: float = config.BODY_TIMEOUT_S) -> AsyncIterator[bytes]:
+        """The body as it comes, undecoded. It also ends, with no error, where its sender leaves: compare its length."""
         if isinstance(self.raw_body, bytes):
             yield self.raw_body
             return
         pieces = aiter(self.raw_body)
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + config.BODY_TIMEOUT_S
+        deadline = loop.time() + timeout_s
         while True:
             try:
                 async with asyncio.timeout(min(config.BODY_IDLE_TIMEOUT_S, deadline - loop.time())):

@@ -18,7 +18,16 @@ from typing import Any, Final
 
 import orjson
 
-from vaka.api.http import ClientGone, Request, Response, UnsupportedMedia, is_json, preferences, require_json_answer
+from vaka.api.http import (
+    ClientGone,
+    LengthRequired,
+    Request,
+    Response,
+    UnsupportedMedia,
+    is_json,
+    preferences,
+    require_json_answer,
+)
 from vaka.api.server import (
     Server,
     check_id,
@@ -40,6 +49,7 @@ from vaka.journal.accept import require_valid, write_of
 from vaka.journal.journal import Remembered, Transaction
 from vaka.journal.version import Action, Version, parse_version_id
 
+UPLOAD_TIMEOUT_S: Final = 900.0
 INLINE_MAX_BYTES: Final = 8 * 1024 * 1024
 EXTENSION: Final = "urn:uuid:0c9c5a44-4a0f-4a35-8d0f-3a0c6c0d8a51"
 """In ``Binary.meta``: content (uuid), size (bytes) and hash (SHA-256) of content that was streamed."""
@@ -73,15 +83,20 @@ async def write(server: Server, request: Request, id_: str | None) -> Response:
     if request.header("if-none-exist") is not None:
         raise Invalid("content cannot be created conditionally", help="send the Binary as a resource")
     declared = request.header("content-length")
-    if declared is not None and declared.isdigit() and int(declared) > BINARY_MAX_BYTES:
+    if declared is None or not declared.isdigit():
+        raise LengthRequired(
+            "content needs a Content-Length: without it, an upload that broke off looks like one that ended",
+            help="send the length, or the Binary as a resource with its data",
+        )
+    if int(declared) > BINARY_MAX_BYTES:
         raise TooLarge(f"a file can have {BINARY_MAX_BYTES >> 20} MB at most")
     if id_ is not None:
         check_id(id_)
     expected, wishes, key = if_match(request.header("if-match")), preferences(request), idempotency_key(request)
-    content = await binary.store(server.journal, request.chunks())
+    content = await binary.store(server.journal, request.chunks(UPLOAD_TIMEOUT_S))
     kept = False
     try:
-        if declared is not None and declared.isdigit() and int(declared) != content.size_bytes:
+        if int(declared) != content.size_bytes:
             raise ClientGone  # the body ends without an error where its sender has left
         digest = sha256(f"{request.method} {request.path} {media}".encode() + content.hash).digest()
         if (before := await recalled(server, request, digest)) is not None:
