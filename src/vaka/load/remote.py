@@ -19,6 +19,7 @@ import orjson
 from vaka.access.ownership import inherits_from
 from vaka.config import BODY_MAX_BYTES, BUNDLE_MAX_ENTRIES
 from vaka.errors import Invalid, VakaError
+from vaka.fhir.definitions import RESOURCE_TYPES
 from vaka.fhir.splice import conditional_references, splice
 from vaka.fhir.transaction import Entry
 from vaka.load.http import Client, error_of, json_of
@@ -30,6 +31,7 @@ from vaka.load.sources import Text
 WRITES_MAX: Final = 250
 BYTES_MAX: Final = 4 * 1024 * 1024
 _IDS_MAX: Final = 200
+_ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _ENTRY: Final = re.compile(r"Bundle\.entry\[(\d+)\]")
 _FIRST: Final = {"Organization": 0, "Encounter": 1}
 
@@ -106,6 +108,8 @@ class Remote:
         found: dict[tuple[str, str], bytes] = {}
         by_type: dict[str, list[str]] = {}
         for type_, id_ in sorted(wanted):
+            if type_ not in RESOURCE_TYPES or not _ID.fullmatch(id_):
+                continue  # nothing stands under what is no address; the resource will be refused for it
             by_type.setdefault(type_, []).append(id_)
         for type_, ids in by_type.items():
             for at in range(0, len(ids), _IDS_MAX):

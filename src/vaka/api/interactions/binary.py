@@ -43,6 +43,7 @@ from vaka.api.server import (
 )
 from vaka.config import BINARY_MAX_BYTES
 from vaka.errors import Invalid, NotFound, TooLarge
+from vaka.fhir.content_extension import content_of, extension
 from vaka.fhir.parse import parse_resource
 from vaka.journal import binary
 from vaka.journal.accept import require_valid, write_of
@@ -51,8 +52,6 @@ from vaka.journal.version import Action, Version, parse_version_id
 
 UPLOAD_TIMEOUT_S: Final = 900.0
 INLINE_MAX_BYTES: Final = 8 * 1024 * 1024
-EXTENSION: Final = "urn:uuid:0c9c5a44-4a0f-4a35-8d0f-3a0c6c0d8a51"
-"""In ``Binary.meta``: content (uuid), size (bytes) and hash (SHA-256) of content that was streamed."""
 _MEDIA: Final = re.compile(
     r"[\w!#$&^.+-]{1,100}/[\w!#$&^.+-]{1,100}(\s*;\s*[\w!#$&^.+-]{1,60}=[\w!#$&^.+\- \"]{1,100}){0,5}", re.ASCII
 )
@@ -124,13 +123,8 @@ async def write(server: Server, request: Request, id_: str | None) -> Response:
 
 
 def _resource(id_: str, media: str, content: binary.Content, context: str | None) -> bytes:
-    about = [
-        {"url": "content", "valueUuid": f"urn:uuid:{content.id}"},
-        {"url": "size", "valueDecimal": content.size_bytes},
-        {"url": "hash", "valueBase64Binary": base64.b64encode(content.hash).decode()},
-    ]
     resource: dict[str, Any] = {
-        "resourceType": "Binary", "id": id_, "meta": {"extension": [{"url": EXTENSION, "extension": about}]},
+        "resourceType": "Binary", "id": id_, "meta": {"extension": [extension(content.id, content.size_bytes, content.hash)]},
         "contentType": media,
     }  # fmt: skip
     if context is not None:
@@ -175,21 +169,6 @@ async def _content(server: Server, request: Request, found: Version | None, id_:
         except binascii.Error as error:
             raise NotFound(f"Binary/{id_} holds no content") from error
     return _streamed(server, request, headers, media, content, size)
-
-
-def content_of(resource: dict[str, Any]) -> uuid.UUID | None:
-    """The content that a Binary names, None if it holds its own."""
-    if "data" in resource:
-        return None
-    for extension in (resource.get("meta") or {}).get("extension", ()):
-        if extension.get("url") == EXTENSION:
-            for part in extension.get("extension", ()):
-                if part.get("url") == "content":
-                    try:
-                        return uuid.UUID(str(part.get("valueUuid")).removeprefix("urn:uuid:"))
-                    except ValueError:
-                        return None
-    return None
 
 
 def _as_content(request: Request, media: str, *, streamed: bool) -> bool:
