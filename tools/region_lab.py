@@ -30,7 +30,8 @@ def _rows(*rows: tuple[object, ...]) -> dict[str, Analysis]:
     found = {}
     for name, npu, loinc, unit, ucum, places, low, high, *rest in rows:
         men = rest[0] if rest and rest[0] else (low, high)
-        factor, offset = (*rest[1:], 1.0, 0.0)[:2] if len(rest) > 1 else (1.0, 0.0)
+        factor = rest[1] if len(rest) > 1 else 1.0
+        offset = rest[2] if len(rest) > 2 else 0.0
         found[str(name)] = Analysis(name, npu, loinc, unit, ucum, places, (low, high), men, factor, offset)  # type: ignore[arg-type]
     return found
 
@@ -113,12 +114,14 @@ BY_LOINC: Final = {analysis.loinc: analysis for analysis in ANALYSES.values()} |
 }
 
 
-def swedish_value(analysis: Analysis, value: float, unit: str) -> float:
-    """A generator's value in the Swedish unit."""
+# A generator's value above this is a fault of its own (a unit taken for another).
+_MOST: Final = {"P-Kreatinin": 1500.0, "P-Urea": 60.0, "P-Glukos": 60.0, "P-Kalium": 9.0}
+
+
+def swedish_value(analysis: Analysis, value: float, unit: str) -> float | None:
+    """A generator's value in the Swedish unit; None where no body has such a value."""
     if unit in ("/uL", "{cells}/uL"):
-        return value / 1000
-    if unit == analysis.ucum and analysis.factor != 1.0:
-        return value
-    if unit == "pg/mL" and analysis.ucum == "ng/L":
-        return value
-    return value * analysis.factor + analysis.offset
+        value /= 1000
+    elif not (unit == analysis.ucum and analysis.factor != 1.0) and not (unit == "pg/mL" and analysis.ucum == "ng/L"):
+        value = value * analysis.factor + analysis.offset
+    return value if 0 < value <= _MOST.get(analysis.name, value) else None

@@ -191,7 +191,9 @@ class Stay:
             )
             record.consciousness(visit, when, level)
         elif code in _VITALS and "valueQuantity" in resource:
-            record.vital(visit, when, _VITALS[code], resource["valueQuantity"]["value"])
+            value = float(resource["valueQuantity"]["value"])
+            # (Some temperatures of the generator are Fahrenheit under a Celsius unit.)
+            record.vital(visit, when, _VITALS[code], (value - 32) / 1.8 if code == "8310-5" and value > 45 else value)
         elif code in _SCORES and ("valueQuantity" in resource or "valueInteger" in resource):
             value = resource.get("valueInteger", (resource.get("valueQuantity") or {}).get("value", 0))
             record.score(visit, when, code, _SCORES[code], round(value))
@@ -204,19 +206,18 @@ class Stay:
                 continue
             found = [results.pop(reference["reference"].split("/")[1], None) for reference in report.get("result", [])]
             made = [self._result(one, visit) for one in found if one is not None]
-            if made:
+            if any(made):
                 when = next(one[1] for one in found if one is not None)
-                record.report(visit, when, title, made, loinc=code_of(report)[0])
+                record.report(visit, when, title, [one for one in made if one], loinc=code_of(report)[0])
         for one in results.values():
             self._result(one, visit)
 
-    def _result(self, one: tuple[Json, When], visit: Visit) -> str:
+    def _result(self, one: tuple[Json, When], visit: Visit) -> str | None:
         resource, when = one
         analysis = BY_LOINC[code_of(resource)[0]]
         value = resource["valueQuantity"]
-        return self.record.lab(
-            visit, when, analysis.name, swedish_value(analysis, float(value["value"]), str(value.get("unit", "")))
-        )
+        number = swedish_value(analysis, float(value["value"]), str(value.get("unit", "")))
+        return self.record.lab(visit, when, analysis.name, number) if number is not None else None
 
     def _drugs(self, visit: Visit) -> None:
         record = self.record

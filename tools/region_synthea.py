@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from random import Random
 from typing import Any, Final
 
 import region_texts
@@ -62,7 +63,34 @@ _SELDOM: Final = {
     "9279-1": 40,
 }
 _WEIGHED: Final = ("85354-9", "29463-7", "2708-6", "8310-5", "9843-4", *FROM_SNOMED, *PROCEDURES)
-_CHECK_UP: Final = ("Z00.0", "Hälsokontroll")
+_BY_WORD: Final = (
+    ("postnatal", ("Z39.2", "Rutinmässig efterkontroll efter förlossning")),
+    ("natal", ("Z34.9", "Övervakning av normal graviditet, ospecificerad")),
+    ("obstetric", ("O80.9", "Spontan förlossning, ospecificerad")),
+    ("rehabilitation", ("F19.2", "Beroende av flera droger och andra psykoaktiva substanser")),
+    ("hospice", ("Z51.5", "Palliativ vård")),
+    ("asthma", ("J45.9", "Astma, ospecificerad")),
+    ("allergic", ("T78.4", "Allergi, ospecificerad")),
+    ("ophthalmic", ("Z01.0", "Undersökning av ögon och syn")),
+    ("check up", ("Z00.0", "Hälsokontroll")),
+    ("general examination", ("Z00.0", "Hälsokontroll")),
+)
+_EMERGENCIES: Final = (
+    ("R10.4", "Andra och icke specificerade buksmärtor"),
+    ("R07.4", "Bröstsmärtor, ospecificerade"),
+    ("R51.9", "Huvudvärk"),
+    ("R42.9", "Yrsel"),
+    ("R55.9", "Svimning och kollaps"),
+)
+_COMPLAINTS: Final = (
+    ("R05.9", "Hosta"),
+    ("R53.9", "Sjukdomskänsla och trötthet"),
+    ("M54.5", "Lumbago"),
+    ("R21.9", "Hudutslag och andra ospecificerade huderuptioner"),
+    ("R10.4", "Andra och icke specificerade buksmärtor"),
+    ("M25.5", "Ledvärk"),
+    ("Z76.0", "Utfärdande av upprepat recept"),
+)
 
 
 @dataclass(slots=True)
@@ -80,7 +108,13 @@ class _Contact:
         if self.kind in ("IMP", "EMER"):
             return timedelta(0)
         minute = self.start.hour * 60 + self.start.minute
-        return timedelta(minutes=8 * 60 + minute // 3 // 10 * 10 - minute)
+        return timedelta(minutes=8 * 60 + (minute + self.start.toordinal() * 35) % 480 // 5 * 5 - minute)
+
+    @property
+    def words(self) -> str:
+        """What kind of encounter it was, in the generator's words."""
+        concept = (self.source.get("type") or [{}])[0]
+        return str(concept.get("text") or (concept.get("coding") or [{}])[0].get("display", "")).lower()
 
     @property
     def kind(self) -> str:
@@ -99,7 +133,7 @@ def _code(resource: Json, element: str = "code") -> tuple[str, str]:
 
 def _unit(contact: _Contact, record: Record, diagnosis: tuple[str, str]) -> str:
     """Where in the region a contact took place."""
-    words = str((contact.source.get("type") or [{}])[0].get("text", "")).lower()
+    words = contact.words
     about = region_texts.theme(diagnosis[0])
     if contact.kind == "EMER":
         return "akuten" if record.random.random() < 0.85 else "eke-akut"
@@ -148,8 +182,8 @@ def _contacts(entries: list[Json]) -> dict[str, _Contact]:
     return made
 
 
-def _diagnosis(contact: _Contact) -> tuple[str, str]:
-    """What the contact was about, in Swedish."""
+def _diagnosis(contact: _Contact, random: Random) -> tuple[str, str]:
+    """What the contact was about, in Swedish; a likely complaint where the generator says something American."""
     for resource in contact.children:
         if resource["resourceType"] == "Condition" and (found := FROM_SNOMED.get(_code(resource)[0])):
             return found
@@ -157,12 +191,10 @@ def _diagnosis(contact: _Contact) -> tuple[str, str]:
         coding = (reason.get("coding") or [{}])[0]
         if found := FROM_SNOMED.get(str(coding.get("code", ""))):
             return found
-    words = str((contact.source.get("type") or [{}])[0].get("text", "")).lower()
-    if "natal" in words:
-        return ("Z34.9", "Övervakning av normal graviditet")
-    if "examination" in words or "check" in words:
-        return _CHECK_UP
-    return ("Z71.9", "Rådgivning")
+    for word, diagnosis in _BY_WORD:
+        if word in contact.words:
+            return diagnosis
+    return random.choice(_EMERGENCIES if contact.kind in ("EMER", "IMP") else _COMPLAINTS)
 
 
 def _weight(contact: _Contact) -> int:
@@ -205,7 +237,7 @@ class _Writer:
 
     def contact(self, contact: _Contact) -> None:
         record, random = self.record, self.random
-        diagnosis = _diagnosis(contact)
+        diagnosis = _diagnosis(contact, random)
         unit = _unit(contact, record, diagnosis)
         class_ = contact.kind if contact.kind in ("AMB", "IMP", "EMER", "HH", "VR") else "AMB"
         end = contact.end
@@ -259,6 +291,9 @@ class _Writer:
         seldom = _SELDOM.get(code, 1)
         if seldom > 1 and (adult or code not in ("8302-2",)) and self.random.randrange(seldom):
             return
+        if f"{code}@{visit.reference}" in self.known:
+            return
+        self.known.add(f"{code}@{visit.reference}")
         if code == "85354-9":
             values = {_code(part)[0]: part["valueQuantity"]["value"] for part in resource.get("component", [])}
             if "8480-6" in values and "8462-4" in values:
@@ -274,21 +309,22 @@ class _Writer:
             title = _PANELS.get(_code(resource)[0])
             if resource["resourceType"] != "DiagnosticReport" or title is None:
                 continue
-            made = []
+            made: list[str | None] = []
             when = at_time(_time(resource["effectiveDateTime"]) + contact.shift)
             for reference in resource.get("result", []):
                 found = results.pop(reference["reference"].rsplit(":", 1)[-1].rsplit("/", 1)[-1], None)
-                if found is not None:
-                    made.append(self.result(found, visit, contact.shift))
-            if made:
-                record.report(visit, when, title, made, loinc=_code(resource)[0])
+                made.append(self.result(found, visit, contact.shift) if found is not None else None)
+            if any(made):
+                record.report(visit, when, title, [one for one in made if one], loinc=_code(resource)[0])
         for resource in results.values():
             self.result(resource, visit, contact.shift)
 
-    def result(self, resource: Json, visit: Visit, shift: timedelta) -> str:
+    def result(self, resource: Json, visit: Visit, shift: timedelta) -> str | None:
         analysis = BY_LOINC[_code(resource)[0]]
         value = resource["valueQuantity"]
         number = swedish_value(analysis, float(value["value"]), str(value.get("unit", "")))
+        if number is None:
+            return None
         return self.record.lab(visit, at_time(_time(resource["effectiveDateTime"]) + shift), analysis.name, number)
 
     def condition(self, resource: Json, code: str, visit: Visit) -> None:
