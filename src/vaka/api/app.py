@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import aclosing
-from urllib.parse import unquote
 
 from granian._granian import RSGIHTTPProtocol as HTTPProtocol
 from granian.rsgi import Scope
@@ -61,8 +60,8 @@ class Application:
         host = headers.get("host") or getattr(scope, "authority", None)
         if scope.method not in _METHODS:
             raise Invalid(f"{scope.method[:20]} is no method that is known here")
-        path = tuple(unquote(part, errors="strict") for part in scope.path.strip("/").split("/"))
-        if any("\0" in part or "/" in part for part in path):
+        path = tuple(scope.path.strip("/").split("/"))  # Granian has decoded it: once is enough
+        if "\0" in scope.path:
             raise Invalid("the address holds a character that no address here has")
         return Request(
             scope.method, path, parse_query_string(scope.query_string) if scope.query_string else [], headers,

@@ -6,6 +6,7 @@ Invariants: the socket opens only after the journal is open; on a stop, requests
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from pathlib import Path
 
@@ -68,9 +69,11 @@ async def _serve(dsn: str, host: str, port: int, data_dir: Path, demo: bool) -> 
         waiting.cancel()
         granian.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait([serving], timeout=config.STOP_TIMEOUT_S)
-        await journal.close()
+        closed = await journal.close()
         requests.flush()
-        log.info("stopped")
+        log.info("stopped", waiting_commits=not closed)
+        if not closed:
+            os._exit(0)  # the loop's own end would cancel the commits that still wait
 
 
 async def _chores(journal: Journal) -> None:

@@ -23,7 +23,8 @@ the parameter has a value (:missing)   ``key(parameter, "present")``
 =====================================  ===================================================================
 
 ``parameter`` is ``"Observation.code"``: resource type and parameter code, so every key belongs to one type.
-Keys are BLAKE2b, 8 bytes; two unlike values share a key once in 2**64, and answers are verified on the original.
+Keys are BLAKE2b, 8 bytes; two unlike values share a key once in 2**64, and what
+decides a write is verified on the original (docs/decisions/0001-store.md).
 """
 
 from __future__ import annotations

@@ -10,10 +10,10 @@ Invariants
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 import psycopg
@@ -128,7 +128,7 @@ class Journal:
             self._begin_epoch(pool.epoch)
         self._queue: list[tuple[Write, AccessFilter, asyncio.Future[Version]]] = []
         self._flights = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     @classmethod
     async def open(cls, dsn: str) -> Journal:
@@ -163,19 +163,29 @@ class Journal:
                 log.warning("epoch", began=epoch, ended=self.writer.epoch)
             self.writer.epoch = epoch
 
-    async def close(self) -> None:
+    async def close(self) -> bool:
+        """Waits for writes under way, and closes. False if some still wait (for a standby): this process must then end
+        without cancelling them, since a cancelled COMMIT would be told as done (S33)."""
         await self.feed.close()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=config.WRITE_TIMEOUT_S)
+        if self._tasks:
+            return False
         await self.pool.close()
         await self.reading.close()
+        return True
 
     async def probe(self, prober: str) -> None:
         """A write that commits and is read back. Unavailable if not."""
         sql = statements("write")
-        async with self.pool.connection() as connection:
-            wrote = await (await connection.execute(sql["write_probe"], {"prober": prober})).fetchone()
-            read = await (await connection.execute(sql["read_probe"], {"prober": prober})).fetchone()
+        try:
+            async with self.pool.connection() as connection:
+                wrote = await (await connection.execute(sql["write_probe"], {"prober": prober})).fetchone()
+                read = await (await connection.execute(sql["read_probe"], {"prober": prober})).fetchone()
+        except psycopg.Error as error:
+            raise Unavailable(
+                f"a write does not commit: {error.diag.message_primary or type(error).__name__}"
+            ) from error
         if wrote is None or wrote != read:
             raise Unavailable("what the probe wrote could not be read back")
 
@@ -237,7 +247,7 @@ class Journal:
         require_writing(access)
         for attempt in range(_RETRIES):
             try:
-                return await self._once(work, access, one_statement)
+                return await self._unbroken(self._once(work, access, one_statement))
             except (pg.DeadlockDetected, pg.SerializationFailure, pg.UniqueViolation) as error:
                 if isinstance(error, pg.UniqueViolation) and error.diag.table_name == "idempotency":
                     raise Conflict(
@@ -254,9 +264,14 @@ class Journal:
                 raise Unprocessable(f"a value cannot be stored: {error.diag.message_primary}") from error
         raise Fault("unreachable")
 
-    async def _once(
-        self, work: Callable[[Transaction], Awaitable[T]], access: AccessFilter, one_statement: bool
-    ) -> T:
+    async def _unbroken(self, writing: Coroutine[Any, Any, T]) -> T:
+        """Carries a write through though its caller goes away or this process stops: nothing cancels a COMMIT (S33)."""
+        task = asyncio.ensure_future(writing)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
+
+    async def _once(self, work: Callable[[Transaction], Awaitable[T]], access: AccessFilter, one_statement: bool) -> T:
         async with self.pool.connection() as connection:
             warned: list[str] = []
 

@@ -18,42 +18,27 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from vaka import config
-from vaka.errors import Setup, Unavailable
+from vaka.errors import Unavailable
 from vaka.journal.arrays import register
+from vaka.journal.durability import REQUIRED, refuse_weakened
 from vaka.journal.statements import statements
 
 Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
 
-_REQUIRED = {
-    "fsync": ("on",),
-    "full_page_writes": ("on",),
-    "synchronous_commit": ("on", "remote_write", "remote_apply"),
-    "data_checksums": ("on",),
-    "server_encoding": ("UTF8",),
-}
 _SETTINGS = (  # no statement_timeout here: it would cancel a COMMIT that waits for the standby
     "SELECT set_config('jit', 'off', false), set_config('idle_in_transaction_session_timeout', '15s', false),"
     " set_config('lock_timeout', '10s', false), set_config('transaction_timeout', '0', false)"
 )
 
 
-class UnconfirmedCommit(Exception):
-    """COMMIT returned, but with PostgreSQL's warning that replication was not waited for."""
-
-
 async def _configure(connection: Connection, *, timeout_s: float) -> None:
     await connection.set_autocommit(True)
     connection.prepare_threshold = 2
     register(connection)
-    names = sorted(_REQUIRED)
+    names = sorted(REQUIRED)
     row = await (await connection.execute("SELECT " + ", ".join(f"current_setting('{n}')" for n in names))).fetchone()
     assert row is not None
-    for name, value in zip(names, row, strict=True):
-        if value not in _REQUIRED[name]:
-            raise Setup(
-                f"PostgreSQL has {name} = {value}; Vaka acknowledges nothing on such a server",
-                help=f"set {name} = {_REQUIRED[name][0]} and restart PostgreSQL",
-            )
+    refuse_weakened(dict(zip(names, row, strict=True)))
     version = connection.info.server_version
     settings = _SETTINGS if version >= 170000 else _SETTINGS.rsplit(",", 1)[0]
     await connection.execute(settings)

@@ -115,8 +115,12 @@ def searchset(
     head["link"] = links(relations)
     entries = [search_entry(version, request.base_url, "match", _shown(version, query)) for version in page.matches]
     entries += [search_entry(version, request.base_url, "include", _shown(version, query)) for version in extra]
-    if query.ignored:
-        issues = [Issue("warning", "not-supported", f"{name}: {reason}", name) for name, reason in query.ignored]
+    issues = []
+    if len(extra) >= config.INCLUDE_MAX_RESOURCES:
+        told = f"more than {config.INCLUDE_MAX_RESOURCES} resources are to be included; the others were left out"
+        issues.append(Issue("warning", "too-costly", told))
+    if query.ignored or issues:
+        issues += [Issue("warning", "not-supported", f"{name}: {reason}", name) for name, reason in query.ignored]
         entries.append(entry({"search": {"mode": "outcome"}}, orjson.dumps(operation_outcome(issues))))
     return bundle(head, entries)
 
