@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urlencode
 
@@ -160,7 +161,7 @@ def in_order(ranks: list[tuple[Any, ...]], keys: tuple[SortKey, ...]) -> bool:
             return bool(a > b) if key.descending else bool(a < b)
         return True
 
-    return all(before(left, right) for left, right in zip(ranks, ranks[1:], strict=False))
+    return all(before(left, right) for left, right in pairwise(ranks))
 
 
 def test_random_sorts_in_pages(api: Api, world: World) -> None:

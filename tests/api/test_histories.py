@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -103,7 +104,7 @@ def test_at(api: Api, tag: str) -> None:
         text = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         return versions(api.bundle(f"{address}?_at={text}"))
 
-    between = [first + (second - first) / 2 for first, second in zip(made, made[1:], strict=False)]
+    between = [first + (second - first) / 2 for first, second in pairwise(made)]
     assert [at(moment) for moment in between] == [['W/"1"'], ['W/"2"'], ['W/"3"']]
     assert at(datetime.now(UTC)) == ['W/"4"']
     assert at(made[0] - timedelta(seconds=1)) == []
