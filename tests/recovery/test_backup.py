@@ -54,7 +54,7 @@ def copy(saved: Saved, to: Path) -> Iterator[Path]:
 
 
 def _bases(data: Path) -> list[places.Base]:
-    found = list((data / "backup").glob("*/base/*/vaka.json"))
+    found = list((data / "backup").glob("*/base/[0-9]*/vaka.json"))
     return places.Place(data / "backup", found[0].parents[2].name).bases() if found else []
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import tempfile
 import time
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from tests.recovery.running import wait_until
 
 from vaka import errors, process
-from vaka.journal import cluster, durability
+from vaka.journal import binaries, cluster, durability
 
 
 @pytest.fixture
@@ -112,3 +114,23 @@ def test_a_folder_that_is_no_cluster(tmp_path: Path) -> None:
     (tmp_path / "pg").mkdir()
     with pytest.raises(errors.Setup, match="not a PostgreSQL data directory"):
         cluster.at(tmp_path / "pg").ensure()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has another user for PostgreSQL")
+def test_programs_out_of_the_users_sight_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken: root cannot start Vaka from a virtual environment under /root."""
+    place = Path(tempfile.mkdtemp(dir="/tmp"))  # pytest's own folders are closed to others
+    try:
+        place.chmod(0o755)
+        monkeypatch.setattr(binaries, "COPY_ROOT", place / "lib")
+        monkeypatch.setattr(binaries, "_runs", lambda *_: False)
+        tmp_path.chmod(0o711)
+        found = cluster.at(tmp_path / "pg")
+        assert found.programs.bin.is_relative_to(place)
+        found.ensure()
+        with found.started(), psycopg.connect(found.dsn()) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+        assert cluster.at(tmp_path / "pg") == found
+        assert [entry.name for entry in (place / "lib").iterdir()] == [found.programs.bin.parents[2].name]
+    finally:
+        shutil.rmtree(place)

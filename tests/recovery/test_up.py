@@ -240,6 +240,17 @@ def test_twenty_kills_lose_nothing(tmp_path: Path) -> None:
         assert [id_ for id_ in acknowledged if running.read(id_) != 200] == []
 
 
+@pytest.mark.slow
+def test_a_frozen_api_is_replaced(tmp_path: Path) -> None:
+    """Broken: an API that hangs is never found, since its process exists."""
+    with up(tmp_path) as running:
+        before = running.pid("journal")
+        os.kill(before, signal.SIGSTOP)
+        running.await_other("journal", before)
+        running.await_ready()
+        assert "has not answered" in (tmp_path / "log" / "watch.jsonl").read_text()
+
+
 def test_status_of_nothing(tmp_path: Path) -> None:
     """Broken: asking for the state of a Vaka that never ran is an error, or makes files."""
     done = vaka("status", "--data", tmp_path / "none")

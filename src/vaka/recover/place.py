@@ -8,6 +8,7 @@ a base backup is there whole (renamed when verified) or not at all; WAL is delet
 from __future__ import annotations
 
 import fcntl
+import os
 import re
 import shutil
 import struct
@@ -130,7 +131,7 @@ class Place:
     def bases(self) -> list[Base]:
         """Whole base backups, oldest first."""
         found = []
-        for told in sorted(self.base.glob("*/vaka.json")):
+        for told in self.base.glob("[0-9]*/vaka.json"):  # a name with a dot is of one that is being made
             values = orjson.loads(told.read_bytes())
             for moment in ("began", "ended"):
                 values[moment] = datetime.fromisoformat(values[moment])
@@ -138,7 +139,10 @@ class Place:
         return sorted(found, key=lambda base: base.ended)
 
     def write_base(self, folder: Path, base: Base) -> None:
-        (folder / "vaka.json").write_bytes(orjson.dumps(asdict(base), option=orjson.OPT_INDENT_2))
+        with (folder / "vaka.json").open("wb") as out:
+            out.write(orjson.dumps(asdict(base), option=orjson.OPT_INDENT_2))
+            out.flush()
+            os.fsync(out.fileno())
 
     def wal_folders(self) -> list[Path]:
         """Oldest first; within one there is no gap."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -97,3 +98,13 @@ def test_when_a_base_is_due() -> None:
     assert backup.due([fresh], T0 - timedelta(1), fresh.ended) is None
     assert backup.due([fresh], T0 + timedelta(seconds=1), fresh.ended)
     assert backup.due([fresh], T0 - timedelta(1), fresh.ended + backup.BASE_EVERY + timedelta(seconds=1))
+
+
+def test_a_base_that_is_being_made_is_not_listed(tmp_path: Path) -> None:
+    """Broken: a restore begins from half a backup."""
+    place = places.Place(tmp_path, "1")
+    for name in (".new-b24", "2026"):
+        (place.base / name).mkdir(parents=True)
+        place.write_base(place.base / name, base(24))
+    assert len(place.bases()) == 1
+    assert place.bases() == [base(24)]
