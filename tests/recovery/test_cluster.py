@@ -99,6 +99,7 @@ def test_a_path_too_long_for_a_socket(tmp_path: Path) -> None:
     with found.started(), psycopg.connect(found.dsn()) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
     assert found.dsn() == found.dsn()
+    shutil.rmtree(Path(found.host).parent)
 
 
 def test_own_settings_are_kept_and_used(made: cluster.Cluster) -> None:
