@@ -34,6 +34,7 @@ from vaka.journal.read import version_of
 from vaka.journal.version import Version
 
 _BREATHE_EVERY = 200
+_LONG_LIST = 64
 
 
 class Searcher:
@@ -43,7 +44,7 @@ class Searcher:
         self._codec = codec
 
     async def settle(self, connection: Connection, node: Criterion, access: AccessFilter) -> Criterion:
-        """Replaces each chain and ``_has`` whose inner search has few matches by the keys of those."""
+        """Replaces each chain, ``_has`` and long list of keys that has few matches by the keys of those."""
         match node:
             case All(parts):
                 return All(tuple([await self.settle(connection, part, access) for part in parts]))
@@ -51,6 +52,9 @@ class Searcher:
                 return AnyOf(tuple([await self.settle(connection, part, access) for part in parts]))
             case Not(part):
                 return Not(await self.settle(connection, part, access))
+            case Tokens(keys) if len(keys) > _LONG_LIST:
+                few = await self._few_of_long_list(connection, keys)
+                return node if few is None else Ids(tuple(few))
             case Chain(parameters, types, inner):
                 inner = await self.settle(connection, inner, access)
                 found = await self._few(connection, types, inner, access)
@@ -70,6 +74,17 @@ class Searcher:
         text = f"SELECT r.rkey FROM resource r WHERE {scope(sql, types, inner)} LIMIT {config.CHAIN_COLLECT_MAX + 1}"
         rows = await (await connection.execute(text.encode(), sql.values, prepare=False)).fetchall()
         return [row[0] for row in rows] if len(rows) <= config.CHAIN_COLLECT_MAX else None
+
+    async def _few_of_long_list(self, connection: Connection, keys: tuple[int, ...]) -> list[int] | None:
+        """What carries one of many keys, None if that is much. The planner takes a long list to match nearly everything, and
+        would compare each row's keys with all of it; OFFSET 0 makes it look up each key."""
+        text = (
+            "SELECT x.rkey FROM unnest(%(keys)s::bigint[]) k"
+            " CROSS JOIN LATERAL (SELECT r.rkey FROM resource r WHERE r.tokens @> ARRAY[k] OFFSET 0) x"
+            f" LIMIT {config.CHAIN_COLLECT_MAX + 1}"
+        )
+        rows = await (await connection.execute(text.encode(), {"keys": integers(keys)}, prepare=False)).fetchall()
+        return sorted({row[0] for row in rows}) if len(rows) <= config.CHAIN_COLLECT_MAX else None
 
     async def _referred(
         self, connection: Connection, type_: str, parameters: tuple[str, ...], inner: Criterion, access: AccessFilter
