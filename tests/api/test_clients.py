@@ -64,7 +64,7 @@ def test_fhirclient(api: Api, tag: str) -> None:
     answer = smart.server.post_json("", Bundle(transaction(tag)).as_json())
     assert answer.status_code == 200
     assert linked(api, tag)
-    found[0].delete(smart.server)  # type: ignore[no-untyped-call]
+    found[0].delete(smart.server)
     assert len(list(search.perform_resources_iter(smart.server))) == COUNT - 1
 
 
@@ -89,7 +89,7 @@ def test_fhirpy(api: Api, tag: str) -> None:
     answer = remote.execute("", method="POST", data=transaction(tag))
     assert answer["type"] == "transaction-response"
     assert linked(api, tag)
-    person.delete()
+    person.delete()  # type: ignore[no-untyped-call]
     assert search.count() == COUNT - 1
 
 
