@@ -80,7 +80,9 @@ class Now:
     def lifelong(self, record: Record, visit: Visit, place: int) -> None:
         """Adds what happens now to a person whose past has been written; ``visit`` is the last one."""
         random = record.random
-        if stay := next((stay for stay in self._stays if place % 5 == 2 and _suits(record, stay[0])), None):
+        # (The old are few among the generated, and many on the wards.)
+        here = place % 5 == 2 or (_age(record) >= 65 and place % 2 == 0)
+        if stay := next((stay for stay in self._stays if here and _suits(record, stay[0])), None):
             self._stays.remove(stay)
             unit, diagnosis, drugs = stay
             # The last beds of each ward; the first ones are for the generator's stays, two are for the stories.

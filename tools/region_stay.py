@@ -207,7 +207,8 @@ class Stay:
             found = [results.pop(reference["reference"].split("/")[1], None) for reference in report.get("result", [])]
             made = [self._result(one, visit) for one in found if one is not None]
             if any(made):
-                when = next(one[1] for one in found if one is not None)
+                # Its last result may come later today than the first one.
+                when = max((one[1] for one in found if one is not None), key=lambda when: (when.day or 0, when.text))
                 record.report(visit, when, title, [one for one in made if one], loinc=code_of(report)[0])
         for one in results.values():
             self._result(one, visit)

@@ -299,7 +299,9 @@ class _Writer:
             if "8480-6" in values and "8462-4" in values:
                 record.pressure(visit, when, values["8480-6"], values["8462-4"])
         elif code in _VITALS and "valueQuantity" in resource:
-            record.vital(visit, when, _VITALS[code], resource["valueQuantity"]["value"])
+            value = float(resource["valueQuantity"]["value"])
+            # (Some temperatures of the generator are Fahrenheit under a Celsius unit.)
+            record.vital(visit, when, _VITALS[code], (value - 32) / 1.8 if code == "8310-5" and value > 45 else value)
         elif code in _SCORES and "valueQuantity" in resource:
             record.score(visit, when, code, _SCORES[code], round(resource["valueQuantity"]["value"]))
 
