@@ -60,6 +60,34 @@ def members(body: bytes, start: int) -> Iterator[Member]:
         yield Member(key, found.start(1), found.end(), at)
 
 
+def find(body: bytes, start: int, name: str) -> int:
+    """Where the value of the member ``name`` begins in the object at ``start``, which has it; what follows is not read."""
+    at = start + 1
+    while found := _KEY.match(body, at):
+        raw = found[1]
+        if (orjson.loads(raw) if b"\\" in raw else raw[1:-1].decode()) == name:
+            return found.end()
+        at = value_end(body, found.end())
+    raise KeyError(name)
+
+
+def objects(body: bytes, start: int) -> Iterator[list[Member]]:
+    """The members of each object in the array at ``start``, each byte read once; no members for what is no object."""
+    at = start + 1
+    while True:
+        found = _ITEM.match(body, at)
+        at = found.end() if found else at
+        if body[at] == 0x5D:
+            return
+        if body[at] != 0x7B:
+            at = value_end(body, at)
+            yield []
+            continue
+        held = list(members(body, at))
+        yield held
+        at = body.index(b"}", held[-1].end if held else at) + 1
+
+
 def items(body: bytes, start: int) -> Iterator[tuple[int, int]]:
     """The values of the array whose bracket stands at ``start``, as ``(start, end)``."""
     at = start + 1

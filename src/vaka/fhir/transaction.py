@@ -159,14 +159,8 @@ def _own_id(entry: Entry) -> str | None:
 
 def _bodies(body: bytes) -> list[bytes | None]:
     """The bytes of each entry's resource."""
-    array = next(m.start for m in spans.members(body, spans.top(body)) if m.key == "entry")
-    cut: list[bytes | None] = []
-    for start, _ in spans.items(body, array):
-        resource = None
-        if body[start] == 0x7B:
-            resource = next((body[m.start : m.end] for m in spans.members(body, start) if m.key == "resource"), None)
-        cut.append(resource)
-    return cut
+    held = spans.objects(body, spans.find(body, spans.top(body), "entry"))
+    return [next((body[m.start : m.end] for m in members if m.key == "resource"), None) for members in held]
 
 
 class _Fault(Exception):

@@ -58,10 +58,11 @@ def unpack(text: Text) -> Iterator[Item | Bundle | Refusal]:
     content = parse_json(body, what="text")
     kind = content.get("type") if content.get("resourceType") == "Bundle" else None
     if kind in ("transaction", "batch"):
+        # One that is at fault has no method yet; of a transaction none is left here.
         entries = [
-            e
-            for e in plan(content, body, base_url=BASE_URL, max_entries=ENTRIES_MAX)
-            if e.method not in ("GET", "HEAD")
+            one
+            for one in plan(content, body, base_url=BASE_URL, max_entries=ENTRIES_MAX)
+            if one.error is not None or one.method not in ("GET", "HEAD")
         ]
         digest = sha256(body).hexdigest()
         if kind == "transaction":
@@ -140,8 +141,5 @@ def _list(place: Place, content: dict[str, Any], body: bytes) -> Iterator[Item |
 
 def resources(body: bytes) -> list[bytes | None]:
     """The bytes of each entry's resource."""
-    array = next(m.start for m in spans.members(body, spans.top(body)) if m.key == "entry")
-    return [
-        next((body[m.start : m.end] for m in spans.members(body, start) if m.key == "resource"), None)
-        for start, _ in spans.items(body, array)
-    ]
+    held = spans.objects(body, spans.find(body, spans.top(body), "entry"))
+    return [next((body[m.start : m.end] for m in members if m.key == "resource"), None) for members in held]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 import psycopg
@@ -37,6 +37,7 @@ AWAY_MAX_S: Final = 60.0
 _WRITES_MIN, _WRITES_MAX = 16, 1_000
 _BYTES_MAX: Final = 8 * 1024 * 1024
 _RETRIES: Final = 3
+_BREATHE_EVERY: Final = 8
 _ACCESS: Final = system_filter("load")
 _FIRST: Final = {"Organization": 0, "Encounter": 1}
 _COUNTED: Final = {
@@ -68,6 +69,7 @@ class Loader:
         self._journal = journal
         self._pace = Pace()
         self._held_back: set[int] = set()
+        self._flight: asyncio.Task[None] | None = None
 
     async def load(self, texts: Sequence[Text], *, final: bool) -> Outcome:
         """``final``: nothing waits any more; an owner that cannot be found is unknown."""
@@ -104,23 +106,21 @@ class Loader:
         there = await self._standing({k for k in (*keys, *parent_keys) if k is not None})
         ours = set(keys)
         chosen: list[tuple[Item, Write]] = []
+        size = 0
         taken: set[int] = set()
         order = sorted(range(len(items)), key=lambda n: _FIRST.get(items[n][1].parsed.type, 2))
         for n in order:
             (index, item), key, parent = items[n], keys[n], parent_keys[n]
             state = there.get(key)
             alone = item.place.entry is None
-            if (
-                alone
-                and not final
-                and (key in self._held_back or (parent and parent not in ours and parent not in there))
-            ):
+            if alone and not final and (key in self._held_back or (parent and self._missing(parent, ours, there))):
                 self._held_back.add(key)
                 outcome.waiting.append(index)
                 continue
             if key in taken:  # its second version in one batch: the first must stand by then
-                await self._write(chosen, outcome)
-                chosen, taken = [], set()
+                await self._launch(chosen, outcome)
+                await self._landed()
+                chosen = []
                 state = (await self._standing([key])).get(key)
             try:
                 if state is not None and (item.made or state.holds(item.parsed, item.id)):
@@ -131,20 +131,30 @@ class Loader:
                 require_valid(item.parsed)
                 chosen.append((item, write_of(item.parsed, item.id, must_be_new=state is None)))
                 taken.add(key)
+                size += len(item.parsed.body)
             except VakaError as error:
                 outcome.refuse(Refusal.of(item.place, error, item.parsed.type, item.id))
-        await self._write(chosen, outcome)
+            if len(chosen) >= self._pace.size() or size >= _BYTES_MAX:
+                await self._launch(chosen, outcome)
+                chosen, size = [], 0
+            elif len(chosen) % _BREATHE_EVERY == 0:
+                await asyncio.sleep(0)  # lets what is being written go on
+        await self._launch(chosen, outcome)
+        await self._landed()
 
-    async def _write(self, chosen: Sequence[tuple[Item, Write]], outcome: Outcome) -> None:
-        at = 0
-        while at < len(chosen):
-            end, size = at, 0
-            limit = at + self._pace.size()
-            while end < min(limit, len(chosen)) and (size < _BYTES_MAX or end == at):
-                size += len(chosen[end][1].body or b"")
-                end += 1
-            await self._commit(chosen[at:end], outcome)
-            at = end
+    def _missing(self, parent: int, ours: set[int], there: Mapping[int, Standing]) -> bool:
+        return parent not in there and (parent not in ours or parent in self._held_back)
+
+    async def _launch(self, chosen: Sequence[tuple[Item, Write]], outcome: Outcome) -> None:
+        """Begins to write ``chosen`` once what was begun before is committed: one is prepared while one is written."""
+        await self._landed()
+        if chosen:
+            self._flight = asyncio.create_task(self._commit(chosen, outcome))
+
+    async def _landed(self) -> None:
+        flight, self._flight = self._flight, None
+        if flight is not None:
+            await flight
 
     async def _commit(self, part: Sequence[tuple[Item, Write]], outcome: Outcome) -> None:
         """Commits ``part``; if something in it cannot be written, the rest all the same."""

@@ -23,9 +23,9 @@ from vaka.load.sources import Text, texts
 
 WINDOW_TEXTS: Final = 8_000
 WINDOW_BYTES: Final = 48 * 1024 * 1024
-BATCH_TEXTS: Final = 500
+BATCH_TEXTS: Final = 2_000
 BATCH_BYTES: Final = 4 * 1024 * 1024
-_QUEUED_MAX: Final = 3
+_QUEUED_MAX: Final = 2
 _PHASES: Final = {"Organization": 0, "Encounter": 1}
 
 Work = Callable[[Sequence[Text], bool], Outcome]

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import file_digest, sha256
-from io import BufferedReader
+from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
@@ -33,6 +33,7 @@ _HEAD: Final = re.compile(
     rb'\s*+\{\s*+"resourceType"\s*+:\s*+"([A-Za-z]{1,64})"(?:\s*+,\s*+"id"\s*+:\s*+"([A-Za-z0-9\-.]{1,64})")?'
 )
 _FIRST_TYPE: Final = re.compile(rb'"resourceType"\s*+:\s*+"([A-Za-z]{1,64})"')
+_PACKED_BYTES: Final = 64 * 1024
 _SNIFFED_BYTES: Final = 64 * 1024
 _FIRST: Final = {"Organization": 0, "Location": 0, "Practitioner": 0, "PractitionerRole": 0, "Encounter": 1}
 
@@ -99,8 +100,7 @@ class opened:  # noqa: N801  used as a function
         if magic[:2] == b"\x1f\x8b":
             unpacked: BinaryIO = cast(BinaryIO, gzip.GzipFile(fileobj=self._raw))
         elif magic == b"\x28\xb5\x2f\xfd":
-            reader = zstandard.ZstdDecompressor(max_window_size=1 << 27)
-            unpacked = cast(BinaryIO, reader.stream_reader(self._raw, read_across_frames=True))
+            unpacked = cast(BinaryIO, _Zstd(self._raw))
         else:
             self._file = self._raw
             return
@@ -112,6 +112,39 @@ class opened:  # noqa: N801  used as a function
     def __exit__(self, *_: object) -> None:
         self._file.close()
         self._raw.close()
+
+
+class _Zstd(RawIOBase):
+    """Reads zstd frames one after the other; unlike the library's reader it does not take a cut file for a whole one."""
+
+    def __init__(self, packed: BinaryIO) -> None:
+        self._packed = packed
+        self._frame = self._next_frame()
+        self._ready = memoryview(b"")
+        self._input = b""
+
+    @staticmethod
+    def _next_frame() -> Any:
+        return zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            self._input = self._input or self._packed.read(_PACKED_BYTES)
+            if not self._input:
+                if self._frame is None:
+                    return 0
+                raise EOFError("its last zstd frame does not end")
+            self._frame = self._frame or self._next_frame()
+            self._ready = memoryview(self._frame.decompress(self._input))
+            self._input = self._frame.unused_data if self._frame.eof else b""
+            self._frame = None if self._frame.eof else self._frame
+        count = min(len(self._ready), len(buffer))
+        buffer[:count] = self._ready[:count]
+        self._ready = self._ready[count:]
+        return count
 
 
 def texts(path: Path, read_bytes: Callable[[int], None] = lambda _: None) -> Iterator[Text]:
