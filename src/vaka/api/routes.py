@@ -5,6 +5,7 @@ Source: https://hl7.org/fhir/R4/http.html#summary.
 
 from __future__ import annotations
 
+from vaka.api.description import description
 from vaka.api.http import Request, Response
 from vaka.api.interactions import binary
 from vaka.api.interactions.capabilities import capabilities
@@ -33,6 +34,8 @@ async def dispatch(server: Server, request: Request) -> Response:
             return await transaction(server, request, dispatch)
         case ("GET", "metadata"):
             return capabilities(server, request)
+        case ("GET", "openapi.json"):
+            return description(request)
         case ("POST", "_search"):
             return await search(server, request, None)
         case ("GET", "_history"):
