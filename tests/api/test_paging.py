@@ -138,7 +138,14 @@ def test_an_expired_page_address_is_refused(api: Api, monkeypatch: pytest.Monkey
     from vaka.api.tokens import secret
 
     pages = Pages(secret(journal.data, "page.key"))
-    sealed: dict[str, Any] = {"parameters": [], "scope": "Patient", "upper": None, "values": [], "created": None, "rkey": None}
+    sealed: dict[str, Any] = {
+        "parameters": [],
+        "scope": "Patient",
+        "upper": None,
+        "values": [],
+        "created": None,
+        "rkey": None,
+    }
     fresh_ = pages.seal(sealed, access=AccessFilter("tests"))
     assert api.get(f"/Patient?_page={fresh_}").status_code == 200
     monkeypatch.setattr(config, "PAGE_ADDRESS_LIFETIME_S", -1)
