@@ -237,7 +237,7 @@ def test_nothing_gets_in_that_http_refuses(api: Api, way: Way) -> None:
 def test_a_stopped_load_goes_on_where_it_was(api: Api, journal: Instance, tmp_path: Path) -> None:
     """Breaks if Ctrl-C leaves half a transaction or a wrong exit code, or if the same command does not finish the job."""
     way = Way("local", journal, tmp_path)
-    t, count = tag(), 6_000
+    t, count = tag(), 12_000
     path = way.write(
         "p.ndjson.zst", [patient(f"{t}-{n}", identifier=[{"system": "urn:s", "value": t}]) for n in range(count)]
     )

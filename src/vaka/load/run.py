@@ -26,6 +26,7 @@ WINDOW_BYTES: Final = 48 * 1024 * 1024
 BATCH_TEXTS: Final = 2_000
 BATCH_BYTES: Final = 4 * 1024 * 1024
 _QUEUED_MAX: Final = 2
+_STOP_POLL_S: Final = 0.2
 _PHASES: Final = {"Organization": 0, "Encounter": 1}
 
 Work = Callable[[Sequence[Text], bool], Outcome]
@@ -66,7 +67,7 @@ class Run:
             for future in self._busy:
                 future.cancel()
             while self._busy:
-                self._collect()
+                self._collect(ending=True)
 
     def _texts(self, files: Iterable[Path], progress: Callable[[Path, int], None]) -> Iterator[Text]:
         for path in files:
@@ -100,8 +101,6 @@ class Run:
         for lane, batch in _batches(some, self._lane):
             while len(self._busy) >= _QUEUED_MAX * len(self._lanes):
                 self._collect()
-            if self._stop():
-                raise Stopped
             future = self._lanes[lane].submit(self._work, batch, final)
             self._busy[future] = (lane, batch)
             submitted.add(future)
@@ -119,9 +118,13 @@ class Run:
         while self._busy:
             self._collect()
 
-    def _collect(self) -> None:
-        """Takes in what is done, waiting for one batch at least."""
-        done, _ = wait(self._busy, return_when=FIRST_COMPLETED)
+    def _collect(self, *, ending: bool = False) -> None:
+        """Takes in what is done, waiting for one batch at least. Stopped, unless ``ending``."""
+        done: set[Future[Outcome]] = set()
+        while not done:
+            if self._stop() and not ending:
+                raise Stopped
+            done, _ = wait(self._busy, _STOP_POLL_S, FIRST_COMPLETED)
         for future in done:
             _, batch = self._busy.pop(future)
             if future.cancelled():
