@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
+from functools import partial
 
 import psutil
 import psycopg
@@ -40,18 +42,20 @@ def measure(place: Place) -> list[Figure]:
     async def mixed() -> None:
         watching = asyncio.ensure_future(watch())
         port, token = place.port, place.token
-        await asyncio.gather(
-            drive("127.0.0.1", port, lambda: get(f"/fhir/Patient/{random.choice(patients)}"), connections=8, seconds=SECONDS),
-            drive("127.0.0.1", port, lambda: request("POST", "/fhir/Observation", token, random.choice(bodies)), connections=8, seconds=SECONDS),
-            drive("127.0.0.1", port, lambda: request("POST", "/fhir", token, random.choice(bundles)), connections=2, seconds=SECONDS),
-            drive("127.0.0.1", port, lambda: get(f"/fhir/Observation?patient={random.choice(patients)}&_sort=-date&_count=100"), connections=8, seconds=SECONDS),
-            drive("127.0.0.1", port, lambda: get(f"/fhir/Patient/{random.choice(patients)}/$everything"), connections=2, seconds=SECONDS),
-        )  # fmt: skip
+        a_patient = partial(random.choice, patients)
+        newest = "Observation?patient={}&_sort=-date&_count=100"
+        kinds: list[tuple[int, Callable[[], bytes]]] = [
+            (8, lambda: get(f"/fhir/Patient/{a_patient()}")),
+            (8, lambda: request("POST", "/fhir/Observation", token, random.choice(bodies))),
+            (2, lambda: request("POST", "/fhir", token, random.choice(bundles))),
+            (8, lambda: get("/fhir/" + newest.format(a_patient()))),
+            (2, lambda: get(f"/fhir/Patient/{a_patient()}/$everything")),
+        ]
+        await asyncio.gather(*[drive("127.0.0.1", port, make, connections=n, seconds=SECONDS) for n, make in kinds])
         watching.cancel()
 
     uvloop.run(mixed())
     value = round(peak / 1e6, 1)
-    detail = f"largest of samples every 100 ms during {SECONDS:g} s of reads, creations, bundles, searches and $everything, 28 connections"
-    return [
+    detail = f"largest of samples every 100 ms in {SECONDS:g} s of reads, creations, bundles, searches, $everything; 28 connections"
         Figure("memory", "resident memory of one API process under mixed load", value, "MB", 250, 150, True, detail)
     ]

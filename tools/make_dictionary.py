@@ -25,7 +25,7 @@ def main() -> None:
     chance = random.Random(1)
     lines = [text for _, text in generate(400, 1, date(2026, 11, 23))]
     chance.shuffle(lines)
-    samples = [line[:1] + _HEAD + line[1:] for line in lines[: _SAMPLES + 4_000]]
+    samples: list[bytes | bytearray | memoryview[int]] = [line[:1] + _HEAD + line[1:] for line in lines[: _SAMPLES + 4_000]]
     dictionary = zstandard.train_dictionary(_SIZE_BYTES, samples[:_SAMPLES])
     _TARGET.write_bytes(dictionary.as_bytes())
     compressor = zstandard.ZstdCompressor(level=3, dict_data=dictionary)

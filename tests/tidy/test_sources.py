@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LINES_MAX = 450
+TEST_LINES_MAX = 600
 BINARY = {".zst", ".dict", ".png", ".ico", ".woff2", ".gz"}
 # Written in parts, so that this file does not name one itself.
 HOSTS = ["pypi" + ".org", "python" + "hosted", "registry." + "npmjs", "deb." + "debian.org", "index" + "-url",
@@ -42,8 +43,9 @@ def test_no_file_names_a_registry() -> None:
 
 def test_modules_are_small() -> None:
     """Broken: a module has outgrown what one can hold in mind."""
-    sizes = {path: text(path).count("\n") for path in tracked() if path.suffix == ".py"}
-    assert not {str(path.relative_to(ROOT)): lines for path, lines in sizes.items() if lines > LINES_MAX}
+    sizes = {path.relative_to(ROOT): text(path).count("\n") for path in tracked() if path.suffix == ".py"}
+    limits = {path: TEST_LINES_MAX if path.parts[0] == "tests" else LINES_MAX for path in sizes}
+    assert not {str(path): lines for path, lines in sizes.items() if lines > limits[path]}
 
 
 def test_every_module_says_its_duty() -> None:

@@ -43,7 +43,7 @@ _WORKERS_MAX = 16
     "--report", "report_path", type=click.Path(dir_okay=False, writable=True), help="Write refusals here, as NDJSON."
 )
 @options.as_json
-def command(  # noqa: PLR0917  click calls it by name
+def command(
     paths: tuple[str, ...], data: str, database: str | None, url: str | None, token: str | None,
     workers: int | None, report_path: str | None, as_json: bool,
 ) -> int:  # fmt: skip

@@ -65,7 +65,7 @@ def test_ends_of_the_calendar() -> None:
     assert last is not None
     assert first[0] < us(1, 1, 1) < first[1]
     assert last[1] == (parse("9999-12-31") or (0, 0))[1] == (parse("9999-12") or (0, 0))[1]
-    assert last[1] == us(9999, 12, 31, 23) and last[1] > last[0] + 364 * DAY_US  # noqa: PT018
+    assert last[1] == us(9999, 12, 31, 23) and last[1] > last[0] + 364 * DAY_US
 
 
 @pytest.mark.parametrize(
@@ -94,6 +94,6 @@ def test_days_touch(day: object) -> None:
         return
     today, tomorrow = parse(day.isoformat()), parse((day + timedelta(days=1)).isoformat())
     month, year = parse(day.isoformat()[:7]), parse(day.isoformat()[:4])
-    assert today and tomorrow and month and year  # noqa: PT018
+    assert today and tomorrow and month and year
     assert today[1] == tomorrow[0]
     assert year[0] <= month[0] <= today[0] < today[1] <= month[1] <= year[1]
