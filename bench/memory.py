@@ -56,6 +56,8 @@ def measure(place: Place) -> list[Figure]:
 
     uvloop.run(mixed())
     value = round(peak / 1e6, 1)
-    detail = f"largest of samples every 100 ms in {SECONDS:g} s of reads, creations, bundles, searches, $everything; 28 connections"
+    mix = "reads, creations, bundles, searches, $everything; 28 connections"
+    detail = f"largest of samples each 100 ms in {SECONDS:g} s: {mix}"
+    return [
         Figure("memory", "resident memory of one API process under mixed load", value, "MB", 250, 150, True, detail)
     ]
