@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from hashlib import sha256
 
 import orjson
 
@@ -17,7 +16,7 @@ from vaka import config
 from vaka.api.http import Preferences, Request, Response, parse_etag
 from vaka.api.pages import Pages
 from vaka.api.tokens import Tokens
-from vaka.errors import Conflict, Gone, Invalid, Issue, NotFound, PreconditionFailed, Unprocessable
+from vaka.errors import Gone, Invalid, Issue, NotFound, PreconditionFailed, Unprocessable
 from vaka.fhir import exact
 from vaka.fhir.definitions import RESOURCE_TYPES
 from vaka.fhir.elements import for_elements, summarise
@@ -26,7 +25,7 @@ from vaka.fhir.outcome import operation_outcome
 from vaka.fhir.parse import Parsed, parse_resource
 from vaka.journal.accept import require_valid
 from vaka.journal.accept import write_of as write_of  # noqa: PLC0414  the interactions have it from here
-from vaka.journal.journal import Journal, Remembered, Transaction
+from vaka.journal.journal import Journal, Transaction
 from vaka.journal.version import ANY_VERSION, Action, Version, http_date, parse_version_id
 from vaka.journal.write import Write
 
@@ -169,44 +168,3 @@ def written(request: Request, wishes: Preferences, version: Version, *, status: 
             body = orjson.dumps(operation_outcome([Issue("information", "informational", done)]))
             return Response(status, body, headers)
     return Response(status, version.body or b"", headers)
-
-
-def idempotency_key(request: Request) -> str | None:
-    """The caller's Idempotency-Key. Invalid if it is empty or over 200 printable ASCII characters."""
-    key = request.header("idempotency-key")
-    if key is not None and not (0 < len(key) <= _KEY_MAX_CHARS and key.isascii() and key.isprintable()):
-        raise Invalid("an Idempotency-Key is 1 to 200 printable ASCII characters")
-    return key
-
-
-def request_hash(request: Request, body: bytes) -> bytes:
-    """What makes two requests the same: method, path, query, conditions, body."""
-    conditions = [request.header(name) or "" for name in ("if-match", "if-none-match", "if-none-exist")]
-    head = "\n".join([request.method, "/".join(request.path), repr(request.query), *conditions])
-    return sha256(head.encode() + b"\0" + body).digest()
-
-
-async def recalled(server: Server, request: Request, digest: bytes) -> Remembered | None:
-    """What an earlier request with this key did. Unprocessable if that was another request."""
-    key = idempotency_key(request)
-    if key is None:
-        return None
-    found = await server.journal.recall(key, access=request.access)
-    if found is not None and found.request_hash != digest:
-        raise Unprocessable(
-            "this Idempotency-Key was used for another request", help="make a new key for each new request"
-        )
-    return found
-
-
-async def replayed(server: Server, request: Request, wishes: Preferences, found: Remembered) -> Response:
-    """The answer of a single write that was carried out before."""
-    status, seq, _ = found.parts[0]
-    if seq is None:
-        return Response(status)
-    version = (await server.journal.by_seqs([seq], access=request.access)).get(seq)
-    if version is None:
-        raise Conflict("what this Idempotency-Key wrote cannot be shown any more")
-    if version.deleted:
-        return Response(status, headers=[("ETag", version.etag)])
-    return written(request, wishes, version, status=status)

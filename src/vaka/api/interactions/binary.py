@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import orjson
 
+from vaka.api.arrival import idempotency_key, recalled, replayed
 from vaka.api.http import (
     ClientGone,
     LengthRequired,
@@ -31,13 +32,10 @@ from vaka.api.http import (
 from vaka.api.server import (
     Server,
     check_id,
-    idempotency_key,
     if_match,
     living,
     new_id,
     not_modified,
-    recalled,
-    replayed,
     version_headers,
     written,
 )

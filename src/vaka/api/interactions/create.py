@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-from vaka.api.http import Request, Response, preferences, require_json_answer, require_json_body
+from vaka.api.arrival import arrive
+from vaka.api.http import Request, Response
 from vaka.api.interactions.conditions import condition, the_match
 from vaka.api.server import (
     Server,
     accept_resource,
-    idempotency_key,
-    known_type,
     new_id,
-    recalled,
-    replayed,
-    request_hash,
     require_references,
     write_of,
     written,
 )
-from vaka.fhir.splice import relative_references
-from vaka.journal.journal import Remembered, Transaction
+from vaka.journal.journal import Transaction
 from vaka.journal.version import Version
 
 
 async def create(server: Server, request: Request, type_: str) -> Response:
     """201; 200 where If-None-Exist found the one that exists; PreconditionFailed where it found several."""
-    require_json_answer(request)
-    require_json_body(request)
-    known_type(type_)
-    wishes = preferences(request)
-    body = relative_references(await request.body(), request.base_url)
-    key = idempotency_key(request)
-    digest = request_hash(request, body) if key else b""
-    if (before := await recalled(server, request, digest)) is not None:
-        return await replayed(server, request, wishes, before)
-    parsed = accept_resource(body, type_)
+    arrival = await arrive(server, request, type_)
+    if isinstance(arrival, Response):
+        return arrival
+    wishes = arrival.wishes
+    parsed = accept_resource(arrival.body, type_)
     write = write_of(parsed, new_id(), must_be_new=True)
     if_none_exist = request.header("if-none-exist")
-    if key is None and if_none_exist is None and not wishes.strict:
+    if arrival.key is None and if_none_exist is None and not wishes.strict:
         return written(request, wishes, await server.journal.create(write, access=request.access))
     query = condition(type_, if_none_exist.lstrip("?"), request.base_url) if if_none_exist is not None else None
 
@@ -51,8 +41,7 @@ async def create(server: Server, request: Request, type_: str) -> Response:
             made = (await transaction.write([write]))[0]
             assert made is not None
             status, version = 201, made
-        if key is not None:
-            await transaction.remember(key, Remembered(digest, ((status, version.seq, None),)))
+        await arrival.remember(transaction, status, version.seq)
         return status, version
 
     status, version = await server.journal.run(work, access=request.access)

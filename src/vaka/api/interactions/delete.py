@@ -5,17 +5,14 @@ Every version stays and can be shown (PDL): a deletion is a version too.
 
 from __future__ import annotations
 
+from vaka.api.arrival import idempotency_key, recalled, replayed, request_hash
 from vaka.api.http import Preferences, Request, Response
 from vaka.api.interactions.conditions import condition_of, the_match
 from vaka.api.server import (
     Server,
     check_id,
-    idempotency_key,
     if_match,
     known_type,
-    recalled,
-    replayed,
-    request_hash,
 )
 from vaka.journal.journal import Remembered, Transaction
 from vaka.journal.version import Version

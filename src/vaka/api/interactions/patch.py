@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from vaka.api.http import Request, Response, preferences, require_json_answer, require_json_body
+from vaka.api.arrival import arrive
+from vaka.api.http import Request, Response
 from vaka.api.interactions.conditions import condition_of, the_match
 from vaka.api.server import (
     Server,
     accept_resource,
-    idempotency_key,
     if_match,
-    known_type,
     living,
-    recalled,
-    replayed,
-    request_hash,
     require_references,
     require_version,
     write_of,
@@ -21,7 +17,7 @@ from vaka.api.server import (
 )
 from vaka.errors import NotFound
 from vaka.fhir.patch import apply_patch, parse_patch
-from vaka.journal.journal import Remembered, Transaction
+from vaka.journal.journal import Transaction
 from vaka.journal.version import Version
 
 JSON_PATCH = "application/json-patch+json"
@@ -29,15 +25,10 @@ JSON_PATCH = "application/json-patch+json"
 
 async def patch(server: Server, request: Request, type_: str, id_: str | None) -> Response:
     """200. ``id_`` None: the query string says which resource. Unprocessable where the patch does not fit."""
-    require_json_answer(request)
-    require_json_body(request, JSON_PATCH)
-    known_type(type_)
-    wishes = preferences(request)
-    body = await request.body()
-    key = idempotency_key(request)
-    digest = request_hash(request, body) if key else b""
-    if (before := await recalled(server, request, digest)) is not None:
-        return await replayed(server, request, wishes, before)
+    arrival = await arrive(server, request, type_, JSON_PATCH)
+    if isinstance(arrival, Response):
+        return arrival
+    wishes, body = arrival.wishes, arrival.body
     parse_patch(body)
     query = condition_of(request, type_) if id_ is None else None
     expected = if_match(request.header("if-match"))
@@ -54,8 +45,7 @@ async def patch(server: Server, request: Request, type_: str, id_: str | None) -
             await require_references(transaction, [write])
         version = (await transaction.write([write]))[0]
         assert version is not None
-        if key is not None:
-            await transaction.remember(key, Remembered(digest, ((200, version.seq, None),)))
+        await arrival.remember(transaction, 200, version.seq)
         return version
 
     return written(request, wishes, await server.journal.run(work, access=request.access), status=200)

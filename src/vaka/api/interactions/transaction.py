@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from vaka.api.arrival import idempotency_key, recalled, request_hash
 from vaka.api.bundles import bundle, entry, links
 from vaka.api.http import Request, Response, parse_query_string, preferences, require_json_answer, require_json_body
 from vaka.api.interactions.conditions import condition, lock_keys, require_unused, the_match
@@ -23,12 +24,9 @@ from vaka.api.interactions.search import run, searchset
 from vaka.api.server import (
     Server,
     accept_resource,
-    idempotency_key,
     if_match,
     living,
     new_id,
-    recalled,
-    request_hash,
     require_references,
     require_version,
     write_of,

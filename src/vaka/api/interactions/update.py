@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-from vaka.api.http import Request, Response, preferences, require_json_answer, require_json_body
+from vaka.api.arrival import arrive
+from vaka.api.http import Request, Response
 from vaka.api.interactions.conditions import condition_of, require_unused, the_match
 from vaka.api.server import (
     Server,
     accept_resource,
     check_id,
-    idempotency_key,
     if_match,
-    known_type,
     new_id,
-    recalled,
-    replayed,
-    request_hash,
     require_references,
     write_of,
     written,
 )
 from vaka.errors import Invalid
-from vaka.fhir.splice import relative_references
-from vaka.journal.journal import Remembered, Transaction
+from vaka.journal.journal import Transaction
 from vaka.journal.version import Action, Version
 
 
 async def update(server: Server, request: Request, type_: str, id_: str | None) -> Response:
     """200, or 201 where nothing stood under the id. ``id_`` None: the query string says which resource."""
-    require_json_answer(request)
-    require_json_body(request)
-    known_type(type_)
-    wishes = preferences(request)
-    body = relative_references(await request.body(), request.base_url)
-    key = idempotency_key(request)
-    digest = request_hash(request, body) if key else b""
-    if (before := await recalled(server, request, digest)) is not None:
-        return await replayed(server, request, wishes, before)
-    parsed = accept_resource(body, type_)
+    arrival = await arrive(server, request, type_)
+    if isinstance(arrival, Response):
+        return arrival
+    wishes = arrival.wishes
+    parsed = accept_resource(arrival.body, type_)
     query = condition_of(request, type_) if id_ is None else None
     if id_ is not None:
         check_id(id_)
@@ -65,9 +55,7 @@ async def update(server: Server, request: Request, type_: str, id_: str | None) 
             await require_references(transaction, [write])
         version = (await transaction.write([write]))[0]
         assert version is not None
-        if key is not None:
-            status = 201 if version.action == Action.CREATE else 200
-            await transaction.remember(key, Remembered(digest, ((status, version.seq, None),)))
+        await arrival.remember(transaction, 201 if version.action == Action.CREATE else 200, version.seq)
         return version
 
     return written(request, wishes, await server.journal.run(work, access=request.access))
