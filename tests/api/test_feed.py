@@ -220,10 +220,10 @@ def test_deletion_and_redaction_are_told_without_a_body(api: Api, journal: Insta
     """Would break: copies would keep showing what was deleted, or hold what had to be removed (S26)."""
     from vaka.journal.write import Write
 
-    before = end(api)
-    for id_ in (f"{tag}-d", f"{tag}-r"):
-        api.make(patient(tag, id=id_, active=True))
-    with stream(api, before) as reader:
+    with stream(api, end(api)) as reader:
+        api.make(patient(tag, id=f"{tag}-first"))
+        for id_ in (f"{tag}-d", f"{tag}-r"):
+            api.make(patient(tag, id=id_, active=True))
         api.delete(f"/Patient/{tag}-d")
         reader.until(lambda lines: len(of(lines, f"{tag}-d")) == 2)
 
@@ -234,7 +234,8 @@ def test_deletion_and_redaction_are_told_without_a_body(api: Api, journal: Insta
 
         asyncio.run(redact())
         reader.until(lambda lines: len(of(lines, f"{tag}-r")) == 2)
-        again = versions(read(api, before))  # from the same process, whose memory held the body
+        # From the memory of the same process, which held the body.
+        again = versions(read(api, of(reader.lines, f"{tag}-first")[0]["cursor"]))
     deleted = of(again, f"{tag}-d")
     assert [line["action"] for line in deleted] == ["create", "delete"]
     assert "body" not in deleted[1]

@@ -1,8 +1,8 @@
 """The newest end of the feed, in memory for all readers of this process, and the horizon as it moves.
 
 Invariants
-- One connection for as long as the tail lives: when the database crashes or fails over, the tail ends with it, and with
-  the tail every answer that relies on its horizons. It also ends when the epoch changes.
+- One connection for as long as the tail lives: when the database crashes or fails over, or an epoch begins (which ends
+  every session), the tail ends with it, and with the tail every answer that relies on its horizons.
 - The lines held are all between ``_from`` and the newest horizon, within a bounded size; nothing of a body that was
   redacted stays in memory.
 - NOTIFY is not used: a poll every few milliseconds costs the writers nothing (traps: Feed).
@@ -89,15 +89,12 @@ class Tail:
 
     async def _follow(self, connection: Connection) -> None:
         horizon = await self._rows.horizon(connection)
-        epoch, at = horizon.epoch, (horizon.xid, 0, 0)
+        at = (horizon.xid, 0, 0)
         self._from = at
         wanted_at = warned_at = time.monotonic()
         while self._wanted() or time.monotonic() - wanted_at < _IDLE_S:
             if self._wanted():
                 wanted_at = time.monotonic()
-            if horizon.epoch != epoch:
-                log.warning("feed tail ended", reason=f"epoch {horizon.epoch} has begun")
-                return
             while at[0] < horizon.xid and (lines := await self._rows.page(connection, at, horizon.xid)):
                 self._keep(lines)
                 at = lines[-1][0]
