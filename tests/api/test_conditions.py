@@ -175,6 +175,9 @@ def test_updates_as_create_at_once_make_one_history(api: Api, tag: str, conditio
     assert sorted(answer.status_code for answer in answers) == [200] * 29 + [201]
     versions = {int(answer.json()["meta"]["versionId"]) for answer in answers}
     assert versions == set(range(1, 31))
+    told = sorted(answers, key=lambda answer: int(answer.json()["meta"]["versionId"]))
+    times = [answer.json()["meta"]["lastUpdated"] for answer in told]
+    assert times == sorted(set(times)), "lastUpdated grows with every version"
     assert api.bundle(f"/Patient/{tag}/_history")["total"] == 30
 
 

@@ -523,3 +523,14 @@ def test_a_long_list_of_values(api: Api, tag: str) -> None:
     assert set(api.ids(f"/Patient?identifier={filler},{some}&active=true&_count=3&_sort=_id")) == set(ids[:20:2])
     assert set(api.ids(f"/Patient?identifier:not={filler},{some}&{everyone}")) == set(ids[20:])
     assert api.ids(f"/Patient?identifier={filler}") == []
+
+
+def test_a_parameter_that_means_one_type_includes_no_other(api: Api, tag: str) -> None:
+    """Would break: Observation.patient is a subject that is a Patient; a Device that is the subject is none."""
+    device = api.make({"resourceType": "Device", "identifier": [identifier(tag)]})["id"]
+    noted = api.make(observation(tag, subject={"reference": f"Device/{device}"}))["id"]
+    for parameter, found in (("subject", [noted]), ("patient", [])):
+        page = api.bundle(f"/Device?identifier={tag}&_revinclude=Observation:{parameter}")
+        assert [entry["resource"]["id"] for entry in entries(page, "include")] == found
+        page = api.bundle(f"/Observation?identifier={tag}&_include=Observation:{parameter}")
+        assert [entry["resource"]["id"] for entry in entries(page, "include")] == ([device] if found else [])
