@@ -70,6 +70,7 @@ def command(
 
         dsn = None if url else dsn_of(assemble.directory(data), database)
         lanes, work = _lanes(dsn, url, token, workers or os.cpu_count() or 1)
+        bar.begin()
         run = Run(lanes, work, lambda: bool(stop), refused)
         stopped = False
         try:
@@ -77,9 +78,9 @@ def command(
         except Stopped:
             stopped = True
         finally:
+            seconds = bar.seconds
             for lane in lanes:
                 lane.shutdown(wait=True, cancel_futures=True)
-        seconds = bar.seconds
         if dsn is not None and not stopped and run.counts.written:
             settle(dsn)
     if shown > REFUSALS_SHOWN:
@@ -98,7 +99,9 @@ def _lanes(dsn: str | None, url: str | None, token: str | None, count: int) -> t
     if dsn is not None:
         from vaka.load import workers
 
-        return workers.lanes(dsn, count), workers.work
+        started = workers.lanes(dsn, count)
+        workers.ready(started)
+        return started, workers.work
     if not token:
         raise errors.Setup("loading over HTTP needs a token", help="make one with vaka token, give it in VAKA_TOKEN")
     from vaka.load import remote

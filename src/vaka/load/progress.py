@@ -46,6 +46,10 @@ class Bar:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
+    def begin(self) -> None:
+        """The workers have started: the time of loading begins."""
+        self._began = time.monotonic()
+
     @property
     def seconds(self) -> float:
         return time.monotonic() - self._began

@@ -58,11 +58,13 @@ class Run:
             for window in _windows(self._texts(files, progress)):
                 self._window(window, False)
             self._drain()
-            while self._waiting:  # as long as the last round has brought what others wait for
+            while self._waiting.chained:  # as long as a round brings what others wait for
                 before = len(self._waiting)
                 self._again(False)
                 if len(self._waiting) == before:
-                    self._again(True)
+                    break
+            if self._waiting:
+                self._again(True)
         finally:
             for future in self._busy:
                 future.cancel()
@@ -147,6 +149,8 @@ class Waiting:
     def __init__(self) -> None:
         self._file: IO[bytes] | None = None
         self._count = 0
+        self.chained = False
+        """Something here may be what another one here waits for; encounters come before the rest in any case."""
 
     def __len__(self) -> int:
         return self._count
@@ -165,6 +169,7 @@ class Waiting:
         head = (place.file, place.line, place.entry, text.type, text.id, text.made, len(text.body))
         self._file.write(orjson.dumps(head) + b"\n" + text.body)
         self._count += 1
+        self.chained |= text.type in (None, "Bundle", "Organization")
 
     def texts(self) -> Iterator[Text]:
         if self._file is None:

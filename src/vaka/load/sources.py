@@ -32,7 +32,11 @@ _PACKED: Final = (".gz", ".zst")
 _HEAD: Final = re.compile(
     rb'\s*+\{\s*+"resourceType"\s*+:\s*+"([A-Za-z]{1,64})"(?:\s*+,\s*+"id"\s*+:\s*+"([A-Za-z0-9\-.]{1,64})")?'
 )
+_HEAD_ID_FIRST: Final = re.compile(
+    rb'\s*+\{\s*+"id"\s*+:\s*+"([A-Za-z0-9\-.]{1,64})"\s*+,\s*+"resourceType"\s*+:\s*+"([A-Za-z]{1,64})"'
+)
 _FIRST_TYPE: Final = re.compile(rb'"resourceType"\s*+:\s*+"([A-Za-z]{1,64})"')
+_TELL_EVERY: Final = 256
 _PACKED_BYTES: Final = 64 * 1024
 _SNIFFED_BYTES: Final = 64 * 1024
 _FIRST: Final = {"Organization": 0, "Location": 0, "Practitioner": 0, "PractitionerRole": 0, "Encounter": 1}
@@ -186,9 +190,11 @@ def _lines(path: Path, file: BufferedReader, first: bytes, tell: Callable[[], No
     while line:
         if stripped := line.strip():
             yield _seen(Place(str(path), number), stripped, whole)
-        tell()
+        if number % _TELL_EVERY == 0:
+            tell()
         number += 1
         line = _line(file, str(path), number, DOCUMENT_MAX_BYTES)
+    tell()
 
 
 def _line(file: BufferedReader, name: str, number: int, limit: int) -> bytes:
@@ -213,6 +219,8 @@ def _seen(place: Place, body: bytes, digest: Callable[[], str]) -> Text:
     head = _HEAD.match(body)
     if head and (head[2] or head[1] == b"Bundle"):
         return Text(place, body, head[1].decode(), head[2].decode() if head[2] else None)
+    if other := _HEAD_ID_FIRST.match(body):
+        return Text(place, body, other[2].decode(), other[1].decode())
     if len(body) > BODY_MAX_BYTES and not head:
         return Text(place, body, "Bundle")  # a bundle, or refused later for its size
     try:

@@ -12,14 +12,21 @@ import signal
 import sys
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from typing import Any
+from typing import Any, Final
 
+from vaka.fhir.parse import parse_resource
+from vaka.journal.accept import require_valid, write_of
 from vaka.journal.journal import Journal
 from vaka.load.local import Loader
 from vaka.load.report import Outcome
 from vaka.load.sources import Text
 from vaka.process import PR_SET_PDEATHSIG
 
+_WARMING: Final = (
+    b'{"resourceType":"Patient","name":[{"family":"A"}],"birthDate":"1990-01-01"}',
+    b'{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/1"},'
+    b'"valueQuantity":{"value":1,"unit":"mmHg","system":"http://unitsofmeasure.org","code":"mm[Hg]"}}',
+)
 _runner: asyncio.Runner | None = None
 _loader: Loader | None = None
 
@@ -37,6 +44,21 @@ def _begin(dsn: str) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     _runner = asyncio.Runner()
     _loader = Loader(_run(Journal.open(dsn)))
+    # The tables of units, codes and search parameters are read when first needed: here, while all workers start.
+    for body in _WARMING:
+        parsed = parse_resource(body)
+        require_valid(parsed)
+        write_of(parsed, "warming")
+
+
+def ready(lanes: Sequence[Executor]) -> None:
+    """Returns when every worker has started; Setup error and the like where one cannot."""
+    for future in [lane.submit(_nothing) for lane in lanes]:
+        future.result()
+
+
+def _nothing() -> None:
+    """What a worker does when it has nothing to do."""
 
 
 def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
