@@ -26,7 +26,7 @@ from vaka.fhir.keys import resource_key
 from vaka.fhir.query import matches, parse_query, sort_text
 
 SEED = 20261123
-SEARCHES = 700
+SEARCHES = 1_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from tests.client import SYSTEM, Api, Resource, entries, fresh, identifier, link, observation, outcome, patient, put
 
+from vaka.config import CHAIN_COLLECT_MAX
+
 LOINC, UCUM = "http://loinc.org", "http://unitsofmeasure.org"
 
 
@@ -247,6 +249,10 @@ Encounter?date=ge2023-01-15&date=le2023-01-16 => past
 Encounter?date=2024 =>
 Encounter?date=sa2023-02 => visit
 Encounter?date=eb2023-02 => past
+Encounter?date=eb2023-01-15 =>
+Encounter?date=sa2023-01-15 => visit
+Encounter?date=lt2023-01-15 => past
+Encounter?date=ap2023-01-15 => past
 Encounter?subject.name=anna => visit
 Encounter?patient.general-practitioner.family=läkare => visit
 Observation?code=29463-7 => weight grams
@@ -534,3 +540,41 @@ def test_a_parameter_that_means_one_type_includes_no_other(api: Api, tag: str) -
         assert [entry["resource"]["id"] for entry in entries(page, "include")] == found
         page = api.bundle(f"/Observation?identifier={tag}&_include=Observation:{parameter}")
         assert [entry["resource"]["id"] for entry in entries(page, "include")] == ([device] if found else [])
+
+
+def test_chains_through_many(api: Api, tag: str) -> None:
+    """Would break: chains and _has whose inner search has too many matches to be collected beforehand."""
+    many = CHAIN_COLLECT_MAX + 50
+    marked = {"meta": {"tag": [{"system": SYSTEM, "code": tag}]}}
+    ids = [f"{tag[:20]}-{n}" for n in range(many)]
+
+    def flag(id_: str, of: str, **members: Any) -> Resource:
+        return {
+            "resourceType": "Flag",
+            "id": id_,
+            "status": "active",
+            "code": {"text": "x"},
+            "subject": {"reference": f"Patient/{of}"},
+            **members,
+        }
+
+    plain = f"{tag[:20]}-plain"
+    work = [put({"resourceType": "Patient", "id": id_, **marked}) for id_ in ids]
+    work += [put(flag(id_, id_, identifier=[identifier(tag)], **marked)) for id_ in ids[1:]]
+    work += [put({"resourceType": "Patient", "id": plain}), put(flag(plain, plain, identifier=[identifier(tag)]))]
+    assert api.transact(*work).status_code == 200
+    common = f"{SYSTEM}|{tag}"
+
+    def count(address: str) -> int:
+        return int(api.bundle(f"/{address}&_summary=count")["total"])
+
+    assert count(f"Flag?identifier={common}") == many
+    assert count(f"Flag?identifier={common}&patient:Patient._tag={common}") == many - 1
+    assert count(f"Flag?identifier={common}&subject._tag={common}") == many - 1
+    assert count(f"Patient?_tag={common}&_has:Flag:patient:identifier={common}") == many - 1
+    assert count(f"Patient?_has:Flag:patient:_tag={common}") == many - 1
+    assert count(f"Flag?identifier={common}&patient._has:Flag:subject:_tag={common}") == many - 1
+    some = f"_id={ids[0]},{ids[1]},{plain}"
+    assert api.ids(f"/Patient?{some}&_has:Flag:patient:_tag={common}") == [ids[1]]
+    assert api.ids(f"/Flag?{some}&patient._tag={common}") == [ids[1]]
+    assert set(api.ids(f"/Flag?_id={ids[1]},{plain}&patient._tag=nothing,{common}")) == {ids[1]}

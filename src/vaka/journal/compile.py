@@ -81,31 +81,31 @@ class Sql:
                 quoted = " & ".join("'" + w.replace("\\", "\\\\").replace("'", "''") + "'" for w in lexemes)
                 return f"{alias}.words @@ {self.bind(quoted)}::tsquery" if lexemes else "FALSE"
             case Chain(parameters, types, inner):
-                masks = [parameter_mask(name) for name in parameters]
                 self._depth += 1
                 a = f"c{self._depth}"
-                ways = " OR ".join(
-                    f"{a}.rkey IN (SELECT k # {self.bind(mask)}::bigint FROM unnest({alias}.tokens) k)"
-                    for mask in masks
+                referred = ", ".join(f"k # {self.bind(parameter_mask(name))}::bigint" for name in parameters)
+                # OFFSET 0: what is referred to is looked up by its key, not searched for by ``inner`` once a candidate.
+                source = (
+                    f"unnest({alias}.tokens) k CROSS JOIN LATERAL (SELECT * FROM resource referred"
+                    f" WHERE referred.rkey = ANY(ARRAY[{referred}]) OFFSET 0) {a}"
                 )
-                return self._exists(a, ways, types, inner)
+                return self._exists(a, source, types, inner)
             case Has(type_, parameters, inner):
                 self._depth += 1
                 a = f"h{self._depth}"
-                ways = " OR ".join(
-                    f"{a}.tokens @> ARRAY[{alias}.rkey # {self.bind(parameter_mask(name))}::bigint]"
-                    for name in parameters
-                )
-                return self._exists(a, ways, (type_,), inner)
+                masked = ", ".join(f"{alias}.rkey # {self.bind(parameter_mask(name))}::bigint" for name in parameters)
+                operator = "@>" if len(parameters) == 1 else "&&"
+                source = f"(SELECT * FROM resource refers WHERE refers.tokens {operator} ARRAY[{masked}] OFFSET 0) {a}"
+                return self._exists(a, source, (type_,), inner)
             case _:
                 assert_never(node)
 
-    def _exists(self, alias: str, ways: str, types: tuple[str, ...], inner: Criterion) -> str:
-        """Some living resource ``alias`` of ``types`` that access lets through, related by ``ways``, satisfies ``inner``."""
+    def _exists(self, alias: str, source: str, types: tuple[str, ...], inner: Criterion) -> str:
+        """Some living resource ``alias`` of ``types`` in ``source``, which access lets through, satisfies ``inner``."""
         numbers = self.bind(integers([type_number(name) for name in types]))
         access = self.access.replace("r.", f"{alias}.")
         scope = f"{alias}.type = ANY({numbers}::smallint[]) AND NOT {alias}.deleted AND ({access})"
-        return f"EXISTS (SELECT 1 FROM resource {alias} WHERE ({ways}) AND {scope} AND {self.condition(inner, alias)})"
+        return f"EXISTS (SELECT 1 FROM {source} WHERE {scope} AND {self.condition(inner, alias)})"
 
     def _all(self, parts: tuple[Criterion, ...], alias: str) -> str:
         # Keys that must all stand become one containment, so that the index intersects them; date ranges on the same
