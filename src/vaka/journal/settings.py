@@ -9,6 +9,9 @@ https://www.postgresql.org/docs/18/runtime-config.html, facts/continuity.md.
 from __future__ import annotations
 
 import os
+import platform
+import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -31,6 +34,15 @@ def memory_bytes() -> int:
     except OSError:
         return total
     return min(total, int(allowed)) if allowed.isdigit() else total
+
+
+def _sync_method() -> str:
+    """How a start after a crash writes out what the crashed server left in the page cache: one call for the file system
+    (0.05 s), where its errors are reported (Linux 5.8), instead of one for each of 1,500 files (1 to 3 s, measured)."""
+    if sys.platform != "linux":
+        return "fsync"
+    release = re.match(r"(\d+)\.(\d+)", platform.release())
+    return "syncfs" if release and (int(release[1]), int(release[2])) >= (5, 8) else "fsync"
 
 
 def postgresql_conf(memory: int) -> str:
@@ -63,6 +75,7 @@ max_wal_size = '1GB'
 min_wal_size = '256MB'
 checkpoint_completion_target = 0.9
 log_startup_progress_interval = '1s'
+recovery_init_sync_method = '{_sync_method()}'
 
 # Backup: pg_receivewal without a slot, so that a dead reader never fills this disk. It may be away this long.
 wal_level = 'replica'
