@@ -1,18 +1,11 @@
-"""A journal of its own to measure: ``vaka up`` in a new folder, the API process on one core, PostgreSQL and the load on
-the other."""
+"""A journal to measure: ``vaka up`` in a new folder, the API process on one core, PostgreSQL and the load on the other."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,25 +13,30 @@ from pathlib import Path
 
 import orjson
 import psutil
+from bench.running import Vaka, running
 
 API_CORE, LOAD_CORE = 0, 1
-_START_MAX_S = 180.0
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """A running journal. ``dsn``: its database; ``token``: full rights."""
 
-    data: Path
-    port: int
+    vaka: Vaka
     dsn: str
     token: str
-    process: subprocess.Popen[bytes]
+
+    @property
+    def data(self) -> Path:
+        return self.vaka.data
+
+    @property
+    def port(self) -> int:
+        return self.vaka.port
 
     def pid(self, name: str) -> int:
         """The process of a part (``journal``: the API; ``postgres``)."""
-        status = orjson.loads((self.data / "run" / "status.json").read_bytes())
-        return next(int(part["pid"]) for part in status["parts"] if part["name"] == name)
+        return next(int(part["pid"]) for part in _status(self.data)["parts"] if part["name"] == name)
 
     def pin(self) -> None:
         """Puts the API on its core, PostgreSQL and this process on the other."""
@@ -50,12 +48,11 @@ class Place:
             process.cpu_affinity([LOAD_CORE])
         os.sched_setaffinity(0, {LOAD_CORE})
 
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(60)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
+
+def _status(data: Path) -> dict[str, list[dict[str, str]]]:
+    found = orjson.loads((data / "run" / "status.json").read_bytes())
+    assert isinstance(found, dict)
+    return found
 
 
 def _tree(pid: int) -> list[psutil.Process]:
@@ -63,36 +60,9 @@ def _tree(pid: int) -> list[psutil.Process]:
     return [root, *root.children(recursive=True)]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def vaka(*arguments: str) -> list[str]:
     """The command line of this Vaka."""
     return [sys.executable, "-m", "vaka.cli", *arguments]
-
-
-def start(data: Path, port: int) -> Place:
-    """``vaka up`` in ``data``, ready."""
-    with (data.parent / "up.log").open("ab") as output:
-        process = subprocess.Popen(vaka("up", "--data", str(data), "--port", str(port)), stdout=output, stderr=output)
-    deadline = time.monotonic() + _START_MAX_S
-    while True:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5):
-                break
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            if time.monotonic() > deadline or process.poll() is not None:
-                process.kill()
-                raise RuntimeError((data.parent / "up.log").read_text()) from None
-            time.sleep(0.05)
-    token = subprocess.run(
-        vaka("token", "--system", "bench", "--data", str(data)), check=True, capture_output=True, text=True
-    ).stdout.strip()
-    status = orjson.loads((data / "run" / "status.json").read_bytes())
-    return Place(data, port, str(status["dsn"]), token, process)
 
 
 @contextmanager
@@ -100,9 +70,8 @@ def place() -> Iterator[Place]:
     """A journal in a new folder, gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="vaka-bench-"))
     folder.chmod(0o755)
-    running = start(folder / "data", free_port())
     try:
-        yield running
+        with running(folder / "data") as found:
+            yield Place(found, str(_status(found.data)["dsn"]), found.token("bench"))
     finally:
-        running.stop()
         shutil.rmtree(folder, ignore_errors=True)
