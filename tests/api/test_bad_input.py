@@ -488,3 +488,17 @@ def test_random_bytes_in_good_requests(api: Api, tag: str) -> None:
         for one in answer.json().get("entry", []):
             assert not one["response"]["status"].startswith("5"), (one, bytes(body))
     assert fresh()
+
+
+def test_the_widest_includes_are_bounded(api: Api) -> None:
+    """Would break: includes of everything by everything must neither take the server's time nor its memory."""
+    for asked in (
+        "Patient?_revinclude=*",
+        "Patient?_include:iterate=*&_revinclude:iterate=*",
+        "?_revinclude=*&_include=*",
+    ):
+        began = time.monotonic()
+        answer = api.get(f"/{asked.lstrip('/')}&_count={config.PAGE_MAX_COUNT}")
+        assert answer.status_code == 200, (asked, answer.text[:300])
+        assert len(answer.json().get("entry", [])) <= config.PAGE_MAX_COUNT + config.INCLUDE_MAX_RESOURCES
+        assert time.monotonic() - began < config.SEARCH_TIMEOUT_S, asked

@@ -6,12 +6,13 @@ Every included resource passes the same access filter as a match. Bounded: confi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Protocol
 
 import orjson
 
 from vaka import config
-from vaka.fhir.criteria import Criterion, Include, Query, Tokens
+from vaka.fhir.criteria import Include, Query
 from vaka.fhir.definitions import RESOURCE_TYPES, parameter, parameters
 from vaka.fhir.extract import references
 from vaka.fhir.keys import parameter_mask
@@ -23,7 +24,7 @@ class Searching(Protocol):
     """The journal as one caller may search it, or an open transaction."""
 
     async def search(self, query: Query, *, count: int, at: Position | None = None) -> Page: ...
-    async def include(self, types: Sequence[str], where: Criterion, *, limit: int) -> list[Version]: ...
+    async def include(self, keys: Sequence[int], *, limit: int) -> list[Version]: ...
     async def read_many(self, references: Sequence[tuple[str, str]]) -> list[Version]: ...
 
 
@@ -62,9 +63,9 @@ async def _level(
             found += await searching.read_many(list(targets)[:room])
     for include in includes:
         if include.reverse:
-            keys, types = _reverse_keys(include, level)
+            keys = _reverse_keys(include, level)
             if keys:
-                found += await searching.include(types, Tokens(keys), limit=room)
+                found += await searching.include(keys, limit=room)
     return found
 
 
@@ -72,24 +73,30 @@ def _asks(include: Include, type_: str, code: str, target: str) -> bool:
     return include.type in (type_, "*") and include.parameter in (code, "*") and include.target in (None, target)
 
 
-def _reverse_keys(include: Include, level: Sequence[Version]) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """The reference keys that resources which refer to ``level`` carry, and the types that they are of."""
-    types = RESOURCE_TYPES if include.type == "*" else (include.type,)
-    targets = [version for version in level if include.target in (None, version.type)]
-    # A parameter that is stored as another (Observation.patient as Observation.subject) means targets of one type only.
+def _reverse_keys(include: Include, level: Sequence[Version]) -> list[int]:
+    """The reference keys that resources which refer to ``level`` carry."""
+    by_type: dict[str, list[int]] = {}
+    for version in level:
+        if include.target in (None, version.type):
+            by_type.setdefault(version.type, []).append(version.rkey)
+    found: dict[int, None] = {}
+    for target, rkeys in by_type.items():
+        for mask in _masks(include.type, include.parameter, target):
+            found.update(dict.fromkeys(rkey ^ mask for rkey in rkeys))
+    return list(found)
+
+
+@lru_cache(maxsize=1_024)
+def _masks(type_: str, code: str, target: str) -> tuple[int, ...]:
+    """Masks of the parameters of ``type_`` (``*``: any) called ``code`` (``*``: any) that can refer to ``target``.
+
+    One that is stored as another (Observation.patient as Observation.subject) means targets of one type only."""
     names = {
-        (stored, narrowed)
-        for type_ in types
-        for found in ([parameter(type_, include.parameter)] if include.parameter != "*" else parameters(type_).values())
-        if found is not None and found.kind == "reference"
+        stored
+        for one in (RESOURCE_TYPES if type_ == "*" else (type_,))
+        for found in ([parameter(one, code)] if code != "*" else parameters(one).values())
+        if found is not None and found.kind == "reference" and target in found.targets
         for stored, narrowed in found.stored_as
+        if narrowed in (None, target)
     }
-    keys = tuple(
-        dict.fromkeys(
-            version.rkey ^ parameter_mask(name)
-            for name, narrowed in sorted(names, key=lambda name: name[0])
-            for version in targets
-            if narrowed in (None, version.type)
-        )
-    )
-    return keys, types
+    return tuple(parameter_mask(name) for name in sorted(names))

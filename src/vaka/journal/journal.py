@@ -85,9 +85,9 @@ class Transaction:
         async with self._limited():
             return await self._journal.searcher.page(self.connection, query, access=self.access, count=count, at=at)
 
-    async def include(self, types: Sequence[str], where: Criterion, *, limit: int) -> list[Version]:
+    async def include(self, keys: Sequence[int], *, limit: int) -> list[Version]:
         async with self._limited():
-            return await self._journal.searcher.included(self.connection, types, where, access=self.access, limit=limit)
+            return await self._journal.searcher.included(self.connection, keys, access=self.access, limit=limit)
 
     async def read_many(self, references: Sequence[tuple[str, str]]) -> list[Version]:
         keys = sorted({resource_key(*reference) for reference in references})
@@ -341,9 +341,9 @@ class Searches:
         async with self.journal.reading.connection() as connection:
             return await self.journal.searcher.page(connection, query, access=self.access, count=count, at=at)
 
-    async def include(self, types: Sequence[str], where: Criterion, *, limit: int) -> list[Version]:
+    async def include(self, keys: Sequence[int], *, limit: int) -> list[Version]:
         async with self.journal.reading.connection() as connection:
-            return await self.journal.searcher.included(connection, types, where, access=self.access, limit=limit)
+            return await self.journal.searcher.included(connection, keys, access=self.access, limit=limit)
 
     async def read_many(self, references: Sequence[tuple[str, str]]) -> list[Version]:
         """Current, living versions of these (type, id), each once, in no order."""

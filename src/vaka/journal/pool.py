@@ -18,7 +18,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from vaka import config
-from vaka.errors import Unavailable
+from vaka.errors import Busy, Unavailable
 from vaka.journal.arrays import register
 from vaka.journal.durability import REQUIRED, refuse_weakened
 from vaka.journal.statements import statements
@@ -104,6 +104,15 @@ class Pool:
         except PoolTimeout as error:
             raise Unavailable("the database is away or has no connection free", retry_after_s=2) from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            state = getattr(error, "sqlstate", None) or ""
+            if state.startswith(("53", "54")):  # disk, memory, locks, complexity: the connection lives
+                raise Unavailable(
+                    f"the database cannot do this now: {error.diag.message_primary}",
+                    retry_after_s=10,
+                    help="its log says what it is short of; send less at a time",
+                ) from error
+            if isinstance(error, psycopg.errors.QueryCanceled) and self._timeout_s:
+                raise Busy(f"this took longer than {self._timeout_s:g} s", help="ask for less at a time") from error
             if isinstance(
                 error, psycopg.errors.QueryCanceled | psycopg.errors.DeadlockDetected | psycopg.errors.LockNotAvailable
             ):

@@ -223,13 +223,15 @@ class Searcher:
         return [(version.type, version.id) for version in found if self._verified(version, where)]
 
     async def included(
-        self, connection: Connection, types: Sequence[str], where: Criterion, *, access: AccessFilter, limit: int
+        self, connection: Connection, keys: Sequence[int], *, access: AccessFilter, limit: int
     ) -> list[Version]:
-        """At most ``limit`` resources of ``types`` that satisfy ``where``, newest creation first."""
-        sql = Sql(access_sql(access))
+        """At most ``limit`` resources that carry one of ``keys``, newest creation first. Looks up key by key, as above."""
         text = (
-            f"SELECT {COLUMNS} FROM resource r JOIN version v ON v.seq = r.seq"
-            f" WHERE {scope(sql, tuple(types), where)} ORDER BY r.created DESC LIMIT {limit:d}"
+            "WITH r AS MATERIALIZED (SELECT DISTINCT x.* FROM unnest(%(keys)s::bigint[]) k CROSS JOIN LATERAL"
+            " (SELECT r.rkey, r.type, r.id, r.seq, r.created FROM resource r"
+            f" WHERE r.tokens @> ARRAY[k] AND NOT r.deleted AND ({access_sql(access)}) OFFSET 0) x"
+            f" ORDER BY x.created DESC LIMIT {limit:d})"
+            f" SELECT {COLUMNS} FROM r JOIN version v ON v.seq = r.seq ORDER BY r.created DESC"
         )
-        rows = await (await connection.execute(text.encode(), sql.values, prepare=False)).fetchall()
+        rows = await (await connection.execute(text.encode(), {"keys": integers(keys)}, prepare=False)).fetchall()
         return [version_of(row, self._codec) for row in rows]
