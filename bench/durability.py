@@ -204,9 +204,7 @@ def _rounds(kills: int, folder: Path, seed: int) -> Durability:
         load = Load(vaka.url, vaka.token("ledger"), ledger, chance)
         for _ in range(kills):
             load.down = False
-            killed_at = asyncio.run(_round(load, vaka, chance))
-            vaka.start()
-            ready_s.append(time.monotonic() - killed_at)
+            ready_s.append(asyncio.run(_round(load, vaka, chance)))
             resent += load.send_again()
         if load.unexpected:
             raise RuntimeError(f"{len(load.unexpected)} unexpected answers (seed {seed}): {load.unexpected[:5]}")
@@ -221,16 +219,23 @@ def _rounds(kills: int, folder: Path, seed: int) -> Durability:
 
 
 async def _round(load: Load, vaka: Vaka, chance: random.Random) -> float:
-    at = 0.0
+    """One kill under load, and the start again; seconds from the first signal to /ready."""
+    ready_s = 0.0
+
+    def strike() -> None:
+        nonlocal ready_s
+        began = time.monotonic()
+        vaka.kill(chance)
+        load.down = True  # nothing listens: the writers end, and leave the machine to the start
+        vaka.start()
+        ready_s = time.monotonic() - began
 
     async def kill() -> None:
-        nonlocal at
         await asyncio.sleep(chance.uniform(LOAD_MIN_S, LOAD_MAX_S))
-        at = time.monotonic()
-        await asyncio.to_thread(vaka.kill, chance)
+        await asyncio.to_thread(strike)
 
     await load.run(kill)
-    return at
+    return ready_s
 
 
 def measure(kills: int = 200) -> list[Figure]:

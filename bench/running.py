@@ -85,7 +85,9 @@ class Vaka:
             except psutil.NoSuchProcess:
                 continue
         self.process.wait()
-        psutil.wait_procs(family, timeout=STOP_MAX_S)
+        deadline = time.monotonic() + STOP_MAX_S
+        while any(map(_alive, family)) and time.monotonic() < deadline:
+            time.sleep(0.005)
         self.process = None
 
     def stop(self) -> None:
@@ -103,6 +105,14 @@ class Vaka:
         from vaka.api.tokens import Tokens, secret
 
         return Tokens(secret(self.data, "token.key")).make(name, scopes=FULL, days=1)
+
+
+def _alive(process: psutil.Process) -> bool:
+    """Not so for a zombie: it has ended, and waits only to be counted by whoever adopted it."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 @contextmanager
