@@ -16,8 +16,9 @@ def measure(place: Place) -> list[Figure]:
         sizes = {}
         for table in TABLES:
             row = connection.execute(
-                "SELECT coalesce(sum(pg_total_relation_size(relid)), 0) FROM pg_partition_tree(%s::regclass) WHERE isleaf",
-                (table,),
+                "SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0) + pg_total_relation_size(%(table)s::regclass)"
+                " FROM pg_inherits WHERE inhparent = %(table)s::regclass",
+                {"table": table},
             ).fetchone()
             assert row is not None
             sizes[table] = int(row[0])

@@ -11,6 +11,7 @@ import re
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal, Protocol
 from urllib.parse import parse_qsl
 
@@ -179,6 +180,7 @@ def _decoded(body: bytes, encoding: str | None, limit_bytes: int) -> bytes:
             raise UnsupportedMedia(f"Content-Encoding {other[:40]} is not known", help="send identity, gzip or zstd")
 
 
+@lru_cache(maxsize=1_024)
 def base_url(scheme: str, host: str | None) -> str:
     """The address that this server's resources have for this caller. Invalid for a Host that is none."""
     if host is None or not _HOST.fullmatch(host):

@@ -28,6 +28,8 @@ async def dispatch(server: Server, request: Request) -> Response:
     """Answers a request. NotFound for an address that is none, NotAllowed for a method that it does not have."""
     method = "GET" if request.method == "HEAD" else request.method
     match (method, *request.path):
+        case ("GET", type_, id_) if not id_.startswith(("$", "_")):
+            return await read(server, request, type_, id_)
         case ("GET",) | ("GET", ""):
             return await search(server, request, None)
         case ("POST",) | ("POST", ""):
@@ -68,8 +70,6 @@ async def dispatch(server: Server, request: Request) -> Response:
             return await history(server, request, type_, None)
         case ("POST", type_, "$validate"):
             return await validate(server, request, type_, None)
-        case ("GET", type_, id_) if not id_.startswith(("$", "_")):
-            return await read(server, request, type_, id_)
         case ("PUT", type_, id_):
             return await update(server, request, type_, id_)
         case ("PATCH", type_, id_):

@@ -57,34 +57,38 @@ class Reader:
         try:
             while self._waiting:
                 condition = next(iter(self._waiting))
-                by_key = self._waiting.pop(condition)
-                keys = list(by_key)
-                for start in range(0, len(keys), _BATCH_MAX):
-                    await self._answer(condition, {k: by_key[k] for k in keys[start : start + _BATCH_MAX]})
+                wanted = self._waiting.pop(condition)
+                try:
+                    async with self._pool.connection() as connection:
+                        await self._answer(connection, condition, wanted)
+                        while condition in self._waiting:  # the same connection, as long as there is more of this
+                            wanted = self._waiting.pop(condition)
+                            await self._answer(connection, condition, wanted)
+                except BaseException as error:
+                    told = error if isinstance(error, Exception) else RuntimeError("reading was stopped")
+                    for future in (future for futures in wanted.values() for future in futures):
+                        if not future.done():
+                            future.set_exception(told)
+                    if not isinstance(error, Exception):
+                        raise
         finally:
             self._flights -= 1
 
-    async def _answer(self, condition: str, wanted: dict[int, list[asyncio.Future[Version | None]]]) -> None:
-        try:
-            async with self._pool.connection() as connection:
-                found = await self._current(connection, wanted, condition)
-            for rkey, futures in wanted.items():
-                for future in futures:
-                    if not future.done():
-                        future.set_result(found.get(rkey))
-        except BaseException as error:
-            for futures in wanted.values():
-                for future in futures:
-                    if not future.done():
-                        future.set_exception(
-                            error if isinstance(error, Exception) else RuntimeError("reading was stopped")
-                        )
-            if not isinstance(error, Exception):
-                raise
+    async def _answer(
+        self, connection: Connection, condition: str, wanted: dict[int, list[asyncio.Future[Version | None]]]
+    ) -> None:
+        keys = list(wanted)
+        found: dict[int, Version] = {}
+        for start in range(0, len(keys), _BATCH_MAX):
+            found |= await self._current(connection, keys[start : start + _BATCH_MAX], condition)
+        for rkey, futures in wanted.items():
+            for future in futures:
+                if not future.done():
+                    future.set_result(found.get(rkey))
 
     async def _current(self, connection: Connection, keys: Iterable[int], condition: str) -> dict[int, Version]:
         sql = statements("read")["read_current"].replace("{access}", condition)
-        cursor = await connection.execute(sql, {"keys": integers(keys)}, prepare=True)
+        cursor = await connection.execute(sql, {"keys": integers(keys)}, prepare=True, binary=True)
         return {row[0]: version_of(row, self._codec) for row in await cursor.fetchall()}
 
     async def current(self, connection: Connection, keys: Sequence[int], *, access: AccessFilter) -> dict[int, Version]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import format_datetime
 from enum import IntEnum
 from typing import Final
 
 ANY_VERSION: Final = (0, 0)
 """``If-Match: *``: whatever is current, but something (RFC 9110 13.1.1)."""
 
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _VERSION_ID = re.compile(r"([1-9][0-9]{0,8})(?:-e([1-9][0-9]{0,8}))?")
 
 
@@ -43,7 +45,10 @@ def instant(updated_us: int) -> str:
 
 
 def http_date(updated_us: int) -> str:
-    return format_datetime(datetime.fromtimestamp(updated_us // 1_000_000, UTC), usegmt=True)
+    """RFC 9110, 5.6.7."""
+    at = time.gmtime(updated_us // 1_000_000)
+    clock = f"{at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02}"
+    return f"{_DAYS[at.tm_wday]}, {at.tm_mday:02} {_MONTHS[at.tm_mon - 1]} {at.tm_year:04} {clock} GMT"
 
 
 @dataclass(frozen=True, slots=True)
