@@ -12,7 +12,7 @@ from bench.figure import Figure, ratio
 from bench.load_client import drive, request
 from bench.place import Place
 
-CONNECTIONS = 16
+CONNECTIONS = 32
 ROUNDS = 5
 SECONDS = 3.0
 
