@@ -28,7 +28,7 @@ async def dispatch(server: Server, request: Request) -> Response:
     """Answers a request. NotFound for an address that is none, NotAllowed for a method that it does not have."""
     method = "GET" if request.method == "HEAD" else request.method
     match (method, *request.path):
-        case ("GET", type_, id_) if not id_.startswith(("$", "_")):
+        case ("GET", type_, id_) if type_ != "Binary" and not id_.startswith(("$", "_")):
             return await read(server, request, type_, id_)
         case ("GET",) | ("GET", ""):
             return await search(server, request, None)
