@@ -1,22 +1,40 @@
 """The filter that every read of the record takes: who asks, and what that lets through.
 
-There is no unfiltered read: ``journal`` and ``copy`` have this as a required argument. So far there are programs with
-full rights only; people, assignments and the rules of care-rules.md narrow it later, here and nowhere else.
+There is no unfiltered read: ``journal`` and ``copy`` have this as a required argument. What it lets through is decided by
+``access.rules`` for a person (``session``), by scopes for a program.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from vaka.access.scopes import Grant
+from vaka.access.session import Session
+from vaka.access.trail import Trail
+
+FULL = "system/*.*"
+FEED = "feed"
+
 
 @dataclass(frozen=True, slots=True)
 class AccessFilter:
-    """``principal``: who asks, as the log names it. ``scopes``: what the token allows (``system/*.*``, ``feed``)."""
+    """``principal``: who asks, as the log names it. ``scopes``: what a program's token allows (``system/*.*``: everything).
+    ``session``: the person, None for a program. ``grants``: a program's SMART scopes. ``provider``: the Organization id whose
+    information alone a program may have, None for the region's. ``trail``: what this request touches."""
 
     principal: str
     scopes: frozenset[str] = field(default_factory=frozenset)
+    session: Session | None = None
+    grants: tuple[Grant, ...] = ()
+    provider: str | None = None
+    trail: Trail = field(default_factory=Trail, compare=False)
+
+    @property
+    def full(self) -> bool:
+        """Everything, without a rule: the region's own systems."""
+        return self.session is None and FULL in self.scopes
 
 
 def system_filter(principal: str) -> AccessFilter:
     """A named filter with full rights, for Vaka's own work (backup, feed, probes, loading)."""
-    return AccessFilter(f"vaka:{principal}", frozenset({"system/*.*", "feed"}))
+    return AccessFilter(f"vaka:{principal}", frozenset({FULL, FEED}))

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import time
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from vaka.access.filter import AccessFilter
+from vaka.access.trail import Trail
 from vaka.errors import Invalid, Setup, Unauthenticated
 
 _ISSUER = "vaka"
@@ -81,7 +83,7 @@ class Tokens:
         now = time.time()
         known = self._verified.get(authorization)
         if known is not None and known[1] > now:
-            return known[0]
+            return replace(known[0], trail=Trail())
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or len(token) > 8_192:
             raise Unauthenticated("the Authorization header is not a bearer token")
@@ -100,4 +102,4 @@ class Tokens:
         if len(self._verified) >= _CACHE_MAX:
             self._verified.clear()
         self._verified[authorization] = (access, float(claims["exp"]))
-        return access
+        return replace(access, trail=Trail())

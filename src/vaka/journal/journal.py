@@ -30,7 +30,7 @@ from vaka.journal.feed import Feed
 from vaka.journal.owners import Owners
 from vaka.journal.paging import Page, Position
 from vaka.journal.pool import Connection, Pool
-from vaka.journal.read import Reader
+from vaka.journal.read import Reader, seen
 from vaka.journal.search import Searcher
 from vaka.journal.statements import statements
 from vaka.journal.version import Version
@@ -70,10 +70,11 @@ class Transaction:
         if lock:
             await self._journal.writer.lock(self.connection, [rkey])
         found = (await self._journal.reader.current(self.connection, [rkey], access=self.access)).get(rkey)
-        return found if found is not None and (found.type, found.id) == (type_, id_) else None
+        return seen(self.access, found) if found is not None and (found.type, found.id) == (type_, id_) else None
 
     async def write(self, writes: Sequence[Write]) -> list[Version | None]:
-        return await self._journal.writer.write(self.connection, writes, author=None, source=self.access.principal)
+        made = await self._journal.writer.write(self.connection, writes, author=None, source=self.access.principal)
+        return [seen(self.access, version) if version is not None else None for version in made]
 
     async def living(self, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         """Those of these (type, id) that exist and are not deleted."""
@@ -83,16 +84,18 @@ class Transaction:
 
     async def search(self, query: Query, *, count: int, at: Position | None = None) -> Page:
         async with self._limited():
-            return await self._journal.searcher.page(self.connection, query, access=self.access, count=count, at=at)
+            page = await self._journal.searcher.page(self.connection, query, access=self.access, count=count, at=at)
+        return _page_seen(self.access, page)
 
     async def include(self, keys: Sequence[int], *, limit: int) -> list[Version]:
         async with self._limited():
-            return await self._journal.searcher.included(self.connection, keys, access=self.access, limit=limit)
+            found = await self._journal.searcher.included(self.connection, keys, access=self.access, limit=limit)
+        return [seen(self.access, version) for version in found]
 
     async def read_many(self, references: Sequence[tuple[str, str]]) -> list[Version]:
         keys = sorted({resource_key(*reference) for reference in references})
         found = await self._journal.reader.current(self.connection, keys, access=self.access)
-        return [version for version in found.values() if not version.deleted]
+        return [seen(self.access, version) for version in found.values() if not version.deleted]
 
     @asynccontextmanager
     async def _limited(self) -> AsyncIterator[None]:
@@ -199,7 +202,7 @@ class Journal:
             task = asyncio.create_task(self._fly())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return await asyncio.shield(future)
+        return seen(access, await asyncio.shield(future))
 
     async def _fly(self) -> None:
         try:
@@ -339,15 +342,23 @@ class Searches:
 
     async def search(self, query: Query, *, count: int, at: Position | None = None) -> Page:
         async with self.journal.reading.connection() as connection:
-            return await self.journal.searcher.page(connection, query, access=self.access, count=count, at=at)
+            page = await self.journal.searcher.page(connection, query, access=self.access, count=count, at=at)
+        return _page_seen(self.access, page)
 
     async def include(self, keys: Sequence[int], *, limit: int) -> list[Version]:
         async with self.journal.reading.connection() as connection:
-            return await self.journal.searcher.included(connection, keys, access=self.access, limit=limit)
+            found = await self.journal.searcher.included(connection, keys, access=self.access, limit=limit)
+        return [seen(self.access, version) for version in found]
 
     async def read_many(self, references: Sequence[tuple[str, str]]) -> list[Version]:
         """Current, living versions of these (type, id), each once, in no order."""
         keys = sorted({resource_key(*reference) for reference in references})
         async with self.journal.reading.connection() as connection:
             found = await self.journal.reader.current(connection, keys, access=self.access)
-        return [version for version in found.values() if not version.deleted]
+        return [seen(self.access, version) for version in found.values() if not version.deleted]
+
+
+def _page_seen(access: AccessFilter, page: Page) -> Page:
+    for version in page.matches:
+        seen(access, version)
+    return page

@@ -19,7 +19,12 @@ from vaka.journal.arrays import integers
 from vaka.journal.compile import Sql
 from vaka.journal.version import Version
 
-COLUMNS = "r.rkey, r.type, r.id, v.version, v.epoch, v.updated_us, v.action, v.redacted, v.dictionary, v.body, v.seq"
+COLUMNS = (
+    "r.rkey, r.type, r.id, v.version, v.epoch, v.updated_us, v.action, v.redacted, v.dictionary, v.body, v.seq,"
+    " v.patient, v.owner"
+)
+WIDTH = 13
+"""How many columns these are: what a statement adds comes after them."""
 SEEN = "(SELECT last_value FROM version_seq), pg_current_snapshot()::text"
 # A transaction that was open at the first page has sequence numbers this near to the newest.
 _OPEN_MAX = 1_000_000

@@ -28,7 +28,26 @@ _FLIGHTS_MAX = 2
 def version_of(row: Sequence[Any], codec: Codec) -> Version:
     """A Version from the columns that every statement of read.sql has."""
     body = codec.decompress(row[8], row[9]) if row[9] is not None else None
-    return Version(type_name(row[1]), row[2], row[3], row[4], row[5], Action(row[6]), row[7], body, row[10], row[0])
+    return Version(
+        type_name(row[1]),
+        row[2],
+        row[3],
+        row[4],
+        row[5],
+        Action(row[6]),
+        row[7],
+        body,
+        row[10],
+        row[0],
+        row[11],
+        row[12],
+    )
+
+
+def seen(access: AccessFilter, version: Version) -> Version:
+    """Notes for the access log that ``access`` is given ``version``."""
+    access.trail.touched.append(version.touched)
+    return version
 
 
 class Reader:
@@ -51,7 +70,7 @@ class Reader:
             _RUNNING.add(task)
             task.add_done_callback(_RUNNING.discard)
         found = await future
-        return found if found is not None and (found.type, found.id) == (type_, id_) else None
+        return seen(access, found) if found is not None and (found.type, found.id) == (type_, id_) else None
 
     async def _fly(self) -> None:
         try:
@@ -99,7 +118,7 @@ class Reader:
         """Versions by sequence number."""
         sql = statements("read")["read_versions"].replace("{access}", access_sql(access))
         cursor = await connection.execute(sql, {"seqs": integers(seqs)})
-        return {row[10]: version_of(row, self._codec) for row in await cursor.fetchall()}
+        return {row[10]: seen(access, version_of(row, self._codec)) for row in await cursor.fetchall()}
 
     async def vread(self, type_: str, id_: str, version: int, epoch: int, *, access: AccessFilter) -> Version | None:
         sql = statements("read")["read_version"].replace("{access}", access_sql(access))
@@ -107,7 +126,7 @@ class Reader:
         async with self._pool.connection() as connection:
             row = await (await connection.execute(sql, values)).fetchone()
         found = version_of(row, self._codec) if row else None
-        return found if found is not None and (found.type, found.id) == (type_, id_) else None
+        return seen(access, found) if found is not None and (found.type, found.id) == (type_, id_) else None
 
     async def history(self, page: HistoryPage, *, access: AccessFilter) -> list[Version]:
         """Versions, newest first, at most ``page.limit``."""
@@ -124,7 +143,7 @@ class Reader:
         }
         async with self._pool.connection() as connection:
             rows = await (await connection.execute(sql, values)).fetchall()
-        return [version_of(row, self._codec) for row in rows]
+        return [seen(access, version_of(row, self._codec)) for row in rows]
 
     async def newest_seq(self) -> int:
         async with self._pool.connection() as connection:

@@ -28,13 +28,18 @@ from vaka.journal.access import access_sql
 from vaka.journal.arrays import integers
 from vaka.journal.codec import Codec
 from vaka.journal.compile import Sql
-from vaka.journal.paging import COLUMNS, SEEN, Page, Position, beyond, page_sql, scope, sort_value, unchanged
+from vaka.journal.paging import COLUMNS, SEEN, WIDTH, Page, Position, beyond, page_sql, scope, sort_value, unchanged
 from vaka.journal.pool import Connection
 from vaka.journal.read import version_of
 from vaka.journal.version import Version
 
 _BREATHE_EVERY = 200
 _LONG_LIST = 64
+
+
+def _seen(row: Sequence[Any]) -> tuple[int, str]:
+    """What SEEN told: the newest sequence and the snapshot."""
+    return row[WIDTH + 1], row[WIDTH + 2]
 
 
 class Searcher:
@@ -159,7 +164,7 @@ class Searcher:
         following = None
         if len(rows) > count:
             last = rows[count - 1]
-            following = Position(at.upper or (rows[0][12], rows[0][13]), tuple(last[14:]), last[11], last[0])
+            following = Position(at.upper or _seen(rows[0]), tuple(last[WIDTH + 3 :]), last[WIDTH], last[0])
             rows = rows[:count]
         return [version_of(row, self._codec) for row in rows], following
 
@@ -186,8 +191,10 @@ class Searcher:
         for number, row in enumerate(rows):
             version = version_of(row, self._codec)
             resource = orjson.loads(version.body or b"{}")
-            values = [sort_text(resource, k) if k.source == "text" else row[14 + n] for n, k in enumerate(query.sort)]
-            places.append((tuple(values), row[11], version.rkey, version))
+            values = [
+                sort_text(resource, k) if k.source == "text" else row[WIDTH + 3 + n] for n, k in enumerate(query.sort)
+            ]
+            places.append((tuple(values), row[WIDTH], version.rkey, version))
             if number % _BREATHE_EVERY == _BREATHE_EVERY - 1:
                 await asyncio.sleep(0)
         places.sort(key=lambda place: (-place[1], place[2]))
@@ -200,7 +207,7 @@ class Searcher:
         following = None
         if len(places) > count:
             places = places[:count]
-            following = Position(at.upper or (rows[0][12], rows[0][13]), *places[-1][:3])
+            following = Position(at.upper or _seen(rows[0]), *places[-1][:3])
         return [place[3] for place in places], following
 
     def _verified(self, version: Version, where: Criterion) -> bool:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Final
 
+from vaka.access.trail import Touched
+
 ANY_VERSION: Final = (0, 0)
 """``If-Match: *``: whatever is current, but something (RFC 9110 13.1.1)."""
 
@@ -54,7 +56,7 @@ def http_date(updated_us: int) -> str:
 @dataclass(frozen=True, slots=True)
 class Version:
     """One version of a resource. ``body``: its bytes as accepted; None if deleted or redacted. ``seq``: its place in the
-    journal; ``updated_us``: microseconds since 1970 UTC."""
+    journal; ``updated_us``: microseconds since 1970 UTC; ``patient``: key of the home patient; ``owner``: its owner's row."""
 
     type: str
     id: str
@@ -66,6 +68,13 @@ class Version:
     body: bytes | None
     seq: int
     rkey: int
+    patient: int | None = None
+    owner: int = 0
+
+    @property
+    def touched(self) -> Touched:
+        """What the access log says of it."""
+        return Touched(self.type, self.rkey, self.seq, self.patient, self.owner)
 
     @property
     def version_id(self) -> str:

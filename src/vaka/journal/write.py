@@ -75,6 +75,8 @@ class State:
     epoch: int
     deleted: bool
     updated_us: int
+    patient: int | None
+    owner: int
 
 
 def identity_keys(resource: Mapping[str, Any] | None) -> list[int]:
@@ -113,7 +115,7 @@ class Writer:
             cursor = await connection.execute(sql["epochs"], {"seqs": integers([row[6] for row in rows])})
             epochs = {row[0]: row[1] for row in await cursor.fetchall()}
         return {
-            row[0]: State(type_name(row[1]), row[2], row[3], epochs.get(row[6], self.epoch), row[4], row[5])
+            row[0]: State(type_name(row[1]), row[2], row[3], epochs.get(row[6], self.epoch), *row[4:6], *row[7:9])
             for row in rows
         }
 
@@ -214,7 +216,20 @@ class Writer:
                     if plans[i][0].redact:
                         await connection.execute(sql["redact"], {"rkey": keys[i]})
         return [
-            Version(w.type, w.id, version, self.epoch, updated_us, action, w.redact, bodies[i], seqs[i], keys[i])
+            Version(
+                w.type,
+                w.id,
+                version,
+                self.epoch,
+                updated_us,
+                action,
+                w.redact,
+                bodies[i],
+                seqs[i],
+                keys[i],
+                resource_key("Patient", w.patient) if w.patient else None,
+                owners[i],
+            )
             for i, (w, version, updated_us, action) in enumerate(plans)
         ]
 

@@ -5,7 +5,7 @@ SELECT pg_advisory_xact_lock(k) FROM unnest(%(keys)s::bigint[]) AS k
 -- name: lock_resources
 -- The current state of what is about to be changed, locked in key order. No join: after a wait the row is newer than the
 -- statement's snapshot, which would not hold the version that it names.
-SELECT r.rkey, r.type, r.id, r.version, r.deleted, r.updated_us, r.seq
+SELECT r.rkey, r.type, r.id, r.version, r.deleted, r.updated_us, r.seq, r.patient, r.owner
 FROM resource r WHERE rkey = ANY(%(keys)s::bigint[]) ORDER BY rkey FOR UPDATE
 
 -- name: epochs

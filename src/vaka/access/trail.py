@@ -1,0 +1,32 @@
+"""What one request touched, for the access log (L1): gathered at the record's one door, so that nothing can be read unseen.
+
+The door (``journal``) adds each version that it gives out or writes; the API says what the person did. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """One version that was given out or written. ``rkey``, ``patient``: 64-bit keys of ``Type/id`` (``fhir.keys``);
+    ``owner``: its row of the table ``owner``, which names unit, provider and kind of information."""
+
+    type: str
+    rkey: int
+    seq: int
+    patient: int | None
+    owner: int
+
+
+@dataclass(slots=True)
+class Trail:
+    """``activity``: what was done (``sign``, ``emergency`` …; empty: what the request's method and address say); ``reason``: a
+    person's words, where a rule asks for them; ``rule``: the rule that decided, where one refused or opened."""
+
+    activity: str = ""
+    reason: str = ""
+    rule: str = ""
+    patient: int | None = None
+    touched: list[Touched] = field(default_factory=list)
