@@ -102,9 +102,10 @@ class Vaka:
         self.process = None
 
     def token(self, name: str) -> str:
-        from vaka.api.tokens import Tokens, secret
+        from vaka.api.keyring import Keyring
+        from vaka.api.tokens import Tokens
 
-        return Tokens(secret(self.data, "token.key")).make(name, scopes=FULL, days=1)
+        return Tokens(Keyring(self.data, "token")).make(name, scopes=FULL, days=1)
 
 
 def _alive(process: psutil.Process) -> bool:

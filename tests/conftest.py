@@ -33,9 +33,10 @@ class Instance:
     data: Path
 
     def token(self, name: str, scopes: frozenset[str] = FULL, *, days: float = 1.0) -> str:
-        from vaka.api.tokens import Tokens, secret
+        from vaka.api.keyring import Keyring
+        from vaka.api.tokens import Tokens
 
-        return Tokens(secret(self.data, "token.key")).make(name, scopes=scopes, days=days)
+        return Tokens(Keyring(self.data, "token")).make(name, scopes=scopes, days=days)
 
     def faults(self) -> list[str]:
         """What its log tells of faults: the requests that were answered with 500, and why."""

@@ -2,7 +2,8 @@
 
 Each kind carries its FHIR issue code (https://hl7.org/fhir/R4/valueset-issue-type.html), its HTTP status and
 its process exit code. An error names the thing it is about and, where somebody can do something, says what in
-``help``. Code raises; only the entry points (``api.app`` and ``cli``) turn an error into text.
+``help``; ``why`` is for the access log alone, where the caller must not learn it. Code raises;
+only the entry points (``api.app`` and ``cli``) turn an error into text.
 """
 
 from __future__ import annotations
@@ -32,11 +33,18 @@ class VakaError(Exception):
     exit_code: ClassVar[int] = 70
 
     def __init__(
-        self, message: str, *, help: str | None = None, path: str | None = None, issues: Sequence[Issue] = ()
+        self,
+        message: str,
+        *,
+        help: str | None = None,
+        path: str | None = None,
+        issues: Sequence[Issue] = (),
+        why: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.help = help
+        self.why = why
         self.issues: tuple[Issue, ...] = tuple(issues) or (Issue("error", self.code, message, path),)
 
 

@@ -135,7 +135,7 @@ def test_an_expired_page_address_is_refused(api: Api, monkeypatch: pytest.Monkey
     from vaka import config
     from vaka.access.filter import AccessFilter
     from vaka.api.pages import Pages
-    from vaka.api.tokens import secret
+    from vaka.api.secrets import secret
 
     pages = Pages(secret(journal.data, "page.key"))
     sealed: dict[str, Any] = {

@@ -97,9 +97,10 @@ class Up:
         return False
 
     def token(self) -> str:
-        from vaka.api.tokens import Tokens, secret
+        from vaka.api.keyring import Keyring
+        from vaka.api.tokens import Tokens
 
-        return Tokens(secret(self.data, "token.key")).make("test", scopes=frozenset({"system/*.*"}), days=1)
+        return Tokens(Keyring(self.data, "token")).make("test", scopes=frozenset({"system/*.*"}), days=1)
 
     def create(self, family: str) -> str:
         """Create a patient; the id is returned once the write is acknowledged."""

@@ -17,10 +17,12 @@ from granian.server.embed import Server as Granian
 
 from vaka import config, log
 from vaka.api.app import Application
+from vaka.api.keyring import Keyring
 from vaka.api.pages import Pages
 from vaka.api.request_log import RequestLog
+from vaka.api.secrets import secret
 from vaka.api.server import Server
-from vaka.api.tokens import Tokens, secret
+from vaka.api.tokens import Tokens
 from vaka.journal import binary
 from vaka.journal.journal import Journal
 
@@ -38,7 +40,7 @@ async def _serve(dsn: str, host: str, port: int, data_dir: Path, demo: bool) -> 
     journal = await Journal.open(dsn)
     (data_dir / "log").mkdir(mode=0o700, exist_ok=True)
     requests = RequestLog(data_dir / "log" / "requests.log")
-    server = Server(journal, Tokens(secret(data_dir, "token.key")), Pages(secret(data_dir, "page.key")), demo)
+    server = Server(journal, Tokens(Keyring(data_dir, "token")), Pages(secret(data_dir, "page.key")), demo)
     application = Application(server, requests)
     granian = Granian(
         application,

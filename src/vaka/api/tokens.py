@@ -6,18 +6,16 @@ wrong with a token is told to the log, not to the caller.
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
 from dataclasses import replace
-from pathlib import Path
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from vaka.access.filter import AccessFilter
 from vaka.access.trail import Trail
-from vaka.errors import Invalid, Setup, Unauthenticated
+from vaka.api.keyring import Keyring
+from vaka.errors import Invalid, Unauthenticated
 
 _ISSUER = "vaka"
 _CACHE_MAX = 10_000
@@ -25,36 +23,11 @@ _NAME_MAX_CHARS = 64
 DEFAULT_DAYS = 90
 
 
-def secret(data_dir: Path, name: str) -> bytes:
-    """The 32 random bytes of ``DIR/secret/NAME``, made on first use, readable by their owner alone."""
-    path = data_dir / "secret" / name
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not path.exists():
-        made = path.with_name(f".{name}.{os.getpid()}")
-        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(os.urandom(32))
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(made, path)  # whoever is first wins; both then read the same key
-        except FileExistsError:
-            pass
-        made.unlink()
-    if path.stat().st_mode & 0o077:
-        raise Setup(f"{path} can be read by others", help=f"chmod 600 {path}")
-    content = path.read_bytes()
-    if len(content) != 32:
-        raise Setup(f"{path} does not hold a key", help="restore it from a backup; a new key makes every token void")
-    return content
-
-
 class Tokens:
-    """Makes and verifies tokens with the key of ``DIR/secret/token.key``."""
+    """Makes and verifies tokens with the keys called ``token``."""
 
-    def __init__(self, key: bytes) -> None:
-        self._private = Ed25519PrivateKey.from_private_bytes(key)
-        self._public = self._private.public_key()
+    def __init__(self, keys: Keyring) -> None:
+        self._keys = keys
         self._verified: dict[str, tuple[AccessFilter, float]] = {}
 
     def make(self, name: str, *, scopes: frozenset[str], days: float = DEFAULT_DAYS) -> str:
@@ -71,7 +44,7 @@ class Tokens:
             "exp": now + int(days * 86_400),
             "jti": uuid.uuid4().hex,
         }
-        return jwt.encode(claims, self._private, algorithm="EdDSA")
+        return jwt.encode(claims, self._keys.private, algorithm="EdDSA", headers={"kid": self._keys.kid})
 
     def verify(self, authorization: str | None) -> AccessFilter:
         """Who sends this Authorization header. Unauthenticated if it is missing, forged, expired or for another."""
@@ -88,16 +61,19 @@ class Tokens:
         if scheme.lower() != "bearer" or len(token) > 8_192:
             raise Unauthenticated("the Authorization header is not a bearer token")
         try:
+            key = self._keys.public(str(jwt.get_unverified_header(token.strip()).get("kid", "")))
+            if key is None:
+                raise Unauthenticated("the token is not valid here, or not any more", why="signed by no key of ours")
             claims = jwt.decode(
                 token.strip(),
-                self._public,
+                key,
                 algorithms=["EdDSA"],
                 audience=_ISSUER,
                 issuer=_ISSUER,
                 options={"require": ["exp", "iat", "sub", "aud", "iss", "jti"]},
             )
         except jwt.PyJWTError as error:
-            raise Unauthenticated("the token is not valid here, or not any more") from error
+            raise Unauthenticated("the token is not valid here, or not any more", why=str(error)) from error
         access = AccessFilter(str(claims["sub"]), frozenset(str(claims.get("scope", "")).split()))
         if len(self._verified) >= _CACHE_MAX:
             self._verified.clear()

@@ -6,7 +6,8 @@ import click
 import orjson
 
 from vaka import assemble, errors
-from vaka.api.tokens import DEFAULT_DAYS, Tokens, secret
+from vaka.api.keyring import Keyring
+from vaka.api.tokens import DEFAULT_DAYS, Tokens
 from vaka.command import options
 
 _FULL = ("system/*.*", "feed")
@@ -33,7 +34,7 @@ def command(data: str, name: str, scopes: tuple[str, ...], days: float, as_json:
     if not directory.is_dir():
         raise errors.Setup(f"there is no Vaka in {directory}", help="start one with `vaka up`, or name it with --data")
     granted = frozenset(scopes or _FULL)
-    token = Tokens(secret(directory, "token.key")).make(name, scopes=granted, days=days)
+    token = Tokens(Keyring(directory, "token")).make(name, scopes=granted, days=days)
     if as_json:
         click.echo(orjson.dumps({"token": token, "system": name, "scopes": sorted(granted), "days": days}))
     else:
