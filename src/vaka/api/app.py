@@ -1,20 +1,23 @@
 """The HTTP application: addresses, tokens, errors, one log line a request. Runs on Granian's RSGI.
 
 Invariants: everything but /health, /ready and /fhir/metadata needs a token; every error leaves as an OperationOutcome;
-nothing of a fault's inside is told to the caller.
+nothing of a fault's inside is told to the caller; no answer leaves before its access is durably logged.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
+from typing import TypeAlias
 
 from granian._granian import RSGIHTTPProtocol as HTTPProtocol
 from granian.rsgi import Scope
 
 from vaka import log
 from vaka.access.filter import AccessFilter
+from vaka.api.accesses import is_logged, is_of_one, is_urgent, record_of
 from vaka.api.feed import feed
 from vaka.api.health import health, ready
 from vaka.api.http import ClientGone, Request, Response, base_url, parse_query_string
@@ -24,34 +27,42 @@ from vaka.api.server import Server
 from vaka.errors import Busy, Fault, Invalid, NotFound, Unauthenticated, VakaError
 from vaka.fhir.outcome import error_bytes
 
-_NOBODY = AccessFilter("anonymous")
+_NOBODY = AccessFilter("anonymous")  # its trail stays empty: nobody is given anything
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _PRIVATE = ("Cache-Control", "private, no-cache")
+Sites: TypeAlias = Mapping[str, Callable[[Server, Request], Awaitable[Response]]]
+"""What answers addresses that begin with a word: pages for people, from ``web``."""
 
 
 class Application:
     """The server as an RSGI application."""
 
-    def __init__(self, server: Server, requests: RequestLog) -> None:
+    def __init__(self, server: Server, requests: RequestLog, sites: Sites | None = None) -> None:
         self._server = server
         self._requests = requests
+        self._sites = sites or {}
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         began = time.perf_counter()
         request: Request | None = None
+        refusal: VakaError | None = None
         try:
             request = self._request(scope, protocol)
             response = await self._answer(request)
-        except ClientGone:
+        except (ClientGone, asyncio.CancelledError) as error:
+            self._log_unanswered(scope, request)
+            if isinstance(error, asyncio.CancelledError):
+                raise
             self._note(scope, request, 499, began)
             return
         except VakaError as error:
+            refusal = error
             response = _error_response(error)
-        except asyncio.CancelledError:
-            raise
         except Exception as error:
             log.error("fault", exception=error, method=scope.method, path=scope.path)
-            response = _error_response(Fault("the server failed on this request", help="its log says why"))
+            refusal = Fault("the server failed on this request", help="its log says why")
+            response = _error_response(refusal)
+        response = await self._logged(scope, request, response, refusal)
         sent = await self._send(protocol, scope, response)
         self._note(scope, request, response.status if sent else 499, began)
 
@@ -68,6 +79,28 @@ class Application:
             base_url(scope.scheme, host), protocol, _NOBODY,
         )  # fmt: skip
 
+    async def _logged(
+        self, scope: Scope, request: Request | None, response: Response, refusal: VakaError | None
+    ) -> Response:
+        """``response`` once its access is durable; what is answered instead where it cannot be."""
+        if not is_logged(scope.path):
+            return response
+        access = request.access if request is not None else _NOBODY
+        record = record_of(scope.method, scope.path, response.status, access, self._server.journal.epoch, error=refusal)
+        try:
+            await self._server.log.write(record, urgent=request is not None and is_of_one(request, record))
+        except VakaError as error:
+            if response.stream is not None:
+                await response.stream.aclose()
+            return _error_response(error)
+        return response
+
+    def _log_unanswered(self, scope: Scope, request: Request | None) -> None:
+        """What was done for a caller who has gone is logged, though nobody waits for it."""
+        if request is not None and request.access.trail.touched and is_logged(scope.path):
+            record = record_of(scope.method, scope.path, 499, request.access, self._server.journal.epoch)
+            self._server.log.submit(record)
+
     async def _answer(self, request: Request) -> Response:
         match request.path:
             case ("health",):
@@ -78,12 +111,15 @@ class Application:
                 pass
             case _:
                 request.access = self._server.tokens.verify(request.header("authorization"))
+                self._server.log.require(urgent=is_urgent(request.method, request.access))
         match request.path:
             case ("feed",):
                 return await feed(self._server, request)
             case ("fhir", *rest):
                 request.path = tuple(rest)
                 return await dispatch(self._server, request)
+            case (name, *_) if name in self._sites:
+                return await self._sites[name](self._server, request)
         raise NotFound("there is nothing at this address", help="the record is at /fhir, the change feed at /feed")
 
     async def _send(self, protocol: HTTPProtocol, scope: Scope, response: Response) -> bool:

@@ -16,7 +16,8 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server as Granian
 
 from vaka import config, log
-from vaka.api.app import Application
+from vaka.accesslog.writer import AccessLog
+from vaka.api.app import Application, Sites
 from vaka.api.keyring import Keyring
 from vaka.api.pages import Pages
 from vaka.api.request_log import RequestLog
@@ -31,17 +32,18 @@ _BACKLOG = 1_024
 _CONNECTIONS_MAX = 2_048
 
 
-def serve(dsn: str, host: str, port: int, data_dir: Path, *, demo: bool = False) -> None:
-    """Serves the journal at ``dsn`` on ``host:port``. Returns after a clean stop."""
-    uvloop.run(_serve(dsn, host, port, data_dir, demo))
+def serve(dsn: str, host: str, port: int, data_dir: Path, *, demo: bool = False, sites: Sites | None = None) -> None:
+    """Serves the journal at ``dsn`` on ``host:port``. ``sites``: what answers further addresses. Returns after a clean stop."""
+    uvloop.run(_serve(dsn, host, port, data_dir, demo, sites))
 
 
-async def _serve(dsn: str, host: str, port: int, data_dir: Path, demo: bool) -> None:
+async def _serve(dsn: str, host: str, port: int, data_dir: Path, demo: bool, sites: Sites | None) -> None:
     journal = await Journal.open(dsn)
+    access_log = await AccessLog.open(data_dir / "accesslog", journal.pool.connection, "journal")
     (data_dir / "log").mkdir(mode=0o700, exist_ok=True)
     requests = RequestLog(data_dir / "log" / "requests.log")
-    server = Server(journal, Tokens(Keyring(data_dir, "token")), Pages(secret(data_dir, "page.key")), demo)
-    application = Application(server, requests)
+    server = Server(journal, Tokens(Keyring(data_dir, "token")), Pages(secret(data_dir, "page.key")), access_log, demo)
+    application = Application(server, requests, sites)
     granian = Granian(
         application,
         address=host,
@@ -71,6 +73,7 @@ async def _serve(dsn: str, host: str, port: int, data_dir: Path, demo: bool) -> 
         waiting.cancel()
         granian.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait([serving], timeout=config.STOP_TIMEOUT_S)
+        await access_log.close()
         closed = await journal.close()
         requests.flush()
         log.info("stopped", waiting_commits=not closed)

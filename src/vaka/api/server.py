@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 import orjson
 
 from vaka import config
+from vaka.accesslog.writer import AccessLog
 from vaka.api.http import Preferences, Request, Response, parse_etag
 from vaka.api.pages import Pages
 from vaka.api.tokens import Tokens
@@ -41,6 +42,7 @@ class Server:
     journal: Journal
     tokens: Tokens
     pages: Pages
+    log: AccessLog
     demo: bool = False
 
 

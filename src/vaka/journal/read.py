@@ -129,7 +129,7 @@ class Reader:
         return seen(access, found) if found is not None and (found.type, found.id) == (type_, id_) else None
 
     async def history(self, page: HistoryPage, *, access: AccessFilter) -> list[Version]:
-        """Versions, newest first, at most ``page.limit``."""
+        """Versions, newest first, at most ``page.limit``; the last of so many is not to be given out."""
         scope = "instance" if page.id is not None else "type" if page.type is not None else "system"
         sql = statements("read")[f"history_{scope}"].replace("{access}", access_sql(access))
         values = {
@@ -143,7 +143,10 @@ class Reader:
         }
         async with self._pool.connection() as connection:
             rows = await (await connection.execute(sql, values)).fetchall()
-        return [seen(access, version_of(row, self._codec)) for row in rows]
+        found = [version_of(row, self._codec) for row in rows]
+        for version in found[: page.limit - 1]:  # the one past the page only tells that there is more
+            seen(access, version)
+        return found
 
     async def newest_seq(self) -> int:
         async with self._pool.connection() as connection:
