@@ -15,7 +15,7 @@ from vaka import config
 from vaka.access.filter import AccessFilter
 from vaka.access.session import Session
 
-REFUSED_FROM = 400
+REFUSED_FROM, FAILED_FROM = 400, 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,11 @@ class Record:
     @property
     def refused(self) -> bool:
         return self.status >= REFUSED_FROM
+
+    @property
+    def outcome(self) -> str:
+        """As AuditEvent.outcome: 0 answered, 4 refused, 8 failed."""
+        return "0" if not self.refused else "4" if self.status < FAILED_FROM else "8"
 
     def parts(self) -> Iterator[Record]:
         """Itself; or, with more patients than one record holds, several that differ in these."""

@@ -27,6 +27,7 @@ from vaka.journal.journal import Journal
 from vaka.load.target import dsn_of
 
 T = TypeVar("T")
+OUTCOMES = {None: frozenset[str](), True: frozenset({"4", "8"}), False: frozenset({"0"})}
 
 database = click.option(
     "--database", metavar="URL", envvar="VAKA_DATABASE", help="The PostgreSQL that `vaka up --database` was given."
@@ -111,7 +112,7 @@ def show(
     """The newest events, newest first."""
     key = resource_key("Patient", patient) if patient else None
     asked = Asked(
-        key, person_key(person) if person else None, a_time(since), a_time(until), frozenset(activities), refused
+        key, person_key(person) if person else None, a_time(since), a_time(until), frozenset(activities), OUTCOMES[refused],
     )
 
     async def work(journal: Journal) -> list[Event]:

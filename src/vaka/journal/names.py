@@ -22,6 +22,17 @@ class Owner:
     kind: str
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A version. ``epoch``: of its making; one later than a log record's means that the record's own version was lost in a
+    restore, and its number given again."""
+
+    type: str
+    id: str
+    version: int
+    epoch: int
+
+
 def _require(access: AccessFilter) -> None:
     if not access.full:
         raise Forbidden(f"{access.principal} may not ask what the log's numbers stand for")
@@ -35,12 +46,12 @@ async def resources(journal: Journal, keys: Iterable[int], *, access: AccessFilt
         return {rkey: (type_name(type_), id_) for rkey, type_, id_ in await rows.fetchall()}
 
 
-async def versions(journal: Journal, seqs: Iterable[int], *, access: AccessFilter) -> dict[int, tuple[str, str, int]]:
-    """(type, id, epoch) by sequence number."""
+async def versions(journal: Journal, seqs: Iterable[int], *, access: AccessFilter) -> dict[int, Named]:
+    """Versions by sequence number."""
     _require(access)
     async with journal.reading.connection() as connection:
         rows = await connection.execute(statements("names")["versions"], {"seqs": integers(sorted(set(seqs)))})
-        return {seq: (type_name(type_), id_, epoch) for seq, type_, id_, epoch in await rows.fetchall()}
+        return {row[0]: Named(type_name(row[1]), *row[2:]) for row in await rows.fetchall()}
 
 
 async def owners(journal: Journal, numbers: Iterable[int], *, access: AccessFilter) -> dict[int, Owner]:
@@ -49,3 +60,11 @@ async def owners(journal: Journal, numbers: Iterable[int], *, access: AccessFilt
     async with journal.reading.connection() as connection:
         rows = await connection.execute(statements("names")["owners"], {"numbers": integers(sorted(set(numbers)))})
         return {number: Owner(unit, provider, kind) for number, unit, provider, kind in await rows.fetchall()}
+
+
+async def owners_of(journal: Journal, provider: str, *, access: AccessFilter) -> frozenset[int]:
+    """The rows of all that ``provider`` (an Organization id) owns."""
+    _require(access)
+    async with journal.reading.connection() as connection:
+        rows = await connection.execute(statements("names")["owners_of"], {"provider": provider})
+        return frozenset(row[0] for row in await rows.fetchall())

@@ -4,7 +4,11 @@
 SELECT rkey, type, id FROM resource WHERE rkey = ANY(%(keys)s::bigint[])
 
 -- name: versions
-SELECT v.seq, r.type, r.id, v.epoch FROM version v JOIN resource r USING (rkey) WHERE v.seq = ANY(%(seqs)s::bigint[])
+SELECT v.seq, r.type, r.id, v.version, v.epoch FROM version v JOIN resource r USING (rkey) WHERE v.seq = ANY(%(seqs)s::bigint[])
 
 -- name: owners
 SELECT owner, unit, provider, kind FROM owner WHERE owner = ANY(%(numbers)s::int[])
+
+-- name: owners_of
+-- All owners of one provider.
+SELECT owner FROM owner WHERE provider = %(provider)s
