@@ -35,6 +35,7 @@ from vaka.journal.version import Version
 
 _BREATHE_EVERY = 200
 _LONG_LIST = 64
+_VERY_FEW = 64
 
 
 def _seen(row: Sequence[Any]) -> tuple[int, str]:
@@ -48,37 +49,51 @@ class Searcher:
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
 
-    async def settle(self, connection: Connection, node: Criterion, access: AccessFilter) -> Criterion:
-        """Replaces each chain, ``_has`` and long list of keys that has few matches by the keys of those."""
+    async def settle(
+        self, connection: Connection, node: Criterion, access: AccessFilter, limit: int = config.CHAIN_COLLECT_MAX
+    ) -> Criterion:
+        """Replaces each chain, ``_has`` and long list of keys that has at most ``limit`` matches by the keys of those."""
         match node:
             case All(parts):
-                return All(tuple([await self.settle(connection, part, access) for part in parts]))
+                return All(await self._settle_all(connection, parts, access, limit))
             case AnyOf(parts):
-                return AnyOf(tuple([await self.settle(connection, part, access) for part in parts]))
+                return AnyOf(tuple([await self.settle(connection, part, access, limit) for part in parts]))
             case Not(part):
-                return Not(await self.settle(connection, part, access))
+                return Not(await self.settle(connection, part, access, limit))
             case Tokens(keys) if len(keys) > _LONG_LIST:
                 few = await self._few_of_long_list(connection, keys)
                 return node if few is None else Ids(tuple(few))
             case Chain(parameters, types, inner):
-                inner = await self.settle(connection, inner, access)
-                found = await self._few(connection, types, inner, access)
+                inner = await self.settle(connection, inner, access, limit)
+                found = await self._few(connection, types, inner, access, limit)
                 if found is None:
                     return replace(node, inner=inner)
                 return Tokens(tuple(rkey ^ parameter_mask(name) for name in parameters for rkey in found))
             case Has(type_, parameters, inner):
-                inner = await self.settle(connection, inner, access)
-                referred = await self._referred(connection, type_, parameters, inner, access)
+                inner = await self.settle(connection, inner, access, limit)
+                referred = await self._referred(connection, type_, parameters, inner, access, limit)
                 return replace(node, inner=inner) if referred is None else Ids(tuple(referred))
         return node
 
+    async def _settle_all(
+        self, connection: Connection, parts: tuple[Criterion, ...], access: AccessFilter, limit: int
+    ) -> tuple[Criterion, ...]:
+        """Of several chains that must all stand, one with very few matches leaves few candidates: the others are then asked of
+        those, which costs less than collecting up to ``limit`` matches of each."""
+        if limit > _VERY_FEW and sum(isinstance(part, Chain | Has) for part in parts) > 1:
+            first = [await self.settle(connection, part, access, _VERY_FEW) for part in parts]
+            if sum(isinstance(part, Chain | Has) for part in first) < sum(isinstance(p, Chain | Has) for p in parts):
+                return tuple(first)
+            parts = tuple(first)
+        return tuple([await self.settle(connection, part, access, limit) for part in parts])
+
     async def _few(
-        self, connection: Connection, types: tuple[str, ...], inner: Criterion, access: AccessFilter
+        self, connection: Connection, types: tuple[str, ...], inner: Criterion, access: AccessFilter, limit: int
     ) -> list[int] | None:
         sql = Sql(access_sql(access))
-        text = f"SELECT r.rkey FROM resource r WHERE {scope(sql, types, inner)} LIMIT {config.CHAIN_COLLECT_MAX + 1}"
+        text = f"SELECT r.rkey FROM resource r WHERE {scope(sql, types, inner)} LIMIT {limit + 1:d}"
         rows = await (await connection.execute(text.encode(), sql.values, prepare=False)).fetchall()
-        return [row[0] for row in rows] if len(rows) <= config.CHAIN_COLLECT_MAX else None
+        return [row[0] for row in rows] if len(rows) <= limit else None
 
     async def _few_of_long_list(self, connection: Connection, keys: tuple[int, ...]) -> list[int] | None:
         """What carries one of many keys, None if that is much. The planner takes a long list to match nearly everything, and
@@ -92,21 +107,26 @@ class Searcher:
         return sorted({row[0] for row in rows}) if len(rows) <= config.CHAIN_COLLECT_MAX else None
 
     async def _referred(
-        self, connection: Connection, type_: str, parameters: tuple[str, ...], inner: Criterion, access: AccessFilter
+        self,
+        connection: Connection,
+        type_: str,
+        parameters: tuple[str, ...],
+        inner: Criterion,
+        access: AccessFilter,
+        limit: int,
     ) -> list[int] | None:
         sql = Sql(access_sql(access))
         within = scope(sql, (type_,), inner)
         masks = sql.bind(integers([parameter_mask(name) for name in parameters]))
-        limit = config.CHAIN_COLLECT_MAX + 1
         text = (
-            f"WITH few AS MATERIALIZED (SELECT r.tokens FROM resource r WHERE {within} LIMIT {limit})"
+            f"WITH few AS MATERIALIZED (SELECT r.tokens FROM resource r WHERE {within} LIMIT {limit + 1:d})"
             f" SELECT (SELECT count(*) FROM few),"
             f" ARRAY(SELECT DISTINCT p.rkey FROM few, unnest(few.tokens) k, unnest({masks}::bigint[]) m"
             f" JOIN resource p ON p.rkey = k # m)"
         ).replace("unnest(few.tokens) k, unnest", "unnest(few.tokens) k CROSS JOIN unnest")
         row = await (await connection.execute(text.encode(), sql.values, prepare=False)).fetchone()
         assert row is not None
-        return list(row[1]) if row[0] < limit else None
+        return list(row[1]) if row[0] <= limit else None
 
     async def page(
         self, connection: Connection, query: Query, *, access: AccessFilter, count: int, at: Position | None = None
