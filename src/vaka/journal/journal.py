@@ -29,6 +29,7 @@ from vaka.journal.codec import Codec
 from vaka.journal.feed import Feed
 from vaka.journal.owners import Owners
 from vaka.journal.paging import Page, Position
+from vaka.journal.permission import hidden_from
 from vaka.journal.pool import Connection, Pool
 from vaka.journal.read import Reader, seen
 from vaka.journal.search import Searcher
@@ -70,10 +71,13 @@ class Transaction:
         if lock:
             await self._journal.writer.lock(self.connection, [rkey])
         found = (await self._journal.reader.current(self.connection, [rkey], access=self.access)).get(rkey)
-        return seen(self.access, found) if found is not None and (found.type, found.id) == (type_, id_) else None
+        if found is None or (found.type, found.id) != (type_, id_):
+            return None
+        return await self._journal.reader.unmasked(found, self.access) or seen(self.access, found)
 
     async def write(self, writes: Sequence[Write]) -> list[Version | None]:
-        made = await self._journal.writer.write(self.connection, writes, author=None, source=self.access.principal)
+        hidden = await hidden_from(self.connection, self.access, writes)
+        made = await self._journal.writer.write(self.connection, writes, access=self.access, hidden=hidden)
         return [seen(self.access, version) if version is not None else None for version in made]
 
     async def living(self, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
