@@ -11,10 +11,10 @@ from typing import Final
 from vaka.fhir.criteria import Criterion, Unprotected
 
 SECRET: Final = frozenset({
-    "address", "address-city", "address-country", "address-postalcode", "address-state", "address-use", "birthdate", "email",
+    "address", "address-city", "address-country", "address-postalcode", "address-state", "address-use", "email",
     "family", "general-practitioner", "given", "name", "organization", "phone", "phonetic", "telecom", "_text", "_content",
 })  # fmt: skip
-SHOWN_NAMES: Final = frozenset({"birthdate", "family", "given", "name", "phonetic"})
+SHOWN_NAMES: Final = frozenset({"family", "given", "name", "phonetic"})
 """Those of them whose elements are shown all the same, in a patient that was found otherwise."""
 
 
