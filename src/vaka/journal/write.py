@@ -39,6 +39,7 @@ class Write:
     """One change that is asked for. ``body``/``resource``/``rows``: the new content (not for a deletion), its references
     resolved. ``must_be_new``: the id was made by this server, so no row can exist. ``may_create``: update-as-create.
     ``if_match``: (version, epoch) that must be current, ``ANY_VERSION``: any. ``if_none_match``: nothing may exist.
+    ``keep_owner``: unit, provider and kind stay as they are.
     ``path``: the bundle entry that asks for it."""
 
     type: str
@@ -52,6 +53,7 @@ class Write:
     if_match: tuple[int, int] | None = None
     if_none_match: bool = False
     redact: bool = False
+    keep_owner: bool = False
     path: str | None = None
 
     def place(self, path: str) -> str:
