@@ -1,7 +1,7 @@
 """The HTTP application: addresses, tokens, errors, one log line a request. Runs on Granian's RSGI.
 
-Invariants: everything but /health, /ready and /fhir/metadata needs a token; every error leaves as an OperationOutcome;
-nothing of a fault's inside is told to the caller.
+Invariants: everything but /health, /ready, /fhir/metadata and the pages of a login needs a token or session; every error
+leaves as an OperationOutcome, or as a page; nothing of a fault's inside is told to the caller.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import aclosing
+from typing import Protocol
 
 from granian._granian import RSGIHTTPProtocol as HTTPProtocol
 from granian.rsgi import Scope
 
 from vaka import log
 from vaka.access.filter import AccessFilter
+from vaka.api.callers import caller, hide_tokens, refuse_tokens_in_address
 from vaka.api.feed import feed
 from vaka.api.health import health, ready
 from vaka.api.http import ClientGone, Request, Response, base_url, parse_query_string
@@ -24,17 +26,31 @@ from vaka.api.server import Server
 from vaka.errors import Busy, Fault, Invalid, NotFound, Unauthenticated, VakaError
 from vaka.fhir.outcome import error_bytes
 
-_NOBODY = AccessFilter("anonymous")
+_NOBODY = "anonymous"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _PRIVATE = ("Cache-Control", "private, no-cache")
 
 
-class Application:
-    """The server as an RSGI application."""
+class Web(Protocol):
+    """The pages for people (``vaka.web.routes``)."""
 
-    def __init__(self, server: Server, requests: RequestLog) -> None:
+    def has(self, path: tuple[str, ...]) -> bool:
+        """Whether the address is that of a page."""
+
+    async def dispatch(self, server: Server, request: Request) -> Response:
+        """Answers a request for a page."""
+
+    def refused(self, request: Request, error: VakaError) -> Response:
+        """The page that tells an error."""
+
+
+class Application:
+    """The server as an RSGI application. ``web``: None where it has no pages."""
+
+    def __init__(self, server: Server, requests: RequestLog, web: Web | None = None) -> None:
         self._server = server
         self._requests = requests
+        self._web = web
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         began = time.perf_counter()
@@ -46,12 +62,16 @@ class Application:
             self._note(scope, request, 499, began)
             return
         except VakaError as error:
-            response = _error_response(error)
+            response = self._refused(scope, request, error)
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            log.error("fault", exception=error, method=scope.method, path=scope.path)
-            response = _error_response(Fault("the server failed on this request", help="its log says why"))
+            log.error("fault", exception=error, method=scope.method, path=hide_tokens(scope.path))
+            response = self._refused(
+                scope, request, Fault("the server failed on this request", help="its log says why")
+            )
+        if request is not None:
+            response.headers += request.set_cookies
         sent = await self._send(protocol, scope, response)
         self._note(scope, request, response.status if sent else 499, began)
 
@@ -60,15 +80,24 @@ class Application:
         host = headers.get("host") or getattr(scope, "authority", None)
         if scope.method not in _METHODS:
             raise Invalid(f"{scope.method[:20]} is no method that is known here")
-        path = tuple(scope.path.strip("/").split("/"))  # Granian has decoded it: once is enough
+        path = _segments(scope)
         if "\0" in scope.path:
             raise Invalid("the address holds a character that no address here has")
         return Request(
             scope.method, path, parse_query_string(scope.query_string) if scope.query_string else [], headers,
-            base_url(scope.scheme, host), protocol, _NOBODY,
+            base_url(scope.scheme, host), protocol, AccessFilter(_NOBODY), scope.client.rpartition(":")[0],
         )  # fmt: skip
 
+    def _refused(self, scope: Scope, request: Request | None, error: VakaError) -> Response:
+        # By the address as it came: what answered below /fhir has taken that away from the request's path.
+        if request is not None and self._web is not None and self._web.has(_segments(scope)):
+            return self._web.refused(request, error)
+        return _error_response(error)
+
     async def _answer(self, request: Request) -> Response:
+        refuse_tokens_in_address(request)
+        if self._web is not None and self._web.has(request.path):
+            return await self._web.dispatch(self._server, request)
         match request.path:
             case ("health",):
                 return health()
@@ -77,7 +106,7 @@ class Application:
             case ("fhir", "metadata"):
                 pass
             case _:
-                request.access = self._server.tokens.verify(request.header("authorization"))
+                request.access = await caller(self._server, request)
         match request.path:
             case ("feed",):
                 return await feed(self._server, request)
@@ -110,8 +139,12 @@ class Application:
 
     def _note(self, scope: Scope, request: Request | None, status: int, began: float) -> None:
         # The address without its query, which holds what was searched for: ids may stand in a log, clinical text never.
-        who = request.access.principal if request is not None else _NOBODY.principal
-        self._requests.note(scope.method, scope.path, status, who, began)
+        who = request.access.principal if request is not None else _NOBODY
+        self._requests.note(scope.method, hide_tokens(scope.path), status, who, began)
+
+
+def _segments(scope: Scope) -> tuple[str, ...]:
+    return tuple(scope.path.strip("/").split("/"))  # Granian has decoded it: once is enough
 
 
 def _error_response(error: VakaError) -> Response:

@@ -67,7 +67,8 @@ class Response:
 
 @dataclass(slots=True)
 class Request:
-    """One request. ``path``: decoded segments; ``query``: decoded pairs in order; header names in lower case."""
+    """One request. ``path``: decoded segments; ``query``: decoded pairs in order; header names in lower case. ``source``: the
+    address that it came from; ``set_cookies``: Set-Cookie headers that go with the answer, whatever it is."""
 
     method: str
     path: tuple[str, ...]
@@ -76,6 +77,8 @@ class Request:
     base_url: str
     raw_body: Body | bytes
     access: AccessFilter
+    source: str = ""
+    set_cookies: list[tuple[str, str]] = field(default_factory=list)
 
     def header(self, name: str) -> str | None:
         return self.headers.get(name)
