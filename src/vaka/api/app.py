@@ -18,6 +18,7 @@ from vaka.access.filter import AccessFilter
 from vaka.api.feed import feed
 from vaka.api.health import health, ready
 from vaka.api.http import ClientGone, Request, Response, base_url, parse_query_string
+from vaka.api.paced import Pacing
 from vaka.api.request_log import RequestLog
 from vaka.api.routes import dispatch
 from vaka.api.server import Server
@@ -35,6 +36,7 @@ class Application:
     def __init__(self, server: Server, requests: RequestLog) -> None:
         self._server = server
         self._requests = requests
+        self._pacing = Pacing()
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         began = time.perf_counter()
@@ -52,6 +54,8 @@ class Application:
         except Exception as error:
             log.error("fault", exception=error, method=scope.method, path=scope.path)
             response = _error_response(Fault("the server failed on this request", help="its log says why"))
+        if response.paced and self._pacing.full:
+            response = _error_response(Busy("too many long answers are being sent already", retry_after_s=5))
         sent = await self._send(protocol, scope, response)
         self._note(scope, request, response.status if sent else 499, began)
 
@@ -93,7 +97,9 @@ class Application:
         )
         headers += response.headers
         try:
-            if response.stream is not None:
+            if response.stream is not None and response.paced:
+                await self._pacing.send(protocol, response.status, headers, response.stream)
+            elif response.stream is not None:
                 async with aclosing(response.stream):  # at once when the caller has gone, not when it is collected
                     transport = protocol.response_stream(response.status, headers)
                     async for chunk in response.stream:
@@ -105,6 +111,9 @@ class Application:
             else:
                 protocol.response_bytes(response.status, headers, response.body)
         except (OSError, RuntimeError):
+            return False
+        except VakaError as error:  # the answer has begun: it can only be cut off
+            log.warning("answer cut short", path=scope.path, problem=error.message)
             return False
         return True
 
