@@ -44,6 +44,11 @@ BATCH_MAX_WRITES: Final = 200
 IDEMPOTENCY_DAYS: Final = 90
 BINARY_CHUNK_BYTES: Final = 1024 * 1024
 
+# A long answer is sent no faster than it is read. Each under way costs a piece of it and a pipe: 40 MB in all.
+PACED_BYTES: Final = 1024 * 1024
+PACED_MAX: Final = 32
+PACED_IDLE_TIMEOUT_S: Final = 60.0
+
 # The feed.
 FEED_POLL_MS: Final = 25
 FEED_BATCH_ROWS: Final = 1_000

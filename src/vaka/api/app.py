@@ -20,6 +20,7 @@ from vaka.api.callers import caller, hide_tokens, refuse_tokens_in_address
 from vaka.api.feed import feed
 from vaka.api.health import health, ready
 from vaka.api.http import ClientGone, Request, Response, base_url, parse_query_string
+from vaka.api.paced import Pacing
 from vaka.api.request_log import RequestLog
 from vaka.api.routes import dispatch
 from vaka.api.server import Server
@@ -51,6 +52,7 @@ class Application:
         self._server = server
         self._requests = requests
         self._web = web
+        self._pacing = Pacing()
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         began = time.perf_counter()
@@ -70,6 +72,9 @@ class Application:
             response = self._refused(
                 scope, request, Fault("the server failed on this request", help="its log says why")
             )
+        if response.paced and self._pacing.full:
+            busy = Busy("too many long answers are being sent already", retry_after_s=5)
+            response = self._refused(scope, request, busy)
         if request is not None:
             response.headers += request.set_cookies
         sent = await self._send(protocol, scope, response)
@@ -122,7 +127,9 @@ class Application:
         )
         headers += response.headers
         try:
-            if response.stream is not None:
+            if response.stream is not None and response.paced:
+                await self._pacing.send(protocol, response.status, headers, response.stream)
+            elif response.stream is not None:
                 async with aclosing(response.stream):  # at once when the caller has gone, not when it is collected
                     transport = protocol.response_stream(response.status, headers)
                     async for chunk in response.stream:
@@ -134,6 +141,9 @@ class Application:
             else:
                 protocol.response_bytes(response.status, headers, response.body)
         except (OSError, RuntimeError):
+            return False
+        except VakaError as error:  # the answer has begun: it can only be cut off
+            log.warning("answer cut short", path=scope.path, problem=error.message)
             return False
         return True
 

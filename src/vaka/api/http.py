@@ -56,13 +56,14 @@ class Body(Protocol):
 
 @dataclass(slots=True)
 class Response:
-    """An answer. ``stream``: chunks sent as they come, instead of ``body``."""
+    """An answer. ``stream``: chunks sent as they come, instead of ``body``; ``paced``: no faster than they are read."""
 
     status: int
     body: bytes = b""
     headers: list[tuple[str, str]] = field(default_factory=list)
     content_type: str = FHIR_JSON + "; charset=utf-8"
     stream: AsyncGenerator[bytes, None] | None = None
+    paced: bool = False
 
 
 @dataclass(slots=True)
