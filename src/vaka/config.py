@@ -62,3 +62,6 @@ HORIZON_AGE_WARN_S: Final = 2.0
 
 # Loading commits often, so that the feed's horizon keeps moving (facts: The horizon).
 LOAD_COMMIT_MS: Final = 200
+
+# A locked version that nobody has looked at for this long is told by `vaka audit`.
+LOCK_AGE_DAYS: Final = 90
