@@ -27,6 +27,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "restore": ("vaka.command.restore", "Restore a backup beside the live record, verify it, swap it in."),
     "region": ("vaka.region.command", "Make a synthetic region of any size."),
     "bench": ("vaka.command.bench", "Measure the published figures."),
+    "sbom": ("vaka.command.sbom", "Name everything that this Vaka consists of, with licences."),
+    "audit": ("vaka.command.audit", "Check what is installed; ask for known vulnerabilities."),
     "test": ("vaka.command.test", "Run the checks and tests."),
 }
 HIDDEN: Final[Mapping[str, str]] = {

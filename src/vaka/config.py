@@ -96,3 +96,6 @@ ATTEMPTS_FREE_SOURCE: Final = 50
 ATTEMPT_WAIT_MAX_S: Final = 15 * 60
 ATTEMPT_HALVING_S: Final = 15 * 60
 IDENTITY_SERVICE_TIMEOUT_S: Final = 5.0
+
+# A locked version that nobody has looked at for this long is told by `vaka audit`.
+LOCK_AGE_DAYS: Final = 90

@@ -23,11 +23,13 @@ ALLOWED: dict[str, set[str]] = {
     "api": {"fhir", "access", "journal", "copy"},
     "web": {"fhir", "access", "journal", "copy", "api"},
     "watch": set(),
+    "supply": set(),
     "recover": {"fhir", "access", "journal", "copy"},
     "region": {"fhir", "access", "journal", "copy"},
     "load": {"fhir", "access", "journal", "copy", "watch"},
     "assemble": {"fhir", "access", "journal", "copy", "api", "web", "watch", "recover", "region"},
-    "command": {"fhir", "access", "journal", "copy", "api", "web", "watch", "recover", "region", "load", "assemble"},
+    "command": {"fhir", "access", "journal", "copy", "api", "web", "watch", "recover", "region", "load", "assemble"}
+    | {"supply"},
     "cli": {"command", "region"},
 }
 # The database's address may be a secret and its client is heavy: neither the rules nor the supervisor touch it.

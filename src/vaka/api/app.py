@@ -30,6 +30,7 @@ from vaka.fhir.outcome import error_bytes
 _NOBODY = "anonymous"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _PRIVATE = ("Cache-Control", "private, no-cache")
+_NOSNIFF = ("X-Content-Type-Options", "nosniff")
 
 
 class Web(Protocol):
@@ -123,7 +124,9 @@ class Application:
     async def _send(self, protocol: HTTPProtocol, scope: Scope, response: Response) -> bool:
         """False if the caller has gone."""
         headers = (
-            [("content-type", response.content_type), _PRIVATE] if response.body or response.stream else [_PRIVATE]
+            [("content-type", response.content_type), _PRIVATE, _NOSNIFF]
+            if response.body or response.stream
+            else [_PRIVATE]
         )
         headers += response.headers
         try:

