@@ -25,6 +25,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "dump": ("vaka.command.dump", "Write out every version as open NDJSON."),
     "backup": ("vaka.command.backup", "Make, list and verify backups."),
     "restore": ("vaka.command.restore", "Restore a backup beside the live record, verify it, swap it in."),
+    "log": ("vaka.command.log", "Verify, show, extract and review the access log."),
     "region": ("vaka.region.command", "Make a synthetic region of any size."),
     "bench": ("vaka.command.bench", "Measure the published figures."),
     "sbom": ("vaka.command.sbom", "Name everything that this Vaka consists of, with licences."),

@@ -99,3 +99,24 @@ IDENTITY_SERVICE_TIMEOUT_S: Final = 5.0
 
 # A locked version that nobody has looked at for this long is told by `vaka audit`.
 LOCK_AGE_DAYS: Final = 90
+# The access log (decision 0008). A file is a day's busy hour at most; the ballast is room for several files.
+LOG_SEGMENT_BYTES: Final = 8 * 1024 * 1024
+LOG_BALLAST_BYTES: Final = 32 * 1024 * 1024
+LOG_BLOCK_MAX_RECORDS: Final = 1_000
+LOG_RUN_BYTES: Final = 256 * 1024
+LOG_RUN_MAX_BLOCKS: Final = 20_000
+LOG_SHIP_EVERY_S: Final = 10.0
+# A part of a run goes to the tables when it is this old: less often, fewer bytes; what reads the log does not wait for it.
+LOG_SHIP_AGE_S: Final = 600.0
+LOG_KEEP_FILES_S: Final = 24 * 3600.0
+LOG_HEAD_EVERY_S: Final = 1.0
+LOG_RETRY_S: Final = 1.0
+LOG_DATABASE_TIMEOUT_S: Final = 5.0
+# What waits in memory while neither file nor database takes it.
+LOG_OWED_MAX_BYTES: Final = 64 * 1024 * 1024
+LOG_PATIENTS_MAX: Final = 4_096
+LOG_RESOURCES_MAX: Final = 32
+LOG_TEXT_MAX_CHARS: Final = 300
+LOG_YEARS_MIN: Final = 5
+LOG_PAGE_MAX: Final = 1_000
+LOG_EXTRACT_MAX: Final = 20_000

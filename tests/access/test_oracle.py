@@ -23,7 +23,6 @@ from tests.conftest import Instance
 from vaka.access.session import Purpose, Right
 
 PAIRS, WORLDS = 10_000, 8
-Visible = Callable[[Thing], bool]
 
 
 @dataclass
@@ -33,8 +32,11 @@ class Asked:
     world: World
     person: Person
     api: Api
-    visible: Visible
+    answers: dict[int, bool]
     chance: random.Random
+
+    def visible(self, thing: Thing) -> bool:
+        return self.answers[id(thing)]
 
     def of(self, type_: str) -> list[Thing]:
         return [thing for thing in self.world.things if thing.type == type_]
@@ -304,7 +306,7 @@ def _ask(journal: Instance, api: Api, world: World, seed: int, questions: int) -
         chance = random.Random(seed)
         for _ in range(questions):
             person, client, visible = chance.choice(asking)
-            asked = Asked(world, person, client, lambda thing, seen=visible: seen[id(thing)], chance)
+            asked = Asked(world, person, client, visible, chance)
             if "read" not in person.rights:
                 thing = chance.choice(world.things)
                 assert client.get(f"/{thing.type}/{thing.id}").status_code == 403

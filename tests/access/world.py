@@ -187,7 +187,7 @@ def _encounter(made: World, id_: str, patient: str, pick: _Picker, unit: str) ->
         made.relations.append(Relation(patient, unit, low - 14, 10_000))
     elif status != "cancelled":
         made.relations.append(Relation(patient, unit, low - 14, low + 0.1 + 90))
-    body = {
+    body: Resource = {
         "status": status, "class": {"code": "AMB"}, "subject": {"reference": f"Patient/{patient}"}, "period": period,
         "serviceProvider": {"reference": f"Organization/{unit}"},
     }  # fmt: skip
@@ -241,8 +241,8 @@ def _appointment(made: World, id_: str, patient: str, pick: _Picker, unit: str) 
         {"actor": {"reference": f"{kind}"}, "status": "accepted"}
         for kind in (f"Patient/{patient}", f"Location/{place}")
     ]
-    body = {"status": status, "start": at(day), "end": at(day + 0.1), "participant": actors}
-    made.things.append(Thing("Appointment", id_, body, patient, unit, made.units[unit], "contact", code=status))
+    booked: Resource = {"status": status, "start": at(day), "end": at(day + 0.1), "participant": actors}
+    made.things.append(Thing("Appointment", id_, booked, patient, unit, made.units[unit], "contact", code=status))
 
 
 def _agreement(patient: str, status: str, organization: str, category: str | None) -> Resource:
@@ -260,7 +260,9 @@ def _consent(made: World, id_: str, patient: str, pick: _Picker, real: list[str]
     if pick.chance(0.4):
         receiver = made.units[receiver]
     state = pick.one(("in force", "in force", "in force", "over", "withdrawn"))
-    body = _agreement(patient, "inactive" if state == "withdrawn" else "active", receiver, "shared-documentation")
+    body: Resource = _agreement(
+        patient, "inactive" if state == "withdrawn" else "active", receiver, "shared-documentation"
+    )
     role = {"coding": [{"code": "PROV"}]}
     body["provision"] = {
         "type": "permit",

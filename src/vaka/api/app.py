@@ -1,21 +1,24 @@
 """The HTTP application: addresses, tokens, errors, one log line a request. Runs on Granian's RSGI.
 
 Invariants: everything but /health, /ready, /fhir/metadata and the pages of a login needs a token or session; every error
-leaves as an OperationOutcome, or as a page; nothing of a fault's inside is told to the caller.
+leaves as an OperationOutcome, or as a page; nothing of a fault's inside is told to the caller; no answer leaves before its
+access is durably logged.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from granian._granian import RSGIHTTPProtocol as HTTPProtocol
 from granian.rsgi import Scope
 
 from vaka import log
 from vaka.access.filter import AccessFilter
+from vaka.api.accesses import is_logged, is_of_one, is_urgent, record_of
 from vaka.api.callers import caller, hide_tokens, refuse_tokens_in_address
 from vaka.api.feed import feed
 from vaka.api.health import health, ready
@@ -31,6 +34,8 @@ _NOBODY = "anonymous"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _PRIVATE = ("Cache-Control", "private, no-cache")
 _NOSNIFF = ("X-Content-Type-Options", "nosniff")
+Sites: TypeAlias = Mapping[str, Callable[[Server, Request], Awaitable[Response]]]
+"""Pages that need a caller as the record does, by the word that their addresses begin with."""
 
 
 class Web(Protocol):
@@ -49,37 +54,67 @@ class Web(Protocol):
 class Application:
     """The server as an RSGI application. ``web``: None where it has no pages."""
 
-    def __init__(self, server: Server, requests: RequestLog, web: Web | None = None) -> None:
+    def __init__(
+        self, server: Server, requests: RequestLog, web: Web | None = None, sites: Sites | None = None
+    ) -> None:
         self._server = server
         self._requests = requests
         self._web = web
+        self._sites = sites or {}
         self._pacing = Pacing()
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         began = time.perf_counter()
         request: Request | None = None
+        refusal: VakaError | None = None
         try:
             request = self._request(scope, protocol)
             response = await self._answer(request)
-        except ClientGone:
+        except (ClientGone, asyncio.CancelledError) as error:
+            self._log_unanswered(scope, request)
+            if isinstance(error, asyncio.CancelledError):
+                raise
             self._note(scope, request, 499, began)
             return
         except VakaError as error:
+            refusal = error
             response = self._refused(scope, request, error)
-        except asyncio.CancelledError:
-            raise
         except Exception as error:
             log.error("fault", exception=error, method=scope.method, path=hide_tokens(scope.path))
-            response = self._refused(
-                scope, request, Fault("the server failed on this request", help="its log says why")
-            )
+            refusal = Fault("the server failed on this request", help="its log says why")
+            response = self._refused(scope, request, refusal)
         if response.paced and self._pacing.full:
-            busy = Busy("too many long answers are being sent already", retry_after_s=5)
-            response = self._refused(scope, request, busy)
+            refusal = Busy("too many long answers are being sent already", retry_after_s=5)
+            response = self._refused(scope, request, refusal)
         if request is not None:
             response.headers += request.set_cookies
+        response = await self._logged(scope, request, response, refusal)
         sent = await self._send(protocol, scope, response)
         self._note(scope, request, response.status if sent else 499, began)
+
+    async def _logged(
+        self, scope: Scope, request: Request | None, response: Response, refusal: VakaError | None
+    ) -> Response:
+        """``response`` once its access is durable; what is answered instead where it cannot be."""
+        access = request.access if request is not None else AccessFilter(_NOBODY)
+        if not is_logged(scope.path) and not access.trail.activity:
+            return response
+        record = record_of(
+            scope.method, hide_tokens(scope.path), response.status, access, self._server.journal.epoch, error=refusal
+        )
+        try:
+            await self._server.log.write(record, urgent=request is not None and is_of_one(request, record))
+        except VakaError as error:
+            if response.stream is not None:
+                await response.stream.aclose()
+            return self._refused(scope, request, error)
+        return response
+
+    def _log_unanswered(self, scope: Scope, request: Request | None) -> None:
+        """What was done for a caller who has gone is logged, though nobody waits for it."""
+        if request is not None and request.access.trail.touched and is_logged(scope.path):
+            record = record_of(scope.method, hide_tokens(scope.path), 499, request.access, self._server.journal.epoch)
+            self._server.log.submit(record)
 
     def _request(self, scope: Scope, protocol: HTTPProtocol) -> Request:
         headers = dict(scope.headers.items())
@@ -113,12 +148,15 @@ class Application:
                 pass
             case _:
                 request.access = await caller(self._server, request)
+                self._server.log.require(urgent=is_urgent(request.method, request.access))
         match request.path:
             case ("feed",):
                 return await feed(self._server, request)
             case ("fhir", *rest):
                 request.path = tuple(rest)
                 return await dispatch(self._server, request)
+            case (name, *_) if name in self._sites:
+                return await self._sites[name](self._server, request)
         raise NotFound("there is nothing at this address", help="the record is at /fhir, the change feed at /feed")
 
     async def _send(self, protocol: HTTPProtocol, scope: Scope, response: Response) -> bool:

@@ -17,7 +17,8 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server as Granian
 
 from vaka import config, log
-from vaka.api.app import Application, Web
+from vaka.accesslog.writer import AccessLog
+from vaka.api.app import Application, Sites, Web
 from vaka.api.callers import Callers
 from vaka.api.cookies import Proof
 from vaka.api.identity import services
@@ -39,9 +40,18 @@ _BACKLOG = 1_024
 _CONNECTIONS_MAX = 2_048
 
 
-def serve(dsn: str, host: str, port: int, data_dir: Path, *, demo: bool = False, web: Web | None = None) -> None:
+def serve(
+    dsn: str,
+    host: str,
+    port: int,
+    data_dir: Path,
+    *,
+    demo: bool = False,
+    web: Web | None = None,
+    sites: Sites | None = None,
+) -> None:
     """Serves the journal at ``dsn`` on ``host:port``. Returns after a clean stop."""
-    uvloop.run(_serve(dsn, host, port, data_dir, demo, web))
+    uvloop.run(_serve(dsn, host, port, data_dir, demo, web, sites))
 
 
 def is_loopback(host: str) -> bool:
@@ -52,8 +62,11 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-async def _serve(dsn: str, host: str, port: int, data_dir: Path, demo: bool, web: Web | None) -> None:
+async def _serve(
+    dsn: str, host: str, port: int, data_dir: Path, demo: bool, web: Web | None, sites: Sites | None
+) -> None:
     journal = await Journal.open(dsn)
+    access_log = await AccessLog.open(data_dir / "accesslog", journal.pool.connection, "journal")
     (data_dir / "log").mkdir(mode=0o700, exist_ok=True)
     requests = RequestLog(data_dir / "log" / "requests.log")
     revocations = Revocations(journal)
@@ -61,10 +74,10 @@ async def _serve(dsn: str, host: str, port: int, data_dir: Path, demo: bool, web
     proof = Proof(secret(data_dir, "form.key"))
     callers = Callers(Sessions(Keyring(data_dir, "session")), revocations, People(journal), proof)
     server = Server(
-        journal, Tokens(Keyring(data_dir, "token")), Pages(secret(data_dir, "page.key")), callers,
+        journal, Tokens(Keyring(data_dir, "token")), Pages(secret(data_dir, "page.key")), access_log, callers,
         Sealed(secret(data_dir, "login.key")), services(data_dir), demo, demo and is_loopback(host),
     )  # fmt: skip
-    application = Application(server, requests, web)
+    application = Application(server, requests, web, sites)
     granian = Granian(
         application,
         address=host,
@@ -94,6 +107,7 @@ async def _serve(dsn: str, host: str, port: int, data_dir: Path, demo: bool, web
         waiting.cancel()
         granian.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait([serving], timeout=config.STOP_TIMEOUT_S)
+        await access_log.close()
         closed = await journal.close()
         requests.flush()
         log.info("stopped", waiting_commits=not closed)

@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 import orjson
 
 from vaka import config
+from vaka.accesslog.writer import AccessLog
 from vaka.api.callers import Callers
 from vaka.api.http import Preferences, Request, Response, parse_etag
 from vaka.api.identity import Service
@@ -45,6 +46,7 @@ class Server:
     journal: Journal
     tokens: Tokens
     pages: Pages
+    log: AccessLog
     callers: Callers
     sealed: Sealed
     identity: tuple[Service, ...] = ()
