@@ -152,13 +152,14 @@ def serve(start: Start) -> None:
     # Imported while PostgreSQL starts.
     from vaka.api.serve import serve as serve_api
     from vaka.journal import durability, migrate
+    from vaka.web import routes
 
     _await_database(dsn, DATABASE_WAIT_S if "/" not in dsn.partition("host=")[2][:1] else EMBEDDED_WAIT_S)
     durability.check(dsn)
     migrate.migrate(dsn, "pre")
     # One supervisor at a time has DIR, so no older release is serving when the second half runs.
     migrate.migrate(dsn, "post")
-    serve_api(dsn, start.host, start.port, start.directory.path, demo=start.demo)
+    serve_api(dsn, start.host, start.port, start.directory.path, demo=start.demo, web=routes)
 
 
 def _await_database(dsn: str, wait_s: float) -> None:

@@ -24,6 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "api": {"fhir", "access", "accesslog", "journal", "copy"},
     "web": {"fhir", "access", "accesslog", "journal", "copy", "api"},
     "watch": set(),
+    "supply": set(),
     "recover": {"fhir", "access", "accesslog", "journal", "copy"},
     "region": {"fhir", "access", "journal", "copy"},
     "load": {"fhir", "access", "accesslog", "journal", "copy", "watch"},
@@ -41,6 +42,7 @@ ALLOWED: dict[str, set[str]] = {
         "region",
         "load",
         "assemble",
+        "supply",
     },
     "cli": {"command", "region"},
 }

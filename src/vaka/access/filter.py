@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from vaka.access.rules import CLOSED, Settings
 from vaka.access.scopes import Grant
 from vaka.access.session import Session
 from vaka.access.trail import Trail
@@ -20,13 +21,15 @@ FEED = "feed"
 class AccessFilter:
     """``principal``: who asks, as the log names it. ``scopes``: what a program's token allows (``system/*.*``: everything).
     ``session``: the person, None for a program. ``grants``: a program's SMART scopes. ``provider``: the Organization id whose
-    information alone a program may have, None for the region's. ``trail``: what this request touches."""
+    information alone a program may have, None for the region's. ``settings``: the region's points of law. ``trail``: what this
+    request touches."""
 
     principal: str
     scopes: frozenset[str] = field(default_factory=frozenset)
     session: Session | None = None
     grants: tuple[Grant, ...] = ()
     provider: str | None = None
+    settings: Settings = CLOSED
     trail: Trail = field(default_factory=Trail, compare=False)
 
     @property

@@ -98,7 +98,7 @@ def _actor(principal: str, session: Session | None) -> Actor:
         return Actor(principal)
     at = session.assignment
     return Actor(
-        "" if principal == session.person else principal, session.person, session.name, at.title, at.id, at.unit,
+        "", session.person, session.name, at.title, at.id, at.unit,
         at.provider, at.purpose.value, session.way, session.id,
     )  # fmt: skip
 

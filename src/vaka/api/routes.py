@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from vaka.api.description import description
 from vaka.api.http import Request, Response
-from vaka.api.interactions import audit_events, binary
+from vaka.api.interactions import audit_events, binary, consent, opening
 from vaka.api.interactions.capabilities import capabilities
 from vaka.api.interactions.create import create
 from vaka.api.interactions.delete import delete
@@ -86,6 +86,18 @@ async def dispatch(server: Server, request: Request) -> Response:
             return await delete(server, request, type_, id_)
         case ("GET", "Patient", id_, "$everything"):
             return await everything(server, request, id_)
+        case ("GET", "Patient", id_, "$access"):
+            return await opening.access(server, request, id_)
+        case ("POST", "Patient", id_, "$open"):
+            return await opening.open_(server, request, id_)
+        case ("POST", "Patient", id_, "$close"):
+            return await opening.close(server, request, id_)
+        case ("POST", "Patient", id_, "$attest-relation"):
+            return await opening.attest(server, request, id_)
+        case ("POST", "Patient", id_, ("$lift" | "$cancel-lift") as event):
+            return await consent.lift(server, request, id_, event[1:])
+        case ("POST", "Consent", id_, ("$revoke" | "$annul") as event):
+            return await consent.end(server, request, id_, event[1:])
         case ("GET" | "POST", type_, id_, "$validate"):
             return await validate(server, request, type_, id_)
         case ("GET", type_, id_, "_history"):

@@ -14,8 +14,11 @@ import orjson
 
 from vaka import config
 from vaka.accesslog.writer import AccessLog
+from vaka.api.callers import Callers
 from vaka.api.http import Preferences, Request, Response, parse_etag
+from vaka.api.identity import Service
 from vaka.api.pages import Pages
+from vaka.api.sealed import Sealed
 from vaka.api.tokens import Tokens
 from vaka.errors import Gone, Invalid, Issue, NotFound, PreconditionFailed, Unprocessable
 from vaka.fhir import exact
@@ -37,13 +40,18 @@ _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The application's parts. ``demo``: the demo region is loaded here."""
+    """The application's parts. ``demo``: the demo region is loaded here. ``demo_login``: its staff log in by a click, since
+    only this machine can reach this address."""
 
     journal: Journal
     tokens: Tokens
     pages: Pages
     log: AccessLog
+    callers: Callers
+    sealed: Sealed
+    identity: tuple[Service, ...] = ()
     demo: bool = False
+    demo_login: bool = False
 
 
 def known_type(name: str) -> str:

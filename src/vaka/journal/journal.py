@@ -20,7 +20,7 @@ import psycopg
 from psycopg import errors as pg
 
 from vaka import config, log
-from vaka.access.filter import AccessFilter
+from vaka.access.filter import AccessFilter, system_filter
 from vaka.errors import Busy, Conflict, Fault, Unavailable, Unprocessable
 from vaka.fhir.criteria import Criterion, Query
 from vaka.fhir.keys import resource_key
@@ -29,6 +29,7 @@ from vaka.journal.codec import Codec
 from vaka.journal.feed import Feed
 from vaka.journal.owners import Owners
 from vaka.journal.paging import Page, Position
+from vaka.journal.permission import hidden_from
 from vaka.journal.pool import Connection, Pool
 from vaka.journal.read import Reader, seen
 from vaka.journal.search import Searcher
@@ -70,11 +71,29 @@ class Transaction:
         if lock:
             await self._journal.writer.lock(self.connection, [rkey])
         found = (await self._journal.reader.current(self.connection, [rkey], access=self.access)).get(rkey)
-        return seen(self.access, found) if found is not None and (found.type, found.id) == (type_, id_) else None
+        if found is None or (found.type, found.id) != (type_, id_):
+            return None
+        return await self._journal.reader.unmasked(found, self.access) or seen(self.access, found)
 
     async def write(self, writes: Sequence[Write]) -> list[Version | None]:
-        made = await self._journal.writer.write(self.connection, writes, author=None, source=self.access.principal)
+        hidden = await hidden_from(self.connection, self.access, writes)
+        made = await self._journal.writer.write(self.connection, writes, access=self.access, hidden=hidden)
         return [seen(self.access, version) if version is not None else None for version in made]
+
+    async def amend(self, writes: Sequence[Write]) -> list[Version]:
+        """Changes what stands on behalf of an operation that has decided by a rule of its own: owners stay as they are, and
+        what the caller does not see can be changed. Who did it is the author all the same."""
+        for write in writes:
+            write.keep_owner = True
+        made = await self._journal.writer.write(self.connection, writes, access=self.access)
+        return [seen(self.access, version) for version in made if version is not None]
+
+    async def standing(self, type_: str, id_: str, *, reason: str) -> Version | None:
+        """The current version, locked, whoever may see it: for an operation that has decided by a rule of its own, named
+        ``reason``. It is not given to the caller."""
+        rkey = resource_key(type_, id_)
+        await self._journal.writer.lock(self.connection, [rkey])
+        return (await self._journal.reader.current(self.connection, [rkey], access=system_filter(reason))).get(rkey)
 
     async def living(self, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         """Those of these (type, id) that exist and are not deleted."""

@@ -39,7 +39,7 @@ _BYTES_MAX: Final = 8 * 1024 * 1024
 _RETRIES: Final = 3
 _BREATHE_EVERY: Final = 8
 _ACCESS: Final = system_filter("load")
-_FIRST: Final = {"Organization": 0, "Encounter": 1}
+_FIRST: Final = {"Organization": 0, "Location": 1, "PractitionerRole": 1, "Encounter": 2}
 _COUNTED: Final = {
     Action.CREATE: "created",
     Action.UPDATE: "updated",
@@ -108,7 +108,7 @@ class Loader:
         chosen: list[tuple[Item, Write]] = []
         size = 0
         taken: set[int] = set()
-        order = sorted(range(len(items)), key=lambda n: _FIRST.get(items[n][1].parsed.type, 2))
+        order = sorted(range(len(items)), key=lambda n: _FIRST.get(items[n][1].parsed.type, 3))
         for n in order:
             (index, item), key, parent = items[n], keys[n], parent_keys[n]
             state = there.get(key)
