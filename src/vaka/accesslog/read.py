@@ -25,9 +25,9 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is looked for; None: whatever. ``patient``: a key; ``person``: an actor's key; ``activities``: any of these;
-    ``outcomes``: any of these (``Record.outcome``). ``provider`` (an Organization id) and ``owners`` (rows of ``owner``): what is done by the
-    provider's people, or with information of these owners."""
+    """What is looked for; None or empty: whatever. ``patient``: a key; ``person``: an actor's key; ``activities``,
+    ``outcomes`` (``Record.outcome``): any of these. ``provider`` (an Organization id) and ``owners`` (rows of ``owner``): what
+    is done by the provider's people, or with information of these owners."""
 
     patient: int | None = None
     person: int | None = None

@@ -68,3 +68,31 @@ async def owners_of(journal: Journal, provider: str, *, access: AccessFilter) ->
     async with journal.reading.connection() as connection:
         rows = await connection.execute(statements("names")["owners_of"], {"provider": provider})
         return frozenset(row[0] for row in await rows.fetchall())
+
+
+async def is_protected(journal: Journal, patient: int, *, access: AccessFilter) -> bool:
+    """Whether the patient's identity is protected now (A10)."""
+    return patient in await protected(journal, [patient], access=access)
+
+
+async def protected(journal: Journal, patients: Iterable[int], *, access: AccessFilter) -> set[int]:
+    """Those of ``patients`` whose identity is protected now."""
+    _require(access)
+    async with journal.reading.connection() as connection:
+        rows = await connection.execute(statements("names")["protected"], {"keys": integers(sorted(set(patients)))})
+        return {row[0] for row in await rows.fetchall()}
+
+
+async def related(
+    journal: Journal, asked: Iterable[tuple[int, str, int]], *, access: AccessFilter
+) -> set[tuple[int, str, int]]:
+    """Those of (patient, unit, time in us) where the unit took part in the patient's care at that time, as is known now."""
+    _require(access)
+    wanted = sorted(set(asked))
+    values = {
+        "patients": integers(one[0] for one in wanted), "units": [one[1] for one in wanted],
+        "times": integers(one[2] for one in wanted),
+    }  # fmt: skip
+    async with journal.reading.connection() as connection:
+        rows = await connection.execute(statements("names")["related"], values)
+        return {(row[0], row[1], row[2]) for row in await rows.fetchall()}
