@@ -117,6 +117,8 @@ LOG_OWED_MAX_BYTES: Final = 64 * 1024 * 1024
 LOG_PATIENTS_MAX: Final = 4_096
 LOG_RESOURCES_MAX: Final = 32
 LOG_TEXT_MAX_CHARS: Final = 300
+# A person's words, whole: a reason, and why there is no consent.
+LOG_REASON_MAX_CHARS: Final = 1_100
 LOG_YEARS_MIN: Final = 5
 LOG_PAGE_MAX: Final = 1_000
 LOG_EXTRACT_MAX: Final = 20_000

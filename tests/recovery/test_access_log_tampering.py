@@ -155,14 +155,14 @@ def test_tables_that_were_tampered_with_are_found(vaka: Vaka, tmp_path: Path, st
         row = connection.execute("SELECT content FROM log.run WHERE stream = %s", (stream,)).fetchone()
         assert row is not None
         for table in ("run", "described"):
-            connection.execute(f"ALTER TABLE log.{table} DISABLE TRIGGER USER")  # type: ignore[arg-type]
+            connection.execute(f"ALTER TABLE log.{table} DISABLE TRIGGER USER")
         try:
             values = {"stream": stream, "flipped": repack(bytes(row[0]), flip)}
             done = connection.execute(statement.encode(), values)
             assert done.rowcount >= 1
         finally:
             for table in ("run", "described"):
-                connection.execute(f"ALTER TABLE log.{table} ENABLE TRIGGER USER")  # type: ignore[arg-type]
+                connection.execute(f"ALTER TABLE log.{table} ENABLE TRIGGER USER")
     assert [one for one in look(vaka, None).findings if one.stream == stream], "tampering was not found"
 
 

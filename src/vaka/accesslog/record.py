@@ -103,10 +103,10 @@ def _actor(principal: str, session: Session | None) -> Actor:
     )  # fmt: skip
 
 
-def cut(text: str) -> str:
-    """Text as a record holds it: without control characters, at most ``config.LOG_TEXT_MAX_CHARS``."""
-    if len(text) > config.LOG_TEXT_MAX_CHARS:
-        text = text[: config.LOG_TEXT_MAX_CHARS - 1] + "…"
+def cut(text: str, limit: int = config.LOG_TEXT_MAX_CHARS) -> str:
+    """Text as a record holds it: without control characters, at most ``limit`` of them."""
+    if len(text) > limit:
+        text = text[: limit - 1] + "…"
     if not text.isprintable():
         text = "".join(c if c.isprintable() else " " for c in text)
     return text.encode("utf-8", "replace").decode()

@@ -59,7 +59,7 @@ def signs(event: Event, patients: Sequence[Person], *, related: bool, many: bool
     ``many``: the person saw unusually many patients then."""
     record, found = event.record, []
     name = _folded(record.actor.name)
-    if record.activity in EMERGENCIES or record.rule == _EMERGENCY_RULE:
+    if record.activity in EMERGENCIES or record.rule.startswith(_EMERGENCY_RULE):
         found.append("emergency")
     if any(one.full and _folded(one.full) == name for one in patients):
         found.append("own-record")

@@ -33,6 +33,16 @@ class Named:
     epoch: int
 
 
+@dataclass(frozen=True, slots=True)
+class Emergency:
+    """An emergency opening of a patient's record: who, at which unit, from and until when (microseconds since 1970 UTC)."""
+
+    person: str
+    unit: str
+    from_us: int
+    until_us: int
+
+
 def _require(access: AccessFilter) -> None:
     if not access.full:
         raise Forbidden(f"{access.principal} may not ask what the log's numbers stand for")
@@ -96,3 +106,11 @@ async def related(
     async with journal.reading.connection() as connection:
         rows = await connection.execute(statements("names")["related"], values)
         return {(row[0], row[1], row[2]) for row in await rows.fetchall()}
+
+
+async def emergencies(journal: Journal, patient: int, *, access: AccessFilter) -> list[Emergency]:
+    """All emergency openings of a patient's record."""
+    _require(access)
+    async with journal.reading.connection() as connection:
+        rows = await connection.execute(statements("names")["emergencies"], {"patient": patient})
+        return [Emergency(*row) for row in await rows.fetchall()]

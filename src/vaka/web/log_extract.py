@@ -38,7 +38,6 @@ PERSONAL_NUMBERS: Final = (
 _ORGANISATION_NUMBER: Final = "urn:oid:2.5.4.97"
 _PUBLIC: Final = "2"
 """What the organisation number of state, region and municipality begins with."""
-EMERGENCY: Final = frozenset({"emergency", "A9"})
 DID: Final[Mapping[str, str]] = {
     "read": "Läst", "vread": "Läst en tidigare version", "history": "Läst tidigare versioner",
     "search": "Sett i en sökning eller lista",
@@ -92,8 +91,12 @@ async def extract(journal: Journal, id_: str, asked: Asked, *, pdf: str = "") ->
     read_ = await journal.searching(_SYSTEM).read_many([("Organization", one) for one in wanted])
     organizations = {version.id: orjson.loads(version.body) for version in read_ if version.body is not None}
     protected = await names.is_protected(journal, key, access=_SYSTEM)
+    openings = await names.emergencies(journal, key, access=_SYSTEM)
     kinds = {number: owner.kind for number, owner in owners.items()}
-    made = [_line(record, kinds, organizations, protected=protected) for record in records]
+    made = [
+        _line(record, kinds, organizations, protected=protected, emergency=_in_emergency(record, openings))
+        for record in records
+    ]
     since = min((record.time_us for record in records), default=None)
     return LogExtractPage(
         name_of(resource), _number(resource), protected,
@@ -103,10 +106,10 @@ async def extract(journal: Journal, id_: str, asked: Asked, *, pdf: str = "") ->
 
 
 def _line(
-    record: Record, kinds: Mapping[int, str], organizations: Mapping[str, dict[str, Any]], *, protected: bool
+    record: Record, kinds: Mapping[int, str], organizations: Mapping[str, dict[str, Any]], *, protected: bool,
+    emergency: bool,
 ) -> Line:
     actor = record.actor
-    emergency = bool(EMERGENCY & {record.activity, record.rule})
     did = DID.get(record.activity, record.activity)
     told = sorted({text for owner in record.owners if (text := _KINDS.get(kinds.get(owner, ""), "övrigt"))})
     if protected:
@@ -124,6 +127,14 @@ def _line(
         f"{at:%Y-%m-%d %H:%M}", ", ".join(dict.fromkeys(part for part in place if part)), who, did, ", ".join(told), 1,
         emergency, record.reason if emergency else "",
     )  # fmt: skip
+
+
+def _in_emergency(record: Record, openings: Iterable[names.Emergency]) -> bool:
+    """The opening itself, and all that was read while it lasted."""
+    return record.activity == "emergency" or any(
+        one.person == record.actor.person and one.unit == record.actor.unit and one.from_us <= record.time_us < one.until_us
+        for one in openings
+    )
 
 
 def is_public(provider: Mapping[str, Any]) -> bool:

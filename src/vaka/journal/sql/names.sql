@@ -20,3 +20,7 @@ SELECT patient FROM protected WHERE patient = ANY(%(keys)s::bigint[])
 SELECT patient, unit, at FROM unnest(%(patients)s::bigint[], %(units)s::text[], %(times)s::bigint[]) AS a(patient, unit, at)
 WHERE EXISTS (SELECT 1 FROM care_relation c
               WHERE c.patient = a.patient AND c.unit = a.unit AND a.at >= c.from_us AND a.at < c.until_us)
+
+-- name: emergencies
+SELECT person, unit, opened_us, least(until_us, coalesce(closed_us, until_us)) FROM opening
+WHERE patient = %(patient)s AND what = 3
