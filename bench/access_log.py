@@ -1,4 +1,4 @@
-"""Bytes on disk for each access in the log's tables, which keep it: rows, indexes, descriptions; for a mix as a region's day has it.
+"""Bytes on disk for each access in the log's tables, which keep it (rows, indexes, descriptions), for a mix as a day has it.
 
 Records go through the writer itself, its files and its shipping; what differs from a day is that it takes a minute. Quiet: one
 access at a time, so a block for each, the worst case. Busy: 32 at once, which go in blocks together.
@@ -29,14 +29,16 @@ KINDS = ("Observation", "MedicationRequest", "Condition", "DocumentReference", "
 
 
 def day(chance: random.Random) -> Iterator[Record]:
-    """Accesses of people at work with their own patients, and of systems: 62 % reads of one resource, 20 % of a list of one
-    patient's resources, 4 % lists of a ward's patients, 12 % writes, 2 % refusals."""
+    """Accesses of people at work with their own patients, and of systems: 62 % reads of one resource, 20 % of a list of
+    one patient's resources, 4 % lists of a ward's patients, 12 % writes, 2 % refusals."""
     keys = [chance.getrandbits(64) - (1 << 63) for _ in range(PATIENTS)]
     people = []
     for number in range(PEOPLE):
         unit, provider = f"unit-{number % 40}-{chance.getrandbits(48):x}", f"provider-{number % 7}"
-        actor = Actor("", f"SE2321000016-{chance.getrandbits(24):06X}", f"Förnamn Efternamn {number}", "Legitimerad sjuksköterska",
-                      f"SE2321000016-{chance.getrandbits(24):06X}", unit, provider, "care", "oidc", f"{chance.getrandbits(128):032x}")  # fmt: skip
+        own, post = (f"SE2321000016-{chance.getrandbits(24):06X}" for _ in range(2))
+        session = f"{chance.getrandbits(128):032x}"
+        name, title = f"Förnamn Efternamn {number}", "Legitimerad sjuksköterska"
+        actor = Actor("", own, name, title, post, unit, provider, "care", "oidc", session)
         people.append((actor, chance.sample(keys, OWN_PATIENTS), chance.randrange(2_000)))
     systems = [(Actor(f"laboratory-{n}"), keys, n) for n in range(5)]
     while True:
@@ -105,7 +107,7 @@ def measure(place: Place) -> list[Figure]:
         shutil.rmtree(folder, ignore_errors=True)
     worst = max(value for value, _, _ in each.values())
     detail = "; ".join(
-        f"{name}: {tables:.0f} B in tables with indexes, {files:.0f} B in files that are kept a day, {rate:,.0f} accesses/s written and shipped"
+        f"{name}: {tables:.0f} B in tables and indexes, {files:.0f} B in files for a day, {rate:,.0f}/s written and shipped"
         for name, (tables, files, rate) in each.items()
     )
     return [
