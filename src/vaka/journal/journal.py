@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import orjson
@@ -378,6 +378,4 @@ class Searches:
 
 
 def _page_seen(access: AccessFilter, page: Page) -> Page:
-    for version in page.matches:
-        seen(access, version)
-    return page
+    return replace(page, matches=tuple(seen(access, version) for version in page.matches))

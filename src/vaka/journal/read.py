@@ -202,9 +202,8 @@ class Reader:
         async with self._pool.connection() as connection:
             rows = await (await connection.execute(sql, values)).fetchall()
         found = [version_of(row, self._codec) for row in rows]
-        for version in found[: page.limit - 1]:  # the one past the page only tells that there is more
-            seen(access, version)
-        return found
+        shown = page.limit - 1  # the one past the page only tells that there is more
+        return [seen(access, version) for version in found[:shown]] + found[shown:]
 
     async def newest_seq(self) -> int:
         async with self._pool.connection() as connection:
