@@ -32,6 +32,7 @@ LICENSES: Final = frozenset(
         "MPL-2.0", "PSF-2.0", "PostgreSQL", "Unicode-3.0", "Unlicense", "Zlib",
     }
 )  # fmt: skip
+Run = Callable[..., subprocess.CompletedProcess[str]]
 HASH_FORMS: Final = {"sha256", "sha384", "sha512"}
 
 
@@ -104,7 +105,7 @@ def _changed(distribution: Distribution) -> list[str]:
     return found
 
 
-def ask(lock: Path, run: Callable[..., subprocess.CompletedProcess[str]] = subprocess.run) -> Answer:
+def ask(lock: Path, run: Run = subprocess.run) -> Answer:
     """Ask the advisory service of pip-audit about every version in ``lock``."""
     asked = run(
         [sys.executable, "-m", "pip_audit", "--requirement", str(lock), "--disable-pip", "--require-hashes",
@@ -127,3 +128,20 @@ def answer(stdout: str, stderr: str) -> Answer:
     )
     unasked = tuple(one["name"] for one in told if "skip_reason" in one or "vulns" not in one)
     return Answer(tuple(one["name"] for one in told if one["name"] not in unasked), unasked, known)
+
+
+def withdrawn(lock: Path, run: Run = subprocess.run) -> list[str] | None:
+    """Versions of ``lock`` that their projects have withdrawn (PEP 592), as the package index of this pip says; None where it
+    could not be asked. Fetches their files, as an installation would, and installs nothing."""
+    asked = run(
+        [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet", "install", "--dry-run",
+         "--ignore-installed", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--report", "-", "-r", str(lock)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    try:
+        told: list[dict[str, Any]] = orjson.loads(asked.stdout)["install"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+    if asked.returncode != 0 or not told:
+        return None
+    return [f"{one['metadata']['name']} {one['metadata']['version']}" for one in told if one.get("is_yanked")]

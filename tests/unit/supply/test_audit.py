@@ -141,6 +141,26 @@ def test_what_was_not_asked_is_never_told_as_well(
         assert said in capsys.readouterr().out
 
 
+def test_a_withdrawn_version_is_told_and_an_index_that_is_away_is_not_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken: a version that its project took back stays, or a silent index reads as "none withdrawn"."""
+
+    def report(*yanked: bool) -> str:
+        ones = [{"metadata": {"name": "click", "version": f"8.{n}"}, "is_yanked": is_} for n, is_ in enumerate(yanked)]
+        return json.dumps({"install": ones})
+
+    def asked(stdout: str, code: int = 0) -> list[str] | None:
+        return audit.withdrawn(Path("some.lock"), lambda *_, **__: subprocess.CompletedProcess([], code, stdout, ""))
+
+    assert asked(report(False, False)) == []
+    assert asked(report(False, True)) == ["click 8.1"]
+    assert [asked(""), asked("{}"), asked(report()), asked(report(False), 1)] == [None] * 4
+    monkeypatch.setattr(audit, "withdrawn", lambda _: None)
+    with pytest.raises(errors.Unavailable, match="nothing can be said"):
+        command._withdrawn(Path("some.lock"))
+    monkeypatch.setattr(audit, "withdrawn", lambda _: ["click 8.1"])
+    assert command._withdrawn(Path("some.lock")) is True
+
+
 def test_known_vulnerabilities_fail_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Broken: a flaw is found and the exit code is 0."""
     told: dict[str, Any] = json.loads(FLAWED)
