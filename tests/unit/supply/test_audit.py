@@ -66,6 +66,10 @@ def test_a_file_that_was_changed_after_it_was_installed_is_told(
     assert audit.findings(locked, [part]) == []
     (tmp_path / "small.py").write_text("GOOD = 0\n")
     assert audit.findings(locked, [part]) == ["small: small.py has been changed since it was installed"]
+    gpl = ({"name": "inner", "licenses": [{"expression": "GPL-3.0-only"}]},)
+    told = audit.findings(locked, [replace(part, inside=gpl, license=None, license_text="")])
+    assert "small: licence GPL-3.0-only of inner in it is not allowed" in told
+    assert "small: licence not told is not allowed" in told
     (tmp_path / "small.py").unlink()
     assert audit.findings(locked, [part]) == ["small: small.py is missing"]
 
@@ -79,7 +83,15 @@ def test_a_file_that_was_changed_after_it_was_installed_is_told(
         ("MIT AND GPL-3.0-only", False),
         ("AGPL-3.0-or-later", False),
         ("MPL-2.0 AND (Apache-2.0 OR MIT)", True),
-        ("(MIT OR GPL-3.0-only) AND MIT", False),
+        ("(MIT OR GPL-3.0-only) AND Unicode-3.0", True),
+        ("(MIT AND GPL-3.0-only) OR AGPL-3.0-only", False),
+        ("Apache-2.0 WITH LLVM-exception", True),
+        ("GPL-3.0-only WITH GCC-exception-3.1", False),
+        ("MIT AND", False),
+        ("(MIT", False),
+        ("MIT MIT", False),
+        ("MIT/GPL-3.0-only", True),
+        ("", False),
         (None, False),
     ],
 )
