@@ -162,11 +162,11 @@ class Application:
     async def _send(self, protocol: HTTPProtocol, scope: Scope, response: Response) -> bool:
         """False if the caller has gone."""
         headers = (
-            [("content-type", response.content_type), _PRIVATE, _NOSNIFF]
-            if response.body or response.stream
-            else [_PRIVATE]
+            [("content-type", response.content_type), _PRIVATE] if response.body or response.stream else [_PRIVATE]
         )
         headers += response.headers
+        if _NOSNIFF not in response.headers:  # pages say it themselves
+            headers.append(_NOSNIFF)
         try:
             if response.stream is not None and response.paced:
                 await self._pacing.send(protocol, response.status, headers, response.stream)
