@@ -88,9 +88,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start(data: Path, port: int) -> subprocess.Popen[bytes]:
-    """``vaka up`` in ``data``, ready."""
-    command = [sys.executable, "-m", "vaka.cli", "up", "--data", str(data), "--port", str(port)]
+def start(data: Path, port: int, *more: str) -> subprocess.Popen[bytes]:
+    """``vaka up`` in ``data``, ready; ``more``: further arguments."""
+    command = [sys.executable, "-m", "vaka.cli", "up", "--data", str(data), "--port", str(port), *more]
     with (data.parent / "up.log").open("ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
     deadline = time.monotonic() + START_MAX_S

@@ -71,7 +71,7 @@ class Application:
                 scope, request, Fault("the server failed on this request", help="its log says why")
             )
         if request is not None:
-            response.headers += request.set_cookies
+            response.headers += request.add_headers
         sent = await self._send(protocol, scope, response)
         self._note(scope, request, response.status if sent else 499, began)
 

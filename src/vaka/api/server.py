@@ -17,6 +17,7 @@ from vaka.api.callers import Callers
 from vaka.api.http import Preferences, Request, Response, parse_etag
 from vaka.api.identity import Service
 from vaka.api.pages import Pages
+from vaka.api.passphrases import Passphrases
 from vaka.api.sealed import Sealed
 from vaka.api.tokens import Tokens
 from vaka.errors import Gone, Invalid, Issue, NotFound, PreconditionFailed, Unprocessable
@@ -47,6 +48,7 @@ class Server:
     pages: Pages
     callers: Callers
     sealed: Sealed
+    passphrases: Passphrases
     identity: tuple[Service, ...] = ()
     demo: bool = False
     demo_login: bool = False
