@@ -59,6 +59,7 @@ class Vaka:
     data: Path
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    arguments: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -70,7 +71,9 @@ class Vaka:
         said = self.data.with_suffix(".up.log")
         with said.open("ab") as output:
             self.process = subprocess.Popen(
-                command("up", "--data", self.data, "--port", str(self.port)), stdout=output, stderr=output
+                command("up", "--data", self.data, "--port", str(self.port), *self.arguments),
+                stdout=output,
+                stderr=output,
             )
         while time.monotonic() - began < START_MAX_S and self.process.poll() is None:
             if self.ready():
@@ -131,9 +134,9 @@ def _alive(process: psutil.Process) -> bool:
 
 
 @contextmanager
-def running(data: Path) -> Iterator[Vaka]:
-    """A ready Vaka in ``data``, stopped at the end."""
-    vaka = Vaka(data)
+def running(data: Path, *arguments: str) -> Iterator[Vaka]:
+    """A ready Vaka in ``data``, stopped at the end; ``arguments``: further ones of ``vaka up``."""
+    vaka = Vaka(data, arguments=arguments)
     try:
         vaka.start()
         yield vaka

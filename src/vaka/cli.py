@@ -21,6 +21,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "up": ("vaka.command.up", "Start Vaka here and keep it running."),
     "status": ("vaka.command.status", "Every process: name, role, pid, address, state."),
     "token": ("vaka.command.token", "Make a token for a program."),
+    "person": ("vaka.command.person", "Ways in for people: set-up codes, and taking ways in back."),
     "load": ("vaka.command.load", "Load bundles and NDJSON."),
     "dump": ("vaka.command.dump", "Write out every version as open NDJSON."),
     "backup": ("vaka.command.backup", "Make, list and verify backups."),

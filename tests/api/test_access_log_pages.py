@@ -65,7 +65,9 @@ def make_patient(api: Api, at: Place, **members: object) -> None:
     api.make({"resourceType": "Patient", "id": at.patient, "identifier": identifier, "name": name, **members})
 
 
-def somebody(person: People, at: Place, name: str, *, private: bool = False, rights: frozenset[Right] = CLINICIAN) -> Api:
+def somebody(
+    person: People, at: Place, name: str, *, private: bool = False, rights: frozenset[Right] = CLINICIAN
+) -> Api:
     unit, provider = (at.clinic, at.private) if private else (at.ward, at.public)
     hsa = f"SE-{name.replace(' ', '')}-{at.tag[:8]}"
     return person(person=hsa, practitioner=f"d-{at.tag}", unit=unit, provider=provider, name=name, rights=rights)
@@ -117,7 +119,11 @@ def test_the_extract_tells_in_plain_swedish(api: Api, person: People, place: Pla
         assert "Utskrivet 20" in page
         assert "Uppgifter till och med 20" in page
     assert "Anna Provek" in pages[0]
-    private = text_of(httpx.get(f"{reader.root}/log/extract/{place.patient}", headers=auditor(person, place, private=True).headers).text)
+    private = text_of(
+        httpx.get(
+            f"{reader.root}/log/extract/{place.patient}", headers=auditor(person, place, private=True).headers
+        ).text
+    )
     assert "Bo Hemlig" not in private, "in private care the profession is told"
     assert f"Kliniken {place.tag[:6]}, Provvård AB {place.tag[:6]} Test Läst" in private
 
@@ -127,7 +133,9 @@ def test_many_pages_each_say_whose_they_are(person: People, journal: Instance, p
     for number in range(70):
         somebody(person, place, f"Person {number:03}").get(f"/Patient/{place.patient}")
     to = tmp_path / "utdrag.pdf"
-    made = vaka("log", "extract", "--data", journal.data, "--patient", f"{place.number[:8]}-{place.number[8:]}", "--to", to)
+    made = vaka(
+        "log", "extract", "--data", journal.data, "--patient", f"{place.number[:8]}-{place.number[8:]}", "--to", to
+    )
     assert made.returncode == 0, made.stderr
     assert to.stat().st_mode & 0o777 == 0o600
     pages = pdf_text(to.read_bytes())
@@ -138,7 +146,12 @@ def test_many_pages_each_say_whose_they_are(person: People, journal: Instance, p
     assert all(f"Person {number:03}" in "".join(pages) for number in range(70))
     again = vaka("log", "extract", "--data", journal.data, "--patient", place.patient, "--to", to)
     assert again.returncode == 78
-    assert vaka("log", "extract", "--data", journal.data, "--patient", "191212121299", "--to", tmp_path / "b.pdf").returncode == 66
+    assert (
+        vaka(
+            "log", "extract", "--data", journal.data, "--patient", "191212121299", "--to", tmp_path / "b.pdf"
+        ).returncode
+        == 66
+    )
     assert not (tmp_path / "b.pdf").exists()
 
 
@@ -150,7 +163,9 @@ def test_a_protected_identity_shows_neither_place_nor_time(api: Api, person: Peo
     reader = auditor(person, place)
     answer = httpx.get(f"{reader.root}/log/extract/{place.patient}", headers=reader.headers)
     body = text_of(answer.text.partition("<main")[2])
-    paper = "\n".join(pdf_text(httpx.get(f"{reader.root}/log/extract/{place.patient}/pdf", headers=reader.headers).content))
+    paper = "\n".join(
+        pdf_text(httpx.get(f"{reader.root}/log/extract/{place.patient}/pdf", headers=reader.headers).content)
+    )
     for told in (body, paper):
         assert "kyddade personuppgifter" in told
         assert "Läst: personuppgifter" in told
@@ -161,12 +176,21 @@ def test_a_protected_identity_shows_neither_place_nor_time(api: Api, person: Peo
     assert not re.search(r"\d\d:\d\d|20\d\d-", rows)
 
 
-def test_who_has_no_right_sees_nothing(client: Callable[..., Api], person: People, place: Place, journal: Instance) -> None:
+def test_who_has_no_right_sees_nothing(
+    client: Callable[..., Api], person: People, place: Place, journal: Instance
+) -> None:
     """Would break: a clinician, a narrow program or a stranger reads who reads; or learns who is a patient."""
     doctor = somebody(person, place, "Anna Provek")
-    for address in (f"/log/extract/{place.patient}", f"/log/extract/{place.number}", "/log/extract/nobody", "/log/review"):
+    for address in (
+        f"/log/extract/{place.patient}",
+        f"/log/extract/{place.number}",
+        "/log/extract/nobody",
+        "/log/review",
+    ):
         assert httpx.get(doctor.root + address, headers=doctor.headers).status_code == 403
-        assert httpx.get(doctor.root + address, headers=client("narrow", frozenset({"feed"})).headers).status_code == 403
+        assert (
+            httpx.get(doctor.root + address, headers=client("narrow", frozenset({"feed"})).headers).status_code == 403
+        )
         assert httpx.get(doctor.root + address).status_code == 401
     assert doctor.get("/AuditEvent?_source=urn:vaka:access-log").status_code == 403
     found = events(journal.data, f"SE-AnnaProvek-{place.tag[:8]}")
@@ -200,7 +224,9 @@ def test_a_review_draws_and_records(api: Api, person: People, place: Place, jour
         assert "samma efternamn" in told
         assert "nödöppning eller hävd spärr" in told
         (own,) = [
-            event for event in events(journal.data, f"SE-KimProvqvist-{place.tag[:8]}") if event.record.activity == "emergency"
+            event
+            for event in events(journal.data, f"SE-KimProvqvist-{place.tag[:8]}")
+            if event.record.activity == "emergency"
         ]
         assert own.id in html
         fields = {"event": own.id, "drawn": "emergency", "verdict": "unjustified", "comment": "fanns ingen fara"}

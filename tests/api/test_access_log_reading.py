@@ -51,7 +51,11 @@ def test_the_log_of_a_patient_as_audit_events(api: Api, done: tuple[Api, str], t
     for one in own:
         assert one["entity"][0]["what"] == {"reference": f"Patient/{id_}"}
         assert one["outcome"] == "0"
-        assert not [issue for issue in api.post("/AuditEvent/$validate", json=one).json()["issue"] if issue["severity"] == "error"]
+        assert not [
+            issue
+            for issue in api.post("/AuditEvent/$validate", json=one).json()["issue"]
+            if issue["severity"] == "error"
+        ]
         read = api.get(f"/AuditEvent/{one['id']}")
         assert read.status_code == 200
         assert read.json() == one
@@ -63,7 +67,9 @@ def test_searching_the_log(api: Api, done: tuple[Api, str], tag: str) -> None:
     _, id_ = done
 
     def codes(query: str) -> list[str]:
-        return [one["subtype"][0]["code"] for one in pages(api, f"/AuditEvent?agent:identifier={tag}&_source={LOG}&{query}")]
+        return [
+            one["subtype"][0]["code"] for one in pages(api, f"/AuditEvent?agent:identifier={tag}&_source={LOG}&{query}")
+        ]
 
     everything = ["read", "delete", "search-type", "read", "create", "update"]
     assert codes("") == everything
@@ -80,7 +86,15 @@ def test_searching_the_log(api: Api, done: tuple[Api, str], tag: str) -> None:
     assert codes(f"patient={id_}") == ["search-type", "read", "create", "update"]
     form = api.post("/AuditEvent/_search", data={"agent": tag, "_source": LOG, "action": "C"}).json()
     assert len(entries(form)) == 1
-    for wrong in ("date=nonsense", "date=ne2020", "action=X", "patient=Practitioner/1", "outcome=9", "unknown=1", "_count=x"):
+    for wrong in (
+        "date=nonsense",
+        "date=ne2020",
+        "action=X",
+        "patient=Practitioner/1",
+        "outcome=9",
+        "unknown=1",
+        "_count=x",
+    ):
         outcome(api.get(f"/AuditEvent?_source={LOG}&{wrong}"), 400)
     outcome(api.get("/AuditEvent/log-nothing"), 404)
     outcome(api.get(f"/AuditEvent/log-{'0' * 32}-zzzzzzzzzzzzz-0"), 404)
@@ -109,7 +123,9 @@ def test_the_log_has_rights_of_its_own(client: Clients, journal: Instance, tag: 
     assert events(journal.data, f"{tag}-narrow")[-1].record.status == 403
 
 
-def test_reading_the_log_is_logged(api: Api, client: Clients, journal: Instance, done: tuple[Api, str], tag: str) -> None:
+def test_reading_the_log_is_logged(
+    api: Api, client: Clients, journal: Instance, done: tuple[Api, str], tag: str
+) -> None:
     """Would break: who looks into the log leaves no trace."""
     _, id_ = done
     reader = client(f"{tag}-reader")
@@ -127,7 +143,10 @@ def test_the_command_shows_what_was_done(journal: Instance, done: tuple[Api, str
     assert [row["activity"] for row in rows] == ["read", "delete", "search", "read", "create", "update"]
     refused = vaka("log", "show", "--data", journal.data, "--person", tag, "--refused", "--json")
     assert [orjson.loads(line)["address"] for line in refused.stdout.splitlines()] == [f"/fhir/Patient/none-{tag[:20]}"]
-    assert len(vaka("log", "show", "--data", journal.data, "--patient", id_, "--activity", "read").stdout.splitlines()) == 1
+    assert (
+        len(vaka("log", "show", "--data", journal.data, "--patient", id_, "--activity", "read").stdout.splitlines())
+        == 1
+    )
     assert "vaka:log" in vaka("log", "show", "--data", journal.data, "--activity", "log", "--limit", "1").stdout
     wrong = vaka("log", "show", "--data", journal.data, "--since", "yesterday")
     assert wrong.returncode == 65

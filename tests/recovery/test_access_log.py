@@ -204,9 +204,7 @@ def test_the_ladder_on_a_full_disk(vaka: Vaka, small_disk: Path) -> None:
     assert logged == Counter(range(len(written)))
 
 
-def test_a_file_that_fails_is_never_written_again(
-    vaka: Vaka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_fails_is_never_written_again(vaka: Vaka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Would break: after an I/O error what the kernel says of that file is believed; the block is lost or there twice."""
     database = Database(vaka.data)
     real = os.pwrite
@@ -219,7 +217,9 @@ def test_a_file_that_fails_is_never_written_again(
         return real(descriptor, content, at)
 
     async def go() -> None:
-        log = await AccessLog.open(tmp_path / "log", database.connection, "test", segment_bytes=64 * KIB, ballast_bytes=KIB)
+        log = await AccessLog.open(
+            tmp_path / "log", database.connection, "test", segment_bytes=64 * KIB, ballast_bytes=KIB
+        )
         monkeypatch.setattr(os, "pwrite", pwrite)
         for number in range(30):
             if number in (7, 20):
@@ -227,7 +227,9 @@ def test_a_file_that_fails_is_never_written_again(
             await log.write(record(number, actor=Actor("eio")))
         assert len(list((tmp_path / "log").glob("*.log"))) == 3
         await log.close()
-        again = await AccessLog.open(tmp_path / "log", database.connection, "test", segment_bytes=64 * KIB, ballast_bytes=KIB)
+        again = await AccessLog.open(
+            tmp_path / "log", database.connection, "test", segment_bytes=64 * KIB, ballast_bytes=KIB
+        )
         await again.write(record(30, actor=Actor("eio")))
         await again.shipper.ship(everything=True)
         await again.close()
@@ -287,7 +289,9 @@ def test_a_kill_at_any_step_of_shipping_loses_and_doubles_nothing(vaka: Vaka, tm
     database = Database(vaka.data)
 
     async def write(first: int, count: int) -> None:
-        log = await AccessLog.open(tmp_path / "log", database.connection, "test", segment_bytes=8 * KIB, ballast_bytes=KIB)
+        log = await AccessLog.open(
+            tmp_path / "log", database.connection, "test", segment_bytes=8 * KIB, ballast_bytes=KIB
+        )
         for task in log._beats:
             task.cancel()
         for number in range(first, first + count):

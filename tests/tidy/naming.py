@@ -42,7 +42,9 @@ def named_code(text: str) -> list[str]:
 def missing_code(text: str) -> list[str]:
     """Those of ``named_code`` that are neither below src/vaka nor where they say."""
     return [
-        path for path in named_code(text) if not any((ROOT / base / path).exists() for base in ("", "src/vaka", "src/vaka/journal"))
+        path
+        for path in named_code(text)
+        if not any((ROOT / base / path).exists() for base in ("", "src/vaka", "src/vaka/journal"))
     ]
 
 

@@ -14,7 +14,9 @@ STATES = ("kept", "partly", "not yet")
 
 def rows() -> list[tuple[str, str, str, str, str]]:
     """(id, hazard, rule, what is kept and where, what shows it)."""
-    return re.findall(r"^\| (S\d+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|([^|]*)\|$", HAZARDS.read_text(), flags=re.MULTILINE)
+    return re.findall(
+        r"^\| (S\d+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|([^|]*)\|$", HAZARDS.read_text(), flags=re.MULTILINE
+    )
 
 
 def test_every_rule_stands_there_once_and_in_order() -> None:

@@ -87,7 +87,7 @@ class Application:
             refusal = Busy("too many long answers are being sent already", retry_after_s=5)
             response = self._refused(scope, request, refusal)
         if request is not None:
-            response.headers += request.set_cookies
+            response.headers += request.add_headers
         response = await self._logged(scope, request, response, refusal)
         sent = await self._send(protocol, scope, response)
         self._note(scope, request, response.status if sent else 499, began)

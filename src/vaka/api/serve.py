@@ -24,6 +24,7 @@ from vaka.api.cookies import Proof
 from vaka.api.identity import services
 from vaka.api.keyring import Keyring
 from vaka.api.pages import Pages
+from vaka.api.passphrases import Passphrases
 from vaka.api.people import People
 from vaka.api.request_log import RequestLog
 from vaka.api.revocations import Revocations
@@ -75,7 +76,7 @@ async def _serve(
     callers = Callers(Sessions(Keyring(data_dir, "session")), revocations, People(journal), proof)
     server = Server(
         journal, Tokens(Keyring(data_dir, "token")), Pages(secret(data_dir, "page.key")), access_log, callers,
-        Sealed(secret(data_dir, "login.key")), services(data_dir), demo, demo and is_loopback(host),
+        Sealed(secret(data_dir, "login.key")), Passphrases(), services(data_dir), demo, demo and is_loopback(host),
     )  # fmt: skip
     application = Application(server, requests, web, sites)
     granian = Granian(

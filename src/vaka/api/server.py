@@ -18,6 +18,7 @@ from vaka.api.callers import Callers
 from vaka.api.http import Preferences, Request, Response, parse_etag
 from vaka.api.identity import Service
 from vaka.api.pages import Pages
+from vaka.api.passphrases import Passphrases
 from vaka.api.sealed import Sealed
 from vaka.api.tokens import Tokens
 from vaka.errors import Gone, Invalid, Issue, NotFound, PreconditionFailed, Unprocessable
@@ -49,6 +50,7 @@ class Server:
     log: AccessLog
     callers: Callers
     sealed: Sealed
+    passphrases: Passphrases
     identity: tuple[Service, ...] = ()
     demo: bool = False
     demo_login: bool = False

@@ -106,7 +106,11 @@ async def extract(journal: Journal, id_: str, asked: Asked, *, pdf: str = "") ->
 
 
 def _line(
-    record: Record, kinds: Mapping[int, str], organizations: Mapping[str, dict[str, Any]], *, protected: bool,
+    record: Record,
+    kinds: Mapping[int, str],
+    organizations: Mapping[str, dict[str, Any]],
+    *,
+    protected: bool,
     emergency: bool,
 ) -> Line:
     actor = record.actor
@@ -132,7 +136,9 @@ def _line(
 def _in_emergency(record: Record, openings: Iterable[names.Emergency]) -> bool:
     """The opening itself, and all that was read while it lasted."""
     return record.activity == "emergency" or any(
-        one.person == record.actor.person and one.unit == record.actor.unit and one.from_us <= record.time_us < one.until_us
+        one.person == record.actor.person
+        and one.unit == record.actor.unit
+        and one.from_us <= record.time_us < one.until_us
         for one in openings
     )
 
