@@ -1,6 +1,7 @@
 """The HTTP application: addresses, tokens, errors, one log line a request. Runs on Granian's RSGI.
 
-Invariants: everything but /health, /ready and /fhir/metadata needs a token; every error leaves as an OperationOutcome;
+Invariants: everything but /health, /ready, /fhir/metadata, /auth/token and the SMART configuration needs a token; every error
+leaves as an OperationOutcome (of /auth/token as OAuth asks);
 nothing of a fault's inside is told to the caller.
 """
 
@@ -15,18 +16,21 @@ from granian.rsgi import Scope
 
 from vaka import log
 from vaka.access.filter import AccessFilter
+from vaka.api.authorization import configuration, token
 from vaka.api.feed import feed
 from vaka.api.health import health, ready
-from vaka.api.http import ClientGone, Request, Response, base_url, parse_query_string
+from vaka.api.http import ClientGone, Request, Response, parse_query_string
 from vaka.api.request_log import RequestLog
 from vaka.api.routes import dispatch
 from vaka.api.server import Server
-from vaka.errors import Busy, Fault, Invalid, NotFound, Unauthenticated, VakaError
+from vaka.errors import Busy, Fault, Forbidden, Invalid, NotFound, Unauthenticated, VakaError
 from vaka.fhir.outcome import error_bytes
 
 _NOBODY = AccessFilter("anonymous")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _PRIVATE = ("Cache-Control", "private, no-cache")
+_SECURE = ("Strict-Transport-Security", "max-age=31536000")
+_SECRET = frozenset({"access_token", "client_assertion"})
 
 
 class Application:
@@ -63,10 +67,12 @@ class Application:
         path = tuple(scope.path.strip("/").split("/"))  # Granian has decoded it: once is enough
         if "\0" in scope.path:
             raise Invalid("the address holds a character that no address here has")
-        return Request(
-            scope.method, path, parse_query_string(scope.query_string) if scope.query_string else [], headers,
-            base_url(scope.scheme, host), protocol, _NOBODY,
-        )  # fmt: skip
+        probe = path in (("health",), ("ready",))
+        base, source = self._server.wire.origin(scope.scheme, host, scope.client, headers, probe=probe)
+        query = parse_query_string(scope.query_string) if scope.query_string else []
+        if any(name in _SECRET for name, _ in query):
+            raise Invalid("what is secret never stands in an address", help="send a token as Authorization: Bearer …")
+        return Request(scope.method, path, query, headers, base, protocol, _NOBODY, source)
 
     async def _answer(self, request: Request) -> Response:
         match request.path:
@@ -76,10 +82,19 @@ class Application:
                 return await ready(self._server)
             case ("fhir", "metadata"):
                 pass
+            case (".well-known", "smart-configuration") | ("fhir", ".well-known", "smart-configuration"):
+                return configuration(request)
+            case ("auth", "token"):
+                return await token(self._server, request)
             case _:
                 request.access = self._server.tokens.verify(request.header("authorization"))
         match request.path:
             case ("feed",):
+                if not self._server.wire.feed_allowed(request.source, request.headers):
+                    raise Forbidden(
+                        "the feed leaves this machine to peers with a certificate only",
+                        help="ask at the address that --peer-port has opened, with a certificate of vaka peer certificate",
+                    )
                 return await feed(self._server, request)
             case ("fhir", *rest):
                 request.path = tuple(rest)
@@ -92,6 +107,8 @@ class Application:
             [("content-type", response.content_type), _PRIVATE] if response.body or response.stream else [_PRIVATE]
         )
         headers += response.headers
+        if self._server.wire.secure:
+            headers.append(_SECURE)
         try:
             if response.stream is not None:
                 async with aclosing(response.stream):  # at once when the caller has gone, not when it is collected

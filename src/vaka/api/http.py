@@ -76,6 +76,8 @@ class Request:
     base_url: str
     raw_body: Body | bytes
     access: AccessFilter
+    source: str = ""
+    """The address that it came from."""
 
     def header(self, name: str) -> str | None:
         return self.headers.get(name)

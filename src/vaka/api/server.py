@@ -7,14 +7,16 @@ import re
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 
 import orjson
 
 from vaka import config
+from vaka.api.front import Front
 from vaka.api.http import Preferences, Request, Response, parse_etag
 from vaka.api.pages import Pages
+from vaka.api.slowing import Slowing
 from vaka.api.tokens import Tokens
 from vaka.errors import Gone, Invalid, Issue, NotFound, PreconditionFailed, Unprocessable
 from vaka.fhir import exact
@@ -25,6 +27,7 @@ from vaka.fhir.outcome import operation_outcome
 from vaka.fhir.parse import Parsed, parse_resource
 from vaka.journal.accept import require_valid
 from vaka.journal.accept import write_of as write_of  # noqa: PLC0414  the interactions have it from here
+from vaka.journal.clients import Clients
 from vaka.journal.journal import Journal, Transaction
 from vaka.journal.version import ANY_VERSION, Action, Version, http_date, parse_version_id
 from vaka.journal.write import Write
@@ -36,12 +39,15 @@ _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The application's parts. ``demo``: the demo region is loaded here."""
+    """The application's parts. ``demo``: the demo region is loaded here; ``wire``: the listener that a request came in by."""
 
     journal: Journal
     tokens: Tokens
     pages: Pages
+    clients: Clients
     demo: bool = False
+    wire: Front = field(default_factory=Front)
+    slowing: Slowing = field(default_factory=Slowing)
 
 
 def known_type(name: str) -> str:
