@@ -96,7 +96,8 @@ async def _client(server: Server, request: Request, form: dict[str, str]) -> Cli
     """Who asks. Unauthenticated; who fails often waits."""
     assertion = form["client_assertion"]
     name = claimed(assertion)
-    await server.slowing.wait(request.source, name)
+    slowed = name if server.clients.named(name) is not None else ""  # names that are nobody's count as one
+    await server.slowing.wait(request.source, slowed)
     try:
         if not server.wire.is_ours(request.base_url):
             raise Unauthenticated(
@@ -110,10 +111,10 @@ async def _client(server: Server, request: Request, form: dict[str, str]) -> Cli
         if not await server.clients.use_assertion(client, jti, expires):
             raise Unauthenticated("the client is not known here, or its assertion is not valid", why="used before")
     except Unauthenticated as error:
-        server.slowing.failed(request.source, name)
+        server.slowing.failed(request.source, slowed)
         error.why = f"{name}: {error.why}"
         raise
-    server.slowing.succeeded(request.source, name)
+    server.slowing.succeeded(request.source, slowed)
     return client
 
 

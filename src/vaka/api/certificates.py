@@ -1,8 +1,8 @@
 """Certificates made here: an authority of this Vaka's own, its server's certificate, and one for each copy that comes in.
 
 Everything lies in ``DIR/secret/tls``. Invariants: private keys are readable by their owner alone; a peer's private key
-leaves with the peer and is not kept; the server's certificate is renewed long before it expires; a peer that was removed stands in the
-revocation list. Source: RFC 5280.
+leaves with the peer and is not kept; the server's certificate is renewed long before it expires; a peer that was removed
+stands in the revocation list. Source: RFC 5280.
 """
 
 from __future__ import annotations

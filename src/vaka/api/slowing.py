@@ -1,7 +1,7 @@
 """Slows down who fails again and again, and nobody else: by source address and by the name that is tried from it.
 
-Invariants: a delay is bounded, and so is how many wait at once; who comes from another address is not slowed by it, so that
-nobody can lock another out; nothing is remembered for longer than it counts.
+Invariants: a delay is bounded, and so is how many wait at once; another name from the same address (a hospital's programs share
+one) and the same name from another are not slowed, so that nobody can lock another out; nothing is remembered for longer than it counts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SOURCES_MAX: Final = 10_000
 
 
 class Slowing:
-    """Counts failures of (source, name) and of the source alone, whatever it tries (``*``)."""
+    """Counts failures by source and name."""
 
     def __init__(self) -> None:
         self._failures: dict[tuple[str, str], tuple[int, float]] = {}
@@ -29,8 +29,7 @@ class Slowing:
 
     def delay_s(self, source: str, name: str) -> float:
         """How long this one has to wait now."""
-        own, any_ = self._count(source, name), self._count(source, "*") // 4
-        over = max(own, any_) - FREE_FAILURES
+        over = self._count(source, name) - FREE_FAILURES
         return 0.0 if over < 0 else min(DELAY_FIRST_S * 2.0**over, DELAY_MAX_S)
 
     async def wait(self, source: str, name: str) -> None:
@@ -52,8 +51,7 @@ class Slowing:
             self._failures = {of: held for of, held in self._failures.items() if now - held[1] < REMEMBERED_S}
             if len(self._failures) >= SOURCES_MAX:
                 self._failures.clear()
-        for of in ((source, name), (source, "*")):
-            self._failures[of] = (min(self._count(*of) + 1, 1_000), now)
+        self._failures[source, name] = (min(self._count(source, name) + 1, 1_000), now)
 
     def succeeded(self, source: str, name: str) -> None:
         self._failures.pop((source, name), None)
