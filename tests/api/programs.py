@@ -47,7 +47,14 @@ class Program:
 
     def claims(self, **others: Any) -> dict[str, Any]:
         now = int(time.time())
-        told = {"iss": self.name, "sub": self.name, "aud": self.address, "exp": now + 120, "iat": now, "jti": uuid.uuid4().hex}
+        told = {
+            "iss": self.name,
+            "sub": self.name,
+            "aud": self.address,
+            "exp": now + 120,
+            "iat": now,
+            "jti": uuid.uuid4().hex,
+        }
         return {name: value for name, value in {**told, **others}.items() if value is not None}
 
     def assertion(self, headers: dict[str, Any] | None = None, **claims: Any) -> str:

@@ -14,7 +14,7 @@ from vaka.errors import Busy
 
 FREE_FAILURES: Final = 5
 DELAY_FIRST_S: Final = 0.25
-DELAY_MAX_S: Final = 8.0
+DELAY_MAX_S: Final = 4.0
 REMEMBERED_S: Final = 900.0
 WAITING_MAX: Final = 100
 SOURCES_MAX: Final = 10_000

@@ -90,7 +90,7 @@ def may_write(access: AccessFilter, type_: str, letter: str, resource: dict[str,
 def require_open(access: AccessFilter, types: Sequence[str], letters: str) -> None:
     """Forbidden, or NotFound where the scopes have nothing on ``types``, unless they have one of ``letters`` on one of them.
     Never silently empty: none found must not be taken for none there (S3). Tells of the token alone, not of the record."""
-    if access.full or access.session is not None:
+    if access.full or access.session is not None or not access.grants:  # without any, the gate refuses
         return
     on = [grant for grant in access.grants if grant.type == "*" or grant.type in types]
     if any(not grant.may.isdisjoint(letters) for grant in on):

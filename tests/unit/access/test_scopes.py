@@ -21,12 +21,18 @@ LABORATORY = "http://terminology.hl7.org/CodeSystem/observation-category|laborat
         ("system/*.*", Grant("*", ALL)),
         ("system/Patient.read", Grant("Patient", frozenset("rs"))),
         ("system/Patient.write", Grant("Patient", frozenset("cud"))),
-        ("system/Observation.rs?category=laboratory", Grant("Observation", frozenset("rs"), (("category", "laboratory"),))),
+        (
+            "system/Observation.rs?category=laboratory",
+            Grant("Observation", frozenset("rs"), (("category", "laboratory"),)),
+        ),
         (
             "system/Observation.c?status=final&category=laboratory",
             Grant("Observation", frozenset("c"), (("category", "laboratory"), ("status", "final"))),
         ),
-        (f"system/Observation.r?category={LABORATORY}", Grant("Observation", frozenset("r"), (("category", LABORATORY),))),
+        (
+            f"system/Observation.r?category={LABORATORY}",
+            Grant("Observation", frozenset("r"), (("category", LABORATORY),)),
+        ),
         ("system/*.rs?_security=N", Grant("*", frozenset("rs"), (("_security", "N"),))),
     ],
 )
