@@ -79,6 +79,7 @@ class Request:
     raw_body: Body | bytes
     access: AccessFilter
     source: str = ""
+    """The address that it came from."""
     add_headers: list[tuple[str, str]] = field(default_factory=list)
 
     def header(self, name: str) -> str | None:

@@ -76,6 +76,8 @@ class Transaction:
         return await self._journal.reader.unmasked(found, self.access) or seen(self.access, found)
 
     async def write(self, writes: Sequence[Write]) -> list[Version | None]:
+        if not self.access.full:
+            await self._journal.writer.lock_all(self.connection, writes)
         hidden = await hidden_from(self.connection, self.access, writes)
         made = await self._journal.writer.write(self.connection, writes, access=self.access, hidden=hidden)
         return [seen(self.access, version) if version is not None else None for version in made]

@@ -134,6 +134,15 @@ class Writer:
             for row in rows
         }
 
+    async def lock_all(self, connection: Connection, writes: Sequence[Write]) -> dict[int, State]:
+        """Locks what ``writes`` may meet, in the one order; the states of what they change."""
+        known = [write.rkey for write in writes if not write.must_be_new]
+        if not known:
+            return {}
+        if identities := sorted({k for write in writes for k in identity_keys(write.resource)}):
+            await self.lock_identities(connection, identities)
+        return await self.lock(connection, known)
+
     async def write(
         self,
         connection: Connection,
@@ -146,13 +155,7 @@ class Writer:
 
         ``hidden``: keys of what stands but must look as if it did not: it is neither changed nor made. PreconditionFailed,
         Conflict, NotAllowed: nothing of the transaction may be committed then."""
-        known = [write.rkey for write in writes if not write.must_be_new]
-        states: dict[int, State] = {}
-        if known:
-            identities = sorted({k for write in writes for k in identity_keys(write.resource)})
-            if identities:
-                await self.lock_identities(connection, identities)
-            states = await self.lock(connection, known)
+        states = await self.lock_all(connection, writes)
         planned: list[Plan | None] = []
         now_us = time.time_ns() // 1_000_000 * 1_000
         for write in writes:
