@@ -23,6 +23,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "token": ("vaka.command.token", "Make a token for a program."),
     "load": ("vaka.command.load", "Load bundles and NDJSON."),
     "dump": ("vaka.command.dump", "Write out every version as open NDJSON."),
+    "redact": ("vaka.command.redact", "Take content out for ever, on an authority's decision."),
+    "provider": ("vaka.command.provider", "Export, and delete, one care provider's part."),
     "backup": ("vaka.command.backup", "Make, list and verify backups."),
     "restore": ("vaka.command.restore", "Restore a backup beside the live record, verify it, swap it in."),
     "region": ("vaka.region.command", "Make a synthetic region of any size."),

@@ -25,6 +25,8 @@ from vaka.api.server import Server
 from vaka.api.tokens import Tokens
 from vaka.journal import binary
 from vaka.journal.journal import Journal
+from vaka.journal.merging import gather
+from vaka.journal.redactions import Redactions
 
 _FORGET_EVERY_S = 3_600.0
 _BACKLOG = 1_024
@@ -40,7 +42,9 @@ async def _serve(dsn: str, host: str, port: int, data_dir: Path, demo: bool) -> 
     journal = await Journal.open(dsn)
     (data_dir / "log").mkdir(mode=0o700, exist_ok=True)
     requests = RequestLog(data_dir / "log" / "requests.log")
-    server = Server(journal, Tokens(Keyring(data_dir, "token")), Pages(secret(data_dir, "page.key")), demo)
+    server = Server(
+        journal, Tokens(Keyring(data_dir, "token")), Pages(secret(data_dir, "page.key")), demo, Redactions(data_dir)
+    )
     application = Application(server, requests)
     granian = Granian(
         application,
@@ -84,6 +88,7 @@ async def _chores(journal: Journal) -> None:
         try:
             await journal.forget_results()
             await journal.make_partitions()
+            await gather(journal)
             await binary.forget_orphans(journal)
         except Exception as error:  # a chore that fails is told, and tried again
             log.warning("chore failed", kind=type(error).__name__)

@@ -26,6 +26,7 @@ from vaka.fhir.parse import Parsed, parse_resource
 from vaka.journal.accept import require_valid
 from vaka.journal.accept import write_of as write_of  # noqa: PLC0414  the interactions have it from here
 from vaka.journal.journal import Journal, Transaction
+from vaka.journal.redactions import Redactions
 from vaka.journal.version import ANY_VERSION, Action, Version, http_date, parse_version_id
 from vaka.journal.write import Write
 
@@ -36,12 +37,13 @@ _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The application's parts. ``demo``: the demo region is loaded here."""
+    """The application's parts. ``demo``: the demo region is loaded here; ``redactions``: the list of what was redacted."""
 
     journal: Journal
     tokens: Tokens
     pages: Pages
     demo: bool = False
+    redactions: Redactions | None = None
 
 
 def known_type(name: str) -> str:
