@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
+from vaka.access.facts import protected
 from vaka.access.law import Act
 from vaka.access.marks import actor_of
-from vaka.access.facts import protected
 from vaka.access.session import Right
 from vaka.access.visibility import NO, YES, Visibility
 from vaka.access.visibility import visibility as decide

@@ -31,8 +31,7 @@ CREATE TABLE mark (
 CREATE INDEX mark_entry ON mark (entry, seq);
 
 -- Whose record a patient's goes on in, for ever or until it is taken apart; what is written to the one stands in the other.
--- root: the end
--- of the chain, where the one was merged in its turn.
+-- root: the end of the chain, where the one was merged in its turn.
 CREATE TABLE alias (
     patient bigint PRIMARY KEY, id text NOT NULL, into_patient bigint NOT NULL, into_id text NOT NULL, root bigint NOT NULL
 );
