@@ -20,10 +20,9 @@ class Ward:
         self.unit = api.make(
             {"resourceType": "Organization", "id": f"u-{tag}", "partOf": {"reference": f"Organization/{self.provider}"}}
         )["id"]
+        self.visits: dict[str, str] = {}
         self.patient = self.admit()
         self.encounter = self.visits[self.patient]
-
-    visits: dict[str, str] = {}
 
     def admit(self, **members: Any) -> str:
         """A new patient with a stay here; its id."""
@@ -80,13 +79,20 @@ def parameters(**values: Any) -> Resource:
     return {"resourceType": "Parameters", "parameter": made}
 
 
-def operate(api: Api, resource: Resource | str, operation: str, version: str | None = None, **values: Any) -> httpx.Response:
+def operate(
+    api: Api,
+    resource: Resource | str,
+    operation: str,
+    version: str | None = None,
+    *,
+    key: str | None = None,
+    **values: Any,
+) -> httpx.Response:
     """POST an operation on a resource (or address), of the version that it has unless another is named."""
     address = resource if isinstance(resource, str) else f"{resource['resourceType']}/{resource['id']}"
     if version is None and not isinstance(resource, str):
         version = resource["meta"]["versionId"]
     headers = {"If-Match": f'W/"{version}"'} if version else {}
-    key = values.pop("key", None)
     if key is not None:
         headers["Idempotency-Key"] = key
     return api.post(f"/{address}/${operation}", json=parameters(**values) if values else None, headers=headers)

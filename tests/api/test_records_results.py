@@ -10,7 +10,9 @@ import pytest
 from tests.api.records import Ward, acts, listed, marks, operate
 from tests.client import Api, entries, fresh, link, outcome
 
-LABORATORY = [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "laboratory"}]}]
+LABORATORY = [
+    {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "laboratory"}]}
+]
 
 
 @pytest.fixture
@@ -26,7 +28,11 @@ def test_three_steps_are_kept_apart(api: Api, ward: Ward) -> None:
     """Would break: that a result was received is taken for that somebody has read it, or has done something."""
     result = ward.result()
     lists = {step: f"/$unacknowledged?unit={ward.unit}&step={step}" for step in ("received", "read", "acted-on")}
-    waiting = {"received": [True, False, False, False], "read": [True, True, False, False], "acted-on": [True] * 3 + [False]}
+    waiting = {
+        "received": [True, False, False, False],
+        "read": [True, True, False, False],
+        "acted-on": [True] * 3 + [False],
+    }
     for n, step in enumerate((None, "received", "read", "acted-on")):
         if step is not None:
             made = acknowledge(api, result, step)
@@ -148,7 +154,15 @@ def test_lists_come_in_pages(api: Api, client: Callable[..., Api], ward: Ward) -
 
 def test_bad_questions_are_told(api: Api, ward: Ward) -> None:
     """Would break: a list of everything, or of nothing, for a question that was mistyped."""
-    for query in ("", "?unit=", "?unit=a%2Fb", "?person=Organization/x", "?nonsense=1&unit=x", "?unit=x&_count=x", "?unit=x&step=read"):
+    for query in (
+        "",
+        "?unit=",
+        "?unit=a%2Fb",
+        "?person=Organization/x",
+        "?nonsense=1&unit=x",
+        "?unit=x&_count=x",
+        "?unit=x&step=read",
+    ):
         outcome(api.get(f"/$unsigned{query}"), 400)
     outcome(api.get("/$unacknowledged?unit=x&step=none"), 400)
     outcome(api.get("/$unsigned?unit=x&_page=forged"), 400)

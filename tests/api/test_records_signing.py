@@ -26,7 +26,9 @@ def test_a_signature_names_version_person_and_time(api: Api, ward: Ward) -> None
     assert made["agent"][0]["who"]["identifier"] == {"system": "urn:x-vaka:system", "value": "tests"}
     assert made["reason"] == [{"text": "Genomläst"}]
     assert made["recorded"] >= note["meta"]["lastUpdated"]
-    assert api.get(f"/Composition/{note['id']}").json()["meta"]["versionId"] == "1", "signing changes nothing of the entry"
+    assert api.get(f"/Composition/{note['id']}").json()["meta"]["versionId"] == "1", (
+        "signing changes nothing of the entry"
+    )
     assert [one["id"] for one in marks(api, f"Composition/{note['id']}")] == [made["id"]]
 
 
@@ -107,7 +109,10 @@ def test_a_correction_keeps_the_original_with_its_signature(api: Api, ward: Ward
     changed = {**note, "title": "Rättad", "extension": [{"url": "urn:x:dose", "valueDecimal": 72.50}]}
     text = api.build_request("POST", "/", json=parameters(reason="Fel dos", resource__resource=changed)).content
     headers = {"If-Match": 'W/"1"', "Content-Type": "application/fhir+json"}
-    outcome(api.post(f"/Composition/{note['id']}/$correct", json=parameters(resource__resource=changed), headers=headers), 400)
+    outcome(
+        api.post(f"/Composition/{note['id']}/$correct", json=parameters(resource__resource=changed), headers=headers),
+        400,
+    )
     outcome(operate(api, note, "correct", reason="x"), 400)
     outcome(operate(api, note, "correct", reason="  ", resource__resource=changed), 400)
     outcome(operate(api, note, "correct", version="2", reason="x", resource__resource=changed), 412)
@@ -120,7 +125,9 @@ def test_a_correction_keeps_the_original_with_its_signature(api: Api, ward: Ward
     assert acts(api, f"Composition/{note['id']}") == ["sign", "correct"]
     assert found[1]["entity"] == [{"role": "revision", "what": {"reference": f"Composition/{note['id']}/_history/1"}}]
     assert found[1]["reason"] == [{"text": "Fel dos"}]
-    assert api.put(f"/Composition/{note['id']}", json=answer.json()).status_code == 200, "unsigned, it changes as before"
+    assert api.put(f"/Composition/{note['id']}", json=answer.json()).status_code == 200, (
+        "unsigned, it changes as before"
+    )
 
 
 def test_two_correct_at_once_and_one_wins(api: Api, ward: Ward) -> None:
@@ -130,7 +137,9 @@ def test_two_correct_at_once_and_one_wins(api: Api, ward: Ward) -> None:
     with ThreadPoolExecutor(6) as pool:
         codes = list(
             pool.map(
-                lambda n: operate(api, note, "correct", reason="r", resource__resource={**note, "title": f"T{n}"}).status_code,
+                lambda n: (
+                    operate(api, note, "correct", reason="r", resource__resource={**note, "title": f"T{n}"}).status_code
+                ),
                 range(6),
             )
         )
@@ -141,9 +150,15 @@ def test_a_correction_moves_nothing_and_annuls_nothing(api: Api, ward: Ward) -> 
     """Would break: an entry leaves its patient by a correction (S5)."""
     note, other = ward.note(), ward.admit()
     moved = {**note, "subject": {"reference": f"Patient/{other}"}}
-    assert "$misfiled" in outcome(operate(api, note, "correct", reason="r", resource__resource=moved), 409)[0]["diagnostics"]
+    assert (
+        "$misfiled"
+        in outcome(operate(api, note, "correct", reason="r", resource__resource=moved), 409)[0]["diagnostics"]
+    )
     in_error = {**note, "status": "entered-in-error"}
-    assert "$annul" in outcome(operate(api, note, "correct", reason="r", resource__resource=in_error), 409)[0]["diagnostics"]
+    assert (
+        "$annul"
+        in outcome(operate(api, note, "correct", reason="r", resource__resource=in_error), 409)[0]["diagnostics"]
+    )
     outcome(operate(api, note, "correct", reason="r", resource__resource={**note, "id": "other"}), 400)
     outcome(operate(api, note, "correct", reason="r", resource__resource={**note, "status": "nonsense"}), 422)
 
@@ -214,8 +229,8 @@ def test_an_idempotency_key_signs_once(api: Api, ward: Ward) -> None:
     assert (first.status_code, again.status_code) == (201, 201)
     assert first.content == again.content
     outcome(operate(api, note, "sign", reason="y", key=key), 422)
-    fix = {"reason": "r", "resource__resource": {**note, "title": "Rättad"}}
-    one, two = (operate(api, note, "correct", key=key + "c", **fix) for _ in range(2))
+    fixed = {**note, "title": "Rättad"}
+    one, two = (operate(api, note, "correct", key=key + "c", reason="r", resource__resource=fixed) for _ in range(2))
     assert (one.status_code, one.content) == (two.status_code, two.content)
     assert api.get(f"/Composition/{note['id']}").json()["meta"]["versionId"] == "2"
 

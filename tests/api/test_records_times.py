@@ -71,14 +71,25 @@ def test_what_is_set_counts_and_is_kept(api: Api, ward: Ward) -> None:
     address = f"/Composition/{note['id']}/$visibility"
     assert operate(api, note, "visibility", visible__valueCode="no", reason="Hot i hemmet").status_code == 201
     assert not told(api, address)["visible"]
-    assert operate(api, note, "visibility", visible__valueCode="not-before", date__valueDate="2999-01-01").status_code == 201
+    assert (
+        operate(api, note, "visibility", visible__valueCode="not-before", date__valueDate="2999-01-01").status_code
+        == 201
+    )
     found = told(api, address)
     assert (found["visible"], found["not-before"], found["chosen"]) == (False, "2999-01-01", True)
-    assert operate(api, note, "visibility", visible__valueCode="not-before", date__valueDate="2020-01-01").status_code == 201
+    assert (
+        operate(api, note, "visibility", visible__valueCode="not-before", date__valueDate="2020-01-01").status_code
+        == 201
+    )
     assert told(api, address)["visible"]
     assert operate(api, note, "visibility", visible__valueCode="no").status_code == 201
     assert not told(api, address)["visible"], "no, a second time"
     assert api.get(f"/Composition/{note['id']}").json()["meta"]["versionId"] == "1"
     assert len(marks(api, f"Composition/{note['id']}")) == 5
-    for bad in ({}, {"visible__valueCode": "maybe"}, {"date__valueDate": "tomorrow"}, {"visible__valueCode": "yes", "date__valueDate": "2026-01-01"}):
+    for bad in (
+        {},
+        {"visible__valueCode": "maybe"},
+        {"date__valueDate": "tomorrow"},
+        {"visible__valueCode": "yes", "date__valueDate": "2026-01-01"},
+    ):
         outcome(operate(api, note, "visibility", **bad), 400)
