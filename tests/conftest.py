@@ -14,11 +14,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import orjson
 import pytest
 from tests.client import Api, fresh
+
+from vaka.access.session import CLINICIAN, Assignment, Purpose, Right
 
 START_MAX_S = 120.0
 STOP_MAX_S = 60.0
@@ -37,6 +40,34 @@ class Instance:
         from vaka.api.tokens import Tokens
 
         return Tokens(Keyring(self.data, "token")).make(name, scopes=scopes, days=days)
+
+    def session(
+        self,
+        *,
+        person: str,
+        practitioner: str,
+        unit: str,
+        provider: str,
+        purpose: Purpose = Purpose.CARE,
+        rights: frozenset[Right] = CLINICIAN,
+        name: str = "",
+        assignment: str | None = None,
+        began_us: int | None = None,
+    ) -> str:
+        """The session of a person (HSA-id) in an assignment, for ``Authorization: Bearer``: as a login makes it, without one.
+        ``assignment``: a PractitionerRole's id; without one it lives 15 minutes, and nothing renews it."""
+        from vaka.api import sessions
+        from vaka.api.keyring import Keyring
+
+        made = sessions.begin(
+            person=person,
+            practitioner=practitioner,
+            name=name or person,
+            assignment=Assignment(assignment or f"none-{fresh()}", unit, provider, purpose, rights, "Test"),
+            way="demo",
+            began_us=began_us,
+        )
+        return sessions.Sessions(Keyring(self.data, "session")).make(made)
 
     def faults(self) -> list[str]:
         """What its log tells of faults: the requests that were answered with 500, and why."""
@@ -115,6 +146,20 @@ def client(journal: Instance) -> Iterator[Callable[..., Api]]:
 def api(client: Callable[..., Api]) -> Api:
     """A client with full rights: all that most tests need."""
     return client("tests")
+
+
+@pytest.fixture(scope="session")
+def person(journal: Instance) -> Iterator[Callable[..., Api]]:
+    """Makes clients of people: ``person(person=…, practitioner=…, unit=…, provider=…, …)``, as ``Instance.session`` takes them."""
+    made: list[Api] = []
+
+    def make(**who: Any) -> Api:
+        made.append(Api(journal.url, journal.session(**who)))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
 
 
 @pytest.fixture

@@ -152,6 +152,7 @@ def serve(start: Start) -> None:
     # Imported while PostgreSQL starts.
     from vaka.api.serve import serve as serve_api
     from vaka.journal import durability, migrate, redactions
+    from vaka.web import routes
 
     _await_database(dsn, DATABASE_WAIT_S if "/" not in dsn.partition("host=")[2][:1] else EMBEDDED_WAIT_S)
     durability.check(dsn)
@@ -161,7 +162,7 @@ def serve(start: Start) -> None:
     # However the record was restored: what was redacted is out again before anybody is served (S26).
     if again := redactions.apply_again(dsn, redactions.Redactions(start.directory.path).read()):
         log.warning("redacted again", resources=again)
-    serve_api(dsn, start.host, start.port, start.directory.path, demo=start.demo)
+    serve_api(dsn, start.host, start.port, start.directory.path, demo=start.demo, web=routes)
 
 
 def _await_database(dsn: str, wait_s: float) -> None:

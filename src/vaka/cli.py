@@ -27,8 +27,11 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "provider": ("vaka.command.provider", "Export, and delete, one care provider's part."),
     "backup": ("vaka.command.backup", "Make, list and verify backups."),
     "restore": ("vaka.command.restore", "Restore a backup beside the live record, verify it, swap it in."),
+    "log": ("vaka.command.log", "Verify, show, extract and review the access log."),
     "region": ("vaka.region.command", "Make a synthetic region of any size."),
     "bench": ("vaka.command.bench", "Measure the published figures."),
+    "sbom": ("vaka.command.sbom", "Name everything that this Vaka consists of, with licences."),
+    "audit": ("vaka.command.audit", "Check what is installed; ask for known vulnerabilities."),
     "test": ("vaka.command.test", "Run the checks and tests."),
 }
 HIDDEN: Final[Mapping[str, str]] = {

@@ -44,6 +44,11 @@ BATCH_MAX_WRITES: Final = 200
 IDEMPOTENCY_DAYS: Final = 90
 BINARY_CHUNK_BYTES: Final = 1024 * 1024
 
+# A long answer is sent no faster than it is read. Each under way costs a piece of it and a pipe: 40 MB in all.
+PACED_BYTES: Final = 1024 * 1024
+PACED_MAX: Final = 32
+PACED_IDLE_TIMEOUT_S: Final = 60.0
+
 # The feed.
 FEED_POLL_MS: Final = 25
 FEED_BATCH_ROWS: Final = 1_000
@@ -63,6 +68,58 @@ HORIZON_AGE_WARN_S: Final = 2.0
 # Loading commits often, so that the feed's horizon keeps moving (facts: The horizon).
 LOAD_COMMIT_MS: Final = 200
 
+# People. A session is short, so that what was stolen or taken back is worth little; it is renewed while it is used.
+SESSION_ALIVE_S: Final = 15 * 60
+SESSION_RENEWED_AFTER_S: Final = 5 * 60
+SESSION_MAX_S: Final = 12 * 3600
+# Clocks of journal and copies may differ by so much.
+CLOCK_SKEW_S: Final = 30
+# An assignment is looked up again in the record so often while its session is used.
+STANDING_CHECK_S: Final = 60.0
+REVOCATIONS_POLL_S: Final = 0.5
+# Ended sessions held in memory before those past their time are dropped.
+REVOCATIONS_KEPT: Final = 50_000
+# From the first page of a login to its end.
+LOGIN_MAX_S: Final = 600
+ENROLMENT_HOURS: Final = 24
+DEVICE_DAYS: Final = 180
+FORM_MAX_BYTES: Final = 16 * 1024
+PASSPHRASE_MIN_CHARS: Final = 12
+PASSPHRASE_MAX_CHARS: Final = 128
+# One argon2 hash takes 64 MB and 50 ms of a core.
+PASSPHRASE_CHECKS_AT_ONCE: Final = 2
+PASSPHRASE_CHECKS_WAITING: Final = 32
+# Failures before the first wait, which doubles from 1 s; half of them is forgotten each quarter of an hour. A hospital
+# stands behind one address.
+ATTEMPTS_FREE_ACCOUNT: Final = 5
+ATTEMPTS_FREE_SOURCE: Final = 50
+ATTEMPT_WAIT_MAX_S: Final = 15 * 60
+ATTEMPT_HALVING_S: Final = 15 * 60
+IDENTITY_SERVICE_TIMEOUT_S: Final = 5.0
+
+# A locked version that nobody has looked at for this long is told by `vaka audit`.
+LOCK_AGE_DAYS: Final = 90
+# The access log (decision 0008). A file is a day's busy hour at most; the ballast is room for several files.
+LOG_SEGMENT_BYTES: Final = 8 * 1024 * 1024
+LOG_BALLAST_BYTES: Final = 32 * 1024 * 1024
+LOG_BLOCK_MAX_RECORDS: Final = 1_000
+LOG_RUN_BYTES: Final = 256 * 1024
+LOG_RUN_MAX_BLOCKS: Final = 20_000
+LOG_SHIP_EVERY_S: Final = 10.0
+# A part of a run goes to the tables when it is this old: less often, fewer bytes; what reads the log does not wait for it.
+LOG_SHIP_AGE_S: Final = 600.0
+LOG_KEEP_FILES_S: Final = 24 * 3600.0
+LOG_HEAD_EVERY_S: Final = 1.0
+LOG_RETRY_S: Final = 1.0
+LOG_DATABASE_TIMEOUT_S: Final = 5.0
+# What waits in memory while neither file nor database takes it.
+LOG_OWED_MAX_BYTES: Final = 64 * 1024 * 1024
+LOG_PATIENTS_MAX: Final = 4_096
+LOG_RESOURCES_MAX: Final = 32
+LOG_TEXT_MAX_CHARS: Final = 300
+LOG_YEARS_MIN: Final = 5
+LOG_PAGE_MAX: Final = 1_000
+LOG_EXTRACT_MAX: Final = 20_000
 # Records law (access/law.py, docs/decisions/0011-records-law.md).
 # PDL and HSLF-FS leave the time to the care provider: two weeks let a doctor's holiday pass.
 LOCK_AFTER_SIGNING_DAYS: Final = 14

@@ -100,7 +100,7 @@ class Up:
         from vaka.api.keyring import Keyring
         from vaka.api.tokens import Tokens
 
-        return Tokens(Keyring(self.data, "token")).make("test", scopes=frozenset({"system/*.*"}), days=1)
+        return Tokens(Keyring(self.data, "token")).make("test", scopes=frozenset({"system/*.*", "feed"}), days=1)
 
     def create(self, family: str) -> str:
         """Create a patient; the id is returned once the write is acknowledged."""

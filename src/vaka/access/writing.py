@@ -8,8 +8,9 @@ the server's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from vaka.access.session import Purpose, Right, Session
 
@@ -34,6 +35,13 @@ class Change:
     protected: bool = False
     unit: str | None = None
     moves: bool = False
+
+
+def guardian_blocks(consent: Mapping[str, Any]) -> bool:
+    """Whether a block is asked for by somebody else than the patient (PDL 4:4: guardians cannot block a child's record)."""
+    performers = [str(one.get("reference", "")) for one in consent.get("performer") or ()]
+    denies = (consent.get("provision") or {}).get("type") == "deny"
+    return denies and any(not performer.startswith("Patient/") for performer in performers)
 
 
 def refusal(session: Session, change: Change) -> tuple[str, str] | None:

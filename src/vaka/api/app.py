@@ -1,74 +1,144 @@
 """The HTTP application: addresses, tokens, errors, one log line a request. Runs on Granian's RSGI.
 
-Invariants: everything but /health, /ready and /fhir/metadata needs a token; every error leaves as an OperationOutcome;
-nothing of a fault's inside is told to the caller.
+Invariants: everything but /health, /ready, /fhir/metadata and the pages of a login needs a token or session; every error
+leaves as an OperationOutcome, or as a page; nothing of a fault's inside is told to the caller; no answer leaves before its
+access is durably logged.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
+from typing import Protocol, TypeAlias
 
 from granian._granian import RSGIHTTPProtocol as HTTPProtocol
 from granian.rsgi import Scope
 
 from vaka import log
 from vaka.access.filter import AccessFilter
+from vaka.api.accesses import is_logged, is_of_one, is_urgent, record_of
+from vaka.api.callers import caller, hide_tokens, refuse_tokens_in_address
 from vaka.api.feed import feed
 from vaka.api.health import health, ready
 from vaka.api.http import ClientGone, Request, Response, base_url, parse_query_string
+from vaka.api.paced import Pacing
 from vaka.api.request_log import RequestLog
 from vaka.api.routes import dispatch
 from vaka.api.server import Server
 from vaka.errors import Busy, Fault, Invalid, NotFound, Unauthenticated, VakaError
 from vaka.fhir.outcome import error_bytes
 
-_NOBODY = AccessFilter("anonymous")
+_NOBODY = "anonymous"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _PRIVATE = ("Cache-Control", "private, no-cache")
+_NOSNIFF = ("X-Content-Type-Options", "nosniff")
+Sites: TypeAlias = Mapping[str, Callable[[Server, Request], Awaitable[Response]]]
+"""Pages that need a caller as the record does, by the word that their addresses begin with."""
+
+
+class Web(Protocol):
+    """The pages for people (``vaka.web.routes``)."""
+
+    def has(self, path: tuple[str, ...]) -> bool:
+        """Whether the address is that of a page."""
+
+    async def dispatch(self, server: Server, request: Request) -> Response:
+        """Answers a request for a page."""
+
+    def refused(self, request: Request, error: VakaError) -> Response:
+        """The page that tells an error."""
 
 
 class Application:
-    """The server as an RSGI application."""
+    """The server as an RSGI application. ``web``: None where it has no pages."""
 
-    def __init__(self, server: Server, requests: RequestLog) -> None:
+    def __init__(
+        self, server: Server, requests: RequestLog, web: Web | None = None, sites: Sites | None = None
+    ) -> None:
         self._server = server
         self._requests = requests
+        self._web = web
+        self._sites = sites or {}
+        self._pacing = Pacing()
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         began = time.perf_counter()
         request: Request | None = None
+        refusal: VakaError | None = None
         try:
             request = self._request(scope, protocol)
             response = await self._answer(request)
-        except ClientGone:
+        except (ClientGone, asyncio.CancelledError) as error:
+            self._log_unanswered(scope, request)
+            if isinstance(error, asyncio.CancelledError):
+                raise
             self._note(scope, request, 499, began)
             return
         except VakaError as error:
-            response = _error_response(error)
-        except asyncio.CancelledError:
-            raise
+            refusal = error
+            response = self._refused(scope, request, error)
         except Exception as error:
-            log.error("fault", exception=error, method=scope.method, path=scope.path)
-            response = _error_response(Fault("the server failed on this request", help="its log says why"))
+            log.error("fault", exception=error, method=scope.method, path=hide_tokens(scope.path))
+            refusal = Fault("the server failed on this request", help="its log says why")
+            response = self._refused(scope, request, refusal)
+        if response.paced and self._pacing.full:
+            refusal = Busy("too many long answers are being sent already", retry_after_s=5)
+            response = self._refused(scope, request, refusal)
+        if request is not None:
+            response.headers += request.set_cookies
+        response = await self._logged(scope, request, response, refusal)
         sent = await self._send(protocol, scope, response)
         self._note(scope, request, response.status if sent else 499, began)
+
+    async def _logged(
+        self, scope: Scope, request: Request | None, response: Response, refusal: VakaError | None
+    ) -> Response:
+        """``response`` once its access is durable; what is answered instead where it cannot be."""
+        access = request.access if request is not None else AccessFilter(_NOBODY)
+        if not is_logged(scope.path) and not access.trail.activity:
+            return response
+        record = record_of(
+            scope.method, hide_tokens(scope.path), response.status, access, self._server.journal.epoch, error=refusal
+        )
+        try:
+            await self._server.log.write(record, urgent=request is not None and is_of_one(request, record))
+        except VakaError as error:
+            if response.stream is not None:
+                await response.stream.aclose()
+            return self._refused(scope, request, error)
+        return response
+
+    def _log_unanswered(self, scope: Scope, request: Request | None) -> None:
+        """What was done for a caller who has gone is logged, though nobody waits for it."""
+        if request is not None and request.access.trail.touched and is_logged(scope.path):
+            record = record_of(scope.method, hide_tokens(scope.path), 499, request.access, self._server.journal.epoch)
+            self._server.log.submit(record)
 
     def _request(self, scope: Scope, protocol: HTTPProtocol) -> Request:
         headers = dict(scope.headers.items())
         host = headers.get("host") or getattr(scope, "authority", None)
         if scope.method not in _METHODS:
             raise Invalid(f"{scope.method[:20]} is no method that is known here")
-        path = tuple(scope.path.strip("/").split("/"))  # Granian has decoded it: once is enough
+        path = _segments(scope)
         if "\0" in scope.path:
             raise Invalid("the address holds a character that no address here has")
         return Request(
             scope.method, path, parse_query_string(scope.query_string) if scope.query_string else [], headers,
-            base_url(scope.scheme, host), protocol, _NOBODY,
+            base_url(scope.scheme, host), protocol, AccessFilter(_NOBODY), scope.client.rpartition(":")[0],
         )  # fmt: skip
 
+    def _refused(self, scope: Scope, request: Request | None, error: VakaError) -> Response:
+        # By the address as it came: what answered below /fhir has taken that away from the request's path.
+        if request is not None and self._web is not None and self._web.has(_segments(scope)):
+            return self._web.refused(request, error)
+        return _error_response(error)
+
     async def _answer(self, request: Request) -> Response:
+        refuse_tokens_in_address(request)
+        if self._web is not None and self._web.has(request.path):
+            return await self._web.dispatch(self._server, request)
         match request.path:
             case ("health",):
                 return health()
@@ -77,23 +147,30 @@ class Application:
             case ("fhir", "metadata"):
                 pass
             case _:
-                request.access = self._server.tokens.verify(request.header("authorization"))
+                request.access = await caller(self._server, request)
+                self._server.log.require(urgent=is_urgent(request.method, request.access))
         match request.path:
             case ("feed",):
                 return await feed(self._server, request)
             case ("fhir", *rest):
                 request.path = tuple(rest)
                 return await dispatch(self._server, request)
+            case (name, *_) if name in self._sites:
+                return await self._sites[name](self._server, request)
         raise NotFound("there is nothing at this address", help="the record is at /fhir, the change feed at /feed")
 
     async def _send(self, protocol: HTTPProtocol, scope: Scope, response: Response) -> bool:
         """False if the caller has gone."""
         headers = (
-            [("content-type", response.content_type), _PRIVATE] if response.body or response.stream else [_PRIVATE]
+            [("content-type", response.content_type), _PRIVATE, _NOSNIFF]
+            if response.body or response.stream
+            else [_PRIVATE]
         )
         headers += response.headers
         try:
-            if response.stream is not None:
+            if response.stream is not None and response.paced:
+                await self._pacing.send(protocol, response.status, headers, response.stream)
+            elif response.stream is not None:
                 async with aclosing(response.stream):  # at once when the caller has gone, not when it is collected
                     transport = protocol.response_stream(response.status, headers)
                     async for chunk in response.stream:
@@ -106,12 +183,19 @@ class Application:
                 protocol.response_bytes(response.status, headers, response.body)
         except (OSError, RuntimeError):
             return False
+        except VakaError as error:  # the answer has begun: it can only be cut off
+            log.warning("answer cut short", path=scope.path, problem=error.message)
+            return False
         return True
 
     def _note(self, scope: Scope, request: Request | None, status: int, began: float) -> None:
         # The address without its query, which holds what was searched for: ids may stand in a log, clinical text never.
-        who = request.access.principal if request is not None else _NOBODY.principal
-        self._requests.note(scope.method, scope.path, status, who, began)
+        who = request.access.principal if request is not None else _NOBODY
+        self._requests.note(scope.method, hide_tokens(scope.path), status, who, began)
+
+
+def _segments(scope: Scope) -> tuple[str, ...]:
+    return tuple(scope.path.strip("/").split("/"))  # Granian has decoded it: once is enough
 
 
 def _error_response(error: VakaError) -> Response:

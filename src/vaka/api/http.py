@@ -56,18 +56,20 @@ class Body(Protocol):
 
 @dataclass(slots=True)
 class Response:
-    """An answer. ``stream``: chunks sent as they come, instead of ``body``."""
+    """An answer. ``stream``: chunks sent as they come, instead of ``body``; ``paced``: no faster than they are read."""
 
     status: int
     body: bytes = b""
     headers: list[tuple[str, str]] = field(default_factory=list)
     content_type: str = FHIR_JSON + "; charset=utf-8"
     stream: AsyncGenerator[bytes, None] | None = None
+    paced: bool = False
 
 
 @dataclass(slots=True)
 class Request:
-    """One request. ``path``: decoded segments; ``query``: decoded pairs in order; header names in lower case."""
+    """One request. ``path``: decoded segments; ``query``: decoded pairs in order; header names in lower case. ``source``: the
+    address that it came from; ``set_cookies``: Set-Cookie headers that go with the answer, whatever it is."""
 
     method: str
     path: tuple[str, ...]
@@ -76,6 +78,8 @@ class Request:
     base_url: str
     raw_body: Body | bytes
     access: AccessFilter
+    source: str = ""
+    set_cookies: list[tuple[str, str]] = field(default_factory=list)
 
     def header(self, name: str) -> str | None:
         return self.headers.get(name)

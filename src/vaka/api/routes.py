@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from vaka.api.description import description
 from vaka.api.http import Request, Response
-from vaka.api.interactions import binary
+from vaka.api.interactions import binary, consent, opening
 from vaka.api.interactions.acknowledge import acknowledge
 from vaka.api.interactions.capabilities import capabilities
 from vaka.api.interactions.correct import correct
@@ -73,8 +73,6 @@ async def dispatch(server: Server, request: Request) -> Response:
             return await unmerge(server, request)
         case ("POST", "Patient", "$link"):
             return await link(server, request)
-        case ("POST", type_, id_, operation) if operation in ON_ENTRIES:
-            return await ON_ENTRIES[operation](server, request, type_, id_)
         case ("GET", type_, id_, "$times"):
             return await times(server, request, type_, id_)
         case ("GET", type_, id_, "$visibility"):
@@ -121,6 +119,20 @@ async def dispatch(server: Server, request: Request) -> Response:
             return await delete(server, request, type_, id_)
         case ("GET", "Patient", id_, "$everything"):
             return await everything(server, request, id_)
+        case ("GET", "Patient", id_, "$access"):
+            return await opening.access(server, request, id_)
+        case ("POST", "Patient", id_, "$open"):
+            return await opening.open_(server, request, id_)
+        case ("POST", "Patient", id_, "$close"):
+            return await opening.close(server, request, id_)
+        case ("POST", "Patient", id_, "$attest-relation"):
+            return await opening.attest(server, request, id_)
+        case ("POST", "Patient", id_, ("$lift" | "$cancel-lift") as event):
+            return await consent.lift(server, request, id_, event[1:])
+        case ("POST", "Consent", id_, ("$revoke" | "$annul") as event):
+            return await consent.end(server, request, id_, event[1:])
+        case ("POST", type_, id_, operation) if operation in ON_ENTRIES:
+            return await ON_ENTRIES[operation](server, request, type_, id_)
         case ("GET" | "POST", type_, id_, "$validate"):
             return await validate(server, request, type_, id_)
         case ("GET", type_, id_, "_history"):

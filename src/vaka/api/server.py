@@ -13,8 +13,12 @@ from email.utils import parsedate_to_datetime
 import orjson
 
 from vaka import config
+from vaka.accesslog.writer import AccessLog
+from vaka.api.callers import Callers
 from vaka.api.http import Preferences, Request, Response, parse_etag
+from vaka.api.identity import Service
 from vaka.api.pages import Pages
+from vaka.api.sealed import Sealed
 from vaka.api.tokens import Tokens
 from vaka.errors import Gone, Invalid, Issue, NotFound, PreconditionFailed, Unprocessable
 from vaka.fhir import exact
@@ -37,12 +41,19 @@ _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The application's parts. ``demo``: the demo region is loaded here; ``redactions``: the list of what was redacted."""
+    """The application's parts. ``demo``: the demo region is loaded here. ``demo_login``: its staff log in by a click, since
+    only this machine can reach this address. ``redactions``: the list of what was
+    redacted."""
 
     journal: Journal
     tokens: Tokens
     pages: Pages
+    log: AccessLog
+    callers: Callers
+    sealed: Sealed
+    identity: tuple[Service, ...] = ()
     demo: bool = False
+    demo_login: bool = False
     redactions: Redactions | None = None
 
 

@@ -88,9 +88,7 @@ class Transaction:
         do its work, never to show."""
         if number is not None:
             return await self._journal.reader.vread(type_, id_, *number, access=system_filter("records"))
-        rkey = resource_key(type_, id_)
-        await self._journal.writer.lock(self.connection, [rkey])
-        found = (await self._journal.reader.current(self.connection, [rkey], access=_RECORDS)).get(rkey)
+        found = await self.standing(type_, id_, reason="records")
         return found if found is not None and (found.type, found.id) == (type_, id_) else None
 
     async def any_current(self, keys: Sequence[int]) -> list[Version]:
@@ -105,6 +103,21 @@ class Transaction:
         hidden = await hidden_from(self.connection, self.access, asked) if asked else set()
         made = await self._journal.writer.write(self.connection, writes, access=self.access, hidden=hidden)
         return [seen(self.access, version) if version is not None else None for version in made]
+
+    async def amend(self, writes: Sequence[Write]) -> list[Version]:
+        """Changes what stands on behalf of an operation that has decided by a rule of its own: owners stay as they are, and
+        what the caller does not see can be changed. Who did it is the author all the same."""
+        for write in writes:
+            write.keep_owner = True
+        made = await self._journal.writer.write(self.connection, writes, access=self.access)
+        return [seen(self.access, version) for version in made if version is not None]
+
+    async def standing(self, type_: str, id_: str, *, reason: str) -> Version | None:
+        """The current version, locked, whoever may see it: for an operation that has decided by a rule of its own, named
+        ``reason``. It is not given to the caller."""
+        rkey = resource_key(type_, id_)
+        await self._journal.writer.lock(self.connection, [rkey])
+        return (await self._journal.reader.current(self.connection, [rkey], access=system_filter(reason))).get(rkey)
 
     async def living(self, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         """Those of these (type, id) that exist and are not deleted."""

@@ -73,7 +73,7 @@ class Owners:
                 stands = standing.get(writes[i].rkey)
                 if (owned := writes[i].owned) is not None:
                     unit, provider, kind = owned
-                elif writes[i].deletes and stands is not None:
+                elif (writes[i].deletes or writes[i].keep_owner) and stands is not None:
                     unit, provider, kind = stands
                 elif access.session is not None:
                     unit, provider = access.session.assignment.unit, access.session.assignment.provider

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vaka.access.filter import AccessFilter
 from vaka.access.ownership import kind_of
 from vaka.access.session import Session
-from vaka.access.writing import BEGINS_RELATION, Change, refusal
+from vaka.access.writing import BEGINS_RELATION, Change, guardian_blocks, refusal
 from vaka.errors import Conflict, Forbidden
 from vaka.fhir.keys import resource_key
 from vaka.journal.access import gate, now_us, require_writing
@@ -66,7 +66,10 @@ async def _require(
             attended=patient in attended, protected=patient in protected, unit=stands[1] if stands is not None else None,
             moves=stands is not None and not write.deletes and stands[3] != patient,
         )  # fmt: skip
-        if (found := refusal(session, change)) is not None:
+        found = refusal(session, change)
+        if found is None and write.type == "Consent" and guardian_blocks(write.resource or {}):
+            found = "A5", "a guardian cannot block a child's record"
+        if found is not None:
             access.trail.rule = found[0]
             if found[0] == "S5":
                 raise Conflict(

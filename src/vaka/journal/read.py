@@ -185,7 +185,7 @@ class Reader:
         return await self.unmasked(found, access) or seen(access, found)
 
     async def history(self, page: HistoryPage, *, access: AccessFilter) -> list[Version]:
-        """Versions, newest first, at most ``page.limit``."""
+        """Versions, newest first, at most ``page.limit``; the last of so many is not to be given out."""
         scope = "instance" if page.id is not None else "type" if page.type is not None else "system"
         through = gate(access)
         sql = statements("read")[f"history_{scope}"].replace("{access}", through.on_versions)
@@ -201,7 +201,10 @@ class Reader:
         }
         async with self._pool.connection() as connection:
             rows = await (await connection.execute(sql, values)).fetchall()
-        return [seen(access, version_of(row, self._codec)) for row in rows]
+        found = [version_of(row, self._codec) for row in rows]
+        for version in found[: page.limit - 1]:  # the one past the page only tells that there is more
+            seen(access, version)
+        return found
 
     async def newest_seq(self) -> int:
         async with self._pool.connection() as connection:

@@ -41,8 +41,8 @@ class Write:
     """One change that is asked for. ``body``/``resource``/``rows``: the new content (not for a deletion), its references
     resolved. ``must_be_new``: the id was made by this server, so no row can exist. ``may_create``: update-as-create.
     ``if_match``: (version, epoch) that must be current, ``ANY_VERSION``: any. ``if_none_match``: nothing may exist.
-    ``path``: the bundle entry that asks for it. ``act``: the operation on records that it is part of, None for a plain change;
-    ``owned``: unit, provider and kind where an operation keeps or gives them."""
+    ``keep_owner``: unit, provider and kind stay as they are; ``owned``: they are these. ``path``: the bundle entry that asks
+    for it. ``act``: the operation on records that it is part of, None for a plain change."""
 
     type: str
     id: str
@@ -55,6 +55,7 @@ class Write:
     if_match: tuple[int, int] | None = None
     if_none_match: bool = False
     redact: bool = False
+    keep_owner: bool = False
     path: str | None = None
     act: Act | None = None
     owned: tuple[str | None, str | None, str] | None = None

@@ -25,6 +25,7 @@ from vaka.journal import durability, migrate, redactions, settings
 from vaka.journal.binaries import ENVIRONMENT
 from vaka.journal.statements import statements
 from vaka.recover import place as places
+from vaka.recover import wal
 from vaka.recover.place import Place
 
 RECOVERY_MAX_S: Final = 24 * 3600.0
@@ -36,13 +37,15 @@ Progress = Callable[[str, int, int], None]  # what, done, total
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the restored record holds. ``last_change``: null in an empty record."""
+    """What the restored record holds. ``last_change``: null in an empty record. ``cut``: why what the backup holds could not
+    be played back to its end; null where it could, or was not to be."""
 
     base: str
     versions: int
     body_bytes: int
     last_change: datetime | None
     epoch: int | None
+    cut: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ def prepare(home: Path, plan: Plan, progress: Progress) -> Plan:
         plan = _save(home, replace(plan, step="recover"))
     if plan.step == "recover":
         target.ensure()
-        report = _recover(home, target, plan, progress)
+        report = replace(_recover(home, target, plan, progress), cut=_cut(target, plan))
         plan = _save(home, replace(plan, step="ready", report=report))
         log.info("restore verified", base=plan.base, versions=report.versions, epoch=report.epoch)
     return plan
@@ -229,11 +232,21 @@ def _recover(home: Path, target: clusters.Cluster, plan: Plan, progress: Progres
     return report
 
 
+def _cut(target: clusters.Cluster, plan: Plan) -> str | None:
+    """PostgreSQL takes damaged WAL for the end of the WAL: whoever asked for all there is must be told of it."""
+    if plan.to is not None:
+        return None
+    place = Place(Path(plan.root), plan.system)
+    first = _base(place, plan).begin // places.SEGMENT_BYTES
+    folders = [f for f in place.wal_folders() if any(segment.number >= first for segment in places.segments(f))]
+    return next((found for folder in folders if (found := wal.problem(target.programs, folder))), None)
+
+
 def _amcheck(target: clusters.Cluster) -> None:
     address = target.dsn(role=settings.SUPERUSER)
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute("CREATE EXTENSION IF NOT EXISTS amcheck")
-        done = subprocess.run(
+        done = subprocess.run(  # nosec B603 # the wheel's own program by its full path; no shell
             [target.programs.program("pg_amcheck"), f"--host={target.host}", f"--port={settings.PORT}",
              f"--username={settings.SUPERUSER}", "--jobs=2", "--no-password", settings.DATABASE],
             env=ENVIRONMENT, capture_output=True, text=True, check=False,

@@ -1,0 +1,1 @@
+"""HTTP for people: pages of the login so far."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from vaka.access.law import ACKNOWLEDGING, is_acknowledged
 from vaka.access.marks import actor_of
 from vaka.access.session import Right
+from vaka.api.asked import ask, require_right, told
 from vaka.api.http import Request, Response
-from vaka.api.parameters import ask, require_right, told
 from vaka.api.server import Server, living, written
 from vaka.errors import Invalid, NotAllowed, NotFound
 from vaka.fhir.parse import parse_json

@@ -39,7 +39,7 @@ from vaka.api.server import (
     version_headers,
     written,
 )
-from vaka.config import BINARY_MAX_BYTES
+from vaka.config import BINARY_MAX_BYTES, PACED_BYTES
 from vaka.errors import Invalid, NotFound, TooLarge
 from vaka.fhir.content_extension import content_of, extension
 from vaka.fhir.parse import parse_resource
@@ -55,7 +55,6 @@ _MEDIA: Final = re.compile(
 )
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _SAFE: Final = [
-    ("X-Content-Type-Options", "nosniff"),
     ("Content-Disposition", "attachment"),
     ("Content-Security-Policy", "default-src 'none'; sandbox"),
     ("Accept-Ranges", "bytes"),
@@ -218,6 +217,5 @@ def _streamed(
     status = 206 if part else 200
     if request.method == "HEAD":
         return Response(status, b"", [*headers, ("Content-Type", media)])
-    return Response(
-        status, headers=headers, content_type=media, stream=binary.read(server.journal, content, first, end)
-    )
+    pieces = binary.read(server.journal, content, first, end)
+    return Response(status, headers=headers, content_type=media, stream=pieces, paced=end - first > PACED_BYTES)

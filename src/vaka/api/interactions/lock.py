@@ -6,9 +6,9 @@ from __future__ import annotations
 from vaka.access.law import Act
 from vaka.access.marks import actor_of
 from vaka.access.session import Right
+from vaka.api.asked import ask, require_right, told
 from vaka.api.http import Request, Response
 from vaka.api.interactions.sign import require_signed_type
-from vaka.api.parameters import ask, require_right, told
 from vaka.api.server import Server, living, written
 from vaka.errors import Conflict
 from vaka.journal.journal import Transaction

@@ -11,8 +11,8 @@ from vaka.access.law import Act
 from vaka.access.marks import actor_of
 from vaka.access.merging import linked, may_not_be_linked
 from vaka.access.session import Right
+from vaka.api.asked import Asked, ask, require_right, told
 from vaka.api.http import Request, Response
-from vaka.api.parameters import Asked, ask, require_right, told
 from vaka.api.server import Server, accept_resource, write_of, written
 from vaka.errors import Conflict, Forbidden, Invalid
 from vaka.fhir import exact

@@ -10,8 +10,8 @@ from __future__ import annotations
 from vaka.access.law import Act
 from vaka.access.marks import actor_of
 from vaka.access.session import Right
+from vaka.api.asked import Asked, ask, require_right, told
 from vaka.api.http import Request, Response
-from vaka.api.parameters import Asked, ask, require_right, told
 from vaka.api.server import Server, accept_resource, living, new_id, write_of, written
 from vaka.errors import Conflict, Invalid, NotAllowed, Unprocessable
 from vaka.fhir import exact

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from vaka import config
 from vaka.access.law import Owes
+from vaka.api.asked import told
 from vaka.api.bundles import bundle, links, search_entry
 from vaka.api.http import Request, Response, link_query, require_json_answer
-from vaka.api.parameters import told
 from vaka.api.server import Server, check_id
 from vaka.errors import Invalid
 from vaka.fhir import exact

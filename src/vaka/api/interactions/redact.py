@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from vaka.access.marks import actor_of
 from vaka.access.session import Right
+from vaka.api.asked import ask, require_right, told
 from vaka.api.http import Request, Response
-from vaka.api.parameters import ask, require_right, told
 from vaka.api.server import Server, written
 from vaka.errors import NotFound, Unavailable
 from vaka.journal.journal import Transaction

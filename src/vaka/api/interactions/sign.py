@@ -9,8 +9,8 @@ from __future__ import annotations
 from vaka.access.law import Act, is_signed
 from vaka.access.marks import actor_of
 from vaka.access.session import Right
+from vaka.api.asked import ask, require_right, told
 from vaka.api.http import Request, Response
-from vaka.api.parameters import ask, require_right, told
 from vaka.api.server import Server, living, written
 from vaka.errors import Conflict, NotAllowed
 from vaka.fhir.entries import in_error

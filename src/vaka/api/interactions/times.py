@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from vaka.api.asked import parameters, told
 from vaka.api.http import Request, Response, require_json_answer
-from vaka.api.parameters import parameters, told
 from vaka.api.server import Server, known_type, living
 from vaka.errors import NotAllowed
 from vaka.fhir.parse import parse_json

@@ -14,8 +14,8 @@ from vaka.access.marks import actor_of
 from vaka.access.session import Right
 from vaka.access.visibility import NO, YES, Visibility
 from vaka.access.visibility import visibility as decide
+from vaka.api.asked import ask, parameters, require_right, told
 from vaka.api.http import Request, Response, require_json_answer
-from vaka.api.parameters import ask, parameters, require_right, told
 from vaka.api.server import Server, known_type, living, written
 from vaka.errors import Forbidden, Invalid
 from vaka.fhir.dates import ZONE

@@ -56,3 +56,7 @@ FROM unnest(%(patients)s::bigint[]) AS p (patient)
 -- What stands under the keys that a caller wants to change, and whether the caller may know of it.
 SELECT r.rkey, ({access}) AS visible, o.unit, o.provider, r.patient, r.deleted
 FROM resource r JOIN owner o ON o.owner = r.owner WHERE r.rkey = ANY(%(keys)s::bigint[])
+
+-- name: blocks_of
+-- Consents that block something of a patient, in the order of their keys, as every writer locks.
+SELECT DISTINCT r.id, r.rkey FROM block b JOIN resource r ON r.rkey = b.rkey WHERE b.patient = ANY(%(keys)s::bigint[]) ORDER BY r.rkey

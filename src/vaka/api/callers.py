@@ -1,0 +1,152 @@
+"""Who calls: a program by its token, a person by a session in the Authorization header or a cookie.
+
+Invariants: a token or session in an address is refused, and never logged; a session is as good as its signature, its time, the
+revocations known here, and the record's word on its assignment, which is asked again each minute; where the record cannot
+be asked, care goes on with what was known.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from vaka import config
+from vaka.access.filter import AccessFilter
+from vaka.access.session import Right, Session
+from vaka.api.cookies import CSRF_HEADER, SAFE, SESSION, Proof, cookie, kept
+from vaka.api.http import Request
+from vaka.api.people import People
+from vaka.api.revocations import Revocations
+from vaka.api.sessions import Sessions, is_session, longer
+from vaka.errors import Invalid, Unauthenticated, Unavailable
+
+if TYPE_CHECKING:
+    from vaka.api.server import Server
+
+_JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*")
+_SECRET_NAMES: Final = frozenset(
+    {"access_token", "id_token", "refresh_token", "token", "authorization", "bearer", "session", "jwt", "password"}
+)
+_STANDING_MAX: Final = 20_000
+
+
+def hide_tokens(text: str) -> str:
+    """``text`` without anything that looks like a token, for logs."""
+    return _JWT.sub("…", text) if "eyJ" in text else text
+
+
+def refuse_tokens_in_address(request: Request) -> None:
+    """Invalid if the address carries a token: it would stand in histories and logs."""
+    for name, value in request.query:
+        if name.lower() in _SECRET_NAMES or ("eyJ" in value and _JWT.search(value)):
+            raise Invalid(
+                "a token never goes into an address",
+                help="send it in the Authorization header",
+                why="token in the address",
+            )
+    if any("eyJ" in part and _JWT.search(part) for part in request.path):
+        raise Invalid("a token never goes into an address", why="token in the address")
+
+
+@dataclass(slots=True)
+class _Standing:
+    """What the record said of a session's assignment. ``at``: monotonic seconds; ``rights`` None: it has ended."""
+
+    at: float
+    rights: frozenset[Right] | None
+
+
+class Callers:
+    """All that is needed to know a person by a session."""
+
+    def __init__(self, sessions: Sessions, revocations: Revocations, people: People, proof: Proof) -> None:
+        self.sessions, self.revocations, self.people, self.proof = sessions, revocations, people, proof
+        self._standing: dict[str, _Standing] = {}
+
+    async def session(self, token: str) -> Session:
+        """The living session that ``token`` carries. Unauthenticated if it is none, ended, or its assignment has."""
+        session = self.sessions.verify(token)
+        self.revocations.check(session)
+        return await self._standing_now(session)
+
+    async def _standing_now(self, session: Session) -> Session:
+        known = self._standing.get(session.id)
+        now = time.monotonic()
+        if known is None and time.time_ns() // 1_000 - _made_us(session) < config.STANDING_CHECK_S * 1_000_000:
+            return session  # made after a look at the record
+        if known is None or now - known.at > config.STANDING_CHECK_S:
+            try:
+                rights = await self.people.standing(session)
+            except Unavailable:
+                return session
+            if len(self._standing) >= _STANDING_MAX:
+                self._standing.clear()
+            known = self._standing[session.id] = _Standing(now, rights)
+        if known.rights is None:
+            raise Unauthenticated(
+                "your assignment has ended",
+                help="log in again to choose another",
+                why=f"assignment {session.assignment.id} ended",
+            )
+        if known.rights == session.assignment.rights:
+            return session
+        return replace(session, assignment=replace(session.assignment, rights=known.rights & session.assignment.rights))
+
+    async def of_cookie(self, request: Request) -> Session | None:
+        """The living session of a browser; None if it has no cookie. ``request.set_cookies`` gets a new one if it is time."""
+        token = cookie(request, SESSION)
+        if token is None:
+            return None
+        session = await self.session(token)
+        if time.time_ns() // 1_000 - _made_us(session) > config.SESSION_RENEWED_AFTER_S * 1_000_000:
+            try:
+                session = await self.renew(session)
+                request.set_cookies.append(kept(SESSION, self.sessions.make(session)))
+            except Unavailable:
+                pass  # it lives on as it is
+        return session
+
+    async def renew(self, session: Session) -> Session:
+        """The same session for another while, with no more rights than before. Unauthenticated if its assignment is not
+        among those that the person has now."""
+        person = await self.people.person(session.person)
+        offers = await self.people.assignments_of(person) if person is not None else []
+        old = session.assignment
+        for offer in offers:
+            new = offer.assignment
+            if (new.id, new.unit, new.provider, new.purpose) == (old.id, old.unit, old.provider, old.purpose):
+                self._standing.pop(session.id, None)
+                return longer(replace(session, assignment=replace(new, rights=new.rights & old.rights)))
+        raise Unauthenticated(
+            "your assignment has ended", help="log in again to choose another", why=f"assignment {old.id} ended"
+        )
+
+
+def _made_us(session: Session) -> int:
+    """When the session was made or last renewed (sooner, where its end was cut to 12 hours after the login)."""
+    return session.expires_us - config.SESSION_ALIVE_S * 1_000_000
+
+
+async def caller(server: Server, request: Request) -> AccessFilter:
+    """Who sends this request to the record. Unauthenticated, Forbidden (a cookie alone does not prove a change)."""
+    authorization = request.header("authorization")
+    if authorization is not None:
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() == "bearer" and is_session(token.strip()):
+            return person_filter(request, await server.callers.session(token.strip()))
+        return server.tokens.verify(authorization)
+    session = await server.callers.of_cookie(request)
+    if session is None:
+        return server.tokens.verify(None)
+    access = person_filter(request, session)
+    if request.method not in SAFE:
+        request.access = access  # a refusal below is this person's
+        server.callers.proof.check(request, session.id, request.header(CSRF_HEADER))
+    return access
+
+
+def person_filter(request: Request, session: Session) -> AccessFilter:
+    """The filter of a person, with the trail that this request has already begun."""
+    return AccessFilter(f"person:{session.person}", session=session, trail=request.access.trail)

@@ -1,0 +1,73 @@
+"""What PostgreSQL keeps of logging in beside the record: revocations, things used once, attempts, credentials.
+
+Invariants: a thing is spent once, however many processes try at once; a revocation is durable before it is told as done, and
+``revocations`` misses none that commits late (the feed's rule: all above the oldest open transaction is read again).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from vaka import config
+from vaka.journal.journal import Journal
+from vaka.journal.pool import Connection
+from vaka.journal.statements import statements
+
+
+def now_us() -> int:
+    return time.time_ns() // 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """``session``: that one; None: all sessions of ``person`` that began before ``at_us``. Moot after ``until_us``."""
+
+    session: str | None
+    person: str
+    at_us: int
+    until_us: int
+
+
+async def _run(connection: Connection, name: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    cursor = await connection.execute(statements("people")[name], values)
+    return await cursor.fetchall() if cursor.description is not None else []
+
+
+async def run(journal: Journal, name: str, **values: Any) -> list[tuple[Any, ...]]:
+    """One statement of people.sql, committed; its rows."""
+    async with journal.pool.connection() as connection:
+        return await _run(connection, name, values)
+
+
+async def revoke(journal: Journal, person: str, session: str | None, reason: str) -> Revocation:
+    """Ends a session, or all that a person has, for good."""
+    at_us = now_us()
+    until_us = at_us + (config.SESSION_MAX_S + config.CLOCK_SKEW_S) * 1_000_000
+    await run(journal, "revoke", session=session, person=person, at_us=at_us, until_us=until_us, reason=reason)
+    return Revocation(session, person, at_us, until_us)
+
+
+async def revocations(journal: Journal, start: str) -> tuple[list[Revocation], str]:
+    """Those that may have committed since ``start`` (``"0"``: all), and where to start the next time."""
+    async with journal.pool.connection() as connection:
+        following = (await _run(connection, "revocations_from", {}))[0][0]
+        rows = await _run(connection, "revocations", {"start": start, "now_us": now_us()})
+    return [Revocation(*row) for row in rows], following
+
+
+async def spend(journal: Journal, kind: str, value: str, *, alive_s: int) -> bool:
+    """Whether this is the first use of ``value``; it counts for ``alive_s``."""
+    what = sha256(f"{kind}\0{value}".encode()).digest()
+    return bool(await run(journal, "spend", what=what, until_us=now_us() + alive_s * 1_000_000))
+
+
+async def forget(journal: Journal) -> None:
+    """Drops what is past its time."""
+    now = now_us()
+    await run(journal, "forget_revocations", now_us=now)
+    await run(journal, "forget_spent", now_us=now)
+    await run(journal, "forget_attempts", before_us=now - 4 * config.ATTEMPT_HALVING_S * 1_000_000)

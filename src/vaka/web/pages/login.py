@@ -1,0 +1,29 @@
+"""What the page of a login shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Staff:
+    """Somebody of the demo region."""
+
+    hsa: str
+    name: str
+    title: str
+    units: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoginPage:
+    """``services``: names of identity services in the order of their numbers; ``staff``: who can be clicked, in a demo only;
+    ``problem``: why the last try did not succeed; ``person``: what was typed then."""
+
+    template: ClassVar[str] = "login.html"
+    csrf: str
+    services: tuple[str, ...] = ()
+    staff: tuple[Staff, ...] = ()
+    problem: str = ""
+    person: str = ""
