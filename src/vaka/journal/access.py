@@ -161,8 +161,8 @@ def require_writing(access: AccessFilter) -> None:
     if access.full:
         return
     if access.session is not None:
-        # Signing and the operations on records are rights of their own; a plain change needs writing all the same
-        # (``permission``). if not access.session.assignment.rights & {Right.WRITE, Right.SIGN, Right.IDENTITY, Right.REDACT}:
+        # Signing and the operations on records are rights of their own; ``permission`` asks for writing all the same.
+        if not access.session.assignment.rights & {Right.WRITE, Right.SIGN, Right.IDENTITY, Right.REDACT}:
             raise Forbidden("this assignment does not include writing", why="A1: no right to write")
     elif not any(grant.may & set("cud") for grant in access.grants):
         raise Forbidden(f"{access.principal} has no right to change the record", why="no scope")

@@ -176,6 +176,7 @@ class Journal:
         self._queue: list[tuple[Write, AccessFilter, asyncio.Future[Version]]] = []
         self._flights = 0
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._writes: set[asyncio.Task[Any]] = set()
 
     @classmethod
     async def open(cls, dsn: str) -> Journal:
@@ -318,8 +319,9 @@ class Journal:
     async def _unbroken(self, writing: Coroutine[Any, Any, T]) -> T:
         """Carries a write through though its caller goes away or this process stops: nothing cancels a COMMIT (S33)."""
         task = asyncio.ensure_future(writing)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        for tasks in (self._tasks, self._writes):
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
         return await asyncio.shield(task)
 
     async def _once(self, work: Callable[[Transaction], Awaitable[T]], access: AccessFilter, one_statement: bool) -> T:
@@ -366,11 +368,13 @@ class Journal:
         return Searches(self, access)
 
     async def read_aliases(self) -> None:
-        """After a merge: which patients' records go on in others'."""
+        """After a merge: which patients' records go on in others'. Returns when no write is under way that did not know of it."""
         aliases = Aliases()
         async with self.pool.connection() as connection:
             await aliases.read(connection)
         self.writer.aliases = aliases
+        if self._writes:
+            await asyncio.wait(self._writes.copy(), timeout=config.WRITE_TIMEOUT_S)
 
     async def by_seqs(self, seqs: Sequence[int], *, access: AccessFilter) -> dict[int, Version]:
         async with self.reading.connection() as connection:
