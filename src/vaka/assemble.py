@@ -163,7 +163,7 @@ def serve(start: Start) -> None:
     log.setup(API, start.directory.log / f"{API}.jsonl")
     # Imported while PostgreSQL starts.
     from vaka.api.serve import serve as serve_api
-    from vaka.journal import durability, migrate
+    from vaka.journal import durability, migrate, redactions
     from vaka.web import routes
 
     _await_database(dsn, DATABASE_WAIT_S if "/" not in dsn.partition("host=")[2][:1] else EMBEDDED_WAIT_S)
@@ -171,6 +171,9 @@ def serve(start: Start) -> None:
     migrate.migrate(dsn, "pre")
     # One supervisor at a time has DIR, so no older release is serving when the second half runs.
     migrate.migrate(dsn, "post")
+    # However the record was restored: what was redacted is out again before anybody is served (S26).
+    if again := redactions.apply_again(dsn, redactions.Redactions(start.directory.path).read()):
+        log.warning("redacted again", resources=again)
     serve_api(dsn, start.host, start.port, start.directory.path, demo=start.demo, web=routes, wire=start.wire)
 
 

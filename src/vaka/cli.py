@@ -27,6 +27,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "peer": ("vaka.command.peer", "Make and void the certificates of copies."),
     "load": ("vaka.command.load", "Load bundles and NDJSON."),
     "dump": ("vaka.command.dump", "Write out every version as open NDJSON."),
+    "redact": ("vaka.command.redact", "Take content out for ever, on an authority's decision."),
+    "provider": ("vaka.command.provider", "Export, and delete, one care provider's part."),
     "backup": ("vaka.command.backup", "Make, list and verify backups."),
     "restore": ("vaka.command.restore", "Restore a backup beside the live record, verify it, swap it in."),
     "log": ("vaka.command.log", "Verify, show, extract and review the access log."),

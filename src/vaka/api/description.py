@@ -15,6 +15,7 @@ import orjson
 
 from vaka import __version__, config
 from vaka.api.http import FHIR_JSON, Request, Response
+from vaka.api.operations import Operation, of_type
 from vaka.api.server import known_type
 from vaka.fhir.definitions import COMPARTMENTS, RESOURCE_TYPES, parameters
 
@@ -162,6 +163,11 @@ def _system() -> dict[str, Any]:
         "/_search": {"post": _operation("search in the system", 200, body=_form(common))},
         "/_history": {"get": _operation("history of the system", 200, query=_HISTORY)},
         "/$validate": {"post": _operation("validate any resource", 200, query=_MODE, body=anything)},
+        **{
+            f"/${one.name}": {"get": _operation(one.summary, 200, query=dict.fromkeys(one.asks, _TEXT))}
+            for one in of_type("")
+            if one.methods == ("GET",)
+        },
     }
 
 
@@ -203,6 +209,9 @@ def _of_type(type_: str) -> dict[str, Any]:
         paths["/Patient/{id}/$everything"] = one | {
             "get": _operation("all of a patient", 200, query={"_count": _COUNT, "_since": _TEXT, "_type": _TEXT})
         }
+    for asked in of_type(type_):
+        if asked.name != "everything":
+            paths |= _records(type_, asked)
     if type_ in COMPARTMENTS:
         address = f"/{type_}/{{id}}/{{type}}"
         of_which = _in_path("type", {"type": "string", "enum": list(RESOURCE_TYPES)})
@@ -212,6 +221,17 @@ def _of_type(type_: str) -> dict[str, Any]:
             "post": _operation("search in a compartment", 200, body=_form(_RESULTS))
         }
     return paths
+
+
+def _records(type_: str, asked: Operation) -> dict[str, Any]:
+    """An operation on records (docs/operating/records.md)."""
+    form = {FHIR_JSON: {"schema": _resource("Parameters")}}
+    does = _operation(asked.summary, 200, 201, 202, headers=(*_WRITING[1:], "If-Match"), body=form)
+    does["requestBody"]["required"] = False
+    methods = {"GET": _operation(asked.summary, 200), "POST": does}
+    address = f"/{type_}/{{id}}/${asked.name}" if asked.on_one else f"/{type_}/${asked.name}"
+    shared = {"parameters": [_in_path("id", _ID)]} if asked.on_one else {}
+    return {address: shared | {method.lower(): methods[method] for method in asked.methods}}
 
 
 def _in_path(name: str, schema: dict[str, Any]) -> dict[str, Any]:

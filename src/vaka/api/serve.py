@@ -37,7 +37,9 @@ from vaka.api.wire import Wire
 from vaka.journal import binary, people
 from vaka.journal.clients import Clients
 from vaka.journal.journal import Journal
+from vaka.journal.merging import gather
 from vaka.journal.pool import Pool
+from vaka.journal.redactions import Redactions
 
 _FORGET_EVERY_S = 3_600.0
 
@@ -72,7 +74,7 @@ async def _serve(dsn: str, host: str, port: int, data_dir: Path, demo: bool, web
     server = Server(
         journal, Tokens(Keyring(data_dir, "token"), clients), Pages(Secret(data_dir, "page.key")), access_log, callers,
         Sealed(secret(data_dir, "login.key")), Passphrases(), clients, services(data_dir), demo,
-        demo and is_loopback(host) and not wire.behind_proxy,
+        demo and is_loopback(host) and not wire.behind_proxy, redactions=Redactions(data_dir),
     )  # fmt: skip
 
     def application(front: Front) -> Application:
@@ -112,6 +114,7 @@ async def _chores(journal: Journal, clients: Clients) -> None:
         try:
             await journal.forget_results()
             await journal.make_partitions()
+            await gather(journal)
             await binary.forget_orphans(journal)
             await people.forget(journal)
             await clients.forget_assertions()

@@ -34,6 +34,7 @@ from vaka.journal.accept import require_valid
 from vaka.journal.accept import write_of as write_of  # noqa: PLC0414  the interactions have it from here
 from vaka.journal.clients import Clients
 from vaka.journal.journal import Journal, Transaction
+from vaka.journal.redactions import Redactions
 from vaka.journal.version import ANY_VERSION, Action, Version, http_date, parse_version_id
 from vaka.journal.write import Write
 
@@ -45,7 +46,8 @@ _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 @dataclass(frozen=True, slots=True)
 class Server:
     """The application's parts. ``demo``: the demo region is loaded here. ``demo_login``: its staff log in by a click, since
-    only this machine can reach this address. ``wire``: the listener that a request came in by."""
+    only this machine can reach this address. ``wire``: the listener that a request came in by. ``redactions``: the list of what
+    was redacted."""
 
     journal: Journal
     tokens: Tokens
@@ -60,6 +62,7 @@ class Server:
     demo_login: bool = False
     wire: Front = field(default_factory=Front)
     slowing: Slowing = field(default_factory=Slowing)
+    redactions: Redactions | None = None
 
 
 def known_type(name: str) -> str:

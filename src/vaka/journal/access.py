@@ -22,6 +22,7 @@ PATIENT: Final = type_number("Patient")
 UNIT, PROVIDER, EMERGENCY, INNER = 1, 2, 3, 4
 """Column ``what`` of the table opening."""
 
+_HOME: Final = "coalesce((SELECT a.root FROM alias a WHERE a.patient = v.patient), v.patient)"
 _IN_FORCE = "{0}.from_us <= {{now}} AND {0}.until_us > {{now}}"
 _OPEN = (
     "EXISTS (SELECT 1 FROM opening g WHERE g.patient = {r}.patient AND g.person = {person} AND g.unit = {unit}"
@@ -88,10 +89,10 @@ class Gate:
 
     @property
     def on_versions(self) -> str:
-        """On the version ``v`` of ``r`` that a statement gives out."""
+        """On the version ``v`` of ``r`` that a statement gives out; one of before a merge is the surviving patient's (S23)."""
         if self.versions != "TRUE":
             return f"({self.on()} AND {self.versions})"
-        return self.on("v" if self.own_versions else "r")
+        return self.text.replace("{r}.patient", _HOME).replace("{r}", "v") if self.own_versions else self.on("r")
 
 
 def gate(access: AccessFilter, *, letter: str = "r") -> Gate:
@@ -163,7 +164,8 @@ def require_writing(access: AccessFilter) -> None:
     if access.full:
         return
     if access.session is not None:
-        if not access.session.may(Right.WRITE):
+        # Signing and the operations on records are rights of their own; ``permission`` asks for writing all the same.
+        if not access.session.assignment.rights & {Right.WRITE, Right.SIGN, Right.IDENTITY, Right.REDACT}:
             raise Forbidden("this assignment does not include writing", why="A1: no right to write")
     elif not any(grant.may & set("cud") for grant in access.grants):
         raise Forbidden(f"{access.principal} has no right to change the record", why="no scope")

@@ -72,7 +72,9 @@ class Owners:
                 unit, provider = settled.get(key, (None, None)) if key is not None else (None, None)
                 kind = kind_of(writes[i].resource or {"resourceType": writes[i].type})
                 stands = standing.get(writes[i].rkey)
-                if (writes[i].deletes or writes[i].keep_owner) and stands is not None:
+                if (owned := writes[i].owned) is not None:
+                    unit, provider, kind = owned
+                elif (writes[i].deletes or writes[i].keep_owner) and stands is not None:
                     unit, provider, kind = stands
                 elif access.session is not None:
                     unit, provider = access.session.assignment.unit, access.session.assignment.provider

@@ -9,6 +9,7 @@ import orjson
 
 from vaka import __version__
 from vaka.api.http import FHIR_JSON, Request, Response, require_json_answer
+from vaka.api.operations import of_type
 from vaka.api.server import Server, shown
 from vaka.fhir.definitions import RESOURCE_TYPES, Parameter, parameters
 
@@ -50,9 +51,7 @@ def statement(base_url: str) -> bytes:
                     "searchParam": [
                         _parameter(p) for p in parameters("Basic").values() if p.code.startswith("_") and p.supported
                     ],
-                    "operation": [
-                        {"name": "validate", "definition": "http://hl7.org/fhir/OperationDefinition/Resource-validate"}
-                    ],
+                    "operation": _operations(""),
                 }
             ],
         }
@@ -88,11 +87,13 @@ def _resource(type_: str) -> dict[str, Any]:
         "searchRevInclude": _reverse(type_),
         "searchParam": [_parameter(parameter) for parameter in searchable],
     }
-    if type_ == "Patient":
-        described["operation"] = [
-            {"name": "everything", "definition": "http://hl7.org/fhir/OperationDefinition/Patient-everything"}
-        ]
+    if operations := _operations(type_):
+        described["operation"] = operations
     return described
+
+
+def _operations(type_: str) -> list[dict[str, str]]:
+    return [{"name": one.name, "definition": one.url, "documentation": one.summary} for one in of_type(type_)]
 
 
 @lru_cache(maxsize=1)
