@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from vaka import config
+from vaka.access.limits import REASON_MAX_CHARS, REASON_MIN_CHARS
 from vaka.access.session import Right
 from vaka.api.arrival import Keyed, keyed, replayed
 from vaka.api.http import (
@@ -79,6 +80,25 @@ class Asked:
                 help=f'send Parameters with {{"name":"{name}","valueString":…}}', why=f"no {name}",
             )  # fmt: skip
         return found
+
+    def reason(self, name: str = "reason") -> str:
+        """A person's reason, which has to be given and to say something (``access.limits``)."""
+        found = self.words(name)
+        if not REASON_MIN_CHARS <= len(found) <= REASON_MAX_CHARS:
+            raise Invalid(
+                f"{name} is {REASON_MIN_CHARS} to {REASON_MAX_CHARS} characters",
+                path=f"Parameters.parameter.where(name='{name}')", why=f"{name}: {len(found)} characters",
+            )  # fmt: skip
+        return found
+
+    def hours(self, most: int) -> int:
+        """For how long, at most ``most`` hours, which is what nobody says."""
+        value = self.values.get("hours", most)
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            raise Invalid(
+                f"hours is 1 to {most}", path="Parameters.parameter.where(name='hours')", why="hours: out of range"
+            )
+        return value
 
     def reference(self, name: str, type_: str) -> str:
         """The id of a local resource of ``type_`` that has to be named."""
