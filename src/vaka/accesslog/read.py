@@ -6,6 +6,7 @@ for ever: stream, block, place in the block.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
@@ -100,7 +101,8 @@ async def events(connection: Connection, asked: Asked, *, at: Place | None = Non
                     cache.clear()
                 cache[stream, chapter] = await tables.described(connection, stream, chapter)
             run = (microseconds(began), first)
-            for event in _events(stream, run, bytes(content), cache[stream, chapter], asked):
+            # Off the event loop: a run is tens of milliseconds of work.
+            for event in await asyncio.to_thread(_events, stream, run, bytes(content), cache[stream, chapter], asked):
                 if at is None or (event.stream, event.run) != (at.stream, (at.began_us, at.first)) or (
                     (event.block, event.place) < (at.block, at.place)
                 ):  # fmt: skip

@@ -114,7 +114,9 @@ class AccessLog:
     async def write(self, record: Record, *, urgent: bool = False) -> None:
         """Returns when ``record`` is durable. Unavailable where that cannot be; not so for what is ``urgent``, which is told
         in the process's log and waits in memory."""
-        durable = all([await one for one in self.submit(record)])
+        durable = True
+        for future in self.submit(record):
+            durable &= await future
         if not durable:
             if not urgent:
                 raise unwritable()
@@ -124,7 +126,8 @@ class AccessLog:
             )  # fmt: skip
 
     def submit(self, record: Record) -> list[asyncio.Future[bool]]:
-        """Puts ``record`` in line, for who cannot wait: whether each part of it is durable."""
+        """Puts ``record`` in line, for who cannot wait: whether each part of it is durable. A future that is cancelled keeps
+        nothing from being written."""
         loop = asyncio.get_running_loop()
         parts = [(part, loop.create_future()) for part in record.parts()]
         self._waiting.extend(parts)
@@ -133,7 +136,7 @@ class AccessLog:
             task = asyncio.create_task(self._flush())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return [asyncio.shield(future) for _, future in parts]
+        return [future for _, future in parts]
 
     def require(self, *, urgent: bool) -> None:
         """Unavailable where nothing can be logged now and the request is not ``urgent``: before anything is done for it."""

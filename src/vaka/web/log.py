@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -33,6 +34,8 @@ from vaka.web.render import HEADERS, Head, page, redirect
 
 _SYSTEM: Final = system_filter("log-review")
 _SHOWN_PATIENTS: Final = 5
+_PAPER: Final = asyncio.Semaphore(1)
+"""One at a time: a long extract is seconds of work."""
 _SIGNS: Final = {
     "emergency": "nödöppning eller hävd spärr", "own-record": "egen journal", "relative": "närstående",
     "same-surname": "samma efternamn",
@@ -81,8 +84,10 @@ async def show_extract(server: Server, request: Request, given: str, *, paper: b
     shown = await extract(server.journal, id_, replace(asked, patient=key), pdf=f"/log/extract/{id_}/pdf")
     if not paper:
         return page(request, shown, head=await _head(server, request))
+    async with _PAPER:
+        made = await asyncio.to_thread(as_pdf, shown)
     headers = [*HEADERS, ("Content-Disposition", 'attachment; filename="loggutdrag.pdf"')]
-    return Response(200, as_pdf(shown), headers, "application/pdf")
+    return Response(200, made, headers, "application/pdf")
 
 
 async def show_review(server: Server, request: Request) -> Response:
