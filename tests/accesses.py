@@ -53,11 +53,14 @@ def on(data: Path, work: Callable[[Connection], Awaitable[T]], *, ship: bool = T
     return asyncio.run(inner())
 
 
-def events(data: Path, who: str | None = None, *, patient: int | None = None, limit: int = 20_000) -> list[Event]:
-    """Everything that is logged (of ``who``, of ``patient``), oldest first within a stream."""
+def events(data: Path, who: str | None = None, *, patient: int | None = None) -> list[Event]:
+    """Everything that is logged (of ``who``, of ``patient``), oldest first."""
     asked = Asked(patient, person_key(who) if who is not None else None)
-    found = on(data, lambda connection: read.page(connection, asked, limit))
-    return sorted(found, key=lambda event: (event.record.time_us, event.block, event.place))
+
+    async def work(connection: Connection) -> list[Event]:
+        return [event async for event in read.events(connection, asked)]
+
+    return sorted(on(data, work), key=lambda event: (event.record.time_us, event.block, event.place))
 
 
 def verified(data: Path, *, ship: bool = False) -> verify.Verified:

@@ -117,9 +117,17 @@ LOG_OWED_MAX_BYTES: Final = 64 * 1024 * 1024
 LOG_PATIENTS_MAX: Final = 4_096
 LOG_RESOURCES_MAX: Final = 32
 LOG_TEXT_MAX_CHARS: Final = 300
+# A person's words, whole: a reason, and why there is no consent.
+LOG_REASON_MAX_CHARS: Final = 1_100
 LOG_YEARS_MIN: Final = 5
 LOG_PAGE_MAX: Final = 1_000
 LOG_EXTRACT_MAX: Final = 20_000
+# A review looks at so many of the newest accesses of people, or draws from them.
+LOG_REVIEW_EVENTS: Final = 20_000
+LOG_REVIEW_DAYS: Final = 30
+LOG_SAMPLE_MAX: Final = 200
+LOG_MANY_PATIENTS: Final = 30
+LOG_MANY_WITHIN_S: Final = 600
 # Records law (access/law.py, docs/decisions/0011-records-law.md).
 # PDL and HSLF-FS leave the time to the care provider: two weeks let a doctor's holiday pass.
 LOCK_AFTER_SIGNING_DAYS: Final = 14

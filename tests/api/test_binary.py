@@ -261,7 +261,7 @@ def test_stalled_readers_of_a_large_content_cost_no_memory(
 def test_more_long_answers_than_there_are_places(api: Api, large: tuple[str, bytes]) -> None:
     """Breaks if stalled readers take ever more, or their places are not given back when they leave."""
     with contextlib.ExitStack() as all_of_them:
-        for _ in range(PACED_MAX):
+        for _ in range(PACED_MAX + 2):  # one may meet the question below in the last place
             all_of_them.enter_context(reader(api, f"/Binary/{large[0]}"))
         deadline = time.monotonic() + 20
         while (answer := api.get(f"/Binary/{large[0]}", headers={"Range": "bytes=0-2000000"})).status_code != 503:

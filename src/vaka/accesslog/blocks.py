@@ -18,6 +18,7 @@ from vaka.accesslog.codec import Contents, contents
 MARK: Final = b"VKB1"
 HASH_BYTES: Final = 32
 HEAD: Final = struct.Struct("<4sIQQQ")
+_NEAR: Final = 1 << 24
 PAYLOAD_MAX_BYTES: Final = 64 * 1024 * 1024
 """Far over what a block is given (``config.LOG_BLOCK_MAX_BYTES``): more is damage."""
 
@@ -66,6 +67,15 @@ def in_file(content: bytes, at: int, before: bytes) -> Iterator[tuple[Block, int
             return
         yield block, end
         number, at, before = block.number, end, block.hash
+
+
+def later_head(content: bytes, at: int, number: int) -> bool:
+    """Whether the head of a block after ``number`` stands in ``content`` past ``at``. No text of a record can look like one:
+    it holds no zeros."""
+    while (at := content.find(MARK, at + 1)) >= 0:
+        if at + HEAD.size <= len(content) and number < HEAD.unpack_from(content, at)[2] < number + _NEAR:
+            return True
+    return False
 
 
 def in_run(content: bytes, before: bytes) -> Iterator[Block]:

@@ -6,16 +6,21 @@ a record's content is logged before it does.
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import time
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final
 
+import psycopg
+
+from vaka import config
 from vaka.accesslog import blocks, tables
 from vaka.accesslog.codec import Encoder
 from vaka.accesslog.record import Actor, Record, cut
 from vaka.accesslog.tables import Connection, Run, statements
+from vaka.errors import Unavailable
 
 STREAM: Final = blake2b(b"vaka commands", digest_size=16).hexdigest()
 SYSTEM: Final = "commands"
@@ -29,6 +34,21 @@ def command_record(activity: str, reason: str, *, patients: Sequence[int] = ()) 
         user = "unknown"
     actor = Actor(f"vaka:{activity}", name=cut(user), way="command")
     return Record(time.time_ns() // 1_000, actor, activity, reason=cut(reason), patients=tuple(sorted(set(patients))))
+
+
+def log_command(dsn: str, activity: str, reason: str) -> None:
+    """Logs what a command is about to do (or has done) with the database at ``dsn``. Unavailable where that cannot be."""
+
+    async def work() -> None:
+        async with await psycopg.AsyncConnection.connect(
+            dsn, autocommit=True, connect_timeout=int(config.CONNECT_TIMEOUT_S)
+        ) as connection:
+            await append(connection, [command_record(activity, reason)])
+
+    try:
+        asyncio.run(work())
+    except psycopg.Error as error:
+        raise Unavailable(f"the access log cannot be written: {error.diag.message_primary or error}") from error
 
 
 async def append(connection: Connection, records: Sequence[Record]) -> None:

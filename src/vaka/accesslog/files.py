@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from vaka import config, errors
-from vaka.accesslog.blocks import Block, in_file
+from vaka.accesslog.blocks import Block, in_file, later_head
 
 _MARK: Final = b"VAKALOG1"
 _HEAD: Final = struct.Struct("<8s16sQ32s")
@@ -34,7 +34,8 @@ _ZEROS: Final = b"\0" * (1024 * 1024)
 @dataclass(frozen=True, slots=True)
 class Scanned:
     """A segment as it was found. ``before``: the hash before its first block; ``used``: where its last sound block ends;
-    ``torn``: something else than zeros stands after that."""
+    ``torn``: something else than zeros stands after that; ``whole_after``: among it the head of a later block, which no kill
+    in the middle of a write leaves."""
 
     path: Path
     stream: str
@@ -43,6 +44,7 @@ class Scanned:
     blocks: tuple[Block, ...]
     used: int
     torn: bool
+    whole_after: bool
 
 
 class Segment:
@@ -206,7 +208,8 @@ def scan(path: Path) -> Scanned | None:
         blocks.append(block)
         used = end
     torn = bool(content[used:].strip(b"\0"))
-    return Scanned(path, stream.hex(), first, before, tuple(blocks), used, torn)
+    after = torn and later_head(content, used, blocks[-1].number + 1 if blocks else first)
+    return Scanned(path, stream.hex(), first, before, tuple(blocks), used, torn, after)
 
 
 def read_from(path: Path, at: int, before: bytes) -> Iterator[tuple[Block, int]]:

@@ -25,16 +25,18 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is looked for; None: whatever. ``patient``: a key; ``person``: an actor's key; ``activities``: any of these;
-    ``refused``: only refusals, or none; ``unit``: an Organization id."""
+    """What is looked for; None or empty: whatever. ``patient``: a key; ``person``: an actor's key; ``activities``,
+    ``outcomes`` (``Record.outcome``): any of these. ``provider`` (an Organization id) and ``owners`` (rows of ``owner``): what
+    is done by the provider's people, or with information of these owners."""
 
     patient: int | None = None
     person: int | None = None
     since: datetime | None = None
     until: datetime | None = None
     activities: frozenset[str] = frozenset()
-    refused: bool | None = None
-    unit: str | None = None
+    outcomes: frozenset[str] = frozenset()
+    provider: str | None = None
+    owners: frozenset[int] = frozenset()
 
     def fits(self, record: Record) -> bool:
         return (
@@ -43,8 +45,12 @@ class Asked:
             and (self.since is None or record.time_us >= microseconds(self.since))
             and (self.until is None or record.time_us < microseconds(self.until))
             and (not self.activities or record.activity in self.activities)
-            and (self.refused is None or record.refused == self.refused)
-            and (self.unit is None or record.actor.unit == self.unit)
+            and (not self.outcomes or record.outcome in self.outcomes)
+            and (
+                self.provider is None
+                or record.actor.provider == self.provider
+                or not self.owners.isdisjoint(record.owners)
+            )
         )
 
 

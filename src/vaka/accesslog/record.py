@@ -15,7 +15,7 @@ from vaka import config
 from vaka.access.filter import AccessFilter
 from vaka.access.session import Session
 
-REFUSED_FROM = 400
+REFUSED_FROM, FAILED_FROM = 400, 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,11 @@ class Record:
     def refused(self) -> bool:
         return self.status >= REFUSED_FROM
 
+    @property
+    def outcome(self) -> str:
+        """As AuditEvent.outcome: 0 answered, 4 refused, 8 failed."""
+        return "0" if not self.refused else "4" if self.status < FAILED_FROM else "8"
+
     def parts(self) -> Iterator[Record]:
         """Itself; or, with more patients than one record holds, several that differ in these."""
         limit = config.LOG_PATIENTS_MAX
@@ -93,15 +98,15 @@ def _actor(principal: str, session: Session | None) -> Actor:
         return Actor(principal)
     at = session.assignment
     return Actor(
-        "" if principal == session.person else principal, session.person, session.name, at.title, at.id, at.unit,
+        "", session.person, session.name, at.title, at.id, at.unit,
         at.provider, at.purpose.value, session.way, session.id,
     )  # fmt: skip
 
 
-def cut(text: str) -> str:
-    """Text as a record holds it: without control characters, at most ``config.LOG_TEXT_MAX_CHARS``."""
-    if len(text) > config.LOG_TEXT_MAX_CHARS:
-        text = text[: config.LOG_TEXT_MAX_CHARS - 1] + "…"
+def cut(text: str, limit: int = config.LOG_TEXT_MAX_CHARS) -> str:
+    """Text as a record holds it: without control characters, at most ``limit`` of them."""
+    if len(text) > limit:
+        text = text[: limit - 1] + "…"
     if not text.isprintable():
         text = "".join(c if c.isprintable() else " " for c in text)
     return text.encode("utf-8", "replace").decode()

@@ -156,18 +156,18 @@ def _files(folder: Path, chain: _Chain, shipped: dict[int, bytes]) -> None:
         if found.torn:
             next_block = found.blocks[-1].number + 1 if found.blocks else found.first
             where = f"{path.name}, byte {found.used}"
-            if _went_on(folder, known[place + 1 :], next_block) or (chain.head and chain.head[0] >= next_block):
-                chain.find(
-                    next_block, where, "has been changed: what stands here does not follow from what is before it"
-                )
+            head = chain.head[0] if chain.head is not None else 0
+            again = next_block in shipped or _next_first(known[place + 1 :]) == next_block
+            if found.whole_after or not (again or head < next_block):
+                chain.find(next_block, where, "has been changed: it does not follow from what is before it")
             else:
-                chain.told.notes.append(f"{where}: a torn block, never acknowledged")
+                chain.told.notes.append(f"{where}: a torn block, {'written again' if again else 'never acknowledged'}")
 
 
-def _went_on(folder: Path, later: Sequence[tuple[int, Path]], block: int) -> bool:
-    """Whether a later segment begins after ``block``: then it was whole once."""
+def _next_first(later: Sequence[tuple[int, Path]]) -> int | None:
+    """The first block of the next segment."""
     for _, path in later:
         found = files.scan(path)
         if found is not None:
-            return found.first > block
-    return False
+            return found.first
+    return None

@@ -56,7 +56,7 @@ def record_of(
         status,
         epoch,
         cut(trail.rule),
-        cut(trail.reason),
+        cut(trail.reason, config.LOG_REASON_MAX_CHARS),
         cut(error.why or error.message) if error is not None else "",
         cut(address) if error is not None else "",
         tuple(sorted(patients)),

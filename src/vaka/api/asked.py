@@ -14,8 +14,9 @@ from typing import Any
 import orjson
 
 from vaka import config
+from vaka.access.limits import REASON_MAX_CHARS, REASON_MIN_CHARS
 from vaka.access.session import Right
-from vaka.api.arrival import idempotency_key, recalled, replayed, request_hash
+from vaka.api.arrival import Keyed, keyed, replayed
 from vaka.api.http import (
     Preferences,
     Request,
@@ -31,7 +32,7 @@ from vaka.fhir import exact
 from vaka.fhir.entries import reference_to
 from vaka.fhir.parse import parse_resource
 from vaka.fhir.splice import relative_references
-from vaka.journal.journal import Remembered, Transaction
+from vaka.journal.journal import Transaction
 from vaka.journal.version import Version, parse_version_id
 
 
@@ -43,8 +44,7 @@ class Asked:
     expected: tuple[int, int] | None
     by_header: bool
     wishes: Preferences
-    key: str | None
-    digest: bytes
+    keyed: Keyed
     body: bytes
 
     def resource(self) -> bytes | None:
@@ -56,8 +56,7 @@ class Asked:
 
     async def remember(self, tx: Transaction, status: int, version: Version) -> None:
         """Keeps the result with the writes, if the request has a key."""
-        if self.key is not None:
-            await tx.remember(self.key, Remembered(self.digest, ((status, version.seq, None),)))
+        await self.keyed.remember(tx, (status, version.seq, None))
 
     def text(self, name: str) -> str | None:
         """A text in words, None if it is not given. Invalid if it is empty or too long."""
@@ -81,6 +80,25 @@ class Asked:
                 help=f'send Parameters with {{"name":"{name}","valueString":…}}', why=f"no {name}",
             )  # fmt: skip
         return found
+
+    def reason(self, name: str = "reason") -> str:
+        """A person's reason, which has to be given and to say something (``access.limits``)."""
+        found = self.words(name)
+        if not REASON_MIN_CHARS <= len(found) <= REASON_MAX_CHARS:
+            raise Invalid(
+                f"{name} is {REASON_MIN_CHARS} to {REASON_MAX_CHARS} characters",
+                path=f"Parameters.parameter.where(name='{name}')", why=f"{name}: {len(found)} characters",
+            )  # fmt: skip
+        return found
+
+    def hours(self, most: int) -> int:
+        """For how long, at most ``most`` hours, which is what nobody says."""
+        value = self.values.get("hours", most)
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            raise Invalid(
+                f"hours is 1 to {most}", path="Parameters.parameter.where(name='hours')", why="hours: out of range"
+            )
+        return value
 
     def reference(self, name: str, type_: str) -> str:
         """The id of a local resource of ``type_`` that has to be named."""
@@ -139,9 +157,8 @@ async def ask(server: Server, request: Request, type_: str, id_: str | None, *kn
         require_json_body(request)
         body = relative_references(body, request.base_url)
         values = _values(parse_resource(body, "Parameters").resource, known)
-    key = idempotency_key(request)
-    digest = request_hash(request, body) if key else b""
-    if (before := await recalled(server, request, digest)) is not None:
+    key = keyed(request, body)
+    if (before := await key.recalled(server, request)) is not None:
         return await replayed(server, request, preferences(request), before)
     header = request.header("if-match")
     named = header if header is not None else values.get("version")
@@ -150,7 +167,7 @@ async def ask(server: Server, request: Request, type_: str, id_: str | None, *kn
         expected = parse_version_id(parse_etag(str(named)))
         if expected is None:
             raise PreconditionFailed(f"{str(named)[:60]} is no version of this journal", why="S17: no version of ours")
-    return Asked(values, expected, header is not None, preferences(request), key, digest, body)
+    return Asked(values, expected, header is not None, preferences(request), key, body)
 
 
 def _values(parameters: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from vaka.api.description import description
 from vaka.api.http import Request, Response
-from vaka.api.interactions import binary, consent, opening
+from vaka.api.interactions import audit_events, binary, consent, opening
 from vaka.api.interactions.acknowledge import acknowledge
 from vaka.api.interactions.capabilities import capabilities
 from vaka.api.interactions.correct import correct
@@ -36,6 +36,7 @@ from vaka.api.interactions.vread import vread
 from vaka.api.server import Server
 from vaka.errors import Invalid, NotAllowed, NotFound
 
+_READ_OTHERWISE = frozenset({"Binary", "AuditEvent"})
 OnEntry: TypeAlias = Callable[[Server, Request, str, str], Awaitable[Response]]
 ON_ENTRIES: Mapping[str, OnEntry] = {
     "$sign": sign,
@@ -55,7 +56,7 @@ async def dispatch(server: Server, request: Request) -> Response:
     """Answers a request. NotFound for an address that is none, NotAllowed for a method that it does not have."""
     method = "GET" if request.method == "HEAD" else request.method
     match (method, *request.path):
-        case ("GET", type_, id_) if type_ != "Binary" and not id_.startswith(("$", "_")):
+        case ("GET", type_, id_) if type_ not in _READ_OTHERWISE and not id_.startswith(("$", "_")):
             return await read(server, request, type_, id_)
         case ("GET",) | ("GET", ""):
             return await search(server, request, None)
@@ -85,6 +86,10 @@ async def dispatch(server: Server, request: Request) -> Response:
             return await history(server, request, None, None)
         case ("POST", "$validate"):
             return await validate(server, request, None, None)
+        case ("GET", "AuditEvent"):
+            return await audit_events.search(server, request)
+        case ("GET", "AuditEvent", id_) if not id_.startswith(("$", "_")):
+            return await audit_events.read(server, request, id_)
         case ("GET", type_):
             return await search(server, request, type_)
         case ("POST", "Binary") if binary.is_content(request):
@@ -105,6 +110,8 @@ async def dispatch(server: Server, request: Request) -> Response:
             return await patch(server, request, type_, None)
         case ("DELETE", type_):
             return await delete(server, request, type_, None)
+        case ("POST", "AuditEvent", "_search"):
+            return await audit_events.search(server, request)
         case ("POST", type_, "_search"):
             return await search(server, request, type_)
         case ("GET", type_, "_history"):

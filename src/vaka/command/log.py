@@ -6,10 +6,11 @@ Invariant: who looks into the log by command is logged too.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ import click
 import orjson
 
 from vaka import assemble, config, errors
-from vaka.accesslog import direct, forget, read, verify
+from vaka.accesslog import direct, forget, read, review, verify
 from vaka.accesslog.read import Asked, Event
 from vaka.accesslog.record import person_key
 from vaka.accesslog.ship import Shipper
@@ -25,8 +26,10 @@ from vaka.command import options
 from vaka.fhir.keys import resource_key
 from vaka.journal.journal import Journal
 from vaka.load.target import dsn_of
+from vaka.web.pages.log_extract import LogExtractPage
 
 T = TypeVar("T")
+OUTCOMES = {None: frozenset[str](), True: frozenset({"4", "8"}), False: frozenset({"0"})}
 
 database = click.option(
     "--database", metavar="URL", envvar="VAKA_DATABASE", help="The PostgreSQL that `vaka up --database` was given."
@@ -111,7 +114,12 @@ def show(
     """The newest events, newest first."""
     key = resource_key("Patient", patient) if patient else None
     asked = Asked(
-        key, person_key(person) if person else None, a_time(since), a_time(until), frozenset(activities), refused
+        key,
+        person_key(person) if person else None,
+        a_time(since),
+        a_time(until),
+        frozenset(activities),
+        OUTCOMES[refused],
     )
 
     async def work(journal: Journal) -> list[Event]:
@@ -161,6 +169,88 @@ def verify_(data: str, database: str | None, as_json: bool) -> int:
         sound = "all as it was written" if not found.findings else f"{len(found.findings)} findings"
         click.echo(f"{found.streams} streams, {found.blocks} blocks, {found.records} records: {sound}")
     return 1 if found.findings else 0
+
+
+@command.command("extract")
+@click.option("--patient", required=True, metavar="PERSONNUMMER|ID")
+@click.option(
+    "--to", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.pdf", help="A new file."
+)
+@click.option("--since", metavar="TIME")
+@options.data
+@database
+def extract(patient: str, to: Path, since: str | None, data: str, database: str | None) -> None:
+    """Write what the patient is told of who has had access: when, which unit, who (in public care), what kind. In Swedish."""
+    from vaka.web import log_extract
+
+    if to.exists():
+        raise errors.Setup(f"{to} exists already", help="name a new file")
+
+    async def work(journal: Journal) -> LogExtractPage:
+        id_ = await log_extract.patient_of(journal, patient)
+        key = resource_key("Patient", id_)
+        await looked(journal, "extract", (key,))
+        return await log_extract.extract(journal, id_, Asked(key, since=a_time(since)))
+
+    shown = run(data, database, work)
+    made = log_extract.as_pdf(shown)
+    with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(made)
+    click.echo(f"{to}: {len(shown.lines)} lines", err=True)
+
+
+@command.command("review")
+@click.option("--sample", type=click.IntRange(1, config.LOG_SAMPLE_MAX), help="Draw so many accesses of people.")
+@click.option("--suspicious", is_flag=True, help="Those that stand out, instead of any.")
+@click.option("--since", metavar="TIME", help=f"[default: {config.LOG_REVIEW_DAYS} days back]")
+@click.option("--event", metavar="ID", help="Record what was found of this event.")
+@click.option("--verdict", type=click.Choice(review.VERDICTS))
+@click.option("--comment", default="", help="In words.")
+@click.option("--reviewer", metavar="NAME", help="Who reviewed.  [default: this machine's user]")
+@options.data
+@database
+@options.as_json
+def review_(
+    *, sample: int | None, suspicious: bool, since: str | None, event: str | None, verdict: str | None, comment: str,
+    reviewer: str | None, data: str, database: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Draw a sample that nobody has reviewed (--sample), record what was found (--event, --verdict), or list the findings."""
+    from vaka.web import log_review
+
+    if (event is None) != (verdict is None) or (event is not None and sample is not None):
+        raise click.UsageError("give --sample; or --event with --verdict; or neither, for the findings so far")
+    begin = a_time(since) or datetime.now(UTC) - timedelta(days=config.LOG_REVIEW_DAYS)
+
+    async def work(journal: Journal) -> list[dict[str, Any]]:
+        record = direct.command_record(
+            "log-review", f"sample {sample}" if sample else f"event {event}" if event else "list"
+        )
+        async with journal.pool.connection() as connection:
+            await direct.append(connection, [record])
+            if event is not None:
+                found = await read.event(connection, event)
+                who = reviewer or record.actor.name
+                number = await review.record_review(
+                    connection, found.id, drawn="asked", reviewer=who, verdict=verdict or "", comment=comment
+                )
+                return [{"review": number, "event": found.id, "verdict": verdict}]
+            if sample is None:
+                return [asdict(one) for one in await review.reviews(connection)]
+        drawn = await log_review.sample(journal, Asked(since=begin), sample, suspicious=suspicious)
+        return [{**told(one.event), "signs": one.signs} for one in drawn]
+
+    for row in run(data, database, work):
+        if as_json:
+            click.echo(orjson.dumps(row))
+        elif "signs" in row:
+            who = row["actor"]
+            why = ", ".join(row["signs"]) or "at random"
+            click.echo(
+                f"{row['id']}  {row['time']}  {row['activity']} {row.get('type', '')}  {who.get('name', '')} ({who['person']})"
+                f"  {len(row['patients'])} patients  [{why}]"
+            )
+        else:
+            click.echo("  ".join(str(value) for value in row.values()))
 
 
 @command.command("forget")

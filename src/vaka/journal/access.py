@@ -76,12 +76,13 @@ ASKED_BY_ROW: Final = {"unit": "q.unit", "provider": "q.provider", "person": "q.
 @dataclass(frozen=True, slots=True)
 class Gate:
     """A condition on a row ``{r}``, and its bound values. ``own_versions``: an old version is asked for its own patient and
-    owner. ``everything``: no rule stands before the record."""
+    owner, or (``versions``) for what a condition on ``v`` says beside; ``everything``: no rule stands before the record."""
 
     text: str
     values: tuple[tuple[str, object], ...] = ()
     own_versions: bool = False
     everything: bool = False
+    versions: str = "TRUE"
 
     def on(self, alias: str = "r") -> str:
         return self.text.replace("{r}", alias)
@@ -89,11 +90,13 @@ class Gate:
     @property
     def on_versions(self) -> str:
         """On the version ``v`` of ``r`` that a statement gives out; one of before a merge is the surviving patient's (S23)."""
+        if self.versions != "TRUE":
+            return f"({self.on()} AND {self.versions})"
         return self.text.replace("{r}.patient", _HOME).replace("{r}", "v") if self.own_versions else self.on("r")
 
 
 def gate(access: AccessFilter, *, letter: str = "r") -> Gate:
-    """What ``access`` may read (``letter`` r) or find (s). Forbidden for who may read nothing."""
+    """What ``access`` may read (``letter`` r) or find (s); a program: by any of these letters. Forbidden for who may not."""
     if access.full:
         return Gate("TRUE", everything=True)
     session = access.session

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import orjson
@@ -99,7 +99,13 @@ class Transaction:
 
     async def write(self, writes: Sequence[Write]) -> list[Version | None]:
         # What an operation on records may do, it has decided itself; what it changes of an entry is the person's to write too.
-        asked = [write for write in writes if write.act is None or (write.act in NEEDS_PERMISSION and write.type != "Provenance")]
+        asked = [
+            write
+            for write in writes
+            if write.act is None or (write.act in NEEDS_PERMISSION and write.type != "Provenance")
+        ]
+        if asked and not self.access.full:
+            await self._journal.writer.lock_all(self.connection, writes)
         hidden = await hidden_from(self.connection, self.access, asked) if asked else set()
         made = await self._journal.writer.write(self.connection, writes, access=self.access, hidden=hidden)
         return [seen(self.access, version) if version is not None else None for version in made]
@@ -418,6 +424,4 @@ class Searches:
 
 
 def _page_seen(access: AccessFilter, page: Page) -> Page:
-    for version in page.matches:
-        seen(access, version)
-    return page
+    return replace(page, matches=tuple(seen(access, version) for version in page.matches))

@@ -29,7 +29,7 @@ async def hidden_from(connection: Connection, access: AccessFilter, writes: Sequ
     if access.full:
         return set()
     require_writing(access)
-    through = gate(access)
+    through = gate(access, letter="r" if access.session is not None else "rsud")
     sql = statements("access")["standing"].replace("{access}", through.on("r"))
     values = {"keys": integers(sorted(write.rkey for write in writes)), **dict(through.values)}
     rows = await (await connection.execute(sql, values)).fetchall()

@@ -139,6 +139,15 @@ class Writer:
             for row in rows
         }
 
+    async def lock_all(self, connection: Connection, writes: Sequence[Write]) -> dict[int, State]:
+        """Locks what ``writes`` may meet, in the one order; the states of what they change."""
+        known = [write.rkey for write in writes if not write.must_be_new]
+        if not known:
+            return {}
+        if identities := sorted({k for write in writes for k in identity_keys(write.resource)}):
+            await self.lock_identities(connection, identities)
+        return await self.lock(connection, known)
+
     async def write(
         self,
         connection: Connection,
@@ -153,13 +162,7 @@ class Writer:
         Conflict, NotAllowed: nothing of the transaction may be committed then."""
         for write in writes:
             self.aliases.apply(write)
-        known = [write.rkey for write in writes if not write.must_be_new]
-        states: dict[int, State] = {}
-        if known:
-            identities = sorted({k for write in writes for k in identity_keys(write.resource)})
-            if identities:
-                await self.lock_identities(connection, identities)
-            states = await self.lock(connection, known)
+        states = await self.lock_all(connection, writes)
         # What is hidden looks as if it did not stand: the law says nothing of it either.
         known_states = {rkey: state for rkey, state in states.items() if rkey not in hidden}
         await law.require_lawful(connection, writes, known_states, access, self.aliases.into)

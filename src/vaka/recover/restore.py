@@ -20,6 +20,7 @@ import orjson
 import psycopg
 
 from vaka import errors, log
+from vaka.accesslog.direct import log_command
 from vaka.journal import cluster as clusters
 from vaka.journal import durability, migrate, redactions, settings
 from vaka.journal.binaries import ENVIRONMENT
@@ -284,6 +285,8 @@ def _look(dsn: str, plan: Plan) -> Report:
         with psycopg.connect(dsn, autocommit=True) as other:
             if other.execute(sql["read_probe"]).fetchone() != (mark,):
                 raise errors.Fault("a write to the restored record is not read back")
+    if migrate.has_access_log(dsn):  # not so in a backup of an older release
+        log_command(dsn, "restore", f"from {plan.base} to {plan.to.isoformat() if plan.to else 'latest'}")
     epoch = migrate.raise_epoch(dsn, f"restored from {plan.base} to {plan.to.isoformat() if plan.to else 'latest'}")
     changed = None if last is None else datetime.fromtimestamp(last / 1e6, UTC)
     return Report(plan.base, int(versions), int(size), changed, epoch)

@@ -17,6 +17,8 @@ INTERACTIONS = (
     "read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type",
 )  # fmt: skip
 SYSTEM_INTERACTIONS = ("transaction", "batch", "search-system", "history-system")
+_OAUTH = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+_SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 _RELEASED = "2026-11-23"
 
 
@@ -43,10 +45,7 @@ def statement(base_url: str) -> bytes:
             "rest": [
                 {
                     "mode": "server",
-                    "security": {
-                        "description": "Every request but /health, /ready and /fhir/metadata needs a bearer token "
-                        "(RFC 6750), made with `vaka token`."
-                    },
+                    "security": _security(base_url),
                     "resource": [_resource(type_) for type_ in RESOURCE_TYPES],
                     "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
                     "searchParam": [
@@ -57,6 +56,16 @@ def statement(base_url: str) -> bytes:
             ],
         }
     )
+
+
+def _security(base_url: str) -> dict[str, Any]:
+    token = base_url.removesuffix("/fhir") + "/auth/token"
+    return {
+        "extension": [{"url": _OAUTH, "extension": [{"url": "token", "valueUri": token}]}],
+        "service": [{"coding": [{"system": _SERVICE, "code": "SMART-on-FHIR"}]}],
+        "description": "Every request but /health, /ready and /fhir/metadata needs a bearer token (RFC 6750). Registered "
+        "programs get theirs by SMART Backend Services: /.well-known/smart-configuration.",
+    }
 
 
 def _resource(type_: str) -> dict[str, Any]:
