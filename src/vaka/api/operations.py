@@ -38,6 +38,8 @@ class Operation:
 
 _HL7: Final = "http://hl7.org/fhir/OperationDefinition/"
 _PATIENT: Final = frozenset({"Patient"})
+_CONSENT: Final = frozenset({"Consent"})
+_OPENING: Final = ("what", "target", "reason", "no-consent", "hours")
 _PAIR: Final = ("source", "target", "reason")
 OPERATIONS: Final = (
     Operation("validate", "validate any resource", definition=_HL7 + "Resource-validate"),
@@ -51,7 +53,7 @@ OPERATIONS: Final = (
     Operation("correct", "change a signed entry", frozenset(SIGNED), asks=("resource", "reason", "version")),
     Operation("lock", "only annulment and redaction change it any more", frozenset(SIGNED), asks=("version", "reason")),
     Operation("acknowledge", "a result was received, read, acted on", _RESULTS, asks=("step", "version", "reason")),
-    Operation("annul", "it was entered in error", ANNULLABLE, asks=("reason", "version")),
+    Operation("annul", "it was entered in error", ANNULLABLE | {"Consent"}, asks=("reason", "version")),
     Operation(
         "misfiled",
         "it was entered on the wrong patient",
@@ -63,6 +65,13 @@ OPERATIONS: Final = (
         "visibility", "may the patient see it online", _ALL, methods=("GET", "POST"), asks=("visible", "date", "reason")
     ),
     Operation("redact", "take its content out for ever", _ALL, asks=("decision", "authority")),
+    Operation("access", "what the caller may see of a patient, and why", _PATIENT, methods=("GET",)),
+    Operation("open", "an active choice or an emergency opening", _PATIENT, asks=_OPENING),
+    Operation("close", "end an opening", _PATIENT, asks=("opening",)),
+    Operation("attest-relation", "attest a care relation", _PATIENT, asks=("reason",)),
+    Operation("lift", "the patient lifts a block for a time", _PATIENT),
+    Operation("cancel-lift", "end that", _PATIENT),
+    Operation("revoke", "a block or consent ends", _CONSENT),
     Operation("merge", "merge two patients: proposed, then confirmed by another", _PATIENT, on_one=False, asks=_PAIR),
     Operation("unmerge", "take a merge apart", _PATIENT, on_one=False, asks=_PAIR),
     Operation("link", "two numbers are one person's", _PATIENT, on_one=False, asks=("patient", "other", "reason")),

@@ -16,13 +16,15 @@ from typing import Final
 import orjson
 import psycopg
 
-from vaka.errors import Fault, Unavailable
+from vaka import log
+from vaka.errors import Unavailable
 from vaka.fhir.definitions import type_number
 from vaka.fhir.keys import resource_key
 from vaka.journal.statements import statements
 
 NAME: Final = "redactions.ndjson"
 _BATCH: Final = 1_000
+_LINE_MAX_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +40,16 @@ class Redaction:
 
 
 class Redactions:
-    """The list in DIR and its backup place (where there is one: with a PostgreSQL of one's own there is none)."""
+    """The list in DIR ``home`` and its backup place (where there is one: with a PostgreSQL of one's own there is none)."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, backup: Path | None = None) -> None:
         self._home = home
+        self._backup = backup or home / "backup"
 
     @property
     def files(self) -> list[Path]:
-        backup = self._home / "backup"
-        return [self._home / NAME, *([backup / NAME] if backup.is_symlink() or backup.exists() else [])]
+        there = self._backup.is_symlink() or self._backup.exists()
+        return [self._home / NAME, *([self._backup / NAME] if there else [])]
 
     def add(self, lines: Sequence[Redaction]) -> None:
         """Puts ``lines`` on disk in each place. Unavailable if one cannot be written: nothing may be redacted then."""
@@ -56,9 +59,7 @@ class Redactions:
                 new = not file.exists()
                 descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
                 try:
-                    end = os.lseek(descriptor, 0, os.SEEK_END)
-                    torn = end > 0 and os.pread(descriptor, 1, end - 1) != b"\n"
-                    written = (b"\n" if torn else b"") + text
+                    written = _end_last_line(descriptor) + text
                     if os.write(descriptor, written) != len(written):
                         raise OSError("the disk is full")
                     os.fsync(descriptor)
@@ -73,7 +74,8 @@ class Redactions:
                 ) from failed
 
     def read(self) -> list[Redaction]:
-        """What stands in either place, each resource once. Fault for a line that cannot be read (but for a torn last one)."""
+        """What stands in either place, each resource once. A line that cannot be read is told in the log, and keeps nobody from
+        reading the record."""
         found: dict[tuple[str, str], Redaction] = {}
         for file in self.files:
             try:
@@ -85,10 +87,10 @@ class Redactions:
                     continue
                 try:
                     one = Redaction(**orjson.loads(line))
-                except (ValueError, TypeError) as bad:
-                    if number >= len(lines) - 2:
-                        continue  # torn by a crash before its redaction was begun
-                    raise Fault(f"line {number + 1} of {file} is no redaction", help="mend it by hand") from bad
+                except (ValueError, TypeError):
+                    if number < len(lines) - 1:  # else it was torn by a crash before its redaction was begun
+                        log.error("redaction cannot be read", file=str(file), line=number + 1)
+                    continue
                 found.setdefault((one.type, one.id), one)
         return list(found.values())
 
@@ -115,6 +117,20 @@ def apply_again(dsn: str, redactions: Sequence[Redaction]) -> int:
                     connection.execute(sql["forget_entries"], {"keys": back})
             done += len(back)
     return done
+
+
+def _end_last_line(descriptor: int) -> bytes:
+    """What has to come before the next line: a last line without end is ended if it is whole, else taken away."""
+    end = os.lseek(descriptor, 0, os.SEEK_END)
+    tail = os.pread(descriptor, _LINE_MAX_BYTES, max(end - _LINE_MAX_BYTES, 0)).rpartition(b"\n")[2]
+    if not tail:
+        return b""
+    try:
+        Redaction(**orjson.loads(tail))
+    except (ValueError, TypeError):
+        os.ftruncate(descriptor, end - len(tail))
+        return b""
+    return b"\n"
 
 
 def _sync(folder: Path) -> None:

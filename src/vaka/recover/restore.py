@@ -223,7 +223,7 @@ def _recover(home: Path, target: clusters.Cluster, plan: Plan, progress: Progres
             _amcheck(target)
             report = _look(target.dsn(), plan)
             if report.epoch is not None:
-                _redact_again(home, target.dsn())
+                _redact_again(redactions.Redactions(home, Path(plan.root)), target.dsn())
     except errors.Setup as failed:
         if "before configured recovery target was reached" in failed.message:
             raise errors.NotFound(
@@ -292,9 +292,9 @@ def _look(dsn: str, plan: Plan) -> Report:
     return Report(plan.base, int(versions), int(size), changed, epoch)
 
 
-def _redact_again(home: Path, dsn: str) -> None:
+def _redact_again(listed: redactions.Redactions, dsn: str) -> None:
     """Take out again what was redacted since the backup (S26): it is never swapped in with its content."""
-    done = redactions.apply_again(dsn, redactions.Redactions(home).read())
+    done = redactions.apply_again(dsn, listed.read())
     if done:
         log.info("redacted again", resources=done)
 
