@@ -129,3 +129,14 @@ LOG_REVIEW_DAYS: Final = 30
 LOG_SAMPLE_MAX: Final = 200
 LOG_MANY_PATIENTS: Final = 30
 LOG_MANY_WITHIN_S: Final = 600
+# Records law (access/law.py, docs/decisions/0011-records-law.md).
+# PDL and HSLF-FS leave the time to the care provider: two weeks let a doctor's holiday pass.
+LOCK_AFTER_SIGNING_DAYS: Final = 14
+REASON_MAX_CHARS: Final = 2_000
+# A proposal that nobody confirms is forgotten: what it rested on may have changed.
+MERGE_PROPOSAL_DAYS: Final = 7
+# A lifelong record has some ten thousand entries; a merge is one transaction.
+MERGE_MAX_RESOURCES: Final = 20_000
+# A patient sees a result or an unsigned note by itself after this time, where nobody has decided otherwise.
+VISIBLE_AFTER_DAYS: Final = 14
+REDACT_BATCH: Final = 200

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.access.oracle import sees
 from tests.access.world import CODES, SYSTEM, Opening, Person, Thing, World, load, worlds
-from tests.client import Api, entries, fresh, link, outcome
+from tests.client import Api, fresh, link, outcome
 from tests.conftest import Instance
 
 from vaka.access.session import Purpose, Right
@@ -55,7 +55,7 @@ class Asked:
             page = self.api.bundle(following)
             got += [
                 f"{entry['resource']['resourceType']}/{entry['resource']['id']}"
-                for entry in entries(page)
+                for entry in page.get("entry", ())
                 if entry.get("search", {}).get("mode", "match") == mode
             ]
             following = link(page, "next")
@@ -165,6 +165,7 @@ def included(asked: Asked) -> None:
     encounters = {t.encounter for t in matches} & asked.seen("Encounter")
     patients = asked.seen("Patient", where=lambda t: t.id == patient) if matches else set()
     address = f"/Observation?patient={patient}&_include=Observation:encounter&_include=Observation:patient"
+    assert asked.found(address) == _full("Observation", {t.id for t in matches}), address
     got = {name for name in asked.found(address, "include") if not name.startswith("OperationOutcome")}
     assert got == _full("Encounter", {e for e in encounters if e}) | _full("Patient", patients), address
 
@@ -311,7 +312,12 @@ def _ask(journal: Instance, api: Api, world: World, seed: int, questions: int) -
                 thing = chance.choice(world.things)
                 assert client.get(f"/{thing.type}/{thing.id}").status_code == 403
                 continue
-            chance.choice(QUESTIONS)(asked)
+            question = chance.choice(QUESTIONS)
+            try:
+                question(asked)
+            except AssertionError as error:
+                error.add_note(f"{question.__name__}: {person}")
+                raise
     finally:
         for _, client, _ in asking:
             client.close()

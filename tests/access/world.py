@@ -219,7 +219,8 @@ def _entry(made: World, id_: str, patient: str, pick: _Picker, encounter: Thing 
             body = {"code": coded, "subject": subject, "onsetDateTime": date}
             kind, type_ = "diagnosis", "Condition"
         case _:
-            body = {"code": coded, "patient": subject, "recordedDate": date}
+            active = {"system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "code": "active"}
+            body = {"clinicalStatus": {"coding": [active]}, "code": coded, "patient": subject, "recordedDate": date}
             kind, type_ = "alert", "AllergyIntolerance"
     unit = provider = None
     if encounter is not None:

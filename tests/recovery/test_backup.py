@@ -18,7 +18,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.recovery.running import command, told, up, vaka, wait_until
+from bench.running import command
+from tests.recovery.running import told, up, vaka, wait_until
 
 from vaka.journal import cluster
 from vaka.recover import place as places

@@ -1,17 +1,16 @@
 """The HTTP application: addresses, tokens, errors, one log line a request. Runs on Granian's RSGI.
 
-Invariants: everything but /health, /ready, /fhir/metadata and the pages of a login needs a token or session; every error
-leaves as an OperationOutcome, or as a page; nothing of a fault's inside is told to the caller; no answer leaves before its
-access is durably logged.
+Invariants: everything but /health, /ready, /fhir/metadata, /auth/token, the SMART configuration and the pages of a login
+needs a token or session; every error leaves as an OperationOutcome (of /auth/token as OAuth asks), or as a page; nothing of a
+fault's inside is told to the caller; no answer leaves before its access is durably logged.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from granian._granian import RSGIHTTPProtocol as HTTPProtocol
 from granian.rsgi import Scope
@@ -19,23 +18,23 @@ from granian.rsgi import Scope
 from vaka import log
 from vaka.access.filter import AccessFilter
 from vaka.api.accesses import is_logged, is_of_one, is_urgent, record_of
+from vaka.api.authorization import configuration, token
 from vaka.api.callers import caller, hide_tokens, refuse_tokens_in_address
 from vaka.api.feed import feed
 from vaka.api.health import health, ready
-from vaka.api.http import ClientGone, Request, Response, base_url, parse_query_string
+from vaka.api.http import ClientGone, Request, Response, parse_query_string
 from vaka.api.paced import Pacing
 from vaka.api.request_log import RequestLog
 from vaka.api.routes import dispatch
 from vaka.api.server import Server
-from vaka.errors import Busy, Fault, Invalid, NotFound, Unauthenticated, VakaError
+from vaka.errors import Busy, Fault, Forbidden, Invalid, NotFound, Unauthenticated, VakaError
 from vaka.fhir.outcome import error_bytes
 
 _NOBODY = "anonymous"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _PRIVATE = ("Cache-Control", "private, no-cache")
 _NOSNIFF = ("X-Content-Type-Options", "nosniff")
-Sites: TypeAlias = Mapping[str, Callable[[Server, Request], Awaitable[Response]]]
-"""Pages that need a caller as the record does, by the word that their addresses begin with."""
+_SECURE = ("Strict-Transport-Security", "max-age=31536000")
 
 
 class Web(Protocol):
@@ -54,13 +53,10 @@ class Web(Protocol):
 class Application:
     """The server as an RSGI application. ``web``: None where it has no pages."""
 
-    def __init__(
-        self, server: Server, requests: RequestLog, web: Web | None = None, sites: Sites | None = None
-    ) -> None:
+    def __init__(self, server: Server, requests: RequestLog, web: Web | None = None) -> None:
         self._server = server
         self._requests = requests
         self._web = web
-        self._sites = sites or {}
         self._pacing = Pacing()
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
@@ -87,7 +83,7 @@ class Application:
             refusal = Busy("too many long answers are being sent already", retry_after_s=5)
             response = self._refused(scope, request, refusal)
         if request is not None:
-            response.headers += request.set_cookies
+            response.headers += request.add_headers
         response = await self._logged(scope, request, response, refusal)
         sent = await self._send(protocol, scope, response)
         self._note(scope, request, response.status if sent else 499, began)
@@ -124,10 +120,10 @@ class Application:
         path = _segments(scope)
         if "\0" in scope.path:
             raise Invalid("the address holds a character that no address here has")
-        return Request(
-            scope.method, path, parse_query_string(scope.query_string) if scope.query_string else [], headers,
-            base_url(scope.scheme, host), protocol, AccessFilter(_NOBODY), scope.client.rpartition(":")[0],
-        )  # fmt: skip
+        probe = path in (("health",), ("ready",))
+        base, source = self._server.wire.origin(scope.scheme, host, scope.client, headers, probe=probe)
+        query = parse_query_string(scope.query_string) if scope.query_string else []
+        return Request(scope.method, path, query, headers, base, protocol, AccessFilter(_NOBODY), source)
 
     def _refused(self, scope: Scope, request: Request | None, error: VakaError) -> Response:
         # By the address as it came: what answered below /fhir has taken that away from the request's path.
@@ -146,27 +142,36 @@ class Application:
                 return await ready(self._server)
             case ("fhir", "metadata"):
                 pass
+            case (".well-known", "smart-configuration") | ("fhir", ".well-known", "smart-configuration"):
+                return configuration(request)
+            case ("auth", "token"):
+                return await token(self._server, request)
             case _:
                 request.access = await caller(self._server, request)
                 self._server.log.require(urgent=is_urgent(request.method, request.access))
         match request.path:
             case ("feed",):
+                if not self._server.wire.feed_allowed(request.source, request.headers):
+                    raise Forbidden(
+                        "the feed leaves this machine to peers with a certificate only",
+                        help="ask at the address that --peer-port has opened, with a certificate of vaka peer certificate",
+                    )
                 return await feed(self._server, request)
             case ("fhir", *rest):
                 request.path = tuple(rest)
                 return await dispatch(self._server, request)
-            case (name, *_) if name in self._sites:
-                return await self._sites[name](self._server, request)
         raise NotFound("there is nothing at this address", help="the record is at /fhir, the change feed at /feed")
 
     async def _send(self, protocol: HTTPProtocol, scope: Scope, response: Response) -> bool:
         """False if the caller has gone."""
         headers = (
-            [("content-type", response.content_type), _PRIVATE, _NOSNIFF]
-            if response.body or response.stream
-            else [_PRIVATE]
+            [("content-type", response.content_type), _PRIVATE] if response.body or response.stream else [_PRIVATE]
         )
         headers += response.headers
+        if _NOSNIFF not in response.headers:  # pages say it themselves
+            headers.append(_NOSNIFF)
+        if self._server.wire.secure:
+            headers.append(_SECURE)
         try:
             if response.stream is not None and response.paced:
                 await self._pacing.send(protocol, response.status, headers, response.stream)

@@ -69,7 +69,7 @@ class Response:
 @dataclass(slots=True)
 class Request:
     """One request. ``path``: decoded segments; ``query``: decoded pairs in order; header names in lower case. ``source``: the
-    address that it came from; ``set_cookies``: Set-Cookie headers that go with the answer, whatever it is."""
+    address that it came from; ``add_headers``: headers, such as cookies, that go with the answer, whatever it is."""
 
     method: str
     path: tuple[str, ...]
@@ -79,7 +79,8 @@ class Request:
     raw_body: Body | bytes
     access: AccessFilter
     source: str = ""
-    set_cookies: list[tuple[str, str]] = field(default_factory=list)
+    """The address that it came from."""
+    add_headers: list[tuple[str, str]] = field(default_factory=list)
 
     def header(self, name: str) -> str | None:
         return self.headers.get(name)

@@ -5,25 +5,51 @@ Source: https://hl7.org/fhir/R4/http.html#summary.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
+
 from vaka.api.description import description
 from vaka.api.http import Request, Response
 from vaka.api.interactions import audit_events, binary, consent, opening
+from vaka.api.interactions.acknowledge import acknowledge
 from vaka.api.interactions.capabilities import capabilities
+from vaka.api.interactions.correct import correct
 from vaka.api.interactions.create import create
 from vaka.api.interactions.delete import delete
 from vaka.api.interactions.everything import everything
 from vaka.api.interactions.history import history
+from vaka.api.interactions.lock import lock
+from vaka.api.interactions.merge import link, merge, unmerge
+from vaka.api.interactions.misfiled import annul, misfiled
+from vaka.api.interactions.owed import unacknowledged, unsigned
 from vaka.api.interactions.patch import patch
 from vaka.api.interactions.read import read
+from vaka.api.interactions.redact import redact
 from vaka.api.interactions.search import search, search_compartment
+from vaka.api.interactions.sign import countersign, sign
+from vaka.api.interactions.times import times
 from vaka.api.interactions.transaction import transaction
 from vaka.api.interactions.update import update
 from vaka.api.interactions.validate import validate
+from vaka.api.interactions.visibility import shown, visibility
 from vaka.api.interactions.vread import vread
 from vaka.api.server import Server
 from vaka.errors import Invalid, NotAllowed, NotFound
 
 _READ_OTHERWISE = frozenset({"Binary", "AuditEvent"})
+OnEntry: TypeAlias = Callable[[Server, Request, str, str], Awaitable[Response]]
+ON_ENTRIES: Mapping[str, OnEntry] = {
+    "$sign": sign,
+    "$countersign": countersign,
+    "$correct": correct,
+    "$lock": lock,
+    "$acknowledge": acknowledge,
+    "$annul": annul,
+    "$misfiled": misfiled,
+    "$visibility": visibility,
+    "$redact": redact,
+}
+"""Operations on one resource, by POST."""
 
 
 async def dispatch(server: Server, request: Request) -> Response:
@@ -38,6 +64,20 @@ async def dispatch(server: Server, request: Request) -> Response:
             return await transaction(server, request, dispatch)
         case ("GET", "metadata"):
             return capabilities(server, request)
+        case ("GET", "$unsigned"):
+            return await unsigned(server, request)
+        case ("GET", "$unacknowledged"):
+            return await unacknowledged(server, request)
+        case ("POST", "Patient", "$merge"):
+            return await merge(server, request)
+        case ("POST", "Patient", "$unmerge"):
+            return await unmerge(server, request)
+        case ("POST", "Patient", "$link"):
+            return await link(server, request)
+        case ("GET", type_, id_, "$times"):
+            return await times(server, request, type_, id_)
+        case ("GET", type_, id_, "$visibility"):
+            return await shown(server, request, type_, id_)
         case ("GET", "openapi.json"):
             return description(request)
         case ("POST", "_search"):
@@ -98,6 +138,8 @@ async def dispatch(server: Server, request: Request) -> Response:
             return await consent.lift(server, request, id_, event[1:])
         case ("POST", "Consent", id_, ("$revoke" | "$annul") as event):
             return await consent.end(server, request, id_, event[1:])
+        case ("POST", type_, id_, operation) if operation in ON_ENTRIES:
+            return await ON_ENTRIES[operation](server, request, type_, id_)
         case ("GET" | "POST", type_, id_, "$validate"):
             return await validate(server, request, type_, id_)
         case ("GET", type_, id_, "_history"):

@@ -15,10 +15,10 @@ from vaka.supply import age, audit, lock, parts
 @click.command("audit")
 @click.option("--offline", is_flag=True, help="Ask no advisory service.")
 def command(offline: bool) -> int:
-    """Check what is installed against the lock, then ask an advisory service for known vulnerabilities.
+    """Check what is installed against the lock, then ask for withdrawn versions and known vulnerabilities.
 
     Exit code 0: all is as locked, and (without --offline) every version was asked about and nothing is known. 1: something was
-    found. 75: the service could not be asked about everything, so that nothing can be said.
+    found. 75: package index or advisory service could not be asked about everything, so that nothing can be said.
     """
     root = lock.root()
     running, whole = root / "requirements.lock", root / "requirements-test.lock"
@@ -33,10 +33,24 @@ def command(offline: bool) -> int:
         )
     _tell_age(running)
     if offline:
-        click.echo("Known vulnerabilities: NOT ASKED (--offline). `./vaka audit` asks.")
+        click.echo("Withdrawn versions, known vulnerabilities: NOT ASKED (--offline). `./vaka audit` asks.")
         return 1 if found else 0
-    known = _ask(installed)
+    known = _withdrawn(running) | _ask(installed)
     return 1 if found or known else 0
+
+
+def _withdrawn(locked: Path) -> bool:
+    """True where a version has been withdrawn. Unavailable where the package index could not be asked."""
+    versions = audit.withdrawn(locked)
+    if versions is None:
+        raise errors.Unavailable(
+            "withdrawn versions: the package index could not be asked; nothing can be said of them",
+            help="it needs the package index that pip is set up for",
+        )
+    for version in versions:
+        click.echo(f"{version}: withdrawn by its project; tools/lock.sh --upgrade takes another")
+    click.echo(f"Withdrawn versions: {len(versions)}, as the package index has it.")
+    return bool(versions)
 
 
 def _tell_age(locked: Path) -> None:

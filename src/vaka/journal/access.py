@@ -22,6 +22,7 @@ PATIENT: Final = type_number("Patient")
 UNIT, PROVIDER, EMERGENCY, INNER = 1, 2, 3, 4
 """Column ``what`` of the table opening."""
 
+_HOME: Final = "coalesce((SELECT a.root FROM alias a WHERE a.patient = v.patient), v.patient)"
 _IN_FORCE = "{0}.from_us <= {{now}} AND {0}.until_us > {{now}}"
 _OPEN = (
     "EXISTS (SELECT 1 FROM opening g WHERE g.patient = {r}.patient AND g.person = {person} AND g.unit = {unit}"
@@ -75,24 +76,27 @@ ASKED_BY_ROW: Final = {"unit": "q.unit", "provider": "q.provider", "person": "q.
 @dataclass(frozen=True, slots=True)
 class Gate:
     """A condition on a row ``{r}``, and its bound values. ``own_versions``: an old version is asked for its own patient and
-    owner. ``everything``: no rule stands before the record."""
+    owner, or (``versions``) for what a condition on ``v`` says beside; ``everything``: no rule stands before the record."""
 
     text: str
     values: tuple[tuple[str, object], ...] = ()
     own_versions: bool = False
     everything: bool = False
+    versions: str = "TRUE"
 
     def on(self, alias: str = "r") -> str:
         return self.text.replace("{r}", alias)
 
     @property
     def on_versions(self) -> str:
-        """On the version ``v`` of ``r`` that a statement gives out."""
-        return self.on("v" if self.own_versions else "r")
+        """On the version ``v`` of ``r`` that a statement gives out; one of before a merge is the surviving patient's (S23)."""
+        if self.versions != "TRUE":
+            return f"({self.on()} AND {self.versions})"
+        return self.text.replace("{r}.patient", _HOME).replace("{r}", "v") if self.own_versions else self.on("r")
 
 
 def gate(access: AccessFilter, *, letter: str = "r") -> Gate:
-    """What ``access`` may read (``letter`` r) or find (s). Forbidden for who may read nothing."""
+    """What ``access`` may read (``letter`` r) or find (s); a program: by any of these letters. Forbidden for who may not."""
     if access.full:
         return Gate("TRUE", everything=True)
     session = access.session
@@ -160,7 +164,8 @@ def require_writing(access: AccessFilter) -> None:
     if access.full:
         return
     if access.session is not None:
-        if not access.session.may(Right.WRITE):
+        # Signing and the operations on records are rights of their own; ``permission`` asks for writing all the same.
+        if not access.session.assignment.rights & {Right.WRITE, Right.SIGN, Right.IDENTITY, Right.REDACT}:
             raise Forbidden("this assignment does not include writing", why="A1: no right to write")
     elif not any(grant.may & set("cud") for grant in access.grants):
         raise Forbidden(f"{access.principal} has no right to change the record", why="no scope")

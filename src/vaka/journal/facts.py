@@ -41,8 +41,8 @@ async def rows(connection: Connection, writes: Sequence[Write], places: Sequence
         if facts is _NONE or write.patient is None:
             continue
         patient = resource_key("Patient", write.patient)
-        if facts.protected:
-            protected.append(patient)
+        if facts.protected:  # of a merged Patient: itself, and whom its record goes on in (S23)
+            protected += [patient, write.rkey]
         for relation in facts.relations:
             unit = place[0] if relation.organization is None else relation.organization
             if unit is not None:

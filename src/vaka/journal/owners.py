@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from vaka.access.filter import AccessFilter
 from vaka.access.ownership import Ownership, inherits_from, kind_of
+from vaka.errors import Forbidden
 from vaka.fhir.keys import resource_key
 from vaka.journal.arrays import integers
 from vaka.journal.facts import Place
@@ -71,7 +72,9 @@ class Owners:
                 unit, provider = settled.get(key, (None, None)) if key is not None else (None, None)
                 kind = kind_of(writes[i].resource or {"resourceType": writes[i].type})
                 stands = standing.get(writes[i].rkey)
-                if (writes[i].deletes or writes[i].keep_owner) and stands is not None:
+                if (owned := writes[i].owned) is not None:
+                    unit, provider, kind = owned
+                elif (writes[i].deletes or writes[i].keep_owner) and stands is not None:
                     unit, provider, kind = stands
                 elif access.session is not None:
                     unit, provider = access.session.assignment.unit, access.session.assignment.provider
@@ -89,6 +92,10 @@ class Owners:
                     settled[writes[i].rkey] = (None, None)
                 left = []
             waiting = left
+        if access.session is None and access.provider is not None:
+            for i, found in ownerships.items():
+                if found.provider != access.provider:
+                    raise Forbidden(f"this {writes[i].type} would be another care provider's", path=writes[i].path)
         return [
             (await self._number(connection, ownerships[i]), (ownerships[i].unit, ownerships[i].provider))
             for i in range(len(writes))

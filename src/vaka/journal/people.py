@@ -65,6 +65,15 @@ async def spend(journal: Journal, kind: str, value: str, *, alive_s: int) -> boo
     return bool(await run(journal, "spend", what=what, until_us=now_us() + alive_s * 1_000_000))
 
 
+async def enrol(journal: Journal, person: str, code: bytes, hashed: str, secret: str) -> bool:
+    """Uses up a set-up code and keeps passphrase and secret, both or neither. False if it was used before."""
+    async with journal.pool.connection() as connection, connection.transaction():
+        if not await _run(connection, "enrolled", {"person": person, "code": code}):
+            return False
+        await _run(connection, "keep_passphrase", {"person": person, "hash": hashed, "secret": secret})
+        return True
+
+
 async def forget(journal: Journal) -> None:
     """Drops what is past its time."""
     now = now_us()

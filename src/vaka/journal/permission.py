@@ -13,7 +13,7 @@ from vaka.access.filter import AccessFilter
 from vaka.access.ownership import kind_of
 from vaka.access.session import Session
 from vaka.access.writing import BEGINS_RELATION, Change, guardian_blocks, refusal
-from vaka.errors import Forbidden
+from vaka.errors import Conflict, Forbidden
 from vaka.fhir.keys import resource_key
 from vaka.journal.access import gate, now_us, require_writing
 from vaka.journal.arrays import integers
@@ -29,7 +29,7 @@ async def hidden_from(connection: Connection, access: AccessFilter, writes: Sequ
     if access.full:
         return set()
     require_writing(access)
-    through = gate(access)
+    through = gate(access, letter="r" if access.session is not None else "rsud")
     sql = statements("access")["standing"].replace("{access}", through.on("r"))
     values = {"keys": integers(sorted(write.rkey for write in writes)), **dict(through.values)}
     rows = await (await connection.execute(sql, values)).fetchall()
@@ -71,6 +71,11 @@ async def _require(
             found = "A5", "a guardian cannot block a child's record"
         if found is not None:
             access.trail.rule = found[0]
+            if found[0] == "S5":
+                raise Conflict(
+                    found[1], help=f"POST {write.type}/{write.id}/$misfiled annuls it here and enters it there",
+                    path=write.path, why=f"S5: {write.type}/{write.id} would move to another patient",
+                )  # fmt: skip
             raise Forbidden(found[1], path=write.path, why=f"{found[0]}: {write.type}/{write.id}: {found[1]}")
 
 

@@ -19,6 +19,7 @@ from vaka.journal.access import batched, gate, now_us
 from vaka.journal.arrays import integers, texts
 from vaka.journal.codec import Codec
 from vaka.journal.pool import Connection, Pool
+from vaka.journal.scopes import READING, fits, require_open
 from vaka.journal.statements import statements
 from vaka.journal.version import Action, Version
 
@@ -163,15 +164,16 @@ class Reader:
 
     async def current(self, connection: Connection, keys: Sequence[int], *, access: AccessFilter) -> dict[int, Version]:
         """Current versions by resource key, on a connection that is in the middle of something."""
-        through = gate(access)
+        through = gate(access, letter=READING)
         return await self._current(connection, keys, through.on("r"), through.values)
 
     async def by_seqs(self, connection: Connection, seqs: Sequence[int], *, access: AccessFilter) -> dict[int, Version]:
         """Versions by sequence number."""
-        through = gate(access)
+        through = gate(access, letter=READING)
         sql = statements("read")["read_versions"].replace("{access}", through.on_versions)
         cursor = await connection.execute(sql, {"seqs": integers(seqs), **dict(through.values)})
-        return {row[10]: seen(access, version_of(row, self._codec)) for row in await cursor.fetchall()}
+        found = [version_of(row, self._codec) for row in await cursor.fetchall()]
+        return {version.seq: seen(access, version) for version in found if fits(access, READING, version)}
 
     async def vread(self, type_: str, id_: str, version: int, epoch: int, *, access: AccessFilter) -> Version | None:
         through = gate(access)
@@ -180,14 +182,17 @@ class Reader:
         async with self._pool.connection() as connection:
             row = await (await connection.execute(sql, values)).fetchone()
         found = version_of(row, self._codec) if row else None
-        if found is None or (found.type, found.id) != (type_, id_):
+        if found is None or (found.type, found.id) != (type_, id_) or not fits(access, "r", found):
             return None
         return await self.unmasked(found, access) or seen(access, found)
 
     async def history(self, page: HistoryPage, *, access: AccessFilter) -> list[Version]:
         """Versions, newest first, at most ``page.limit``; the last of so many is not to be given out."""
         scope = "instance" if page.id is not None else "type" if page.type is not None else "system"
-        through = gate(access)
+        letter = "r" if scope == "instance" else "s"
+        if scope == "type" and page.type is not None:
+            require_open(access, (page.type,), letter)
+        through = gate(access, letter=letter)
         sql = statements("read")[f"history_{scope}"].replace("{access}", through.on_versions)
         values = {
             "rkey": resource_key(page.type, page.id) if page.type and page.id else None,
@@ -199,12 +204,17 @@ class Reader:
             "limit": page.limit,
             **dict(through.values),
         }
+        found: list[Version] = []
         async with self._pool.connection() as connection:
-            rows = await (await connection.execute(sql, values)).fetchall()
-        found = [version_of(row, self._codec) for row in rows]
-        for version in found[: page.limit - 1]:  # the one past the page only tells that there is more
-            seen(access, version)
-        return found
+            while len(found) < page.limit:  # again where versions are left out, so that a page is as long as it can be
+                rows = await (await connection.execute(sql, values)).fetchall()
+                versions = [version_of(row, self._codec) for row in rows]
+                found += [version for version in versions if fits(access, letter, version)]
+                if len(rows) < page.limit:
+                    break
+                values["before"] = versions[-1].seq
+        shown = page.limit - 1  # the one past the page only tells that there is more
+        return [seen(access, version) for version in found[:shown]] + found[shown : page.limit]
 
     async def newest_seq(self) -> int:
         async with self._pool.connection() as connection:

@@ -32,6 +32,7 @@ from vaka.journal.compile import Sql
 from vaka.journal.paging import COLUMNS, SEEN, WIDTH, Page, Position, beyond, page_sql, scope, sort_value, unchanged
 from vaka.journal.pool import Connection
 from vaka.journal.read import version_of
+from vaka.journal.scopes import fits, require_open
 from vaka.journal.version import Version
 
 _BREATHE_EVERY = 200
@@ -147,6 +148,7 @@ class Searcher:
     ) -> Page:
         """One page of at most ``count`` matches. Busy when the search takes longer than the named limit."""
         _require_sortable(query, access)
+        require_open(access, query.types, "s")
         try:
             return await self._page(connection, query, gate(access, letter="s"), count, at or Position(None))
         except pg.QueryCanceled as error:
@@ -254,6 +256,7 @@ class Searcher:
         self, connection: Connection, types: tuple[str, ...], where: Criterion, *, access: AccessFilter, limit: int
     ) -> list[tuple[str, str]]:
         """(type, id) of at most ``limit`` matches, for conditional interactions; verified on the original."""
+        require_open(access, types, "s")
         through = matching_gate(access)
         where = await self.settle(connection, where, through)
         sql = Sql(through)
@@ -263,7 +266,11 @@ class Searcher:
         )
         rows = await (await connection.execute(text.encode(), sql.values, prepare=False)).fetchall()
         found = [version_of(row, self._codec) for row in rows]
-        return [(version.type, version.id) for version in found if self._verified(version, where)]
+        return [
+            (version.type, version.id)
+            for version in found
+            if self._verified(version, where) and fits(access, "s", version)
+        ]
 
     async def included(
         self, connection: Connection, keys: Sequence[int], *, access: AccessFilter, limit: int

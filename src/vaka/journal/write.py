@@ -18,12 +18,14 @@ from hashlib import sha256
 from typing import Any
 
 from vaka.access.filter import AccessFilter
+from vaka.access.law import Act
 from vaka.errors import Conflict, NotAllowed, PreconditionFailed
 from vaka.fhir.definitions import type_name, type_number
 from vaka.fhir.index import IndexRows
 from vaka.fhir.keys import key, resource_key
 from vaka.fhir.splice import splice
-from vaka.journal import facts
+from vaka.journal import facts, law
+from vaka.journal.aliases import Aliases
 from vaka.journal.arrays import byteas, floats, integers, lexemes, texts
 from vaka.journal.codec import Codec
 from vaka.journal.owners import Owners
@@ -39,8 +41,8 @@ class Write:
     """One change that is asked for. ``body``/``resource``/``rows``: the new content (not for a deletion), its references
     resolved. ``must_be_new``: the id was made by this server, so no row can exist. ``may_create``: update-as-create.
     ``if_match``: (version, epoch) that must be current, ``ANY_VERSION``: any. ``if_none_match``: nothing may exist.
-    ``keep_owner``: unit, provider and kind stay as they are.
-    ``path``: the bundle entry that asks for it."""
+    ``keep_owner``: unit, provider and kind stay as they are; ``owned``: they are these. ``path``: the bundle entry that asks
+    for it. ``act``: the operation on records that it is part of, None for a plain change."""
 
     type: str
     id: str
@@ -55,6 +57,8 @@ class Write:
     redact: bool = False
     keep_owner: bool = False
     path: str | None = None
+    act: Act | None = None
+    owned: tuple[str | None, str | None, str] | None = None
 
     def place(self, path: str) -> str:
         """Where ``path`` of the resource is in what was sent."""
@@ -115,6 +119,7 @@ class Writer:
         self._codec = codec
         self._owners = owners
         self.epoch = epoch
+        self.aliases = Aliases()
 
     async def lock_identities(self, connection: Connection, keys: Iterable[int]) -> None:
         """Waits for other writers of these identities; the statement after this one sees what they committed."""
@@ -134,6 +139,15 @@ class Writer:
             for row in rows
         }
 
+    async def lock_all(self, connection: Connection, writes: Sequence[Write]) -> dict[int, State]:
+        """Locks what ``writes`` may meet, in the one order; the states of what they change."""
+        known = [write.rkey for write in writes if not write.must_be_new]
+        if not known:
+            return {}
+        if identities := sorted({k for write in writes for k in identity_keys(write.resource)}):
+            await self.lock_identities(connection, identities)
+        return await self.lock(connection, known)
+
     async def write(
         self,
         connection: Connection,
@@ -146,13 +160,12 @@ class Writer:
 
         ``hidden``: keys of what stands but must look as if it did not: it is neither changed nor made. PreconditionFailed,
         Conflict, NotAllowed: nothing of the transaction may be committed then."""
-        known = [write.rkey for write in writes if not write.must_be_new]
-        states: dict[int, State] = {}
-        if known:
-            identities = sorted({k for write in writes for k in identity_keys(write.resource)})
-            if identities:
-                await self.lock_identities(connection, identities)
-            states = await self.lock(connection, known)
+        for write in writes:
+            self.aliases.apply(write)
+        states = await self.lock_all(connection, writes)
+        # What is hidden looks as if it did not stand: the law says nothing of it either.
+        known_states = {rkey: state for rkey, state in states.items() if rkey not in hidden}
+        await law.require_lawful(connection, writes, known_states, access, self.aliases.into)
         planned: list[Plan | None] = []
         now_us = time.time_ns() // 1_000_000 * 1_000
         for write in writes:
@@ -222,6 +235,7 @@ class Writer:
             "epoch": self.epoch,
             **_search_rows([(keys[i], rows[i]) for i in new]),
             **await facts.rows(connection, writes, [place for _, place in owned]),
+            **law.owing(writes, access),
         }
         cursor = await connection.execute(sql["append"], values)
         seqs = [row[0] for row in await cursor.fetchall()]
@@ -234,7 +248,7 @@ class Writer:
                 for i in changed:
                     if writes[i].redact:
                         await connection.execute(sql["redact"], {"rkey": keys[i]})
-        return [
+        made = [
             Version(
                 plan.write.type,
                 plan.write.id,
@@ -251,6 +265,8 @@ class Writer:
             )
             for i, plan in enumerate(plans)
         ]
+        await law.keep_marks(connection, writes, made)
+        return made
 
 
 def _patient(plan: Plan) -> int | None:

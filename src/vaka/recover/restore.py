@@ -22,7 +22,7 @@ import psycopg
 from vaka import errors, log
 from vaka.accesslog.direct import log_command
 from vaka.journal import cluster as clusters
-from vaka.journal import durability, migrate, settings
+from vaka.journal import durability, migrate, redactions, settings
 from vaka.journal.binaries import ENVIRONMENT
 from vaka.journal.statements import statements
 from vaka.recover import place as places
@@ -98,7 +98,7 @@ def prepare(home: Path, plan: Plan, progress: Progress) -> Plan:
         plan = _save(home, replace(plan, step="recover"))
     if plan.step == "recover":
         target.ensure()
-        report = replace(_recover(target, plan, progress), cut=_cut(target, plan))
+        report = replace(_recover(home, target, plan, progress), cut=_cut(target, plan))
         plan = _save(home, replace(plan, step="ready", report=report))
         log.info("restore verified", base=plan.base, versions=report.versions, epoch=report.epoch)
     return plan
@@ -203,7 +203,7 @@ def _make(folder: Path, target: clusters.Cluster) -> None:
     os.chown(folder, target.owner.uid, target.owner.gid)
 
 
-def _recover(target: clusters.Cluster, plan: Plan, progress: Progress) -> Report:
+def _recover(home: Path, target: clusters.Cluster, plan: Plan, progress: Progress) -> Report:
     """Play the WAL back up to the point asked for, and look at all of what is there."""
     progress("recover", 0, 0)
     options = {
@@ -222,6 +222,8 @@ def _recover(target: clusters.Cluster, plan: Plan, progress: Progress) -> Report
             durability.check(target.dsn())
             _amcheck(target)
             report = _look(target.dsn(), plan)
+            if report.epoch is not None:
+                _redact_again(redactions.Redactions(home, Path(plan.root)), target.dsn())
     except errors.Setup as failed:
         if "before configured recovery target was reached" in failed.message:
             raise errors.NotFound(
@@ -288,6 +290,13 @@ def _look(dsn: str, plan: Plan) -> Report:
     epoch = migrate.raise_epoch(dsn, f"restored from {plan.base} to {plan.to.isoformat() if plan.to else 'latest'}")
     changed = None if last is None else datetime.fromtimestamp(last / 1e6, UTC)
     return Report(plan.base, int(versions), int(size), changed, epoch)
+
+
+def _redact_again(listed: redactions.Redactions, dsn: str) -> None:
+    """Take out again what was redacted since the backup (S26): it is never swapped in with its content."""
+    done = redactions.apply_again(dsn, listed.read())
+    if done:
+        log.info("redacted again", resources=done)
 
 
 def _moment(told: str | None) -> datetime | None:

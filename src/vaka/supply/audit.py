@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -28,10 +29,11 @@ OWN: Final = frozenset({"pip", "vaka"})
 # One of an OR is enough; all of an AND have to be here.
 LICENSES: Final = frozenset(
     {
-        "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "LGPL-3.0-only", "MIT", "MIT-0",
+        "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0", "ISC", "LGPL-3.0-only", "MIT", "MIT-0",
         "MPL-2.0", "PSF-2.0", "PostgreSQL", "Unicode-3.0", "Unlicense", "Zlib",
     }
 )  # fmt: skip
+Run = Callable[..., subprocess.CompletedProcess[str]]
 HASH_FORMS: Final = {"sha256", "sha384", "sha512"}
 
 
@@ -54,9 +56,13 @@ def findings(locked: Sequence[Locked], running: Iterable[Part]) -> list[str]:
     for part in running:
         found += _changed(here[part.name])
         if not allowed(part.license):
-            found.append(
-                f"{part.name}: licence {part.license or part.license_text or 'not told'} is not among those allowed"
-            )
+            found.append(f"{part.name}: licence {part.license or part.license_text or 'not told'} is not allowed")
+        # What came inside is asked where it tells a licence; libraries of the machine that built the wheel do not.
+        for inner in part.inside:
+            for told in inner.get("licenses") or ():
+                expression = told.get("expression") or told.get("license", {}).get("id")
+                if expression and not allowed(expression):
+                    found.append(f"{part.name}: licence {expression} of {inner['name']} in it is not allowed")
     return found
 
 
@@ -69,10 +75,43 @@ def unmet() -> list[str]:
 
 
 def allowed(expression: str | None) -> bool:
-    """Whether a licence expression can be met with ``LICENSES``. Brackets are refused: none of the parts needs them."""
-    if expression is None or "(" in expression:
-        return expression == "MPL-2.0 AND (Apache-2.0 OR MIT)"  # orjson
-    return any(all(one.strip() in LICENSES for one in way.split(" AND ")) for way in expression.split(" OR "))
+    """Whether a licence expression (SPDX) can be met with ``LICENSES``. What cannot be read is not allowed."""
+    words = re.findall(r"[()]|[A-Za-z0-9.+-]+", (expression or "").replace("/", " OR "))  # as old crates write it
+    at = 0
+
+    def one() -> bool:
+        nonlocal at
+        word, at = words[at], at + 1
+        if word == "(":
+            met = either()
+            if words[at] != ")":
+                raise IndexError
+            at += 1
+            return met
+        if words[at : at + 1] == ["WITH"]:  # an exception gives more than the licence alone
+            at += 2
+        return word in LICENSES
+
+    def both() -> bool:
+        nonlocal at
+        met = one()
+        while words[at : at + 1] == ["AND"]:
+            at += 1
+            met = one() and met
+        return met
+
+    def either() -> bool:
+        nonlocal at
+        met = both()
+        while words[at : at + 1] == ["OR"]:
+            at += 1
+            met = both() or met
+        return met
+
+    try:
+        return either() and at == len(words)
+    except IndexError:
+        return False
 
 
 def _versions(locked: Sequence[Locked], here: dict[str, Distribution]) -> list[str]:
@@ -104,7 +143,7 @@ def _changed(distribution: Distribution) -> list[str]:
     return found
 
 
-def ask(lock: Path, run: Callable[..., subprocess.CompletedProcess[str]] = subprocess.run) -> Answer:
+def ask(lock: Path, run: Run = subprocess.run) -> Answer:
     """Ask the advisory service of pip-audit about every version in ``lock``."""
     asked = run(
         [sys.executable, "-m", "pip_audit", "--requirement", str(lock), "--disable-pip", "--require-hashes",
@@ -127,3 +166,20 @@ def answer(stdout: str, stderr: str) -> Answer:
     )
     unasked = tuple(one["name"] for one in told if "skip_reason" in one or "vulns" not in one)
     return Answer(tuple(one["name"] for one in told if one["name"] not in unasked), unasked, known)
+
+
+def withdrawn(lock: Path, run: Run = subprocess.run) -> list[str] | None:
+    """Versions of ``lock`` that their projects have withdrawn (PEP 592), as the package index of this pip says; None where it
+    could not be asked. Fetches their files, as an installation would, and installs nothing."""
+    asked = run(
+        [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet", "install", "--dry-run",
+         "--ignore-installed", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--report", "-", "-r", str(lock)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    try:
+        told: list[dict[str, Any]] = orjson.loads(asked.stdout)["install"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+    if asked.returncode != 0 or not told:
+        return None
+    return [f"{one['metadata']['name']} {one['metadata']['version']}" for one in told if one.get("is_yanked")]

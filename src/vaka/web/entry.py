@@ -62,7 +62,7 @@ def keep(server: Server, request: Request, made: Flow) -> None:
     content = {"id": made.id, "next": made.next, "content": dict(made.content)}
     sealed = server.sealed.seal("login", content, alive_s=config.LOGIN_MAX_S)
     # Lax: an identity service, another site, leads back here.
-    request.set_cookies.append(kept(LOGIN, sealed, strict=False, seconds=config.LOGIN_MAX_S))
+    request.add_headers.append(kept(LOGIN, sealed, strict=False, seconds=config.LOGIN_MAX_S))
 
 
 def flow(server: Server, request: Request) -> Flow | None:
@@ -85,7 +85,7 @@ async def session_of(server: Server, request: Request) -> Session | None:
         session = await server.callers.of_cookie(request)
     except Unauthenticated as error:
         request.access.trail.reason = error.why or ""
-        request.set_cookies.append(dropped(SESSION))
+        request.add_headers.append(dropped(SESSION))
         return None
     if session is not None:
         request.access = person_filter(request, session)
@@ -125,8 +125,8 @@ async def enter(server: Server, request: Request, login: Login, found: Flow) -> 
         "id": secrets.token_hex(16), "next": found.next, "hsa": login.person.hsa, "way": login.way, "began_us": began_us,
         "limits": None if login.limits is None else {id_: sorted(rights) for id_, rights in login.limits.items()},
     }  # fmt: skip
-    request.set_cookies.append(dropped(LOGIN))
-    request.set_cookies.append(kept(CHOICE, server.sealed.seal("choice", content, alive_s=config.LOGIN_MAX_S)))
+    request.add_headers.append(dropped(LOGIN))
+    request.add_headers.append(kept(CHOICE, server.sealed.seal("choice", content, alive_s=config.LOGIN_MAX_S)))
     request.access = replace(request.access, principal=f"person:{login.person.hsa}")
     request.access.trail.activity = "login"
     request.access.trail.reason = login.way
@@ -171,7 +171,7 @@ async def choose(server: Server, request: Request, choice: Choosing, chosen: str
     if not await people.spend(server.journal, "choice", choice.id, alive_s=config.LOGIN_MAX_S):
         raise Forbidden(N_("This choice was made already. Log in again."), why="choice replayed")
     await _start(server, request, choice.login, offer.assignment, choice.began_us, activity="assignment")
-    request.set_cookies.append(dropped(CHOICE))
+    request.add_headers.append(dropped(CHOICE))
     return choice.next
 
 
@@ -194,7 +194,7 @@ async def _start(
         person=person.hsa, practitioner=person.practitioner, name=person.name, assignment=assignment, way=login.way,
         began_us=began_us,
     )  # fmt: skip
-    request.set_cookies += [dropped(LOGIN), kept(SESSION, server.callers.sessions.make(session))]
+    request.add_headers += [dropped(LOGIN), kept(SESSION, server.callers.sessions.make(session))]
     request.access = person_filter(request, session)
     request.access.trail.activity = activity
     request.access.trail.reason = login.way
@@ -213,7 +213,7 @@ async def end(server: Server, request: Request, session: Session) -> Response:
     """Logs out: durable before it is told."""
     await server.callers.revocations.end(session, "logout")
     request.access.trail.activity = "logout"
-    request.set_cookies += [dropped(SESSION), dropped(CHOICE), dropped(LOGIN)]
+    request.add_headers += [dropped(SESSION), dropped(CHOICE), dropped(LOGIN)]
     return redirect("/login")
 
 

@@ -6,18 +6,19 @@ from datetime import UTC, datetime
 
 from vaka import config
 from vaka.access.session import Session
-from vaka.api.cookies import CSRF_FIELD
+from vaka.api.cookies import CSRF_FIELD, SESSION, cookie
 from vaka.api.http import Request, Response
 from vaka.api.server import Server
 from vaka.fhir.dates import ZONE
 from vaka.journal import people
-from vaka.web import entry
+from vaka.web import entry, login
 from vaka.web.forms import form
 from vaka.web.pages.assignment import AssignmentPage, Choice
 from vaka.web.pages.home import HomePage
 from vaka.web.render import Head, page, redirect
 from vaka.web.texts import N_, language_of, texts
 
+ENDED = N_("You are not logged in any more: the session or your assignment has ended.")
 PURPOSES = {
     "care": N_("care and treatment"),
     "administration": N_("administration"),
@@ -52,6 +53,8 @@ async def home(server: Server, request: Request) -> Response:
     """Who one is here."""
     session = await entry.session_of(server, request)
     if session is None:
+        if cookie(request, SESSION) is not None:
+            return await login.show(server, request, problem=ENDED, status=401)
         return redirect("/login")
     told = texts(language_of(request.header("accept-language"))).gettext
     head = await head_of(server, session)

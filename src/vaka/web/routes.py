@@ -11,7 +11,7 @@ from vaka.web.pages.message import MessagePage
 from vaka.web.render import page, redirect
 from vaka.web.static_files import static
 from vaka.web.texts import N_, language_of, texts
-from vaka.web.ways import demo
+from vaka.web.ways import code, demo, enrol, passkey, service
 
 _PLACES = frozenset({"", "login", "assignment", "logout", "static", "log"})
 
@@ -27,6 +27,8 @@ async def dispatch(server: Server, request: Request) -> Response:
         return await _dispatch(server, request)
     except LoginFailed as error:
         entry.failed(request, error)
+        if request.path[:2] == ("login", "enrol"):
+            return enrol.begin(server, request, problem=error.message, person=error.person, status=error.status)
         return await login.show(server, request, problem=error.message, person=error.person, status=error.status)
 
 
@@ -39,6 +41,28 @@ async def _dispatch(server: Server, request: Request) -> Response:
             return static(request, name)
         case ("GET", "login"):
             return await login.show(server, request)
+        case ("POST", "login", "code"):
+            return redirect(await code.log_in(server, request))
+        case ("GET", "login", "enrol"):
+            return enrol.begin(server, request)
+        case ("POST", "login", "enrol"):
+            return await enrol.check(server, request)
+        case ("POST", "login", "enrol", "finish"):
+            return await enrol.finish(server, request)
+        case ("POST", "login", "passkey", "options"):
+            return passkey.options(server, request)
+        case ("POST", "login", "passkey"):
+            return await passkey.log_in(server, request)
+        case ("GET", "login", "passkeys"):
+            return await passkey.show(server, request)
+        case ("POST", "login", "passkeys", "options"):
+            return await passkey.new_options(server, request)
+        case ("POST", "login", "passkeys"):
+            return await passkey.register(server, request)
+        case ("GET", "login", "service", number):
+            return await service.begin(server, request, number)
+        case ("GET", "login", "callback"):
+            return await service.come_back(server, request)
         case ("POST", "login", "demo"):
             return redirect(await demo.log_in(server, request))
         case ("GET", "assignment"):
@@ -49,7 +73,7 @@ async def _dispatch(server: Server, request: Request) -> Response:
             return await home.log_out(server, request)
         case (_, "log", *_):
             return await log.answer(server, request)
-        case (_, "" | "login" | "assignment" | "logout" | "static", *rest) if len(rest) <= 1:
+        case (_, "" | "login" | "assignment" | "logout" | "static", *rest) if len(rest) <= 2:
             raise NotAllowed("this page cannot be used in this way")
     raise NotFound("there is no such page")
 
@@ -58,6 +82,18 @@ _HEADINGS = {
     400: N_("This could not be understood"), 403: N_("This was refused"), 404: N_("There is no such page"),
     405: N_("This page cannot be used in this way"), 413: N_("This is too much"), 503: N_("This is not possible now"),
 }  # fmt: skip
+
+
+# What the parts below the pages say, told here so that it is translated.
+_FROM_BELOW = (
+    N_("this was sent from another site, and nothing was done"),
+    N_("the page that this was sent from is too old, and nothing was done"),
+    N_("open the page again, and do it once more"),
+    N_("the page to go to after the login is not one of ours"),
+    N_("there is no such page"),
+    N_("too many are logging in at this moment"),
+    N_("a token never goes into an address"),
+)
 
 
 def refused(request: Request, error: VakaError) -> Response:

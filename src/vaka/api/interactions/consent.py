@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from vaka.access.facts import facts_of
-from vaka.access.limits import LIFT_MAX_HOURS, REASON_MAX_CHARS, REASON_MIN_CHARS
+from vaka.access.limits import LIFT_MAX_HOURS
 from vaka.access.session import Right
+from vaka.api.asked import ask, parameters, require_right, told
 from vaka.api.http import Request, Response, preferences
 from vaka.api.interactions.opening import caring
-from vaka.api.parameters import answer, parameters, text
 from vaka.api.server import Server, accept_resource, check_id, living, write_of, written
-from vaka.errors import Conflict, Forbidden, Invalid
+from vaka.errors import Conflict
 from vaka.fhir import exact
 from vaka.journal.arrays import integers
 from vaka.journal.journal import Transaction
@@ -26,12 +26,6 @@ from vaka.journal.version import Version
 
 EVENTS: Final = "urn:x-vaka:consent-event"
 Change = Callable[[dict[str, Any]], None]
-
-
-def _require_right(request: Request) -> None:
-    session = request.access.session
-    if not request.access.full and (session is None or not session.may(Right.CONSENT)):
-        raise Forbidden("this assignment does not include blocks and consents", why="A7: no right")
 
 
 def _changed(version: Version, event: str, change: Change) -> bytes:
@@ -53,9 +47,11 @@ def _now() -> str:
 async def end(server: Server, request: Request, id_: str, event: str) -> Response:
     """``$revoke``: it was right, and ends now. ``$annul``: it was a mistake from the beginning."""
     check_id(id_)
-    _require_right(request)
-    given = await parameters(request, ("reason",))
-    reason = text(given, "reason", REASON_MIN_CHARS, REASON_MAX_CHARS)
+    require_right(request, Right.CONSENT)
+    given = await ask(server, request, "Consent", id_, "reason")
+    if isinstance(given, Response):
+        return given
+    reason = given.reason()
 
     def change(consent: dict[str, Any]) -> None:
         if consent.get("status") != "active":
@@ -72,7 +68,7 @@ async def end(server: Server, request: Request, id_: str, event: str) -> Respons
         assert made is not None
         return made
 
-    request.access.trail.activity, request.access.trail.reason = event, reason
+    told(request, event, reason)
     version = await server.journal.run(work, access=request.access)
     return written(request, preferences(request), version, status=200)
 
@@ -81,12 +77,11 @@ async def lift(server: Server, request: Request, id_: str, event: str) -> Respon
     """``Patient/[id]/$lift`` and ``$cancel-lift``: blocks of others, for the own unit, with the patient's consent."""
     check_id(id_)
     session = caring(request)
-    _require_right(request)
-    given = await parameters(request, ("reason", "hours"))
-    reason = text(given, "reason", REASON_MIN_CHARS, REASON_MAX_CHARS)
-    hours = given.get("hours", LIFT_MAX_HOURS)
-    if isinstance(hours, bool) or not isinstance(hours, int) or not 1 <= hours <= LIFT_MAX_HOURS:
-        raise Invalid(f"hours is 1 to {LIFT_MAX_HOURS}", path="Parameters.parameter.where(name='hours')")
+    require_right(request, Right.CONSENT)
+    given = await ask(server, request, "Patient", id_, "reason", "hours")
+    if isinstance(given, Response):
+        return given
+    reason, hours = given.reason(), given.hours(LIFT_MAX_HOURS)
     patient = living(await server.journal.reader.read("Patient", id_, access=request.access), "Patient", id_)
     unit = f"Organization/{session.assignment.unit}"
     until = (datetime.now(UTC) + timedelta(hours=hours)).isoformat(timespec="seconds")
@@ -114,10 +109,10 @@ async def lift(server: Server, request: Request, id_: str, event: str) -> Respon
         if writes:
             await transaction.amend(writes)
 
-    request.access.trail.activity, request.access.trail.reason = event, reason
+    told(request, event, reason)
     request.access.trail.patient = patient.rkey
     await server.journal.run(work, access=request.access)
-    return answer([{"name": "until", "valueDateTime": until}] if event == "lift" else [])
+    return Response(200, parameters(until__valueDateTime=until if event == "lift" else None))
 
 
 def _is_for(provision: dict[str, Any], unit: str) -> bool:

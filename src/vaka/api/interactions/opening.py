@@ -19,13 +19,11 @@ from vaka.access.limits import (
     CHOICE_HOURS,
     EMERGENCY_MAX_HOURS,
     LIFT_MAX_HOURS,
-    REASON_MAX_CHARS,
-    REASON_MIN_CHARS,
 )
 from vaka.access.rules import Outcome
 from vaka.access.session import Purpose, Right, Session
+from vaka.api.asked import ask, parameters, require_right, told
 from vaka.api.http import Request, Response, require_json_answer
-from vaka.api.parameters import answer, parameters, text
 from vaka.api.server import Server, accept_resource, check_id, living, new_id, write_of
 from vaka.errors import Forbidden, Invalid, NotFound
 from vaka.journal import openings
@@ -72,8 +70,9 @@ async def access(server: Server, request: Request, id_: str) -> Response:
             "whose blocked information there is shows in an emergency alone", why="S21: step 2 without an emergency opening",
             help="open in an emergency first ($open, what=emergency)",
         )  # fmt: skip
-    request.access.trail.activity = "existence-blocked" if blocked else "existence"
-    return answer([_part(rule, groups) for rule, groups in _told(found, name_blocked=blocked)])
+    told(request, "existence-blocked" if blocked else "existence")
+    parts = [_part(rule, groups) for rule, groups in _told(found, name_blocked=blocked)]
+    return Response(200, orjson.dumps({"resourceType": "Parameters", "parameter": parts}))
 
 
 def _told(found: Sequence[openings.Group], *, name_blocked: bool) -> list[tuple[openings.Group, list[openings.Group]]]:
@@ -108,52 +107,39 @@ def _part(example: openings.Group, groups: Sequence[openings.Group]) -> dict[str
 async def open_(server: Server, request: Request, id_: str) -> Response:
     """An active choice, an emergency opening, or the lifting of an inner block; ends by itself."""
     session = caring(request)
-    given = await parameters(request, ("what", "target", "reason", "no-consent", "hours"))
-    what = _NAMES.get(str(given.get("what")))
+    given = await ask(server, request, "Patient", id_, "what", "target", "reason", "no-consent", "hours")
+    if isinstance(given, Response):
+        return given
+    what = _NAMES.get(str(given.values.get("what")))
     if what is None:
         raise Invalid(
             "what is one of unit, provider, emergency, inner-block", path="Parameters.parameter.where(name='what')"
         )
-    needed = {What.EMERGENCY: Right.EMERGENCY, What.INNER_BLOCK: Right.LIFT}.get(what, Right.READ)
-    if not session.may(needed):
-        raise Forbidden("this assignment does not include that", why=f"A6: no right {needed}")
-    hours = given.get("hours", _HOURS[what])
-    if isinstance(hours, bool) or not isinstance(hours, int) or not 1 <= hours <= _HOURS[what]:
-        raise Invalid(f"hours is 1 to {_HOURS[what]}", path="Parameters.parameter.where(name='hours')")
-    reason = ""
-    if what in (What.EMERGENCY, What.INNER_BLOCK):
-        reason = text(given, "reason", REASON_MIN_CHARS, REASON_MAX_CHARS)
+    require_right(request, {What.EMERGENCY: Right.EMERGENCY, What.INNER_BLOCK: Right.LIFT}.get(what, Right.READ))
+    hours = given.hours(_HOURS[what])
+    reason = given.reason() if what in (What.EMERGENCY, What.INNER_BLOCK) else ""
     if what is What.EMERGENCY:  # S22: the danger, and why consent could not be had
-        reason += " | " + text(given, "no-consent", REASON_MIN_CHARS, REASON_MAX_CHARS)
-    target = None if what is What.EMERGENCY else _organization(given)
+        reason += " | " + given.reason("no-consent")
+    target = None if what is What.EMERGENCY else given.reference("target", "Organization")
     patient = await _patient(server, request, id_)
-    request.access.trail.activity, request.access.trail.reason = _ACTIVITIES.get(what, "open"), reason
+    told(request, _ACTIVITIES.get(what, "open"), reason)
     until = now_us() + hours * _HOUR_US
     opening = await openings.open_(server.journal, session, patient, what, target, reason, until)
-    return answer(
-        [{"name": "opening", "valueId": str(opening)}, {"name": "until", "valueInstant": _instant(until)}], status=201
-    )
-
-
-def _organization(given: dict[str, Any]) -> str:
-    reference = given.get("target")
-    found = str(reference.get("reference") or "") if isinstance(reference, dict) else ""
-    if not found.startswith("Organization/"):
-        raise Invalid("target is a reference to the Organization", path="Parameters.parameter.where(name='target')")
-    check_id(id_ := found.removeprefix("Organization/"))
-    return id_
+    return Response(201, parameters(opening__valueId=str(opening), until__valueInstant=_instant(until)))
 
 
 async def close(server: Server, request: Request, id_: str) -> Response:
     """Ends an opening before its time."""
     session = caring(request)
-    given = await parameters(request, ("opening",))
+    given = await ask(server, request, "Patient", id_, "opening")
+    if isinstance(given, Response):
+        return given
     patient = await _patient(server, request, id_)
     try:
-        opening = uuid.UUID(str(given.get("opening")))
+        opening = uuid.UUID(str(given.values.get("opening")))
     except ValueError as error:
         raise Invalid("opening is the id that $open gave", path="Parameters.parameter.where(name='opening')") from error
-    request.access.trail.activity = "close"
+    told(request, "close")
     if await openings.close(server.journal, session, opening) != patient:
         raise NotFound("there is no such opening of yours that is in force")
     return Response(204)
@@ -162,8 +148,10 @@ async def close(server: Server, request: Request, id_: str) -> Response:
 async def attest(server: Server, request: Request, id_: str) -> Response:
     """A care relation on a person's word: an EpisodeOfCare of the unit that ends by itself (A2)."""
     session = caring(request)
-    given = await parameters(request, ("reason",))
-    reason = text(given, "reason", REASON_MIN_CHARS, REASON_MAX_CHARS)
+    given = await ask(server, request, "Patient", id_, "reason")
+    if isinstance(given, Response):
+        return given
+    reason = given.reason()
     await _patient(server, request, id_)
     now = datetime.now(UTC)
     body = orjson.dumps({
@@ -174,7 +162,7 @@ async def attest(server: Server, request: Request, id_: str) -> Response:
         "period": {"start": now.isoformat(timespec="seconds"),
                    "end": (now + timedelta(days=ATTESTED_DAYS)).isoformat(timespec="seconds")},
     })  # fmt: skip
-    request.access.trail.activity, request.access.trail.reason = "attest", reason
+    told(request, "attest", reason)
     write = write_of(accept_resource(body, "EpisodeOfCare"), new_id(), must_be_new=True)
     version = await server.journal.create(write, access=request.access)
     return Response(201, version.body or b"", [("ETag", version.etag)])

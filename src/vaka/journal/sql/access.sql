@@ -27,6 +27,9 @@ SELECT receiver, from_us, until_us FROM consent WHERE patient = %(patient)s
 -- name: is_protected
 SELECT EXISTS (SELECT 1 FROM protected WHERE patient = %(patient)s)
 
+-- name: protected_of
+SELECT patient FROM protected WHERE patient = ANY(%(keys)s::bigint[])
+
 -- name: openings
 -- What a person at a unit has opened of a patient, and has not closed.
 SELECT what, target, opened_us, until_us FROM opening

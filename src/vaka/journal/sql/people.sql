@@ -82,3 +82,6 @@ DELETE FROM passkey WHERE person = %(person)s
 
 -- name: drop_passphrase
 DELETE FROM passphrase WHERE person = %(person)s
+
+-- name: drop_enrolment
+DELETE FROM enrolment WHERE person = %(person)s

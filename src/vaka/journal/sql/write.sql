@@ -62,6 +62,18 @@ WITH locked AS MATERIALIZED (
     SELECT * FROM unnest(%(c_rkey)s::bigint[], %(c_patient)s::bigint[], %(c_receiver)s::text[], %(c_from)s::bigint[], %(c_until)s::bigint[])
 ), protections AS (
     INSERT INTO protected (patient) SELECT * FROM unnest(%(p_patient)s::bigint[]) ON CONFLICT DO NOTHING
+), entries AS (
+    -- What each entry owes now; a result stands on the lists of who ordered it. follow 0: only where it is followed already.
+    INSERT INTO entry (rkey, since, owes, unit, person)
+    SELECT i.rkey, i.seq, e.owes, coalesce(q.unit, w.unit), coalesce(e.person, q.person)
+    FROM unnest(%(e_rkey)s::bigint[], %(e_owes)s::smallint[], %(e_person)s::text[], %(e_ordered)s::bigint[], %(e_follow)s::smallint[])
+         AS e (rkey, owes, person, ordered, follow)
+    JOIN input i ON i.rkey = e.rkey
+    JOIN owner w ON w.owner = i.owner
+    LEFT JOIN entry q ON q.rkey = e.ordered
+    WHERE e.follow = 1 OR EXISTS (SELECT 1 FROM entry x WHERE x.rkey = e.rkey)
+    ON CONFLICT (rkey) DO UPDATE SET since = excluded.since, owes = excluded.owes, unit = excluded.unit,
+        person = excluded.person, signed_us = NULL, locked_us = NULL
 )
 SELECT seq FROM input ORDER BY n
 
