@@ -1,4 +1,4 @@
-"""The pages of the access log: ``/log``, ``/log/extract/ID`` and its ``pdf``, ``/log/review``. For who has the right to the log (L3).
+"""The pages of the access log: ``/log``, ``/log/extract/ID`` (also on paper), ``/log/review``. For who has the right (L3)."""
 
 from __future__ import annotations
 
