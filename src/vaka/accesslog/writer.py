@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import IO
@@ -103,6 +104,7 @@ class AccessLog:
             break
         async with self._connect() as connection:
             known = await tables.newest(connection, self.stream)
+            await tables.make_partitions(connection, datetime.now(UTC))
         if known is not None:
             if ends and known[0] > ends[0][0]:
                 # Blocks that went to the tables alone; or a tail that is gone, which verify will find missing.
@@ -317,9 +319,14 @@ class AccessLog:
             self._told = number
 
     async def _ship(self) -> None:
+        month = datetime.now(UTC).month
         while True:
             await asyncio.sleep(config.LOG_SHIP_EVERY_S)
             try:
                 await self.shipper.ship()
+                if (now := datetime.now(UTC)).month != month:
+                    async with self._connect() as connection:
+                        await tables.make_partitions(connection, now)
+                    month = now.month
             except Exception as error:
                 log.warning("access log not shipped", kind=type(error).__name__)
