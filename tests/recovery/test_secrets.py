@@ -62,7 +62,12 @@ def secrets_of(data: Path) -> list[bytes]:
     for path in (data / "secret").rglob("*"):
         content = path.read_bytes() if path.is_file() else b""
         if len(content) == 32:
-            found += [content, content.hex().encode(), base64.urlsafe_b64encode(content)[:40], base64.b64encode(content)[:40]]
+            found += [
+                content,
+                content.hex().encode(),
+                base64.urlsafe_b64encode(content)[:40],
+                base64.b64encode(content)[:40],
+            ]
         elif b"PRIVATE KEY" in content:
             found += [line for line in content.splitlines() if b"-----" not in line and len(line) > 40][:1]
     assert len(found) >= 9

@@ -232,8 +232,12 @@ def test_behind_a_proxy(tmp_path: Path) -> None:
     with up(data, "--behind-proxy", "--name", "journal.example.org") as running:
         base = f"http://127.0.0.1:{running.port}"
         headers = {"Authorization": f"Bearer {running.token()}"}
-        forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "journal.example.org", "X-Forwarded-For": "10.1.2.3"}
-        for sent in (forwarded, {"Forwarded": 'for=10.1.2.3;host=journal.example.org;proto=https'}):
+        forwarded = {
+            "X-Forwarded-Proto": "https",
+            "X-Forwarded-Host": "journal.example.org",
+            "X-Forwarded-For": "10.1.2.3",
+        }
+        for sent in (forwarded, {"Forwarded": "for=10.1.2.3;host=journal.example.org;proto=https"}):
             answer = httpx.post(f"{base}/fhir/Patient", json={"resourceType": "Patient"}, headers={**headers, **sent})
             assert answer.status_code == 201, answer.text
             assert answer.headers["location"].startswith("https://journal.example.org/fhir/Patient/")
