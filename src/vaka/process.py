@@ -22,7 +22,8 @@ _fault_file = None
 
 
 def prepare(role: str, log_directory: Path | None) -> None:
-    """Close what this process makes to others; switch on faulthandler (to ``<role>.fault``, or to standard error) and core dumps in this process.
+    """Close what this process makes to others, and switch on faulthandler (to ``<role>.fault``, or to standard error) and
+    core dumps in it.
 
     ``kill -USR1`` writes all stacks without ending the process; ``kill -ABRT`` writes them and ends it.
     """

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from bench.running import free_port
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-from tests.recovery.running import Up, free_port, refused, told, up, vaka, wait_until
+from tests.recovery.running import Up, refused, told, up, vaka, wait_until
 
 AUTHORITY = Path("secret/tls/authority.pem")
 
