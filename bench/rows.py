@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import orjson
 
+from vaka.access.filter import system_filter
 from vaka.api.server import new_id
 from vaka.fhir.extract import extract
 from vaka.fhir.parse import parse_resource
@@ -66,7 +67,7 @@ def prepare(bodies: Sequence[bytes], path: Path) -> None:
         write = Write(
             parsed.type, id_, parsed.resource, body, rows=extract({**parsed.resource, "id": id_}), must_be_new=True
         )
-        asyncio.run(writer.write(connection, [write], author=None, source="bench"))
+        asyncio.run(writer.write(connection, [write], access=system_filter("bench")))
     path.write_bytes(pickle.dumps(recorder.values))
 
 

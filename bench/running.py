@@ -31,6 +31,27 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def token(data: Path, name: str, scopes: frozenset[str] = FULL, *, days: float = 1.0) -> str:
+    """A token for the Vaka in ``data``."""
+    from vaka.api.keyring import Keyring
+    from vaka.api.tokens import Tokens
+
+    return Tokens(Keyring(data, "token")).make(name, scopes=scopes, days=days)
+
+
+def command(*arguments: str | Path, python: str = sys.executable) -> list[str]:
+    """``vaka`` with these arguments, by this interpreter."""
+    return [python, "-P", "-m", "vaka.cli", *map(str, arguments)]
+
+
+def ready(port: int) -> bool:
+    """Whether the Vaka at this port of this machine says that it is ready."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/ready", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 @dataclass(slots=True)
 class Vaka:
     """One Vaka in ``data``, at ``port`` of this machine."""
@@ -38,6 +59,7 @@ class Vaka:
     data: Path
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    arguments: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -49,9 +71,10 @@ class Vaka:
         said = self.data.with_suffix(".up.log")
         with said.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "vaka.cli", "up", "--data", str(self.data), "--port", str(self.port)],
-                stdout=output, stderr=output,
-            )  # fmt: skip
+                command("up", "--data", self.data, "--port", str(self.port), *self.arguments),
+                stdout=output,
+                stderr=output,
+            )
         while time.monotonic() - began < START_MAX_S and self.process.poll() is None:
             if self.ready():
                 return time.monotonic() - began
@@ -59,10 +82,7 @@ class Vaka:
         raise RuntimeError(f"vaka up did not become ready:\n{said.read_text(errors='replace')[-3000:]}")
 
     def ready(self) -> bool:
-        try:
-            return httpx.get(self.url + "/ready", timeout=5).status_code == 200
-        except httpx.TransportError:
-            return False
+        return ready(self.port)
 
     def family(self) -> list[psutil.Process]:
         """The supervisor and everything below it."""
@@ -102,10 +122,7 @@ class Vaka:
         self.process = None
 
     def token(self, name: str) -> str:
-        from vaka.api.keyring import Keyring
-        from vaka.api.tokens import Tokens
-
-        return Tokens(Keyring(self.data, "token")).make(name, scopes=FULL, days=1)
+        return token(self.data, name)
 
 
 def _alive(process: psutil.Process) -> bool:
@@ -117,9 +134,9 @@ def _alive(process: psutil.Process) -> bool:
 
 
 @contextmanager
-def running(data: Path) -> Iterator[Vaka]:
-    """A ready Vaka in ``data``, stopped at the end."""
-    vaka = Vaka(data)
+def running(data: Path, *arguments: str) -> Iterator[Vaka]:
+    """A ready Vaka in ``data``, stopped at the end; ``arguments``: further ones of ``vaka up``."""
+    vaka = Vaka(data, arguments=arguments)
     try:
         vaka.start()
         yield vaka

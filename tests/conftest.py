@@ -6,11 +6,6 @@ VAKA_TEST_DATA=DIR with VAKA_TEST_URL=URL names a server that runs already, for 
 from __future__ import annotations
 
 import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +14,10 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from bench.running import FULL, running, token
 from tests.client import Api, fresh
 
 from vaka.access.session import CLINICIAN, Assignment, Purpose, Right
-
-START_MAX_S = 120.0
-STOP_MAX_S = 60.0
-FULL = frozenset({"system/*.*", "feed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +28,7 @@ class Instance:
     data: Path
 
     def token(self, name: str, scopes: frozenset[str] = FULL, *, days: float = 1.0) -> str:
-        from vaka.api.keyring import Keyring
-        from vaka.api.tokens import Tokens
-
-        return Tokens(Keyring(self.data, "token")).make(name, scopes=scopes, days=days)
+        return token(self.data, name, scopes, days=days)
 
     def session(
         self,
@@ -82,49 +71,17 @@ class Instance:
         return found
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def start(data: Path, port: int, *more: str) -> subprocess.Popen[bytes]:
-    """``vaka up`` in ``data``, ready; ``more``: further arguments."""
-    command = [sys.executable, "-m", "vaka.cli", "up", "--data", str(data), "--port", str(port), *more]
-    with (data.parent / "up.log").open("ab") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
-    deadline = time.monotonic() + START_MAX_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(f"http://127.0.0.1:{port}/ready", timeout=5).status_code == 200:
-                return process
-        except httpx.TransportError:
-            pass
-        time.sleep(0.05)
-    process.kill()
-    pytest.fail(f"vaka up did not become ready: {(data.parent / 'up.log').read_text()}")
-
-
 @pytest.fixture(scope="session")
 def journal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     """The server. At the end: it must never have failed on a request, and never have been started again."""
     if "VAKA_TEST_URL" in os.environ:
         yield Instance(os.environ["VAKA_TEST_URL"], Path(os.environ["VAKA_TEST_DATA"]))
         return
-    data = tmp_path_factory.mktemp("vaka") / "data"
-    port = free_port()
-    process = start(data, port)
-    instance = Instance(f"http://127.0.0.1:{port}", data)
-    try:
+    with running(tmp_path_factory.mktemp("vaka") / "data") as vaka:
+        instance = Instance(vaka.url, vaka.data)
         pid = httpx.get(instance.url + "/health").json()["pid"]
         yield instance
         assert httpx.get(instance.url + "/health").json()["pid"] == pid, "the journal was started again meanwhile"
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(STOP_MAX_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
     assert not instance.faults()
 
 

@@ -13,11 +13,12 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vaka import errors, log, process
+from vaka.api.wire import Wire
 from vaka.watch import status
 from vaka.watch.directory import Directory
 from vaka.watch.part import Part
@@ -48,10 +49,11 @@ class Start:
     demo: bool = False
     database: str | None = None
     backup_dir: Path | None = None  # null: DIR/backup, or where it already points
+    wire: Wire = field(default_factory=Wire)
 
     @property
     def url(self) -> str:
-        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        return f"{self.wire.scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
 
 def up(start: Start, on_ready: Callable[[float], None]) -> None:
@@ -62,7 +64,10 @@ def up(start: Start, on_ready: Callable[[float], None]) -> None:
     with directory.lock():
         _end_survivors(directory)
         directory.check_disk()
+        start.wire.check(start.host, demo=start.demo)
         check_port(start.host, start.port)
+        if start.wire.peer_port is not None:
+            check_port(start.host, start.wire.peer_port)
         process.prepare("watch", directory.log)
         log.setup("watch", directory.log / "watch.jsonl")
         dsn, parts = _parts(start)
@@ -126,13 +131,20 @@ def _api(start: Start, dsn: str, needs: tuple[str, ...]) -> Part:
     async def ready() -> bool:
         try:
             async with asyncio.timeout(READY_WAIT_S):
-                return await http_status(start.host, start.port, "/ready") == 200
+                return await http_status(start.host, start.port, "/ready", tls=start.wire.secure) == 200
         except TimeoutError:
             # Not able to commit is not the same as not alive.
-            await http_status(start.host, start.port, "/health")
+            await http_status(start.host, start.port, "/health", tls=start.wire.secure)
             return False
 
-    command = [*_child("serve", start.directory), "--host", start.host, "--port", str(start.port)]
+    command = [
+        *_child("serve", start.directory),
+        "--host",
+        start.host,
+        "--port",
+        str(start.port),
+        *start.wire.arguments(),
+    ]
     if start.demo:
         command.append("--demo")
     return Part(
@@ -151,7 +163,7 @@ def serve(start: Start) -> None:
     log.setup(API, start.directory.log / f"{API}.jsonl")
     # Imported while PostgreSQL starts.
     from vaka.api.serve import serve as serve_api
-    from vaka.journal import durability, migrate
+    from vaka.journal import durability, migrate, redactions
     from vaka.web import routes
 
     _await_database(dsn, DATABASE_WAIT_S if "/" not in dsn.partition("host=")[2][:1] else EMBEDDED_WAIT_S)
@@ -159,7 +171,10 @@ def serve(start: Start) -> None:
     migrate.migrate(dsn, "pre")
     # One supervisor at a time has DIR, so no older release is serving when the second half runs.
     migrate.migrate(dsn, "post")
-    serve_api(dsn, start.host, start.port, start.directory.path, demo=start.demo, web=routes)
+    # However the record was restored: what was redacted is out again before anybody is served (S26).
+    if again := redactions.apply_again(dsn, redactions.Redactions(start.directory.path).read()):
+        log.warning("redacted again", resources=again)
+    serve_api(dsn, start.host, start.port, start.directory.path, demo=start.demo, web=routes, wire=start.wire)
 
 
 def _await_database(dsn: str, wait_s: float) -> None:

@@ -44,6 +44,11 @@ BATCH_MAX_WRITES: Final = 200
 IDEMPOTENCY_DAYS: Final = 90
 BINARY_CHUNK_BYTES: Final = 1024 * 1024
 
+# A long answer is sent no faster than it is read. Each under way costs a piece of it and a pipe: 40 MB in all.
+PACED_BYTES: Final = 1024 * 1024
+PACED_MAX: Final = 32
+PACED_IDLE_TIMEOUT_S: Final = 60.0
+
 # The feed.
 FEED_POLL_MS: Final = 25
 FEED_BATCH_ROWS: Final = 1_000
@@ -91,3 +96,46 @@ ATTEMPTS_FREE_SOURCE: Final = 50
 ATTEMPT_WAIT_MAX_S: Final = 15 * 60
 ATTEMPT_HALVING_S: Final = 15 * 60
 IDENTITY_SERVICE_TIMEOUT_S: Final = 5.0
+
+# A locked version that nobody has looked at for this long is told by `vaka audit`.
+LOCK_AGE_DAYS: Final = 90
+# The access log (decision 0008). A file is a day's busy hour at most; the ballast is room for several files.
+LOG_SEGMENT_BYTES: Final = 8 * 1024 * 1024
+LOG_BALLAST_BYTES: Final = 32 * 1024 * 1024
+LOG_BLOCK_MAX_RECORDS: Final = 1_000
+LOG_RUN_BYTES: Final = 256 * 1024
+LOG_RUN_MAX_BLOCKS: Final = 20_000
+LOG_SHIP_EVERY_S: Final = 10.0
+# A part of a run goes to the tables when it is this old: less often, fewer bytes; what reads the log does not wait for it.
+LOG_SHIP_AGE_S: Final = 600.0
+LOG_KEEP_FILES_S: Final = 24 * 3600.0
+LOG_HEAD_EVERY_S: Final = 1.0
+LOG_RETRY_S: Final = 1.0
+LOG_DATABASE_TIMEOUT_S: Final = 5.0
+# What waits in memory while neither file nor database takes it.
+LOG_OWED_MAX_BYTES: Final = 64 * 1024 * 1024
+LOG_PATIENTS_MAX: Final = 4_096
+LOG_RESOURCES_MAX: Final = 32
+LOG_TEXT_MAX_CHARS: Final = 300
+# A person's words, whole: a reason, and why there is no consent.
+LOG_REASON_MAX_CHARS: Final = 1_100
+LOG_YEARS_MIN: Final = 5
+LOG_PAGE_MAX: Final = 1_000
+LOG_EXTRACT_MAX: Final = 20_000
+# A review looks at so many of the newest accesses of people, or draws from them.
+LOG_REVIEW_EVENTS: Final = 20_000
+LOG_REVIEW_DAYS: Final = 30
+LOG_SAMPLE_MAX: Final = 200
+LOG_MANY_PATIENTS: Final = 30
+LOG_MANY_WITHIN_S: Final = 600
+# Records law (access/law.py, docs/decisions/0011-records-law.md).
+# PDL and HSLF-FS leave the time to the care provider: two weeks let a doctor's holiday pass.
+LOCK_AFTER_SIGNING_DAYS: Final = 14
+REASON_MAX_CHARS: Final = 2_000
+# A proposal that nobody confirms is forgotten: what it rested on may have changed.
+MERGE_PROPOSAL_DAYS: Final = 7
+# A lifelong record has some ten thousand entries; a merge is one transaction.
+MERGE_MAX_RESOURCES: Final = 20_000
+# A patient sees a result or an unsigned note by itself after this time, where nobody has decided otherwise.
+VISIBLE_AFTER_DAYS: Final = 14
+REDACT_BATCH: Final = 200

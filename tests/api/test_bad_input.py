@@ -21,6 +21,20 @@ HOSTILE = ["'", '"', "';DROP TABLE resource;--", "\\", "\\\\", "%", "%%", "_", "
 
 
 @pytest.mark.parametrize(
+    "parameter",
+    [
+        5, "x", {}, [[]], [None], [{"name": {}}], [{"name": ["resource"], "resource": {}}], [{"name": "resource", "resource": []}],
+        [{"name": "resource", "resource": {"resourceType": "Patient"}}, {"name": "mode", "valueCode": 7}],
+        [{"name": "resource", "resource": {"resourceType": "Patient"}}, {"name": "mode", "valueCode": {"a": []}}],
+    ],
+)  # fmt: skip
+def test_malformed_parameters_of_validate(api: Api, parameter: Any) -> None:
+    """Would break: what is in Parameters is looked at before anybody has validated them."""
+    for address in ("/Patient/$validate", "/$validate"):
+        outcome(api.post(address, json={"resourceType": "Parameters", "parameter": parameter}), 400)
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"", b" ", b"{", b"}", b"[]", b"null", b"1", b'"x"', b"{}", b'{"resourceType"}', b'{"resourceType":}', b"{'resourceType':'Patient'}",

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import hashlib
 import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
 
+import httpx
 import orjson
+import psutil
 import psycopg
 import pytest
 from tests.client import Api
 from tests.conftest import Instance
 
-from vaka.config import BINARY_CHUNK_BYTES, BINARY_MAX_BYTES
+from vaka.api.paced import Pacing
+from vaka.config import BINARY_CHUNK_BYTES, BINARY_MAX_BYTES, PACED_MAX
 
 PDF = {"Content-Type": "application/pdf"}
 RESOURCE = {"Accept": "application/fhir+json"}
@@ -181,3 +187,113 @@ def test_an_upload_that_ends_in_the_middle_leaves_nothing(api: Api, journal: Ins
         while database.execute(count).fetchone() != before and time.monotonic() < deadline:
             time.sleep(0.05)
         assert database.execute(count).fetchone() == before
+
+
+def resident_bytes(pid: int) -> int:
+    return int(psutil.Process(pid).memory_info().rss)
+
+
+@pytest.fixture(scope="module")
+def large(api: Api) -> tuple[str, bytes]:
+    """The id of a Binary of 300 MB, and the SHA-256 of its content."""
+    digest = hashlib.sha256()
+    block = os.urandom(BINARY_CHUNK_BYTES)
+
+    def pieces() -> Iterator[bytes]:
+        for number in range(300):
+            piece = number.to_bytes(8, "big") + block[8:]
+            digest.update(piece)
+            yield piece
+
+    answer = api.post("/Binary", content=pieces(), headers={**PDF, "Content-Length": str(300 * BINARY_CHUNK_BYTES)})
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"], digest.digest()
+
+
+@contextlib.contextmanager
+def reader(api: Api, address: str) -> Iterator[socket.socket]:
+    """A reader that has sent its question and read nothing yet."""
+    host, port = api.root.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as one:
+        head = f"GET /fhir{address} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: {api.headers['authorization']}\r\n\r\n"
+        one.sendall(head.encode())
+        yield one
+
+
+def taken(one: socket.socket) -> tuple[bytes, bytes, int]:
+    """(head, SHA-256 of the body, its length)"""
+    said, digest, size = b"", hashlib.sha256(), 0
+    while b"\r\n\r\n" not in said:
+        said += one.recv(4096)
+    head, _, rest = said.partition(b"\r\n\r\n")
+    while rest:
+        digest.update(rest)
+        size += len(rest)
+        rest = one.recv(1 << 20)
+    return head, digest.digest(), size
+
+
+def test_stalled_readers_of_a_large_content_cost_no_memory(
+    api: Api, journal: Instance, large: tuple[str, bytes]
+) -> None:
+    """Breaks if what a reader does not take is kept in the API's memory: a few of them would end the journal."""
+    pid = httpx.get(journal.url + "/health").json()["pid"]
+    id_, digest = large
+    assert (
+        hashlib.sha256(api.get(f"/Binary/{id_}").content).digest() == digest
+    )  # what is allocated once is allocated now
+    before = resident_bytes(pid)
+    with contextlib.ExitStack() as all_of_them:
+        stalled = [all_of_them.enter_context(reader(api, f"/Binary/{id_}")) for _ in range(8)]
+        until = time.monotonic() + 6
+        most = 0
+        while time.monotonic() < until:
+            most = max(most, resident_bytes(pid) - before)
+            time.sleep(0.05)
+        print(f"grew by {most >> 20} MB")
+        assert most < 8 * 4 * BINARY_CHUNK_BYTES, f"{most >> 20} MB"
+        for one in stalled[:2]:  # who goes on reading gets the rest
+            head, found, size = taken(one)
+            assert head.startswith(b"HTTP/1.1 200 ")
+            assert (found, size) == (digest, 300 * BINARY_CHUNK_BYTES)
+
+
+def test_more_long_answers_than_there_are_places(api: Api, large: tuple[str, bytes]) -> None:
+    """Breaks if stalled readers take ever more, or their places are not given back when they leave."""
+    with contextlib.ExitStack() as all_of_them:
+        stalled, deadline = 0, time.monotonic() + 20
+        while stalled < PACED_MAX:  # those of the test before may be leaving still
+            one = all_of_them.enter_context(reader(api, f"/Binary/{large[0]}"))
+            stalled += one.recv(12) == b"HTTP/1.1 200"
+            assert time.monotonic() < deadline
+        answer = api.get(f"/Binary/{large[0]}", headers={"Range": "bytes=0-2000000"})
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"]
+        assert api.get(f"/Binary/{large[0]}", headers={"Range": "bytes=0-9"}).status_code == 206
+    deadline = time.monotonic() + 20
+    while api.get(f"/Binary/{large[0]}", headers={"Range": "bytes=0-2000000"}).status_code != 206:
+        assert time.monotonic() < deadline
+
+
+def test_a_reader_that_stalls_for_too_long_is_cut_off() -> None:
+    """Breaks if a reader that has left its socket open holds a place for ever."""
+
+    class Stalled:
+        def response_file(self, status: int, headers: list[tuple[str, str]], file: str) -> None:
+            self.pipe = Path(file).open("rb", buffering=0)  # noqa: SIM115
+
+    async def endless() -> AsyncGenerator[bytes, None]:
+        while True:
+            yield bytes(BINARY_CHUNK_BYTES)
+
+    async def tried(one: Stalled) -> None:
+        pacing = Pacing(1, 0.2)
+        sending = asyncio.ensure_future(pacing.send(one, 200, [], endless()))
+        await asyncio.sleep(0.05)
+        assert pacing.full
+        one.pipe.read(8192)
+        with pytest.raises(TimeoutError):
+            await sending
+        assert not pacing.full
+
+    asyncio.run(tried(Stalled()))

@@ -18,7 +18,7 @@ from tests.api.sample import SORTS, Sample
 from tests.client import SYSTEM, Api, Resource, entries, fresh, put
 
 from vaka.errors import Invalid, NotFound
-from vaka.fhir.criteria import All, Chain, Criterion, Has, Not, Query, SortKey
+from vaka.fhir.criteria import All, Chain, Criterion, Has, Not, Query, SortKey, Unprotected
 from vaka.fhir.criteria import Any as AnyOf
 from vaka.fhir.extract import extract, references
 from vaka.fhir.index import IndexRows
@@ -64,6 +64,8 @@ class World:
                 return any(self.holds(one, part) for part in parts)
             case Not(part):
                 return not self.holds(one, part)
+            case Unprotected(part):
+                return self.holds(one, part)
             case Chain(parameters, types, inner):
                 return any(
                     self.holds(target, inner)

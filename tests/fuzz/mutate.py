@@ -211,7 +211,23 @@ def _written(chance: random.Random) -> Asked:
     path = chance.choice(
         (f"/fhir/{quote(type_)}", f"/fhir/{quote(type_)}", f"/fhir/{quote(type_)}/$validate", "/fhir/$validate")
     )
+    if path.endswith("$validate") and chance.random() < 0.4:
+        made = _parameters(made, chance)
     return Asked("POST", path, _encoded(made, chance), {"Content-Type": JSON})
+
+
+def _parameters(made: Any, chance: random.Random) -> Any:
+    """What an operation is given ``made`` in, changed or not."""
+    wrapped = {
+        "resourceType": "Parameters",
+        "parameter": [{"name": "resource"}, {"name": "mode", "valueCode": "update"}],
+    }
+    wrapped = structurally(wrapped, chance) if chance.random() < 0.8 else wrapped
+    parameters_ = wrapped.get("parameter") if isinstance(wrapped, dict) else None
+    for part in parameters_ if isinstance(parameters_, list) else ():
+        if isinstance(part, dict):
+            part.setdefault("resource", made)
+    return wrapped
 
 
 def _query(chance: random.Random, type_: str) -> str:

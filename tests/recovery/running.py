@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,22 +15,14 @@ from typing import Any
 
 import httpx
 import orjson
+from bench import running
+from bench.running import command, free_port
 
 from vaka.journal import cluster
 from vaka.watch import status
 
 READY_MAX_S = 60.0
 SETUP = 78
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def command(*arguments: str | Path, python: str = sys.executable) -> list[str]:
-    return [python, "-P", "-m", "vaka.cli", *map(str, arguments)]
 
 
 def vaka(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -81,10 +72,7 @@ class Up:
         return [*told, *cluster.at(self.pgdata).leftovers()]
 
     def ready(self) -> bool:
-        try:
-            return httpx.get(f"http://127.0.0.1:{self.port}/ready", timeout=5).status_code == 200
-        except httpx.HTTPError:
-            return False
+        return running.ready(self.port)
 
     def await_ready(self) -> float:
         """Seconds until it is ready."""
@@ -97,10 +85,7 @@ class Up:
         return False
 
     def token(self) -> str:
-        from vaka.api.keyring import Keyring
-        from vaka.api.tokens import Tokens
-
-        return Tokens(Keyring(self.data, "token")).make("test", scopes=frozenset({"system/*.*"}), days=1)
+        return running.token(self.data, "test")
 
     def create(self, family: str) -> str:
         """Create a patient; the id is returned once the write is acknowledged."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,7 +18,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.recovery.running import command, told, up, vaka, wait_until
+from bench.running import command
+from tests.recovery.running import told, up, vaka, wait_until
 
 from vaka.journal import cluster
 from vaka.recover import place as places
@@ -74,25 +77,64 @@ def test_the_first_start_makes_a_sound_backup(saved: Saved) -> None:
     assert listed["wal"][0]["missing"] == 0
 
 
-@pytest.mark.parametrize("what", ["base", "lost file", "wal", "lost wal"])
+@pytest.mark.parametrize("what", ["base", "lost file", "wal", "wal that is received", "its last record", "lost wal"])
 def test_damage_is_found(saved: Saved, tmp_path: Path, what: str) -> None:
     """Broken: a damaged backup is called sound until it is needed."""
     with copy(saved, tmp_path) as data:
         (base,) = (data / "backup").glob("*/base/*")
         wal = sorted(file for file in (data / "backup").glob("*/wal/*/*") if places.segment_of(file.name))
-        if what == "base":
-            _flip(max((base / "base").glob("*/*"), key=lambda file: file.stat().st_size), 5_000)
-        elif what == "lost file":
-            min((base / "base").glob("*/*")).unlink()
-        elif what == "wal":
-            for at in range(9_000, 4_000_000, 5_003):  # one byte alone may stand where no record is
-                _flip(wal[0], at)
-        else:
-            shutil.copy(wal[0], wal[0].with_name("000000010000000000000063"))
+        match what:
+            case "base":
+                _flip(max((base / "base").glob("*/*"), key=lambda file: file.stat().st_size), 5_000)
+            case "lost file":
+                min((base / "base").glob("*/*")).unlink()
+            case "wal":
+                assert not wal[0].name.endswith(".partial")
+                _flip(wal[0], _records(data, wal[0])[0])
+            case "wal that is received":  # what was written after the base backup is here alone
+                assert wal[-1].name.endswith(".partial")
+                records = _records(data, wal[-1])
+                _flip(wal[-1], records[len(records) // 2])
+            case "its last record":
+                _flip(wal[-1], _records(data, wal[-1])[-1])
+            case "lost wal":
+                shutil.copy(wal[0], wal[0].with_name("000000010000000000000063"))
         done = vaka("backup", "verify", "--json", "--data", data)
         assert done.returncode == 1
         problems = [finding["what"].split()[0] for finding in told(done) if finding["problem"]]
         assert problems == ["base" if what in ("base", "lost file") else "wal"]
+
+
+def _records(data: Path, file: Path) -> list[int]:
+    """Where in a WAL file the checksums of its records are. How far a file is filled depends on when the base backup was
+    made, before, within or after the migrations: what is damaged must surely be a record."""
+    whole = data / file.name.removesuffix(".partial")
+    shutil.copy(file, whole)
+    program = cluster.at(data / "pg").programs.program("pg_waldump")
+    said = subprocess.run([program, whole], capture_output=True, text=True, check=False).stdout
+    found = [places.lsn(at) % places.SEGMENT_BYTES for at in re.findall(r"lsn: ([0-9A-F]+/[0-9A-F]+)", said)]
+    assert found, f"no record in {file.name}"
+    return [at + 20 for at in found if at % 8192 <= 8192 - 24]
+
+
+def test_what_is_being_received_is_sound(saved: Saved, tmp_path: Path) -> None:
+    """Broken: a verification of a Vaka that is at work cries wolf."""
+    with copy(saved, tmp_path) as data, up(data) as running:
+        ended = threading.Event()
+
+        def write() -> None:
+            while not ended.is_set():
+                running.create("x" * 20_000)
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            for _ in range(4):
+                done = vaka("backup", "verify", "--json", "--data", data)
+                assert done.returncode == 0, done.stdout
+        finally:
+            ended.set()
+            writer.join()
 
 
 def _flip(file: Path, at: int) -> None:
@@ -186,6 +228,17 @@ def test_a_damaged_backup_is_never_swapped_in(saved: Saved, tmp_path: Path) -> N
         assert vaka("restore", "--cancel", "--data", data).returncode == 0
         with up(data) as running:
             assert running.read(saved.second) == 200
+
+
+def test_a_restore_says_that_damage_cut_it_short(saved: Saved, tmp_path: Path) -> None:
+    """Broken: "latest" is an hour ago, and nobody is told: PostgreSQL takes damaged WAL for its end."""
+    with copy(saved, tmp_path) as data:
+        assert _restored(data, "--to", "latest", "--no-swap")["cut"] is None
+        assert vaka("restore", "--cancel", "--data", data).returncode == 0
+        (received,) = (data / "backup").glob("*/wal/*/*.partial")
+        records = _records(data, received)
+        _flip(received, records[len(records) // 2])
+        assert "checksum in record" in _restored(data, "--to", "latest", "--no-swap")["cut"]
 
 
 @pytest.mark.parametrize("renamed", [0, 1, 2])

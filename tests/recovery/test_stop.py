@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from pathlib import Path
@@ -10,7 +9,8 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
-from tests.conftest import FULL, Instance, free_port, start
+from bench.running import Vaka
+from tests.conftest import Instance
 
 from vaka.journal import cluster
 
@@ -18,13 +18,13 @@ from vaka.journal import cluster
 @pytest.mark.slow
 def test_a_commit_that_waits_for_its_standby_is_not_cancelled_by_a_stop(tmp_path: Path) -> None:
     """Fails if stopping the journal cancels a waiting COMMIT, or answers for it."""
-    data, port = tmp_path / "data", free_port()
-    process = start(data, port)
-    instance = Instance(f"http://127.0.0.1:{port}", data)
-    headers = {"Authorization": f"Bearer {instance.token('stop', FULL)}"}
+    vaka = Vaka(tmp_path / "data")
+    vaka.start()
+    instance = Instance(vaka.url, vaka.data)
+    headers = {"Authorization": f"Bearer {vaka.token('stop')}"}
     answers: list[int] = []
     try:
-        with psycopg.connect(cluster.at(data / "pg").superuser_dsn, autocommit=True) as connection:
+        with psycopg.connect(cluster.at(vaka.data / "pg").superuser_dsn, autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
             connection.execute("SELECT pg_reload_conf()")
             time.sleep(0.5)
@@ -43,8 +43,7 @@ def test_a_commit_that_waits_for_its_standby_is_not_cancelled_by_a_stop(tmp_path
         time.sleep(2)
         assert not answers, "the write was answered though no standby had it"
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(120)
+        vaka.stop()
     writer.join(10)
     assert answers and (answers[0] == 0 or answers[0] == 503), answers
     assert not instance.faults()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -15,8 +14,9 @@ from typing import Any
 
 import pytest
 import zstandard
+from bench.running import running
 from tests.client import Api
-from tests.conftest import STOP_MAX_S, Instance, free_port, start
+from tests.conftest import Instance
 from tests.web.browser import Browser
 from tests.web.identity import CLIENT, SECRET, Identity
 
@@ -61,19 +61,14 @@ def demo(tmp_path_factory: pytest.TempPathFactory, the_identity: Identity) -> It
     elsewhere = service | {"name": "Capella's identity", "provider": "TSTVAKA0002-1000"}
     (settings / "identity.json").write_text(json.dumps([service, elsewhere]))
     staff_alone(data / "run")
-    port = free_port()
-    process = start(data, port, "--demo")
-    instance = Instance(f"http://127.0.0.1:{port}", data)
-    try:
+    with running(data, "--demo") as vaka:
+        instance = Instance(vaka.url, data)
         deadline = time.monotonic() + FILLED_MAX_S
         with Api(instance.url, instance.token("tests")) as api:
             while api.bundle("/PractitionerRole?_summary=count")["total"] < 100:
                 assert time.monotonic() < deadline, "the demo region was not loaded"
                 time.sleep(0.2)
         yield instance
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(STOP_MAX_S)
     assert not instance.faults()
 
 

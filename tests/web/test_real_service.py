@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +10,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.conftest import STOP_MAX_S, Instance, free_port, start
+from bench.running import Vaka, free_port
+from tests.conftest import Instance
 from tests.web.browser import Browser
 from tests.web.test_login_pages import ONE, SEVERAL, claims
 
@@ -60,9 +60,10 @@ def real(tmp_path_factory: pytest.TempPathFactory, npm: Callable[..., Path]) -> 
     }
     (data / "settings" / "identity.json").write_text(json.dumps([one]))
     staff_alone(data / "run")
-    process = start(data, port, "--demo")
-    instance = Instance(f"http://127.0.0.1:{port}", data)
+    vaka = Vaka(data, port, arguments=("--demo",))
+    instance = Instance(vaka.url, data)
     try:
+        vaka.start()
         deadline = time.monotonic() + 60
         while "Nadia" not in Browser(instance.url).get("/login").text:
             assert time.monotonic() < deadline
@@ -70,8 +71,7 @@ def real(tmp_path_factory: pytest.TempPathFactory, npm: Callable[..., Path]) -> 
         yield instance
     finally:
         service.terminate()
-        process.send_signal(signal.SIGTERM)
-        process.wait(STOP_MAX_S)
+        vaka.stop()
     assert not instance.faults()
 
 

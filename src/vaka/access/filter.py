@@ -8,33 +8,42 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from vaka.access.scopes import Grant
+from vaka.access.rules import CLOSED, Settings
+from vaka.access.scopes import ALL, FEED, Grant, parse_scopes, within
 from vaka.access.session import Session
 from vaka.access.trail import Trail
 
 FULL = "system/*.*"
-FEED = "feed"
 
 
 @dataclass(frozen=True, slots=True)
 class AccessFilter:
     """``principal``: who asks, as the log names it. ``scopes``: what a program's token allows (``system/*.*``: everything).
     ``session``: the person, None for a program. ``grants``: a program's SMART scopes. ``provider``: the Organization id whose
-    information alone a program may have, None for the region's. ``trail``: what this request touches."""
+    information alone a program may have, None for the region's. ``settings``: the region's points of law. ``trail``: what this
+    request touches."""
 
     principal: str
     scopes: frozenset[str] = field(default_factory=frozenset)
     session: Session | None = None
     grants: tuple[Grant, ...] = ()
     provider: str | None = None
+    settings: Settings = CLOSED
     trail: Trail = field(default_factory=Trail, compare=False)
 
     @property
     def full(self) -> bool:
         """Everything, without a rule: the region's own systems."""
-        return self.session is None and FULL in self.scopes
+        return self.session is None and self.provider is None and FULL in self.scopes
 
 
 def system_filter(principal: str) -> AccessFilter:
     """A named filter with full rights, for Vaka's own work (backup, feed, probes, loading)."""
     return AccessFilter(f"vaka:{principal}", frozenset({FULL, FEED}))
+
+
+def program_filter(principal: str, scope: str, provider: str | None = None) -> AccessFilter:
+    """The filter of a program by the text of its scopes. Invalid where one of them cannot be enforced."""
+    grants, others = parse_scopes(scope)
+    full = frozenset({FULL}) if provider is None and within(Grant("*", ALL), grants) else frozenset()
+    return AccessFilter(principal, full | others | {grant.text for grant in grants}, grants=grants, provider=provider)

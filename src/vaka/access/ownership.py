@@ -10,12 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+DEFINITIONS = (
+    "ActivityDefinition", "CapabilityStatement", "CodeSystem", "ConceptMap", "Library", "Measure", "Medication",
+    "MedicationKnowledge", "ObservationDefinition", "OperationDefinition", "PlanDefinition", "Questionnaire",
+    "SearchParameter", "SpecimenDefinition", "StructureDefinition", "StructureMap", "Substance", "ValueSet",
+)  # fmt: skip
+"""What is about no patient by its nature, and open to everybody as the directory is."""
+
 KINDS: Mapping[str, str] = {
     "AllergyIntolerance": "alert",
     "Flag": "alert",
     "Appointment": "contact",
     "Encounter": "contact",
-    "EpisodeOfCare": "contact",
     "CarePlan": "plan",
     "Goal": "plan",
     "Composition": "note",
@@ -41,6 +47,9 @@ KINDS: Mapping[str, str] = {
     "Location": "directory",
     "Practitioner": "directory",
     "PractitionerRole": "directory",
+    "HealthcareService": "directory",
+    "EpisodeOfCare": "contact",
+    **dict.fromkeys(DEFINITIONS, "definition"),
 }
 _CATEGORY_KINDS: Mapping[str, str] = {
     "laboratory": "laboratory",
@@ -75,17 +84,36 @@ def kind_of(resource: Mapping[str, Any]) -> str:
 
 
 def inherits_from(resource: Mapping[str, Any]) -> tuple[str, str] | None:
-    """(type, id) of the resource whose unit and provider this one has: an encounter's service provider, else its encounter."""
+    """(type, id) of the resource whose unit and provider this one has where a program writes it: its encounter, else the
+    organisation or place that it names as responsible."""
     match resource.get("resourceType"):
         case "Organization":
-            element = resource.get("partOf")
+            elements = [resource.get("partOf")]
         case "Encounter":
-            element = resource.get("serviceProvider")
+            elements = [resource.get("serviceProvider")]
         case "DocumentReference":
             context = resource.get("context")
-            element = context.get("encounter") if isinstance(context, dict) else None
+            elements = [context.get("encounter") if isinstance(context, dict) else None, resource.get("custodian")]
+        case "Location" | "EpisodeOfCare" | "CareTeam":
+            elements = [resource.get("managingOrganization")]
+        case "PractitionerRole" | "Consent":
+            elements = [resource.get("organization")]
+        case "Appointment":
+            participants = resource.get("participant")
+            actors = (
+                [p.get("actor") for p in participants if isinstance(p, dict)] if isinstance(participants, list) else []
+            )
+            elements = [actor for kind in ("Location/", "PractitionerRole/") for actor in actors if _named(actor, kind)]
         case _:
-            element = resource.get("encounter") or resource.get("context")
+            elements = [resource.get("encounter"), resource.get("context")]
+    return next((found for element in elements if (found := _target(element)) is not None), None)
+
+
+def _named(reference: Any, kind: str) -> bool:
+    return isinstance(reference, dict) and str(reference.get("reference")).startswith(kind)
+
+
+def _target(element: Any) -> tuple[str, str] | None:
     if isinstance(element, list):
         element = element[0] if element else None
     reference = element.get("reference") if isinstance(element, dict) else None

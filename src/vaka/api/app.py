@@ -1,7 +1,8 @@
 """The HTTP application: addresses, tokens, errors, one log line a request. Runs on Granian's RSGI.
 
-Invariants: everything but /health, /ready, /fhir/metadata and the pages of a login needs a token or session; every error
-leaves as an OperationOutcome, or as a page; nothing of a fault's inside is told to the caller.
+Invariants: everything but /health, /ready, /fhir/metadata, /auth/token, the SMART configuration and the pages of a login
+needs a token or session; every error leaves as an OperationOutcome (of /auth/token as OAuth asks), or as a page; nothing of a
+fault's inside is told to the caller; no answer leaves before its access is durably logged.
 """
 
 from __future__ import annotations
@@ -16,19 +17,24 @@ from granian.rsgi import Scope
 
 from vaka import log
 from vaka.access.filter import AccessFilter
+from vaka.api.accesses import is_logged, is_of_one, is_urgent, record_of
+from vaka.api.authorization import configuration, token
 from vaka.api.callers import caller, hide_tokens, refuse_tokens_in_address
 from vaka.api.feed import feed
 from vaka.api.health import health, ready
-from vaka.api.http import ClientGone, Request, Response, base_url, parse_query_string
+from vaka.api.http import ClientGone, Request, Response, parse_query_string
+from vaka.api.paced import Pacing
 from vaka.api.request_log import RequestLog
 from vaka.api.routes import dispatch
 from vaka.api.server import Server
-from vaka.errors import Busy, Fault, Invalid, NotFound, Unauthenticated, VakaError
+from vaka.errors import Busy, Fault, Forbidden, Invalid, NotFound, Unauthenticated, VakaError
 from vaka.fhir.outcome import error_bytes
 
 _NOBODY = "anonymous"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _PRIVATE = ("Cache-Control", "private, no-cache")
+_NOSNIFF = ("X-Content-Type-Options", "nosniff")
+_SECURE = ("Strict-Transport-Security", "max-age=31536000")
 
 
 class Web(Protocol):
@@ -51,29 +57,60 @@ class Application:
         self._server = server
         self._requests = requests
         self._web = web
+        self._pacing = Pacing()
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         began = time.perf_counter()
         request: Request | None = None
+        refusal: VakaError | None = None
         try:
             request = self._request(scope, protocol)
             response = await self._answer(request)
-        except ClientGone:
+        except (ClientGone, asyncio.CancelledError) as error:
+            self._log_unanswered(scope, request)
+            if isinstance(error, asyncio.CancelledError):
+                raise
             self._note(scope, request, 499, began)
             return
         except VakaError as error:
+            refusal = error
             response = self._refused(scope, request, error)
-        except asyncio.CancelledError:
-            raise
         except Exception as error:
             log.error("fault", exception=error, method=scope.method, path=hide_tokens(scope.path))
-            response = self._refused(
-                scope, request, Fault("the server failed on this request", help="its log says why")
-            )
+            refusal = Fault("the server failed on this request", help="its log says why")
+            response = self._refused(scope, request, refusal)
+        if response.paced and self._pacing.full:
+            refusal = Busy("too many long answers are being sent already", retry_after_s=5)
+            response = self._refused(scope, request, refusal)
         if request is not None:
             response.headers += request.add_headers
+        response = await self._logged(scope, request, response, refusal)
         sent = await self._send(protocol, scope, response)
         self._note(scope, request, response.status if sent else 499, began)
+
+    async def _logged(
+        self, scope: Scope, request: Request | None, response: Response, refusal: VakaError | None
+    ) -> Response:
+        """``response`` once its access is durable; what is answered instead where it cannot be."""
+        access = request.access if request is not None else AccessFilter(_NOBODY)
+        if not is_logged(scope.path) and not access.trail.activity:
+            return response
+        record = record_of(
+            scope.method, hide_tokens(scope.path), response.status, access, self._server.journal.epoch, error=refusal
+        )
+        try:
+            await self._server.log.write(record, urgent=request is not None and is_of_one(request, record))
+        except VakaError as error:
+            if response.stream is not None:
+                await response.stream.aclose()
+            return self._refused(scope, request, error)
+        return response
+
+    def _log_unanswered(self, scope: Scope, request: Request | None) -> None:
+        """What was done for a caller who has gone is logged, though nobody waits for it."""
+        if request is not None and request.access.trail.touched and is_logged(scope.path):
+            record = record_of(scope.method, hide_tokens(scope.path), 499, request.access, self._server.journal.epoch)
+            self._server.log.submit(record)
 
     def _request(self, scope: Scope, protocol: HTTPProtocol) -> Request:
         headers = dict(scope.headers.items())
@@ -83,10 +120,10 @@ class Application:
         path = _segments(scope)
         if "\0" in scope.path:
             raise Invalid("the address holds a character that no address here has")
-        return Request(
-            scope.method, path, parse_query_string(scope.query_string) if scope.query_string else [], headers,
-            base_url(scope.scheme, host), protocol, AccessFilter(_NOBODY), scope.client.rpartition(":")[0],
-        )  # fmt: skip
+        probe = path in (("health",), ("ready",))
+        base, source = self._server.wire.origin(scope.scheme, host, scope.client, headers, probe=probe)
+        query = parse_query_string(scope.query_string) if scope.query_string else []
+        return Request(scope.method, path, query, headers, base, protocol, AccessFilter(_NOBODY), source)
 
     def _refused(self, scope: Scope, request: Request | None, error: VakaError) -> Response:
         # By the address as it came: what answered below /fhir has taken that away from the request's path.
@@ -105,10 +142,20 @@ class Application:
                 return await ready(self._server)
             case ("fhir", "metadata"):
                 pass
+            case (".well-known", "smart-configuration") | ("fhir", ".well-known", "smart-configuration"):
+                return configuration(request)
+            case ("auth", "token"):
+                return await token(self._server, request)
             case _:
                 request.access = await caller(self._server, request)
+                self._server.log.require(urgent=is_urgent(request.method, request.access))
         match request.path:
             case ("feed",):
+                if not self._server.wire.feed_allowed(request.source, request.headers):
+                    raise Forbidden(
+                        "the feed leaves this machine to peers with a certificate only",
+                        help="ask at the address that --peer-port has opened, with a certificate of vaka peer certificate",
+                    )
                 return await feed(self._server, request)
             case ("fhir", *rest):
                 request.path = tuple(rest)
@@ -121,8 +168,14 @@ class Application:
             [("content-type", response.content_type), _PRIVATE] if response.body or response.stream else [_PRIVATE]
         )
         headers += response.headers
+        if _NOSNIFF not in response.headers:  # pages say it themselves
+            headers.append(_NOSNIFF)
+        if self._server.wire.secure:
+            headers.append(_SECURE)
         try:
-            if response.stream is not None:
+            if response.stream is not None and response.paced:
+                await self._pacing.send(protocol, response.status, headers, response.stream)
+            elif response.stream is not None:
                 async with aclosing(response.stream):  # at once when the caller has gone, not when it is collected
                     transport = protocol.response_stream(response.status, headers)
                     async for chunk in response.stream:
@@ -134,6 +187,9 @@ class Application:
             else:
                 protocol.response_bytes(response.status, headers, response.body)
         except (OSError, RuntimeError):
+            return False
+        except VakaError as error:  # the answer has begun: it can only be cut off
+            log.warning("answer cut short", path=scope.path, problem=error.message)
             return False
         return True
 

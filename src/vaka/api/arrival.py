@@ -6,6 +6,7 @@ carried out before is answered as it was then (traps: Idempotency).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -19,18 +20,46 @@ _KEY_MAX_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
-    """A body to be written, and what its headers ask for. ``key``: None, or the caller's Idempotency-Key."""
+class Keyed:
+    """The Idempotency-Key of a request, None if it has none, and ``digest``: what makes two requests the same."""
 
-    body: bytes
-    wishes: Preferences
     key: str | None
     digest: bytes
 
-    async def remember(self, transaction: Transaction, status: int, seq: int | None) -> None:
+    async def recalled(self, server: Server, request: Request) -> Remembered | None:
+        """What an earlier request with this key did. Unprocessable if that was another request."""
+        if self.key is None:
+            return None
+        found = await server.journal.recall(self.key, access=request.access)
+        if found is not None and found.request_hash != self.digest:
+            raise Unprocessable(
+                "this Idempotency-Key was used for another request", help="make a new key for each new request"
+            )
+        return found
+
+    async def remember(self, transaction: Transaction, *parts: tuple[int, int | None, str | None]) -> None:
         """Keeps the result with the writes, if the request has a key."""
         if self.key is not None:
-            await transaction.remember(self.key, Remembered(self.digest, ((status, seq, None),)))
+            await transaction.remember(self.key, Remembered(self.digest, parts))
+
+
+def keyed(request: Request, *content: bytes) -> Keyed:
+    """The key of a request whose body is, or is known by, ``content``. Invalid: see ``idempotency_key``."""
+    key = idempotency_key(request)
+    return Keyed(key, _digest(request, content) if key is not None else b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A body to be written, and what its headers ask for. ``keyed``: the caller's Idempotency-Key, or none."""
+
+    body: bytes
+    wishes: Preferences
+    keyed: Keyed
+
+    async def remember(self, transaction: Transaction, status: int, seq: int | None) -> None:
+        """Keeps the result with the writes, if the request has a key."""
+        await self.keyed.remember(transaction, (status, seq, None))
 
 
 async def arrive(server: Server, request: Request, type_: str, *media: str) -> Arrival | Response:
@@ -41,11 +70,10 @@ async def arrive(server: Server, request: Request, type_: str, *media: str) -> A
     known_type(type_)
     wishes = preferences(request)
     body = relative_references(await request.body(), request.base_url)
-    key = idempotency_key(request)
-    digest = request_hash(request, body) if key else b""
-    if (before := await recalled(server, request, digest)) is not None:
+    key = keyed(request, body)
+    if (before := await key.recalled(server, request)) is not None:
         return await replayed(server, request, wishes, before)
-    return Arrival(body, wishes, key, digest)
+    return Arrival(body, wishes, key)
 
 
 def idempotency_key(request: Request) -> str | None:
@@ -56,24 +84,11 @@ def idempotency_key(request: Request) -> str | None:
     return key
 
 
-def request_hash(request: Request, body: bytes) -> bytes:
+def _digest(request: Request, content: Sequence[bytes]) -> bytes:
     """What makes two requests the same: method, path, query, conditions, body."""
     conditions = [request.header(name) or "" for name in ("if-match", "if-none-match", "if-none-exist")]
     head = "\n".join([request.method, "/".join(request.path), repr(request.query), *conditions])
-    return sha256(head.encode() + b"\0" + body).digest()
-
-
-async def recalled(server: Server, request: Request, digest: bytes) -> Remembered | None:
-    """What an earlier request with this key did. Unprocessable if that was another request."""
-    key = idempotency_key(request)
-    if key is None:
-        return None
-    found = await server.journal.recall(key, access=request.access)
-    if found is not None and found.request_hash != digest:
-        raise Unprocessable(
-            "this Idempotency-Key was used for another request", help="make a new key for each new request"
-        )
-    return found
+    return sha256(b"\0".join((head.encode(), *content))).digest()
 
 
 async def replayed(server: Server, request: Request, wishes: Preferences, found: Remembered) -> Response:

@@ -15,6 +15,7 @@ import orjson
 
 from vaka import __version__, config
 from vaka.api.http import FHIR_JSON, Request, Response
+from vaka.api.operations import Operation, of_type
 from vaka.api.server import known_type
 from vaka.fhir.definitions import COMPARTMENTS, RESOURCE_TYPES, parameters
 
@@ -33,6 +34,7 @@ _RESULTS: dict[str, dict[str, Any]] = {
     "_revinclude": _TEXT,
 }
 _HISTORY: dict[str, dict[str, Any]] = {"_count": _COUNT, "_since": _TEXT, "_at": _TEXT}
+_MODE: dict[str, dict[str, Any]] = {"mode": {"type": "string", "enum": ["create", "update", "delete"]}}
 _WRITING = ("Prefer", "Idempotency-Key")
 
 
@@ -98,6 +100,28 @@ _PATCH = {
 }
 
 
+_PARAMETERS = {
+    "type": "object",
+    "required": ["resourceType", "parameter"],
+    "properties": {
+        "resourceType": {"type": "string", "enum": ["Parameters"]},
+        "parameter": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name"],
+                "properties": {
+                    "name": {"type": "string", "enum": ["resource", "mode", "profile"]},
+                    "valueCode": _TEXT,
+                    "valueUri": _TEXT,
+                    "resource": {"type": "object", "required": ["resourceType"]},
+                },
+            },
+        },
+    },
+}
+
+
 def _resource(type_: str) -> dict[str, Any]:
     """Any resource of a type: what else it must be is FHIR's to say, and is checked by validation."""
     return {
@@ -138,13 +162,19 @@ def _system() -> dict[str, Any]:
         },
         "/_search": {"post": _operation("search in the system", 200, body=_form(common))},
         "/_history": {"get": _operation("history of the system", 200, query=_HISTORY)},
-        "/$validate": {"post": _operation("validate any resource", 200, body=anything)},
+        "/$validate": {"post": _operation("validate any resource", 200, query=_MODE, body=anything)},
+        **{
+            f"/${one.name}": {"get": _operation(one.summary, 200, query=dict.fromkeys(one.asks, _TEXT))}
+            for one in of_type("")
+            if one.methods == ("GET",)
+        },
     }
 
 
 def _of_type(type_: str) -> dict[str, Any]:
     of_it = {FHIR_JSON: {"schema": _resource(type_)}}
     patch = {_PATCH_JSON: {"schema": {"$ref": "#/components/schemas/Patch"}}}
+    validated = {FHIR_JSON: {"schema": {"oneOf": [_resource(type_), _PARAMETERS]}}} if type_ != "Parameters" else of_it
     searched = _searched(type_)
     conditions = {name: schema for name, schema in searched.items() if name not in _RESULTS}
     shown = {"_summary": _RESULTS["_summary"], "_elements": _TEXT}
@@ -159,7 +189,7 @@ def _of_type(type_: str) -> dict[str, Any]:
         },
         f"/{type_}/_search": {"post": _operation(f"search {type_}", 200, body=_form(searched))},
         f"/{type_}/_history": {"get": _operation(f"history of all {type_}", 200, query=_HISTORY)},
-        f"/{type_}/$validate": {"post": _operation(f"validate a {type_}", 200, body=of_it)},
+        f"/{type_}/$validate": {"post": _operation(f"validate a {type_}", 200, query=_MODE, body=validated)},
         f"/{type_}/{{id}}": one
         | {
             "get": _operation("read", 200, 304, query=shown, headers=("If-None-Match", "If-Modified-Since")),
@@ -167,19 +197,41 @@ def _of_type(type_: str) -> dict[str, Any]:
             "patch": _operation("patch", 200, headers=(*_WRITING, "If-Match"), body=patch),
             "delete": _operation("delete", 200, 204, headers=(*_WRITING, "If-Match")),
         },
+        f"/{type_}/{{id}}/$validate": one
+        | {
+            "get": _operation("validate what is stored", 200, query=_MODE),
+            "post": _operation("validate what would be stored", 200, query=_MODE, body=validated),
+        },
         f"/{type_}/{{id}}/_history": one | {"get": _operation("history of one", 200, query=_HISTORY)},
         f"/{type_}/{{id}}/_history/{{version}}": {"parameters": versioned, "get": _operation("vread", 200)},
     }
     if type_ == "Patient":
         paths["/Patient/{id}/$everything"] = one | {
-            "get": _operation("all of a patient", 200, query={"_count": _COUNT})
+            "get": _operation("all of a patient", 200, query={"_count": _COUNT, "_since": _TEXT, "_type": _TEXT})
         }
+    for asked in of_type(type_):
+        if asked.name != "everything":
+            paths |= _records(type_, asked)
     if type_ in COMPARTMENTS:
         address = f"/{type_}/{{id}}/{{type}}"
         of_which = _in_path("type", {"type": "string", "enum": list(RESOURCE_TYPES)})
         within = {"parameters": [_in_path("id", _ID), of_which]}
         paths[address] = within | {"get": _operation("search in a compartment", 200, query=_RESULTS)}
+        paths[f"{address}/_search"] = within | {
+            "post": _operation("search in a compartment", 200, body=_form(_RESULTS))
+        }
     return paths
+
+
+def _records(type_: str, asked: Operation) -> dict[str, Any]:
+    """An operation on records (docs/operating/records.md)."""
+    form = {FHIR_JSON: {"schema": _resource("Parameters")}}
+    does = _operation(asked.summary, 200, 201, 202, headers=(*_WRITING[1:], "If-Match"), body=form)
+    does["requestBody"]["required"] = False
+    methods = {"GET": _operation(asked.summary, 200), "POST": does}
+    address = f"/{type_}/{{id}}/${asked.name}" if asked.on_one else f"/{type_}/${asked.name}"
+    shared = {"parameters": [_in_path("id", _ID)]} if asked.on_one else {}
+    return {address: shared | {method.lower(): methods[method] for method in asked.methods}}
 
 
 def _in_path(name: str, schema: dict[str, Any]) -> dict[str, Any]:

@@ -56,13 +56,14 @@ class Body(Protocol):
 
 @dataclass(slots=True)
 class Response:
-    """An answer. ``stream``: chunks sent as they come, instead of ``body``."""
+    """An answer. ``stream``: chunks sent as they come, instead of ``body``; ``paced``: no faster than they are read."""
 
     status: int
     body: bytes = b""
     headers: list[tuple[str, str]] = field(default_factory=list)
     content_type: str = FHIR_JSON + "; charset=utf-8"
     stream: AsyncGenerator[bytes, None] | None = None
+    paced: bool = False
 
 
 @dataclass(slots=True)
@@ -78,6 +79,7 @@ class Request:
     raw_body: Body | bytes
     access: AccessFilter
     source: str = ""
+    """The address that it came from."""
     add_headers: list[tuple[str, str]] = field(default_factory=list)
 
     def header(self, name: str) -> str | None:

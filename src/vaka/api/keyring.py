@@ -7,15 +7,13 @@ hex digits of the SHA-256 of the public key, RFC 7638 in spirit); a key that is 
 from __future__ import annotations
 
 import os
-import time
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from vaka.api.secrets import secret
-
-_LOOK_AGAIN_S = 1.0
+from vaka.api.secrets import Watched, read, renew, secret
 
 
 def key_id(key: Ed25519PublicKey) -> str:
@@ -28,7 +26,8 @@ class Keyring:
 
     def __init__(self, data_dir: Path, name: str) -> None:
         self._data_dir, self._name = data_dir, name
-        self._looked = 0.0
+        self._watched = Watched(data_dir)
+        self.generation = 0
         self._read()
 
     def _read(self) -> None:
@@ -36,17 +35,22 @@ class Keyring:
         self.kid = key_id(self.private.public_key())
         self._public = {self.kid: self.private.public_key()}
         for path in (self._data_dir / "secret").glob(f"{self._name}.*.old"):
-            public = Ed25519PrivateKey.from_private_bytes(secret(self._data_dir, path.name)).public_key()
-            self._public[key_id(public)] = public
-        self._looked = time.monotonic()
+            with suppress(FileNotFoundError):  # forgotten at this moment
+                public = Ed25519PrivateKey.from_private_bytes(read(path)).public_key()
+                self._public[key_id(public)] = public
+        self.generation += 1
+
+    def look(self) -> int:
+        """Reads the keys again where another process has changed them: within a second. Returns the generation, a number that
+        is another one then: what was verified with the keys before it must be verified again."""
+        if self._watched.changed():
+            self._read()
+        return self.generation
 
     def public(self, kid: str) -> Ed25519PublicKey | None:
         """The key that ``kid`` names, None if it is not one of ours; one made meanwhile by another process is found."""
-        found = self._public.get(kid)
-        if found is None and time.monotonic() - self._looked > _LOOK_AGAIN_S:
-            self._read()
-            found = self._public.get(kid)
-        return found
+        self.look()
+        return self._public.get(kid)
 
     def kids(self) -> list[str]:
         """All that verify, the one that signs first."""
@@ -56,18 +60,12 @@ class Keyring:
         """A new key signs from now on; the one before verifies until ``forget``. Returns the new kid."""
         folder = self._data_dir / "secret"
         os.link(folder / f"{self._name}.key", folder / f"{self._name}.{self.kid}.old")
-        made = folder / f".{self._name}.key.{os.getpid()}"
-        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(os.urandom(32))
-            file.flush()
-            os.fsync(file.fileno())
-        made.rename(folder / f"{self._name}.key")
+        renew(self._data_dir, f"{self._name}.key")
         self._read()
         return self.kid
 
     def forget(self, kid: str) -> bool:
-        """What ``kid`` signed is void from the next start on; False if there is no such old key."""
+        """What ``kid`` signed is void within a second, everywhere; False if there is no such old key."""
         path = self._data_dir / "secret" / f"{self._name}.{kid}.old"
         there = path.exists()
         path.unlink(missing_ok=True)

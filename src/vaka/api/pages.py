@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -23,10 +24,14 @@ _NONCE_BYTES = 12
 
 
 class Pages:
-    """Seals and opens page addresses."""
+    """Seals and opens page addresses. ``key``: or what gives the one to use now; addresses die with theirs."""
 
-    def __init__(self, key: bytes) -> None:
-        self._cipher = AESGCM(key)
+    def __init__(self, key: bytes | Callable[[], bytes]) -> None:
+        self._key = key
+
+    @property
+    def _cipher(self) -> AESGCM:
+        return AESGCM(self._key if isinstance(self._key, bytes) else self._key())
 
     def seal(self, content: dict[str, Any], *, access: AccessFilter) -> str:
         """``content`` as the value of a ``_page`` parameter."""

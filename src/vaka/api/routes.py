@@ -5,30 +5,58 @@ Source: https://hl7.org/fhir/R4/http.html#summary.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
+
 from vaka.api.description import description
 from vaka.api.http import Request, Response
-from vaka.api.interactions import binary
+from vaka.api.interactions import audit_events, binary, consent, opening
+from vaka.api.interactions.acknowledge import acknowledge
 from vaka.api.interactions.capabilities import capabilities
+from vaka.api.interactions.correct import correct
 from vaka.api.interactions.create import create
 from vaka.api.interactions.delete import delete
 from vaka.api.interactions.everything import everything
 from vaka.api.interactions.history import history
+from vaka.api.interactions.lock import lock
+from vaka.api.interactions.merge import link, merge, unmerge
+from vaka.api.interactions.misfiled import annul, misfiled
+from vaka.api.interactions.owed import unacknowledged, unsigned
 from vaka.api.interactions.patch import patch
 from vaka.api.interactions.read import read
+from vaka.api.interactions.redact import redact
 from vaka.api.interactions.search import search, search_compartment
+from vaka.api.interactions.sign import countersign, sign
+from vaka.api.interactions.times import times
 from vaka.api.interactions.transaction import transaction
 from vaka.api.interactions.update import update
 from vaka.api.interactions.validate import validate
+from vaka.api.interactions.visibility import shown, visibility
 from vaka.api.interactions.vread import vread
 from vaka.api.server import Server
 from vaka.errors import Invalid, NotAllowed, NotFound
+
+_READ_OTHERWISE = frozenset({"Binary", "AuditEvent"})
+OnEntry: TypeAlias = Callable[[Server, Request, str, str], Awaitable[Response]]
+ON_ENTRIES: Mapping[str, OnEntry] = {
+    "$sign": sign,
+    "$countersign": countersign,
+    "$correct": correct,
+    "$lock": lock,
+    "$acknowledge": acknowledge,
+    "$annul": annul,
+    "$misfiled": misfiled,
+    "$visibility": visibility,
+    "$redact": redact,
+}
+"""Operations on one resource, by POST."""
 
 
 async def dispatch(server: Server, request: Request) -> Response:
     """Answers a request. NotFound for an address that is none, NotAllowed for a method that it does not have."""
     method = "GET" if request.method == "HEAD" else request.method
     match (method, *request.path):
-        case ("GET", type_, id_) if type_ != "Binary" and not id_.startswith(("$", "_")):
+        case ("GET", type_, id_) if type_ not in _READ_OTHERWISE and not id_.startswith(("$", "_")):
             return await read(server, request, type_, id_)
         case ("GET",) | ("GET", ""):
             return await search(server, request, None)
@@ -36,6 +64,20 @@ async def dispatch(server: Server, request: Request) -> Response:
             return await transaction(server, request, dispatch)
         case ("GET", "metadata"):
             return capabilities(server, request)
+        case ("GET", "$unsigned"):
+            return await unsigned(server, request)
+        case ("GET", "$unacknowledged"):
+            return await unacknowledged(server, request)
+        case ("POST", "Patient", "$merge"):
+            return await merge(server, request)
+        case ("POST", "Patient", "$unmerge"):
+            return await unmerge(server, request)
+        case ("POST", "Patient", "$link"):
+            return await link(server, request)
+        case ("GET", type_, id_, "$times"):
+            return await times(server, request, type_, id_)
+        case ("GET", type_, id_, "$visibility"):
+            return await shown(server, request, type_, id_)
         case ("GET", "openapi.json"):
             return description(request)
         case ("POST", "_search"):
@@ -44,6 +86,10 @@ async def dispatch(server: Server, request: Request) -> Response:
             return await history(server, request, None, None)
         case ("POST", "$validate"):
             return await validate(server, request, None, None)
+        case ("GET", "AuditEvent"):
+            return await audit_events.search(server, request)
+        case ("GET", "AuditEvent", id_) if not id_.startswith(("$", "_")):
+            return await audit_events.read(server, request, id_)
         case ("GET", type_):
             return await search(server, request, type_)
         case ("POST", "Binary") if binary.is_content(request):
@@ -64,6 +110,8 @@ async def dispatch(server: Server, request: Request) -> Response:
             return await patch(server, request, type_, None)
         case ("DELETE", type_):
             return await delete(server, request, type_, None)
+        case ("POST", "AuditEvent", "_search"):
+            return await audit_events.search(server, request)
         case ("POST", type_, "_search"):
             return await search(server, request, type_)
         case ("GET", type_, "_history"):
@@ -78,6 +126,20 @@ async def dispatch(server: Server, request: Request) -> Response:
             return await delete(server, request, type_, id_)
         case ("GET", "Patient", id_, "$everything"):
             return await everything(server, request, id_)
+        case ("GET", "Patient", id_, "$access"):
+            return await opening.access(server, request, id_)
+        case ("POST", "Patient", id_, "$open"):
+            return await opening.open_(server, request, id_)
+        case ("POST", "Patient", id_, "$close"):
+            return await opening.close(server, request, id_)
+        case ("POST", "Patient", id_, "$attest-relation"):
+            return await opening.attest(server, request, id_)
+        case ("POST", "Patient", id_, ("$lift" | "$cancel-lift") as event):
+            return await consent.lift(server, request, id_, event[1:])
+        case ("POST", "Consent", id_, ("$revoke" | "$annul") as event):
+            return await consent.end(server, request, id_, event[1:])
+        case ("POST", type_, id_, operation) if operation in ON_ENTRIES:
+            return await ON_ENTRIES[operation](server, request, type_, id_)
         case ("GET" | "POST", type_, id_, "$validate"):
             return await validate(server, request, type_, id_)
         case ("GET", type_, id_, "_history"):

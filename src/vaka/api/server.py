@@ -7,18 +7,21 @@ import re
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 
 import orjson
 
 from vaka import config
+from vaka.accesslog.writer import AccessLog
 from vaka.api.callers import Callers
+from vaka.api.front import Front
 from vaka.api.http import Preferences, Request, Response, parse_etag
 from vaka.api.identity import Service
 from vaka.api.pages import Pages
 from vaka.api.passphrases import Passphrases
 from vaka.api.sealed import Sealed
+from vaka.api.slowing import Slowing
 from vaka.api.tokens import Tokens
 from vaka.errors import Gone, Invalid, Issue, NotFound, PreconditionFailed, Unprocessable
 from vaka.fhir import exact
@@ -29,7 +32,9 @@ from vaka.fhir.outcome import operation_outcome
 from vaka.fhir.parse import Parsed, parse_resource
 from vaka.journal.accept import require_valid
 from vaka.journal.accept import write_of as write_of  # noqa: PLC0414  the interactions have it from here
+from vaka.journal.clients import Clients
 from vaka.journal.journal import Journal, Transaction
+from vaka.journal.redactions import Redactions
 from vaka.journal.version import ANY_VERSION, Action, Version, http_date, parse_version_id
 from vaka.journal.write import Write
 
@@ -41,17 +46,23 @@ _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 @dataclass(frozen=True, slots=True)
 class Server:
     """The application's parts. ``demo``: the demo region is loaded here. ``demo_login``: its staff log in by a click, since
-    only this machine can reach this address."""
+    only this machine can reach this address. ``wire``: the listener that a request came in by. ``redactions``: the list of what
+    was redacted."""
 
     journal: Journal
     tokens: Tokens
     pages: Pages
+    log: AccessLog
     callers: Callers
     sealed: Sealed
     passphrases: Passphrases
+    clients: Clients
     identity: tuple[Service, ...] = ()
     demo: bool = False
     demo_login: bool = False
+    wire: Front = field(default_factory=Front)
+    slowing: Slowing = field(default_factory=Slowing)
+    redactions: Redactions | None = None
 
 
 def known_type(name: str) -> str:

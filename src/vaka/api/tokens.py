@@ -8,42 +8,63 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import jwt
 
-from vaka.access.filter import AccessFilter
+from vaka.access.filter import AccessFilter, program_filter
 from vaka.access.trail import Trail
 from vaka.api.keyring import Keyring
 from vaka.errors import Invalid, Unauthenticated
+from vaka.journal.clients import Client, Clients
 
 _ISSUER = "vaka"
 _CACHE_MAX = 10_000
 _NAME_MAX_CHARS = 64
 DEFAULT_DAYS = 90
+CLIENT_SECONDS = 300
+_CLIENT = "client:"
+_RESERVED = (_CLIENT, "vaka:")
 
 
 class Tokens:
-    """Makes and verifies tokens with the keys called ``token``."""
+    """Makes and verifies tokens with the keys called ``token``. ``clients``: None where no registered program can come."""
 
-    def __init__(self, keys: Keyring) -> None:
-        self._keys = keys
-        self._verified: dict[str, tuple[AccessFilter, float]] = {}
+    def __init__(self, keys: Keyring, clients: Clients | None = None) -> None:
+        self._keys, self._clients = keys, clients
+        self._verified: dict[str, tuple[AccessFilter, float, tuple[str, int] | None]] = {}
+        self._generation = keys.generation
 
     def make(self, name: str, *, scopes: frozenset[str], days: float = DEFAULT_DAYS) -> str:
         """A token for the program ``name``."""
-        if not name or len(name) > _NAME_MAX_CHARS or not name.isprintable():
-            raise Invalid("a token's name is 1 to 64 printable characters")
+        if not name or len(name) > _NAME_MAX_CHARS or not name.isprintable() or name.startswith(_RESERVED):
+            raise Invalid(
+                f"a token's name is 1 to 64 printable characters, and does not begin with {' or '.join(_RESERVED)}"
+            )
+        return self._signed(name, " ".join(sorted(scopes)), int(days * 86_400))
+
+    def for_client(self, client: Client, scope: str) -> str:
+        """A token for a registered program: for five minutes, and only as long as it is registered."""
+        also: dict[str, object] = {"client": client.number}
+        if client.provider is not None:
+            also["provider"] = client.provider
+        return self._signed(_CLIENT + client.name, scope, CLIENT_SECONDS, also)
+
+    def _signed(self, name: str, scope: str, seconds: int, also: Mapping[str, object] | None = None) -> str:
         now = int(time.time())
         claims = {
             "iss": _ISSUER,
             "aud": _ISSUER,
             "sub": name,
-            "scope": " ".join(sorted(scopes)),
+            "scope": scope,
             "iat": now,
-            "exp": now + int(days * 86_400),
+            "exp": now + seconds,
             "jti": uuid.uuid4().hex,
+            **(also or {}),
         }
+        self._keys.look()
         return jwt.encode(claims, self._keys.private, algorithm="EdDSA", headers={"kid": self._keys.kid})
 
     def verify(self, authorization: str | None) -> AccessFilter:
@@ -53,9 +74,12 @@ class Tokens:
                 "this needs a bearer token",
                 help="`vaka token --system NAME` makes one; send it as Authorization: Bearer …",
             )
-        now = time.time()
+        if (generation := self._keys.look()) != self._generation:
+            self._verified.clear()
+            self._generation = generation
         known = self._verified.get(authorization)
-        if known is not None and known[1] > now:
+        if known is not None and known[1] > time.time():
+            self._require_registered(known[2])
             return replace(known[0], trail=Trail())
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or len(token) > 8_192:
@@ -74,8 +98,23 @@ class Tokens:
             )
         except jwt.PyJWTError as error:
             raise Unauthenticated("the token is not valid here, or not any more", why=str(error)) from error
-        access = AccessFilter(str(claims["sub"]), frozenset(str(claims.get("scope", "")).split()))
+        client = _client(claims)
+        self._require_registered(client)
+        try:
+            access = program_filter(str(claims["sub"]), str(claims.get("scope", "")), claims.get("provider"))
+        except Invalid as error:
+            raise Unauthenticated("the token is not valid here, or not any more", why=error.message) from error
         if len(self._verified) >= _CACHE_MAX:
             self._verified.clear()
-        self._verified[authorization] = (access, float(claims["exp"]))
+        self._verified[authorization] = (access, float(claims["exp"]), client)
         return replace(access, trail=Trail())
+
+    def _require_registered(self, client: tuple[str, int] | None) -> None:
+        if client is not None and (self._clients is None or not self._clients.registered(*client)):
+            raise Unauthenticated("the token is not valid here, or not any more", why="its client was removed")
+
+
+def _client(claims: Mapping[str, Any]) -> tuple[str, int] | None:
+    """The registered program that a token was given to; None: it was made by the operator."""
+    name = str(claims["sub"])
+    return (name.removeprefix(_CLIENT), int(claims["client"])) if name.startswith(_CLIENT) else None

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from vaka import assemble
+from vaka.accesslog.direct import log_command
 from vaka.command import options
 from vaka.journal.journal import Journal
 from vaka.load.dump import Dumped, dump, output
@@ -32,6 +33,7 @@ def command(data: str, database: str | None, to: str, since: str | None, as_json
     The last line is a mark with the cursor for the next --since; a dump without it is not complete.
     """
     dsn = dsn_of(assemble.directory(data), database)
+    log_command(dsn, "dump", f"to {to}" + (f" since {since}" if since else ""))
     columns = (TextColumn("{task.completed:,} versions"), TimeElapsedColumn())
     with (
         output(to) as file,

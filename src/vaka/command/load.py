@@ -14,6 +14,7 @@ import click
 import orjson
 
 from vaka import assemble, errors
+from vaka.accesslog.direct import log_command
 from vaka.command import options
 from vaka.load.progress import REFUSALS_SHOWN, Bar, sentence, summary
 from vaka.load.report import EXIT_ALL, EXIT_INTERRUPTED, EXIT_SOME_REFUSED, Refusal
@@ -69,6 +70,8 @@ def command(
                 bar.refusal(refusal)
 
         dsn = None if url else dsn_of(assemble.directory(data), database)
+        if dsn is not None:
+            log_command(dsn, "load", "begins: " + " ".join(paths))
         lanes, work = _lanes(dsn, url, token, workers or os.cpu_count() or 1)
         bar.begin()
         run = Run(lanes, work, lambda: bool(stop), refused)
@@ -83,6 +86,8 @@ def command(
                 lane.shutdown(wait=True, cancel_futures=True)
         if dsn is not None and not stopped and run.counts.written:
             settle(dsn)
+        if dsn is not None:
+            log_command(dsn, "load", f"{'stopped' if stopped else 'ends'}: {sentence(run.counts, seconds)}")
     if shown > REFUSALS_SHOWN:
         where = f"all are in {report_path}" if report_path else "--report FILE writes them all"
         click.echo(f"… and {shown - REFUSALS_SHOWN} more refusals ({where})", err=True)

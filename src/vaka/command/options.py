@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import click
+
+from vaka.api.wire import Wire
 
 data = click.option(
     "--data",
@@ -21,3 +26,41 @@ backup_dir = click.option(
     metavar="DIR",
     help="Where backups are kept, if not in DIR/backup: another disk, or better another machine.",
 )
+database = click.option(
+    "--database", metavar="URL", envvar="VAKA_DATABASE", help="The PostgreSQL that `vaka up --database` was given."
+)
+_FILE = click.Path(path_type=Path, dir_okay=False, resolve_path=True)
+
+
+def wire(command: Callable[..., Any]) -> Callable[..., Any]:
+    """How it listens, as one argument ``wire``."""
+
+    @click.option(
+        "--tls-certificate", type=_FILE, metavar="FILE", help="Serve with TLS: this certificate, with its chain."
+    )
+    @click.option("--tls-key", type=_FILE, metavar="FILE", help="The certificate's private key.")
+    @click.option("--tls-own", is_flag=True, help="Serve with TLS: a certificate made here, renewed by itself.")
+    @click.option("--name", "names", multiple=True, metavar="HOST", help="A name or address that callers use.")
+    @click.option("--behind-proxy", is_flag=True, help="A proxy in front has the certificate and speaks TLS.")
+    @click.option(
+        "--proxy", "proxies", multiple=True, metavar="ADDRESS", help="Where that proxy is, if not on this machine."
+    )
+    @click.option(
+        "--peer-port", type=click.IntRange(1, 65535), help="Where copies come in, each with a certificate of its own."
+    )
+    @wraps(command)
+    def listening(
+        *,
+        tls_certificate: Path | None,
+        tls_key: Path | None,
+        tls_own: bool,
+        names: tuple[str, ...],
+        behind_proxy: bool,
+        proxies: tuple[str, ...],
+        peer_port: int | None,
+        **others: Any,
+    ) -> Any:
+        chosen = Wire(tls_certificate, tls_key, tls_own, names, behind_proxy, proxies, peer_port)
+        return command(**others, wire=chosen)
+
+    return listening

@@ -75,6 +75,8 @@ def command(
     else:
         last = report["last_change"] or "never"
         click.echo(f"restored {report['versions']} versions, the last of {last}, epoch {report['epoch']}")
+        if report["cut"]:
+            click.echo(f"the backup is damaged, and the record ends where the damage begins: {report['cut']}")
         if before is not None:
             click.echo(f"swapped in; the record as it was before is kept in {before}")
         else:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
+import socket
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
 import click
 import orjson
+from cryptography import x509
 
 from vaka import assemble
+from vaka.api.certificates import RENEW_BEFORE_DAYS, names_of
 from vaka.command import options
 from vaka.watch import status
-from vaka.watch.probe import http_status
+from vaka.watch.probe import http_status, unverified
 
 PROBE_TIMEOUT_S: Final = 5.0
 NOT_RUNNING: Final = 3  # as the init scripts of the Linux Standard Base say it
@@ -28,15 +32,22 @@ def command(data: str, as_json: bool) -> int:
     found = status.read(directory.status)
     running = status.alive(found)
     answers = {path: _ask(found.url, path) if found and running else None for path in ("/health", "/ready")}
+    certificate = _certificate(found.url) if found and running else None
     if as_json:
         processes = [asdict(part) for part in status.rows(found)] if found else []
-        told = {"running": running, "processes": processes, **{path[1:]: code for path, code in answers.items()}}
-        click.echo(orjson.dumps(told | {"note": found.note if found else None}, option=orjson.OPT_INDENT_2))
+        told: dict[str, object] = {"running": running, "processes": processes}
+        told |= {path[1:]: code for path, code in answers.items()} | {"note": found.note if found else None}
+        told |= {"certificate_expires": certificate.expires if certificate else None}
+        click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
     elif not found or not running:
         click.echo(f"Vaka is not running in {directory.path}" + (f" (last: {found.note})" if found else ""))
     else:
         _table(found)
         click.echo("  ".join(f"{path} {code or 'no answer'}" for path, code in answers.items()))
+        if certificate is not None:
+            click.echo(
+                f"certificate of {certificate.subject} until {certificate.expires:%Y-%m-%d}{certificate.warning}"
+            )
     if not running:
         return NOT_RUNNING
     return 0 if answers["/ready"] == 200 else 1
@@ -46,10 +57,42 @@ def _ask(url: str, path: str) -> int | None:
     address = urlsplit(url)
     try:
         return asyncio.run(
-            asyncio.wait_for(http_status(address.hostname or "", address.port or 80, path), PROBE_TIMEOUT_S)
+            asyncio.wait_for(
+                http_status(address.hostname or "", address.port or 80, path, tls=address.scheme == "https"),
+                PROBE_TIMEOUT_S,
+            )
         )
     except (OSError, TimeoutError):
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Certificate:
+    subject: str
+    expires: datetime
+
+    @property
+    def warning(self) -> str:
+        days = (self.expires - datetime.now(UTC)).days
+        if days >= RENEW_BEFORE_DAYS:
+            return ""
+        return " (EXPIRED)" if days < 0 else f" (EXPIRES IN {days} DAYS)"
+
+
+def _certificate(url: str) -> _Certificate | None:
+    """The certificate that is served now, whatever files say; None without TLS, or where nothing answers."""
+    address = urlsplit(url)
+    if address.scheme != "https":
+        return None
+    try:
+        with (
+            socket.create_connection((address.hostname or "", address.port or 443), PROBE_TIMEOUT_S) as plain,
+            unverified().wrap_socket(plain) as wrapped,
+        ):
+            found = x509.load_der_x509_certificate(wrapped.getpeercert(binary_form=True) or b"")
+    except (OSError, ValueError):
+        return None
+    return _Certificate(", ".join(names_of(found)) or found.subject.rfc4514_string(), found.not_valid_after_utc)
 
 
 def _table(found: status.Status) -> None:

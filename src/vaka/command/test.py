@@ -1,15 +1,24 @@
-"""``vaka test``: style, types and tests, as ``.ci/run`` does it."""
+"""``vaka test``: style, types, security, what is installed, and tests, as ``.ci/run`` does it."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
 import vaka
 from vaka import errors
+
+CHECKS: Final = (
+    ["ruff", "check", "."],
+    ["mypy"],
+    ["bandit", "--configfile", "pyproject.toml", "--quiet", "--recursive", "src"],
+    # What is known against a package changes without a change here, and needs a network: `vaka audit` asks, the tests do not.
+    ["vaka.cli", "audit", "--offline"],
+)
 
 
 @click.command("test", context_settings={"ignore_unknown_options": True})
@@ -21,12 +30,13 @@ def command(everything: bool, arguments: tuple[str, ...]) -> int:
     if not (root / "pyproject.toml").exists():
         raise errors.Setup("the tests are not part of an installed Vaka", help="run ./vaka test in a checkout")
     pytest = ["pytest", *(() if everything else ("-m", "not slow")), *arguments]
-    steps = [pytest] if arguments else [["ruff", "check", "."], ["mypy"], pytest]
+    steps = [pytest] if arguments else [*CHECKS, pytest]
     failed = []
     for step in steps:
         click.echo(f"== {' '.join(step)}", err=True)
-        if subprocess.run([sys.executable, "-m", *step], cwd=root, check=False).returncode != 0:
-            failed.append(step[0])
+        done = subprocess.run([sys.executable, "-m", *step], cwd=root, check=False)  # nosec B603 # our own checks; no shell
+        if done.returncode != 0:
+            failed.append("audit" if step[0] == "vaka.cli" else step[0])
     if failed:
         click.echo(f"failed: {', '.join(failed)}", err=True)
     return 1 if failed else 0

@@ -9,8 +9,12 @@ import sys
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 
-from vaka import assemble, process
+from vaka import assemble, errors, process
+from vaka.api.wire import Wire
 from vaka.command import options
 
 
@@ -24,15 +28,24 @@ from vaka.command import options
     help="A PostgreSQL 15 or later that is Vaka's alone, instead of the embedded one.",
 )  # fmt: skip
 @options.backup_dir
-def command(*, data: str, host: str, port: int, demo: bool, database: str | None, backup_dir: Path | None) -> None:
+@options.wire
+def command(
+    *, data: str, host: str, port: int, demo: bool, database: str | None, backup_dir: Path | None, wire: Wire
+) -> None:
     """Start Vaka here and keep it running."""
-    start = assemble.Start(assemble.directory(data), host, port, demo, database, backup_dir)
+    _require_no_password(database)
+    start = assemble.Start(assemble.directory(data), host, port, demo, database, backup_dir, wire)
     filling: list[subprocess.Popen[bytes]] = []
 
     def ready(seconds: float) -> None:
         click.echo(
             f"Vaka is ready at {start.url} after {seconds:.1f} s (data in {start.directory.path}; Ctrl-C stops it)"
         )
+        if wire.behind_proxy:
+            believed = ", ".join(("loopback", *wire.proxies))
+            click.echo(
+                f"Behind a proxy: what comes in is not encrypted, and {believed} is believed on who calls and by which name"
+            )
         if demo:
             filling.append(_fill(data, database, start.url))
 
@@ -43,8 +56,28 @@ def command(*, data: str, host: str, port: int, demo: bool, database: str | None
             child.terminate()
 
 
+def _require_no_password(database: str | None) -> None:
+    """Setup error for a password among the arguments: every user of the machine could read it in the process list."""
+    context = click.get_current_context()
+    if database is None or context.get_parameter_source("database") is not ParameterSource.COMMANDLINE:
+        return
+    try:
+        held = conninfo_to_dict(database).get("password")
+    except ProgrammingError:
+        return  # told by who tries to connect
+    if held:
+        raise errors.Setup(
+            "the password in --database would stand in the process list",
+            help="give the address in the environment (VAKA_DATABASE), or the password in a passfile of PostgreSQL's",
+        )
+
+
 def _fill(data: str, database: str | None, url: str) -> subprocess.Popen[bytes]:
     """Starts filling the record beside what runs; it stops when this process does."""
     command = [sys.executable, "-P", "-m", "vaka.cli", "fill-demo", "--data", data, "--url", url]
     environment = {**os.environ, **({"VAKA_DATABASE": database} if database else {})}
-    return subprocess.Popen(command, env=environment, preexec_fn=process.before_exec(signal.SIGTERM))  # noqa: PLW1509
+    return subprocess.Popen(  # nosec B603 # this Python with our own command; no shell
+        command,
+        env=environment,
+        preexec_fn=process.before_exec(signal.SIGTERM),  # noqa: PLW1509
+    )

@@ -16,6 +16,7 @@ from vaka.fhir import definitions
 from vaka.fhir.criteria import Chain, Criterion, Has
 from vaka.fhir.definitions import Parameter
 from vaka.fhir.leaves import kind_of, leaf
+from vaka.fhir.protected import shielded
 from vaka.fhir.stored import any_of
 from vaka.fhir.values import Request, Unsupported, bad, shown
 
@@ -40,16 +41,17 @@ def criterion(types: Sequence[str], name: str, value: str, request: Request, dep
     code, colon, modifier = head.partition(":")
     parameters = common(types, code)
     if dot:
-        return _chain(
+        chain = _chain(
             parameters,
             modifier if colon else None,
             rest,
             lambda to: criterion(to, rest, value, request, depth + 1),
             request,
         )
+        return shielded(types, code, chain)
     if colon and not modifier:
         raise bad("there is no modifier behind the colon")
-    return leaf(parameters, modifier, value, request)
+    return shielded(types, code, leaf(parameters, modifier, value, request))
 
 
 def common(types: Sequence[str], code: str) -> list[Parameter]:

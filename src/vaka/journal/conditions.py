@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from vaka.errors import Conflict, PreconditionFailed
-from vaka.fhir.criteria import All, Criterion, Not, Query, Tokens
+from vaka.fhir.criteria import All, Criterion, Not, Query, Tokens, Unprotected
 from vaka.fhir.criteria import Any as AnyOf
 from vaka.fhir.keys import hash64
 from vaka.journal.write import identity_keys
@@ -35,7 +35,7 @@ def _keys(node: Criterion) -> Iterator[int]:
         case All(parts) | AnyOf(parts):
             for part in parts:
                 yield from _keys(part)
-        case Not(part):
+        case Not(part) | Unprotected(part):
             yield from _keys(part)
 
 

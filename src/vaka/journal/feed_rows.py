@@ -61,14 +61,15 @@ class FeedRows:
         lines: list[Line] = []
         size = 0
         for row in await (await connection.execute(statements("feed")["feed_page"], values)).fetchall():
-            line = self._line(row)
+            line = self.line(row)
             lines.append(((int(row[0]), row[1], row[2]), line))
             size += len(line)
             if size >= config.FEED_BATCH_BYTES:
                 break  # bodies that compressed well: the rest is asked for again
         return lines
 
-    def _line(self, row: Any) -> bytes:
+    def line(self, row: Any) -> bytes:
+        """A row with the columns of ``feed_page`` as a line."""
         xid, seq, epoch, type_, id_, version, updated_us, action, redacted, dictionary, digest, body = row[:12]
         unit, provider, kind, author, source, patient = row[12:]
         line: dict[str, Any] = {

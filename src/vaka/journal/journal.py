@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import orjson
@@ -20,15 +20,18 @@ import psycopg
 from psycopg import errors as pg
 
 from vaka import config, log
-from vaka.access.filter import AccessFilter
+from vaka.access.filter import AccessFilter, system_filter
+from vaka.access.law import NEEDS_PERMISSION
 from vaka.errors import Busy, Conflict, Fault, Unavailable, Unprocessable
 from vaka.fhir.criteria import Criterion, Query
 from vaka.fhir.keys import resource_key
 from vaka.journal.access import require_writing
+from vaka.journal.aliases import Aliases
 from vaka.journal.codec import Codec
 from vaka.journal.feed import Feed
 from vaka.journal.owners import Owners
 from vaka.journal.paging import Page, Position
+from vaka.journal.permission import hidden_from
 from vaka.journal.pool import Connection, Pool
 from vaka.journal.read import Reader, seen
 from vaka.journal.search import Searcher
@@ -39,6 +42,8 @@ from vaka.journal.write import Write, Writer
 T = TypeVar("T")
 _RETRIES = 4
 _BATCH_FLIGHTS = 2
+_RECORDS = system_filter("records")
+"""For what operations on records read of what their caller may not see, in ways that note nothing in a trail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +75,55 @@ class Transaction:
         if lock:
             await self._journal.writer.lock(self.connection, [rkey])
         found = (await self._journal.reader.current(self.connection, [rkey], access=self.access)).get(rkey)
-        return seen(self.access, found) if found is not None and (found.type, found.id) == (type_, id_) else None
+        if found is None or (found.type, found.id) != (type_, id_):
+            return None
+        return await self._journal.reader.unmasked(found, self.access) or seen(self.access, found)
+
+    async def version(self, type_: str, id_: str, version: int, epoch: int) -> Version | None:
+        """An older version, as it was committed."""
+        return await self._journal.reader.vread(type_, id_, version, epoch, access=self.access)
+
+    async def any_version(self, type_: str, id_: str, number: tuple[int, int] | None = None) -> Version | None:
+        """The version of that number, or the current one, locked, whatever the caller may see: for what an operation must know to
+        do its work, never to show."""
+        if number is not None:
+            return await self._journal.reader.vread(type_, id_, *number, access=system_filter("records"))
+        found = await self.standing(type_, id_, reason="records")
+        return found if found is not None and (found.type, found.id) == (type_, id_) else None
+
+    async def any_current(self, keys: Sequence[int]) -> list[Version]:
+        """Living current versions by key, locked, whatever the caller may see, as ``any_version``."""
+        await self._journal.writer.lock(self.connection, keys)
+        found = await self._journal.reader.current(self.connection, keys, access=_RECORDS)
+        return [found[key] for key in keys if key in found and not found[key].deleted]
 
     async def write(self, writes: Sequence[Write]) -> list[Version | None]:
-        made = await self._journal.writer.write(self.connection, writes, author=None, source=self.access.principal)
+        # What an operation on records may do, it has decided itself; what it changes of an entry is the person's to write too.
+        asked = [
+            write
+            for write in writes
+            if write.act is None or (write.act in NEEDS_PERMISSION and write.type != "Provenance")
+        ]
+        if asked and not self.access.full:
+            await self._journal.writer.lock_all(self.connection, writes)
+        hidden = await hidden_from(self.connection, self.access, asked) if asked else set()
+        made = await self._journal.writer.write(self.connection, writes, access=self.access, hidden=hidden)
         return [seen(self.access, version) if version is not None else None for version in made]
+
+    async def amend(self, writes: Sequence[Write]) -> list[Version]:
+        """Changes what stands on behalf of an operation that has decided by a rule of its own: owners stay as they are, and
+        what the caller does not see can be changed. Who did it is the author all the same."""
+        for write in writes:
+            write.keep_owner = True
+        made = await self._journal.writer.write(self.connection, writes, access=self.access)
+        return [seen(self.access, version) for version in made if version is not None]
+
+    async def standing(self, type_: str, id_: str, *, reason: str) -> Version | None:
+        """The current version, locked, whoever may see it: for an operation that has decided by a rule of its own, named
+        ``reason``. It is not given to the caller."""
+        rkey = resource_key(type_, id_)
+        await self._journal.writer.lock(self.connection, [rkey])
+        return (await self._journal.reader.current(self.connection, [rkey], access=system_filter(reason))).get(rkey)
 
     async def living(self, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         """Those of these (type, id) that exist and are not deleted."""
@@ -122,6 +171,7 @@ class Journal:
     def __init__(self, writing: Pool, reading: Pool, feeding: Pool, codec: Codec) -> None:
         self.pool = writing
         self.reading = reading
+        self.codec = codec
         self.reader = Reader(reading, codec)
         self.searcher = Searcher(codec)
         self.writer = Writer(codec, Owners(), writing.epoch)
@@ -132,6 +182,7 @@ class Journal:
         self._queue: list[tuple[Write, AccessFilter, asyncio.Future[Version]]] = []
         self._flights = 0
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._writes: set[asyncio.Task[Any]] = set()
 
     @classmethod
     async def open(cls, dsn: str) -> Journal:
@@ -149,11 +200,15 @@ class Journal:
                 if not reading.epoch:
                     raise Fault("the journal has no epoch: its schema was never brought up")
                 rows = await (await connection.execute("SELECT dictionary, content FROM dictionary")).fetchall()
+                aliases = Aliases()
+                await aliases.read(connection)
         except BaseException:
             for pool in pools:
                 await pool.close()
             raise
-        return cls(writing, reading, feeding, Codec({number: bytes(content) for number, content in rows}))
+        journal = cls(writing, reading, feeding, Codec({number: bytes(content) for number, content in rows}))
+        journal.writer.aliases = aliases
+        return journal
 
     @property
     def epoch(self) -> int:
@@ -270,8 +325,9 @@ class Journal:
     async def _unbroken(self, writing: Coroutine[Any, Any, T]) -> T:
         """Carries a write through though its caller goes away or this process stops: nothing cancels a COMMIT (S33)."""
         task = asyncio.ensure_future(writing)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        for tasks in (self._tasks, self._writes):
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
         return await asyncio.shield(task)
 
     async def _once(self, work: Callable[[Transaction], Awaitable[T]], access: AccessFilter, one_statement: bool) -> T:
@@ -317,6 +373,15 @@ class Journal:
         """The door for searches on behalf of ``access``."""
         return Searches(self, access)
 
+    async def read_aliases(self) -> None:
+        """After a merge: which patients' records go on in others'. Returns when no write is under way that did not know of it."""
+        aliases = Aliases()
+        async with self.pool.connection() as connection:
+            await aliases.read(connection)
+        self.writer.aliases = aliases
+        if self._writes:
+            await asyncio.wait(self._writes.copy(), timeout=config.WRITE_TIMEOUT_S)
+
     async def by_seqs(self, seqs: Sequence[int], *, access: AccessFilter) -> dict[int, Version]:
         async with self.reading.connection() as connection:
             return await self.reader.by_seqs(connection, seqs, access=access)
@@ -359,6 +424,4 @@ class Searches:
 
 
 def _page_seen(access: AccessFilter, page: Page) -> Page:
-    for version in page.matches:
-        seen(access, version)
-    return page
+    return replace(page, matches=tuple(seen(access, version) for version in page.matches))

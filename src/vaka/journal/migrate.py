@@ -26,6 +26,12 @@ def schema_number(connection: psycopg.Connection) -> int:
     return int(row[0]) if row else 0
 
 
+def has_access_log(dsn: str) -> bool:
+    """Whether the schema has an access log (number 4 and later)."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        return connection.execute("SELECT to_regclass('log.run')").fetchone() != (None,)
+
+
 def migrate(dsn: str, phase: Literal["pre", "post"]) -> None:
     """Applies what is missing of ``phase``. Setup if the schema is newer than this release, or cannot be reached."""
     known = migration_files()

@@ -1,8 +1,9 @@
 """Finds the owner row of what is written: unit and provider are inherited through the encounter to its Organization.
 
-Within one write an owner may depend on another resource of the same write (an encounter and its notes in one
-transaction): organisations are settled first, then encounters, then the rest. Owner rows never change, so both
-directions are cached; what a resource inherits is read under the transaction and never cached.
+A person writes as the unit of the assignment, a program of one provider as that provider where nothing says which unit.
+A deletion keeps the owner of what it deletes. Within one write an owner may depend on another resource of the same write (an
+encounter and its notes in one transaction): organisations are settled first, then encounters, then the rest. Owner rows never
+change, so both directions are cached; what a resource inherits is read under the transaction and never cached.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from vaka.access.filter import AccessFilter
 from vaka.access.ownership import Ownership, inherits_from, kind_of
+from vaka.errors import Forbidden
 from vaka.fhir.keys import resource_key
 from vaka.journal.arrays import integers
+from vaka.journal.facts import Place
 from vaka.journal.statements import statements
 
 if TYPE_CHECKING:
@@ -20,8 +24,9 @@ if TYPE_CHECKING:
 
     from vaka.journal.write import Write
 
-_ORDER = {"Organization": 0, "Encounter": 1}
+_ORDER = {"Organization": 0, "Location": 1, "PractitionerRole": 1, "Encounter": 2}
 _CACHE_MAX = 100_000
+_Owned = tuple[str | None, str | None, str]
 
 
 class Owners:
@@ -29,12 +34,22 @@ class Owners:
 
     def __init__(self) -> None:
         self._numbers: dict[Ownership, int] = {}
+        self._owned: dict[int, _Owned] = {}
 
     async def assign(
-        self, connection: AsyncConnection[Any], writes: Sequence[Write], *, author: str | None, source: str
-    ) -> list[int]:
-        """The owner number of each write, in their order."""
+        self,
+        connection: AsyncConnection[Any],
+        writes: Sequence[Write],
+        before: Mapping[int, int],
+        *,
+        access: AccessFilter,
+    ) -> list[tuple[int, Place]]:
+        """The owner number of each write, and its unit and provider, in their order. ``before``: owner numbers by key of what
+        stands already: a deletion keeps its owner, and so does a change that tells no other."""
         sql = statements("write")
+        author = access.session.practitioner if access.session is not None else None
+        source = access.principal
+        standing = await self._standing(connection, before)
         settled: dict[int, tuple[str | None, str | None]] = {}
         wanted = [inherits_from(write.resource) if write.resource else None for write in writes]
         ours = {write.rkey for write in writes}
@@ -44,7 +59,7 @@ class Owners:
             for rkey, unit, provider in await cursor.fetchall():
                 settled[rkey] = (unit, provider)
         ownerships: dict[int, Ownership] = {}
-        order = sorted(range(len(writes)), key=lambda i: _ORDER.get(writes[i].type, 2))
+        order = sorted(range(len(writes)), key=lambda i: _ORDER.get(writes[i].type, 3))
         waiting = order
         while waiting:  # organisations may stand in any order: go round until nothing more is settled
             left = []
@@ -55,19 +70,47 @@ class Owners:
                     left.append(i)
                     continue
                 unit, provider = settled.get(key, (None, None)) if key is not None else (None, None)
-                if writes[i].type == "Organization":
+                kind = kind_of(writes[i].resource or {"resourceType": writes[i].type})
+                stands = standing.get(writes[i].rkey)
+                if (owned := writes[i].owned) is not None:
+                    unit, provider, kind = owned
+                elif (writes[i].deletes or writes[i].keep_owner) and stands is not None:
+                    unit, provider, kind = stands
+                elif access.session is not None:
+                    unit, provider = access.session.assignment.unit, access.session.assignment.provider
+                elif writes[i].type == "Organization":
                     unit, provider = writes[i].id, provider or writes[i].id
+                elif provider is None and stands is not None and stands[1] is not None:
+                    unit, provider, _ = stands
+                elif provider is None:
+                    provider = access.provider
                 settled[writes[i].rkey] = (unit, provider)
-                ownerships[i] = Ownership(
-                    unit, provider, kind_of(writes[i].resource or {"resourceType": writes[i].type}), author, source
-                )
+                ownerships[i] = Ownership(unit, provider, kind, author, source)
             if len(left) == len(waiting):  # a ring of partOf: nobody owns it
                 for i in left:
                     ownerships[i] = Ownership(None, None, kind_of(writes[i].resource or {}), author, source)
                     settled[writes[i].rkey] = (None, None)
                 left = []
             waiting = left
-        return [await self._number(connection, ownerships[i]) for i in range(len(writes))]
+        if access.session is None and access.provider is not None:
+            for i, found in ownerships.items():
+                if found.provider != access.provider:
+                    raise Forbidden(f"this {writes[i].type} would be another care provider's", path=writes[i].path)
+        return [
+            (await self._number(connection, ownerships[i]), (ownerships[i].unit, ownerships[i].provider))
+            for i in range(len(writes))
+        ]
+
+    async def _standing(self, connection: AsyncConnection[Any], before: Mapping[int, int]) -> dict[int, _Owned]:
+        """Unit, provider and kind by key of what stands already."""
+        missing = sorted(set(before.values()) - self._owned.keys())
+        if missing:
+            if len(self._owned) >= _CACHE_MAX:
+                self._owned.clear()
+                missing = sorted(set(before.values()))
+            cursor = await connection.execute(statements("access")["owners_by_number"], {"owners": integers(missing)})
+            self._owned |= {number: (unit, provider, kind) for number, unit, provider, kind in await cursor.fetchall()}
+        return {rkey: self._owned[number] for rkey, number in before.items()}
 
     async def _number(self, connection: AsyncConnection[Any], ownership: Ownership) -> int:
         if (known := self._numbers.get(ownership)) is not None:

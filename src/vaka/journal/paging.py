@@ -10,20 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vaka.access.filter import AccessFilter
 from vaka.fhir.criteria import All, Criterion, Query, SortKey, Tokens
 from vaka.fhir.definitions import type_number
 from vaka.fhir.index import HIGHEST, LOWEST
-from vaka.journal.access import access_sql
+from vaka.journal.access import Gate
 from vaka.journal.arrays import integers
 from vaka.journal.compile import Sql
 from vaka.journal.version import Version
 
 COLUMNS = (
     "r.rkey, r.type, r.id, v.version, v.epoch, v.updated_us, v.action, v.redacted, v.dictionary, v.body, v.seq,"
-    " v.patient, v.owner"
+    " v.patient, v.owner, EXISTS (SELECT 1 FROM protected x WHERE x.patient = r.rkey)"
 )
-WIDTH = 13
+WIDTH = 14
 """How many columns these are: what a statement adds comes after them."""
 SEEN = "(SELECT last_value FROM version_seq), pg_current_snapshot()::text"
 # A transaction that was open at the first page has sequence numbers this near to the newest.
@@ -93,9 +92,9 @@ def beyond(sort: Sequence[SortKey], values: tuple[Any, ...], created: int, rkey:
 
 
 def page_sql(
-    query: Query, where: Criterion, access: AccessFilter, phase: str, at: Position, limit: int
+    query: Query, where: Criterion, through: Gate, phase: str, at: Position, limit: int
 ) -> tuple[str, dict[str, object]]:
-    sql = Sql(access_sql(access))
+    sql = Sql(through)
     conditions = [scope(sql, query.types, where), unchanged(sql, at)]
     joins: list[str] = []
     columns: list[str] = []

@@ -27,8 +27,9 @@ Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
 
 _SETTINGS = (  # no statement_timeout here: it would cancel a COMMIT that waits for the standby
     "SELECT set_config('jit', 'off', false), set_config('idle_in_transaction_session_timeout', '15s', false),"
-    " set_config('lock_timeout', '10s', false), set_config('transaction_timeout', '0', false)"
+    " set_config('lock_timeout', '10s', false)"
 )
+_SETTINGS_17 = _SETTINGS + ", set_config('transaction_timeout', '0', false)"  # not known to earlier ones
 
 
 async def _configure(connection: Connection, *, timeout_s: float) -> None:
@@ -40,8 +41,7 @@ async def _configure(connection: Connection, *, timeout_s: float) -> None:
     assert row is not None
     refuse_weakened(dict(zip(names, row, strict=True)))
     version = connection.info.server_version
-    settings = _SETTINGS if version >= 170000 else _SETTINGS.rsplit(",", 1)[0]
-    await connection.execute(settings)
+    await connection.execute(_SETTINGS_17 if version >= 170000 else _SETTINGS)
     if timeout_s:
         await connection.execute(f"SET statement_timeout = '{int(timeout_s * 1_000)}ms'")
 

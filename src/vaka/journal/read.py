@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vaka.access.filter import AccessFilter
+from vaka.access.masking import masked
+from vaka.access.session import Right, Session
 from vaka.fhir.definitions import type_name, type_number
 from vaka.fhir.keys import resource_key
-from vaka.journal.access import access_sql
-from vaka.journal.arrays import integers
+from vaka.journal.access import batched, gate, now_us
+from vaka.journal.arrays import integers, texts
 from vaka.journal.codec import Codec
 from vaka.journal.pool import Connection, Pool
+from vaka.journal.scopes import READING, fits, require_open
 from vaka.journal.statements import statements
 from vaka.journal.version import Action, Version
 
@@ -29,25 +32,27 @@ def version_of(row: Sequence[Any], codec: Codec) -> Version:
     """A Version from the columns that every statement of read.sql has."""
     body = codec.decompress(row[8], row[9]) if row[9] is not None else None
     return Version(
-        type_name(row[1]),
-        row[2],
-        row[3],
-        row[4],
-        row[5],
-        Action(row[6]),
-        row[7],
-        body,
-        row[10],
-        row[0],
-        row[11],
-        row[12],
+        type_name(row[1]), row[2], row[3], row[4], row[5], Action(row[6]), row[7], body, row[10], row[0], *row[11:14]
     )
 
 
 def seen(access: AccessFilter, version: Version) -> Version:
-    """Notes for the access log that ``access`` is given ``version``."""
+    """``version`` as ``access`` may see it, noted for the access log: what is protected is masked (A10)."""
     access.trail.touched.append(version.touched)
+    if version.protected and not access.full and version.body is not None:
+        return replace(version, body=masked(version.body))
     return version
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Reads by key that one statement will answer. ``sessions``: who asks, where the condition is asked of a row ``q``."""
+
+    condition: str
+    values: tuple[tuple[str, object], ...]
+    keys: list[int]
+    sessions: list[Session]
+    futures: list[asyncio.Future[Version | None]]
 
 
 class Reader:
@@ -56,36 +61,62 @@ class Reader:
     def __init__(self, pool: Pool, codec: Codec) -> None:
         self._pool = pool
         self._codec = codec
-        self._waiting: dict[str, dict[int, list[asyncio.Future[Version | None]]]] = {}
+        self._waiting: dict[object, _Waiting] = {}
         self._flights = 0
 
     async def read(self, type_: str, id_: str, *, access: AccessFilter) -> Version | None:
         """The current version, a deletion included; None if there is none that ``access`` lets through."""
         future: asyncio.Future[Version | None] = asyncio.get_running_loop().create_future()
-        by_key = self._waiting.setdefault(access_sql(access), {})
-        by_key.setdefault(resource_key(type_, id_), []).append(future)
+        condition, through = batched(access), None
+        if condition is None:
+            through = gate(access)
+        values = through.values if through is not None else ()
+        text = condition if through is None else through.on("r")
+        assert text is not None
+        waiting = self._waiting.setdefault((text, values), _Waiting(text, values, [], [], []))
+        waiting.keys.append(resource_key(type_, id_))
+        waiting.futures.append(future)
+        if through is None and access.session is not None:
+            waiting.sessions.append(access.session)
         if self._flights < _FLIGHTS_MAX:
             self._flights += 1
             task = asyncio.ensure_future(self._fly())
             _RUNNING.add(task)
             task.add_done_callback(_RUNNING.discard)
         found = await future
-        return seen(access, found) if found is not None and (found.type, found.id) == (type_, id_) else None
+        if found is None or (found.type, found.id) != (type_, id_):
+            return None
+        return await self.unmasked(found, access) or seen(access, found)
+
+    async def unmasked(self, version: Version, access: AccessFilter) -> Version | None:
+        """``version`` whole where it is of a protected identity and the caller may see that: with the right to, where the own
+        unit takes part in the care (A10). None otherwise."""
+        session = access.session
+        if not version.protected or session is None or not session.may(Right.PROTECTED):
+            return None
+        values = {"patients": integers([version.rkey]), "unit": session.assignment.unit, "person": session.person}
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(statements("access")["is_attended"], {**values, "now": now_us()})
+            row = await cursor.fetchone()
+        if row is None or not row[1]:
+            return None
+        access.trail.touched.append(version.touched)
+        return version
 
     async def _fly(self) -> None:
         try:
             while self._waiting:
-                condition = next(iter(self._waiting))
-                wanted = self._waiting.pop(condition)
+                group = next(iter(self._waiting))
+                wanted = self._waiting.pop(group)
                 try:
                     async with self._pool.connection() as connection:
-                        await self._answer(connection, condition, wanted)
-                        while condition in self._waiting:  # the same connection, as long as there is more of this
-                            wanted = self._waiting.pop(condition)
-                            await self._answer(connection, condition, wanted)
+                        await self._answer(connection, wanted)
+                        while group in self._waiting:  # the same connection, as long as there is more of this
+                            wanted = self._waiting.pop(group)
+                            await self._answer(connection, wanted)
                 except BaseException as error:
                     told = error if isinstance(error, Exception) else RuntimeError("reading was stopped")
-                    for future in (future for futures in wanted.values() for future in futures):
+                    for future in wanted.futures:
                         if not future.done():
                             future.set_exception(told)
                     if not isinstance(error, Exception):
@@ -93,45 +124,76 @@ class Reader:
         finally:
             self._flights -= 1
 
-    async def _answer(
-        self, connection: Connection, condition: str, wanted: dict[int, list[asyncio.Future[Version | None]]]
-    ) -> None:
-        keys = list(wanted)
+    async def _answer(self, connection: Connection, wanted: _Waiting) -> None:
+        if wanted.sessions:
+            await self._answer_people(connection, wanted)
+            return
+        keys = list(dict.fromkeys(wanted.keys))
         found: dict[int, Version] = {}
         for start in range(0, len(keys), _BATCH_MAX):
-            found |= await self._current(connection, keys[start : start + _BATCH_MAX], condition)
-        for rkey, futures in wanted.items():
-            for future in futures:
-                if not future.done():
-                    future.set_result(found.get(rkey))
+            found |= await self._current(connection, keys[start : start + _BATCH_MAX], wanted.condition, wanted.values)
+        for rkey, future in zip(wanted.keys, wanted.futures, strict=True):
+            if not future.done():
+                future.set_result(found.get(rkey))
 
-    async def _current(self, connection: Connection, keys: Iterable[int], condition: str) -> dict[int, Version]:
+    async def _answer_people(self, connection: Connection, wanted: _Waiting) -> None:
+        sql = statements("read")["read_current_for"].replace("{access}", wanted.condition)
+        for start in range(0, len(wanted.keys), _BATCH_MAX):
+            part = slice(start, start + _BATCH_MAX)
+            assignments = [session.assignment for session in wanted.sessions[part]]
+            values = {
+                "keys": integers(wanted.keys[part]),
+                "units": texts([assignment.unit for assignment in assignments]),
+                "providers": texts([assignment.provider for assignment in assignments]),
+                "people": texts([session.person for session in wanted.sessions[part]]),
+                "a_now": now_us(),
+            }
+            cursor = await connection.execute(sql, values, prepare=True, binary=True)
+            found = {row[14]: version_of(row, self._codec) for row in await cursor.fetchall()}
+            for n, future in enumerate(wanted.futures[part], start=1):
+                if not future.done():
+                    future.set_result(found.get(n))
+
+    async def _current(
+        self, connection: Connection, keys: Iterable[int], condition: str, values: Iterable[tuple[str, object]]
+    ) -> dict[int, Version]:
         sql = statements("read")["read_current"].replace("{access}", condition)
-        cursor = await connection.execute(sql, {"keys": integers(keys)}, prepare=True, binary=True)
+        bound = {"keys": integers(keys), **dict(values)}
+        cursor = await connection.execute(sql, bound, prepare=True, binary=True)
         return {row[0]: version_of(row, self._codec) for row in await cursor.fetchall()}
 
     async def current(self, connection: Connection, keys: Sequence[int], *, access: AccessFilter) -> dict[int, Version]:
         """Current versions by resource key, on a connection that is in the middle of something."""
-        return await self._current(connection, keys, access_sql(access))
+        through = gate(access, letter=READING)
+        return await self._current(connection, keys, through.on("r"), through.values)
 
     async def by_seqs(self, connection: Connection, seqs: Sequence[int], *, access: AccessFilter) -> dict[int, Version]:
         """Versions by sequence number."""
-        sql = statements("read")["read_versions"].replace("{access}", access_sql(access))
-        cursor = await connection.execute(sql, {"seqs": integers(seqs)})
-        return {row[10]: seen(access, version_of(row, self._codec)) for row in await cursor.fetchall()}
+        through = gate(access, letter=READING)
+        sql = statements("read")["read_versions"].replace("{access}", through.on_versions)
+        cursor = await connection.execute(sql, {"seqs": integers(seqs), **dict(through.values)})
+        found = [version_of(row, self._codec) for row in await cursor.fetchall()]
+        return {version.seq: seen(access, version) for version in found if fits(access, READING, version)}
 
     async def vread(self, type_: str, id_: str, version: int, epoch: int, *, access: AccessFilter) -> Version | None:
-        sql = statements("read")["read_version"].replace("{access}", access_sql(access))
-        values = {"rkey": resource_key(type_, id_), "version": version, "epoch": epoch}
+        through = gate(access)
+        sql = statements("read")["read_version"].replace("{access}", through.on_versions)
+        values = {"rkey": resource_key(type_, id_), "version": version, "epoch": epoch, **dict(through.values)}
         async with self._pool.connection() as connection:
             row = await (await connection.execute(sql, values)).fetchone()
         found = version_of(row, self._codec) if row else None
-        return seen(access, found) if found is not None and (found.type, found.id) == (type_, id_) else None
+        if found is None or (found.type, found.id) != (type_, id_) or not fits(access, "r", found):
+            return None
+        return await self.unmasked(found, access) or seen(access, found)
 
     async def history(self, page: HistoryPage, *, access: AccessFilter) -> list[Version]:
-        """Versions, newest first, at most ``page.limit``."""
+        """Versions, newest first, at most ``page.limit``; the last of so many is not to be given out."""
         scope = "instance" if page.id is not None else "type" if page.type is not None else "system"
-        sql = statements("read")[f"history_{scope}"].replace("{access}", access_sql(access))
+        letter = "r" if scope == "instance" else "s"
+        if scope == "type" and page.type is not None:
+            require_open(access, (page.type,), letter)
+        through = gate(access, letter=letter)
+        sql = statements("read")[f"history_{scope}"].replace("{access}", through.on_versions)
         values = {
             "rkey": resource_key(page.type, page.id) if page.type and page.id else None,
             "type": type_number(page.type) if page.type else None,
@@ -140,10 +202,19 @@ class Reader:
             "until_us": page.until_us,
             "at_us": page.at_us,
             "limit": page.limit,
+            **dict(through.values),
         }
+        found: list[Version] = []
         async with self._pool.connection() as connection:
-            rows = await (await connection.execute(sql, values)).fetchall()
-        return [seen(access, version_of(row, self._codec)) for row in rows]
+            while len(found) < page.limit:  # again where versions are left out, so that a page is as long as it can be
+                rows = await (await connection.execute(sql, values)).fetchall()
+                versions = [version_of(row, self._codec) for row in rows]
+                found += [version for version in versions if fits(access, letter, version)]
+                if len(rows) < page.limit:
+                    break
+                values["before"] = versions[-1].seq
+        shown = page.limit - 1  # the one past the page only tells that there is more
+        return [seen(access, version) for version in found[:shown]] + found[shown : page.limit]
 
     async def newest_seq(self) -> int:
         async with self._pool.connection() as connection:

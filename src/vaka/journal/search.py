@@ -19,27 +19,41 @@ from psycopg import errors as pg
 from vaka import config
 from vaka.access.filter import AccessFilter
 from vaka.errors import Busy, Invalid
-from vaka.fhir.criteria import All, Chain, Criterion, Has, Ids, Not, Query, Tokens
+from vaka.fhir.criteria import All, Chain, Criterion, Has, Ids, Not, Query, Tokens, Unprotected
 from vaka.fhir.criteria import Any as AnyOf
 from vaka.fhir.extract import extract
 from vaka.fhir.keys import parameter_mask
+from vaka.fhir.protected import SECRET, SHOWN_NAMES
 from vaka.fhir.query import matches, sort_text
-from vaka.journal.access import access_sql
+from vaka.journal.access import Gate, gate, matching_gate
 from vaka.journal.arrays import integers
 from vaka.journal.codec import Codec
 from vaka.journal.compile import Sql
 from vaka.journal.paging import COLUMNS, SEEN, WIDTH, Page, Position, beyond, page_sql, scope, sort_value, unchanged
 from vaka.journal.pool import Connection
 from vaka.journal.read import version_of
+from vaka.journal.scopes import fits, require_open
 from vaka.journal.version import Version
 
 _BREATHE_EVERY = 200
 _LONG_LIST = 64
+_VERY_FEW = 64
 
 
 def _seen(row: Sequence[Any]) -> tuple[int, str]:
     """What SEEN told: the newest sequence and the snapshot."""
     return row[WIDTH + 1], row[WIDTH + 2]
+
+
+def _require_sortable(query: Query, access: AccessFilter) -> None:
+    """An order tells what it is made of: what is masked for a caller does not order the caller's answers (A10)."""
+    if access.full or "Patient" not in query.types:
+        return
+    for key in query.sort:
+        if key.parameter in SECRET and key.parameter not in SHOWN_NAMES:
+            raise Invalid(
+                f"your answers cannot be sorted by {key.parameter}", path="_sort", help="sort by name or birthdate"
+            )
 
 
 class Searcher:
@@ -48,37 +62,53 @@ class Searcher:
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
 
-    async def settle(self, connection: Connection, node: Criterion, access: AccessFilter) -> Criterion:
-        """Replaces each chain, ``_has`` and long list of keys that has few matches by the keys of those."""
+    async def settle(
+        self, connection: Connection, node: Criterion, through: Gate, limit: int = config.CHAIN_COLLECT_MAX
+    ) -> Criterion:
+        """Replaces each chain, ``_has`` and long list of keys that has at most ``limit`` matches by the keys of those."""
         match node:
             case All(parts):
-                return All(tuple([await self.settle(connection, part, access) for part in parts]))
+                return All(await self._settle_all(connection, parts, through, limit))
             case AnyOf(parts):
-                return AnyOf(tuple([await self.settle(connection, part, access) for part in parts]))
+                return AnyOf(tuple([await self.settle(connection, part, through, limit) for part in parts]))
+            case Unprotected(part):
+                return Unprotected(await self.settle(connection, part, through, limit))
             case Not(part):
-                return Not(await self.settle(connection, part, access))
+                return Not(await self.settle(connection, part, through, limit))
             case Tokens(keys) if len(keys) > _LONG_LIST:
                 few = await self._few_of_long_list(connection, keys)
                 return node if few is None else Ids(tuple(few))
             case Chain(parameters, types, inner):
-                inner = await self.settle(connection, inner, access)
-                found = await self._few(connection, types, inner, access)
+                inner = await self.settle(connection, inner, through, limit)
+                found = await self._few(connection, types, inner, through, limit)
                 if found is None:
                     return replace(node, inner=inner)
                 return Tokens(tuple(rkey ^ parameter_mask(name) for name in parameters for rkey in found))
             case Has(type_, parameters, inner):
-                inner = await self.settle(connection, inner, access)
-                referred = await self._referred(connection, type_, parameters, inner, access)
+                inner = await self.settle(connection, inner, through, limit)
+                referred = await self._referred(connection, type_, parameters, inner, through, limit)
                 return replace(node, inner=inner) if referred is None else Ids(tuple(referred))
         return node
 
+    async def _settle_all(
+        self, connection: Connection, parts: tuple[Criterion, ...], through: Gate, limit: int
+    ) -> tuple[Criterion, ...]:
+        """Of several chains that must all stand, one with very few matches leaves few candidates: the others are then asked of
+        those, which costs less than collecting up to ``limit`` matches of each."""
+        if limit > _VERY_FEW and sum(isinstance(part, Chain | Has) for part in parts) > 1:
+            first = [await self.settle(connection, part, through, _VERY_FEW) for part in parts]
+            if sum(isinstance(part, Chain | Has) for part in first) < sum(isinstance(p, Chain | Has) for p in parts):
+                return tuple(first)
+            parts = tuple(first)
+        return tuple([await self.settle(connection, part, through, limit) for part in parts])
+
     async def _few(
-        self, connection: Connection, types: tuple[str, ...], inner: Criterion, access: AccessFilter
+        self, connection: Connection, types: tuple[str, ...], inner: Criterion, through: Gate, limit: int
     ) -> list[int] | None:
-        sql = Sql(access_sql(access))
-        text = f"SELECT r.rkey FROM resource r WHERE {scope(sql, types, inner)} LIMIT {config.CHAIN_COLLECT_MAX + 1}"
+        sql = Sql(through)
+        text = f"SELECT r.rkey FROM resource r WHERE {scope(sql, types, inner)} LIMIT {limit + 1:d}"
         rows = await (await connection.execute(text.encode(), sql.values, prepare=False)).fetchall()
-        return [row[0] for row in rows] if len(rows) <= config.CHAIN_COLLECT_MAX else None
+        return [row[0] for row in rows] if len(rows) <= limit else None
 
     async def _few_of_long_list(self, connection: Connection, keys: tuple[int, ...]) -> list[int] | None:
         """What carries one of many keys, None if that is much. The planner takes a long list to match nearly everything, and
@@ -92,58 +122,65 @@ class Searcher:
         return sorted({row[0] for row in rows}) if len(rows) <= config.CHAIN_COLLECT_MAX else None
 
     async def _referred(
-        self, connection: Connection, type_: str, parameters: tuple[str, ...], inner: Criterion, access: AccessFilter
+        self,
+        connection: Connection,
+        type_: str,
+        parameters: tuple[str, ...],
+        inner: Criterion,
+        through: Gate,
+        limit: int,
     ) -> list[int] | None:
-        sql = Sql(access_sql(access))
+        sql = Sql(through)
         within = scope(sql, (type_,), inner)
         masks = sql.bind(integers([parameter_mask(name) for name in parameters]))
-        limit = config.CHAIN_COLLECT_MAX + 1
         text = (
-            f"WITH few AS MATERIALIZED (SELECT r.tokens FROM resource r WHERE {within} LIMIT {limit})"
+            f"WITH few AS MATERIALIZED (SELECT r.tokens FROM resource r WHERE {within} LIMIT {limit + 1:d})"
             f" SELECT (SELECT count(*) FROM few),"
             f" ARRAY(SELECT DISTINCT p.rkey FROM few, unnest(few.tokens) k, unnest({masks}::bigint[]) m"
             f" JOIN resource p ON p.rkey = k # m)"
         ).replace("unnest(few.tokens) k, unnest", "unnest(few.tokens) k CROSS JOIN unnest")
         row = await (await connection.execute(text.encode(), sql.values, prepare=False)).fetchone()
         assert row is not None
-        return list(row[1]) if row[0] < limit else None
+        return list(row[1]) if row[0] <= limit else None
 
     async def page(
         self, connection: Connection, query: Query, *, access: AccessFilter, count: int, at: Position | None = None
     ) -> Page:
         """One page of at most ``count`` matches. Busy when the search takes longer than the named limit."""
+        _require_sortable(query, access)
+        require_open(access, query.types, "s")
         try:
-            return await self._page(connection, query, access, count, at or Position(None))
+            return await self._page(connection, query, gate(access, letter="s"), count, at or Position(None))
         except pg.QueryCanceled as error:
             raise Busy(
                 f"the search took longer than {config.SEARCH_TIMEOUT_S:g} s",
                 help="narrow it, for example by patient, code or date",
             ) from error
 
-    async def _page(self, connection: Connection, query: Query, access: AccessFilter, count: int, at: Position) -> Page:
-        where = await self.settle(connection, query.where, access)
+    async def _page(self, connection: Connection, query: Query, through: Gate, count: int, at: Position) -> Page:
+        where = await self.settle(connection, query.where, through)
         total = None
         if query.total != "none" or query.summary == "count":
-            total = await self._count(connection, query, where, access)
+            total = await self._count(connection, query, where, through)
         if count == 0:
             return Page((), None, total)
         if any(key.source == "text" for key in query.sort):
-            found, following = await self._by_text(connection, query, where, access, count, at)
+            found, following = await self._by_text(connection, query, where, through, count, at)
         else:
-            found, following = await self._by_rows(connection, query, where, access, count, at)
+            found, following = await self._by_rows(connection, query, where, through, count, at)
         if total is None and following is None and at.created is None:
             total = len(found)
         return Page(tuple(found), following, total)
 
-    async def _count(self, connection: Connection, query: Query, where: Criterion, access: AccessFilter) -> int:
-        sql = Sql(access_sql(access))
+    async def _count(self, connection: Connection, query: Query, where: Criterion, through: Gate) -> int:
+        sql = Sql(through)
         text = f"SELECT count(*) FROM resource r WHERE {scope(sql, query.types, where)}"
         row = await (await connection.execute(text.encode(), sql.values, prepare=False)).fetchone()
         assert row is not None
         return int(row[0])
 
     async def _by_rows(
-        self, connection: Connection, query: Query, where: Criterion, access: AccessFilter, count: int, at: Position
+        self, connection: Connection, query: Query, where: Criterion, through: Gate, count: int, at: Position
     ) -> tuple[list[Version], Position | None]:
         """Rows in order, those that have the first sort value, then those that lack it."""
         rows: list[Any] = []
@@ -157,7 +194,7 @@ class Searcher:
             begin = (
                 at if phase != "without" or (at.created is not None and at.values[0] is None) else Position(at.upper)
             )
-            text, values = page_sql(query, where, access, phase, begin, count + 1 - len(rows))
+            text, values = page_sql(query, where, through, phase, begin, count + 1 - len(rows))
             cursor = await connection.execute(text.encode(), values, prepare=False)
             shown = {row[0] for row in rows}  # what lost its value between the two phases stands in both
             rows.extend(row for row in await cursor.fetchall() if row[0] not in shown)
@@ -169,10 +206,10 @@ class Searcher:
         return [version_of(row, self._codec) for row in rows], following
 
     async def _by_text(
-        self, connection: Connection, query: Query, where: Criterion, access: AccessFilter, count: int, at: Position
+        self, connection: Connection, query: Query, where: Criterion, through: Gate, count: int, at: Position
     ) -> tuple[list[Version], Position | None]:
         """Token, uri and reference values stand in no search row: all matches are read and sorted here, up to a limit."""
-        sql = Sql(access_sql(access))
+        sql = Sql(through)
         limit = config.SORTED_BY_TEXT
         conditions = [scope(sql, query.types, where), unchanged(sql, at)]
         columns = [COLUMNS, "r.created", SEEN, *(sort_value(sql, n, key) for n, key in enumerate(query.sort))]
@@ -219,26 +256,35 @@ class Searcher:
         self, connection: Connection, types: tuple[str, ...], where: Criterion, *, access: AccessFilter, limit: int
     ) -> list[tuple[str, str]]:
         """(type, id) of at most ``limit`` matches, for conditional interactions; verified on the original."""
-        where = await self.settle(connection, where, access)
-        sql = Sql(access_sql(access))
+        require_open(access, types, "s")
+        through = matching_gate(access)
+        where = await self.settle(connection, where, through)
+        sql = Sql(through)
         text = (
             f"SELECT {COLUMNS} FROM resource r JOIN version v ON v.seq = r.seq"
             f" WHERE {scope(sql, types, where)} LIMIT {limit:d}"
         )
         rows = await (await connection.execute(text.encode(), sql.values, prepare=False)).fetchall()
         found = [version_of(row, self._codec) for row in rows]
-        return [(version.type, version.id) for version in found if self._verified(version, where)]
+        return [
+            (version.type, version.id)
+            for version in found
+            if self._verified(version, where) and fits(access, "s", version)
+        ]
 
     async def included(
         self, connection: Connection, keys: Sequence[int], *, access: AccessFilter, limit: int
     ) -> list[Version]:
         """At most ``limit`` resources that carry one of ``keys``, newest creation first. Looks up key by key, as above."""
+        sql = Sql(gate(access, letter="s"))
+        sql.values["keys"] = integers(keys)
+        shield = "" if sql.gate.everything else " AND NOT EXISTS (SELECT 1 FROM protected x WHERE x.patient = r.rkey)"
         text = (
             "WITH r AS MATERIALIZED (SELECT DISTINCT x.* FROM unnest(%(keys)s::bigint[]) k CROSS JOIN LATERAL"
             " (SELECT r.rkey, r.type, r.id, r.seq, r.created FROM resource r"
-            f" WHERE r.tokens @> ARRAY[k] AND NOT r.deleted AND ({access_sql(access)}) OFFSET 0) x"
+            f" WHERE r.tokens @> ARRAY[k] AND NOT r.deleted AND ({sql.access}){shield} OFFSET 0) x"
             f" ORDER BY x.created DESC LIMIT {limit:d})"
             f" SELECT {COLUMNS} FROM r JOIN version v ON v.seq = r.seq ORDER BY r.created DESC"
         )
-        rows = await (await connection.execute(text.encode(), {"keys": integers(keys)}, prepare=False)).fetchall()
+        rows = await (await connection.execute(text.encode(), sql.values, prepare=False)).fetchall()
         return [version_of(row, self._codec) for row in rows]

@@ -56,7 +56,8 @@ def http_date(updated_us: int) -> str:
 @dataclass(frozen=True, slots=True)
 class Version:
     """One version of a resource. ``body``: its bytes as accepted; None if deleted or redacted. ``seq``: its place in the
-    journal; ``updated_us``: microseconds since 1970 UTC; ``patient``: key of the home patient; ``owner``: its owner's row."""
+    journal; ``updated_us``: microseconds since 1970 UTC; ``patient``: key of the home patient; ``owner``: its owner's row;
+    ``protected``: a Patient whose identity is protected now."""
 
     type: str
     id: str
@@ -70,6 +71,7 @@ class Version:
     rkey: int
     patient: int | None = None
     owner: int = 0
+    protected: bool = False
 
     @property
     def touched(self) -> Touched:

@@ -12,16 +12,20 @@ Source: https://hl7.org/fhir/R4/http.html#create, #update, #delete.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from vaka.access.filter import AccessFilter
+from vaka.access.law import Act
 from vaka.errors import Conflict, NotAllowed, PreconditionFailed
 from vaka.fhir.definitions import type_name, type_number
 from vaka.fhir.index import IndexRows
 from vaka.fhir.keys import key, resource_key
 from vaka.fhir.splice import splice
+from vaka.journal import facts, law
+from vaka.journal.aliases import Aliases
 from vaka.journal.arrays import byteas, floats, integers, lexemes, texts
 from vaka.journal.codec import Codec
 from vaka.journal.owners import Owners
@@ -37,7 +41,8 @@ class Write:
     """One change that is asked for. ``body``/``resource``/``rows``: the new content (not for a deletion), its references
     resolved. ``must_be_new``: the id was made by this server, so no row can exist. ``may_create``: update-as-create.
     ``if_match``: (version, epoch) that must be current, ``ANY_VERSION``: any. ``if_none_match``: nothing may exist.
-    ``path``: the bundle entry that asks for it."""
+    ``keep_owner``: unit, provider and kind stay as they are; ``owned``: they are these. ``path``: the bundle entry that asks
+    for it. ``act``: the operation on records that it is part of, None for a plain change."""
 
     type: str
     id: str
@@ -50,7 +55,10 @@ class Write:
     if_match: tuple[int, int] | None = None
     if_none_match: bool = False
     redact: bool = False
+    keep_owner: bool = False
     path: str | None = None
+    act: Act | None = None
+    owned: tuple[str | None, str | None, str] | None = None
 
     def place(self, path: str) -> str:
         """Where ``path`` of the resource is in what was sent."""
@@ -63,6 +71,17 @@ class Write:
     @property
     def deletes(self) -> bool:
         return self.body is None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A write that will be done, numbered. ``before``: what stands, None for what is new."""
+
+    write: Write
+    version: int
+    updated_us: int
+    action: Action
+    before: State | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +119,7 @@ class Writer:
         self._codec = codec
         self._owners = owners
         self.epoch = epoch
+        self.aliases = Aliases()
 
     async def lock_identities(self, connection: Connection, keys: Iterable[int]) -> None:
         """Waits for other writers of these identities; the statement after this one sees what they committed."""
@@ -119,24 +139,37 @@ class Writer:
             for row in rows
         }
 
+    async def lock_all(self, connection: Connection, writes: Sequence[Write]) -> dict[int, State]:
+        """Locks what ``writes`` may meet, in the one order; the states of what they change."""
+        known = [write.rkey for write in writes if not write.must_be_new]
+        if not known:
+            return {}
+        if identities := sorted({k for write in writes for k in identity_keys(write.resource)}):
+            await self.lock_identities(connection, identities)
+        return await self.lock(connection, known)
+
     async def write(
-        self, connection: Connection, writes: Sequence[Write], *, author: str | None, source: str
+        self,
+        connection: Connection,
+        writes: Sequence[Write],
+        *,
+        access: AccessFilter,
+        hidden: Collection[int] = (),
     ) -> list[Version | None]:
         """Applies ``writes``, each to a resource of its own; None for the deletion of what was not there.
 
-        PreconditionFailed, Conflict, NotAllowed: nothing of the transaction may be committed then.
-        """
-        known = [write.rkey for write in writes if not write.must_be_new]
-        states: dict[int, State] = {}
-        if known:
-            identities = sorted({k for write in writes for k in identity_keys(write.resource)})
-            if identities:
-                await self.lock_identities(connection, identities)
-            states = await self.lock(connection, known)
-        planned: list[tuple[Write, int, int, Action] | None] = []
+        ``hidden``: keys of what stands but must look as if it did not: it is neither changed nor made. PreconditionFailed,
+        Conflict, NotAllowed: nothing of the transaction may be committed then."""
+        for write in writes:
+            self.aliases.apply(write)
+        states = await self.lock_all(connection, writes)
+        # What is hidden looks as if it did not stand: the law says nothing of it either.
+        known_states = {rkey: state for rkey, state in states.items() if rkey not in hidden}
+        await law.require_lawful(connection, writes, known_states, access, self.aliases.into)
+        planned: list[Plan | None] = []
         now_us = time.time_ns() // 1_000_000 * 1_000
         for write in writes:
-            state = states.get(write.rkey)
+            state = states.get(write.rkey) if write.rkey not in hidden else None
             _check(write, state, self.epoch)
             if write.deletes and not write.redact and (state is None or state.deleted):
                 planned.append(None)
@@ -147,55 +180,53 @@ class Writer:
                 action = Action.REDACT if write.redact else Action.DELETE
             else:
                 action = Action.UPDATE if state and not state.deleted else Action.CREATE
-            planned.append((write, version, updated_us, action))
+            planned.append(Plan(write, version, updated_us, action, state))
         doing = [plan for plan in planned if plan]
-        made = iter(await self._append(connection, doing, author=author, source=source) if doing else ())
+        made = iter(await self._append(connection, doing, access) if doing else ())
         return [next(made) if plan else None for plan in planned]
 
-    async def _append(
-        self,
-        connection: Connection,
-        plans: Sequence[tuple[Write, int, int, Action]],
-        *,
-        author: str | None,
-        source: str,
-    ) -> list[Version]:
+    async def _append(self, connection: Connection, plans: Sequence[Plan], access: AccessFilter) -> list[Version]:
         sql = statements("write")
-        owners = await self._owners.assign(connection, [plan[0] for plan in plans], author=author, source=source)
+        writes = [plan.write for plan in plans]
+        before = {plan.write.rkey: plan.before.owner for plan in plans if plan.before is not None}
+        owned = await self._owners.assign(connection, writes, before, access=access)
+        owners = [number for number, _ in owned]
+        patients = [_patient(plan) for plan in plans]
+        await facts.forget(connection, [plan.write for plan in plans if plan.version > 1])
         bodies: list[bytes | None] = []
         packed: list[bytes | None] = []
         dictionaries: list[int] = []
         hashes: list[bytes] = []
-        for write, version, updated_us, _ in plans:
-            body = None
+        for plan in plans:
+            write, body = plan.write, None
             if write.body is not None and write.resource is not None:
                 body = splice(
                     write.body,
                     write.resource,
                     id=write.id,
-                    version_id=version_id(version, self.epoch),
-                    last_updated=instant(updated_us),
+                    version_id=version_id(plan.version, self.epoch),
+                    last_updated=instant(plan.updated_us),
                 )
             bodies.append(body)
             number, content = self._codec.compress(body) if body is not None else (0, None)
             dictionaries.append(number)
             packed.append(content)
             hashes.append(sha256(body or b"").digest())
-        rows = [_NO_ROWS if write.deletes else write.rows for write, *_ in plans]
-        keys = [write.rkey for write, *_ in plans]
-        new = [i for i, plan in enumerate(plans) if plan[1] == 1]
-        changed = [i for i, plan in enumerate(plans) if plan[1] > 1]
-        identities = sorted({k for write, *_ in plans for k in identity_keys(write.resource)})
+        rows = [_NO_ROWS if write.deletes else write.rows for write in writes]
+        keys = [write.rkey for write in writes]
+        new = [i for i, plan in enumerate(plans) if plan.version == 1]
+        changed = [i for i, plan in enumerate(plans) if plan.version > 1]
+        identities = sorted({k for write in writes for k in identity_keys(write.resource)})
         values = {
             "identities": integers(identities),
             "rkey": integers(keys),
-            "type": integers([type_number(write.type) for write, *_ in plans]),
-            "id": texts([write.id for write, *_ in plans]),
-            "version": integers([version for _, version, _, _ in plans]),
-            "updated_us": integers([updated_us for _, _, updated_us, _ in plans]),
-            "patient": integers([resource_key("Patient", w.patient) if w.patient else None for w, *_ in plans]),
+            "type": integers([type_number(write.type) for write in writes]),
+            "id": texts([write.id for write in writes]),
+            "version": integers([plan.version for plan in plans]),
+            "updated_us": integers([plan.updated_us for plan in plans]),
+            "patient": integers(patients),
             "owner": integers(owners),
-            "action": integers([int(action) for *_, action in plans]),
+            "action": integers([int(plan.action) for plan in plans]),
             "dictionary": integers(dictionaries),
             "hash": byteas(hashes),
             "body": byteas(packed),
@@ -203,6 +234,8 @@ class Writer:
             "words": texts([lexemes(r.words) for r in rows]),
             "epoch": self.epoch,
             **_search_rows([(keys[i], rows[i]) for i in new]),
+            **await facts.rows(connection, writes, [place for _, place in owned]),
+            **law.owing(writes, access),
         }
         cursor = await connection.execute(sql["append"], values)
         seqs = [row[0] for row in await cursor.fetchall()]
@@ -211,27 +244,36 @@ class Writer:
             difference["changed"] = integers([keys[i] for i in changed])
             for kind in ("dates", "quantities", "strings"):
                 await connection.execute(sql[f"difference_{kind}"], difference)
-            if any(write.redact for write, *_ in plans):
+            if any(write.redact for write in writes):
                 for i in changed:
-                    if plans[i][0].redact:
+                    if writes[i].redact:
                         await connection.execute(sql["redact"], {"rkey": keys[i]})
-        return [
+        made = [
             Version(
-                w.type,
-                w.id,
-                version,
+                plan.write.type,
+                plan.write.id,
+                plan.version,
                 self.epoch,
-                updated_us,
-                action,
-                w.redact,
+                plan.updated_us,
+                plan.action,
+                plan.write.redact,
                 bodies[i],
                 seqs[i],
                 keys[i],
-                resource_key("Patient", w.patient) if w.patient else None,
+                patients[i],
                 owners[i],
             )
-            for i, (w, version, updated_us, action) in enumerate(plans)
+            for i, plan in enumerate(plans)
         ]
+        await law.keep_marks(connection, writes, made)
+        return made
+
+
+def _patient(plan: Plan) -> int | None:
+    """The key of the home patient; a deletion stays with the patient of what it deletes."""
+    if plan.write.patient is not None:
+        return resource_key("Patient", plan.write.patient)
+    return plan.before.patient if plan.write.deletes and plan.before is not None else None
 
 
 def _check(write: Write, state: State | None, epoch: int) -> None:

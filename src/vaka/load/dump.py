@@ -61,7 +61,7 @@ async def dump(
                 done.cursor = mark["cursor"]
             else:
                 if b'"type":"Binary"' in line:
-                    async for piece in _pieces(journal, orjson.loads(line)):
+                    async for piece in pieces(journal, orjson.loads(line)):
                         write(piece)
                         done.pieces += 1
                         done.bytes += len(piece)
@@ -74,7 +74,7 @@ async def dump(
     return done
 
 
-async def _pieces(journal: Journal, line: dict[str, Any]) -> AsyncIterator[bytes]:
+async def pieces(journal: Journal, line: dict[str, Any]) -> AsyncIterator[bytes]:
     """The streamed content that a version names, as lines."""
     content = content_of(orjson.loads(line["body"])) if line["type"] == "Binary" and "body" in line else None
     if content is None:

@@ -6,7 +6,7 @@ Sources: https://hl7.org/fhir/R4/bundle.html, https://hl7.org/fhir/R4/http.html#
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Final
@@ -20,7 +20,7 @@ from vaka.fhir.definitions import RESOURCE_TYPES
 from vaka.fhir.parse import Parsed, as_parsed, parse_json, without_bom
 from vaka.fhir.splice import replace_references
 from vaka.fhir.transaction import Entry, plan
-from vaka.load.report import Place, Refusal
+from vaka.load.report import Outcome, Place, Refusal
 from vaka.load.sources import Text, made_id
 
 BASE_URL: Final = "http://localhost/fhir"
@@ -48,6 +48,27 @@ class Bundle:
     place: Place
     entries: list[Entry]
     digest: str
+
+
+def in_order(texts: Sequence[Text], outcome: Outcome) -> Iterator[list[tuple[int, Item]] | tuple[int, Bundle]]:
+    """What ``texts`` ask for, each with its text's number: runs of resources, and bundles. What stands before a bundle, in
+    its text or file, is given before it. What cannot be read is refused in ``outcome``."""
+    singles: list[tuple[int, Item]] = []
+    for index, text in enumerate(texts):
+        try:
+            for one in unpack(text):
+                match one:
+                    case Item():
+                        singles.append((index, one))
+                    case Refusal():
+                        outcome.refuse(one)
+                    case Bundle():
+                        yield singles
+                        singles = []
+                        yield index, one
+        except VakaError as error:
+            outcome.refuse(Refusal.of(text.place, error, text.type, None if text.made else text.id))
+    yield singles
 
 
 def unpack(text: Text) -> Iterator[Item | Bundle | Refusal]:

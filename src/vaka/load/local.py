@@ -28,7 +28,7 @@ from vaka.journal.standing import Standing, standing
 from vaka.journal.version import Action, Version
 from vaka.journal.write import Write
 from vaka.load import changes
-from vaka.load.items import Bundle, Item, unpack
+from vaka.load.items import Bundle, Item, in_order
 from vaka.load.report import Counts, Outcome, Refusal
 from vaka.load.sources import Text
 
@@ -39,7 +39,7 @@ _BYTES_MAX: Final = 8 * 1024 * 1024
 _RETRIES: Final = 3
 _BREATHE_EVERY: Final = 8
 _ACCESS: Final = system_filter("load")
-_FIRST: Final = {"Organization": 0, "Encounter": 1}
+_FIRST: Final = {"Organization": 0, "Location": 1, "PractitionerRole": 1, "Encounter": 2}
 _COUNTED: Final = {
     Action.CREATE: "created",
     Action.UPDATE: "updated",
@@ -76,25 +76,12 @@ class Loader:
         outcome = Outcome()
         if final:
             self._held_back.clear()
-        singles: list[tuple[int, Item]] = []
-        for index, text in enumerate(texts):
-            try:
-                for one in unpack(text):
-                    match one:
-                        case Item():
-                            singles.append((index, one))
-                        case Refusal():
-                            outcome.refuse(one)
-                        case Bundle():
-                            # What stands before it in the same text or file is written before it.
-                            await self._items(singles, final, outcome)
-                            singles = []
-                            await self._bundle(index, one, final, outcome)
-            except VakaError as error:
-                if isinstance(error, Unavailable):
-                    raise
-                outcome.refuse(Refusal.of(text.place, error, text.type, None if text.made else text.id))
-        await self._items(singles, final, outcome)
+        for group in in_order(texts, outcome):
+            match group:
+                case list():
+                    await self._items(group, final, outcome)
+                case index, bundle:
+                    await self._bundle(index, bundle, final, outcome)
         return outcome
 
     async def _items(self, items: list[tuple[int, Item]], final: bool, outcome: Outcome) -> None:
@@ -108,7 +95,7 @@ class Loader:
         chosen: list[tuple[Item, Write]] = []
         size = 0
         taken: set[int] = set()
-        order = sorted(range(len(items)), key=lambda n: _FIRST.get(items[n][1].parsed.type, 2))
+        order = sorted(range(len(items)), key=lambda n: _FIRST.get(items[n][1].parsed.type, 3))
         for n in order:
             (index, item), key, parent = items[n], keys[n], parent_keys[n]
             state = there.get(key)

@@ -23,7 +23,7 @@ from vaka.fhir.definitions import RESOURCE_TYPES
 from vaka.fhir.splice import conditional_references, splice
 from vaka.fhir.transaction import Entry
 from vaka.load.http import Client, error_of, json_of
-from vaka.load.items import Bundle, Item, resources, unpack
+from vaka.load.items import Bundle, Item, in_order, resources
 from vaka.load.report import Outcome, Refusal
 from vaka.load.run import Work
 from vaka.load.sources import Text
@@ -62,22 +62,12 @@ class Remote:
         outcome = Outcome()
         if final:
             self._held_back.clear()
-        singles: list[tuple[int, Item]] = []
-        for index, text in enumerate(texts):
-            try:
-                for one in unpack(text):
-                    match one:
-                        case Item():
-                            singles.append((index, one))
-                        case Refusal():
-                            outcome.refuse(one)
-                        case Bundle():
-                            self._items(singles, final, outcome)
-                            singles = []
-                            self._bundle(index, text, one, final, outcome)
-            except Invalid as error:
-                outcome.refuse(Refusal.of(text.place, error, text.type, None if text.made else text.id))
-        self._items(singles, final, outcome)
+        for group in in_order(texts, outcome):
+            match group:
+                case list():
+                    self._items(group, final, outcome)
+                case index, bundle:
+                    self._bundle(index, texts[index], bundle, final, outcome)
         return outcome
 
     def _items(self, items: list[tuple[int, Item]], final: bool, outcome: Outcome) -> None:

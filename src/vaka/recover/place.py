@@ -55,6 +55,11 @@ class Segment:
     def name(self) -> str:
         return f"{self.timeline:08X}{self.number // _PER_LOG:08X}{self.number % _PER_LOG:08X}"
 
+    @property
+    def file(self) -> str:
+        """The name of its file in the archive."""
+        return self.name + (".partial" if self.partial else "")
+
 
 def segment_of(name: str) -> Segment | None:
     """The segment that a file's name tells of; null for history files and others."""

@@ -20,11 +20,13 @@ import orjson
 import psycopg
 
 from vaka import errors, log
+from vaka.accesslog.direct import log_command
 from vaka.journal import cluster as clusters
-from vaka.journal import durability, migrate, settings
+from vaka.journal import durability, migrate, redactions, settings
 from vaka.journal.binaries import ENVIRONMENT
 from vaka.journal.statements import statements
 from vaka.recover import place as places
+from vaka.recover import wal
 from vaka.recover.place import Place
 
 RECOVERY_MAX_S: Final = 24 * 3600.0
@@ -36,13 +38,15 @@ Progress = Callable[[str, int, int], None]  # what, done, total
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the restored record holds. ``last_change``: null in an empty record."""
+    """What the restored record holds. ``last_change``: null in an empty record. ``cut``: why what the backup holds could not
+    be played back to its end; null where it could, or was not to be."""
 
     base: str
     versions: int
     body_bytes: int
     last_change: datetime | None
     epoch: int | None
+    cut: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ def prepare(home: Path, plan: Plan, progress: Progress) -> Plan:
         plan = _save(home, replace(plan, step="recover"))
     if plan.step == "recover":
         target.ensure()
-        report = _recover(target, plan, progress)
+        report = replace(_recover(home, target, plan, progress), cut=_cut(target, plan))
         plan = _save(home, replace(plan, step="ready", report=report))
         log.info("restore verified", base=plan.base, versions=report.versions, epoch=report.epoch)
     return plan
@@ -199,7 +203,7 @@ def _make(folder: Path, target: clusters.Cluster) -> None:
     os.chown(folder, target.owner.uid, target.owner.gid)
 
 
-def _recover(target: clusters.Cluster, plan: Plan, progress: Progress) -> Report:
+def _recover(home: Path, target: clusters.Cluster, plan: Plan, progress: Progress) -> Report:
     """Play the WAL back up to the point asked for, and look at all of what is there."""
     progress("recover", 0, 0)
     options = {
@@ -218,6 +222,8 @@ def _recover(target: clusters.Cluster, plan: Plan, progress: Progress) -> Report
             durability.check(target.dsn())
             _amcheck(target)
             report = _look(target.dsn(), plan)
+            if report.epoch is not None:
+                _redact_again(redactions.Redactions(home, Path(plan.root)), target.dsn())
     except errors.Setup as failed:
         if "before configured recovery target was reached" in failed.message:
             raise errors.NotFound(
@@ -227,11 +233,21 @@ def _recover(target: clusters.Cluster, plan: Plan, progress: Progress) -> Report
     return report
 
 
+def _cut(target: clusters.Cluster, plan: Plan) -> str | None:
+    """PostgreSQL takes damaged WAL for the end of the WAL: whoever asked for all there is must be told of it."""
+    if plan.to is not None:
+        return None
+    place = Place(Path(plan.root), plan.system)
+    first = _base(place, plan).begin // places.SEGMENT_BYTES
+    folders = [f for f in place.wal_folders() if any(segment.number >= first for segment in places.segments(f))]
+    return next((found for folder in folders if (found := wal.problem(target.programs, folder))), None)
+
+
 def _amcheck(target: clusters.Cluster) -> None:
     address = target.dsn(role=settings.SUPERUSER)
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute("CREATE EXTENSION IF NOT EXISTS amcheck")
-        done = subprocess.run(
+        done = subprocess.run(  # nosec B603 # the wheel's own program by its full path; no shell
             [target.programs.program("pg_amcheck"), f"--host={target.host}", f"--port={settings.PORT}",
              f"--username={settings.SUPERUSER}", "--jobs=2", "--no-password", settings.DATABASE],
             env=ENVIRONMENT, capture_output=True, text=True, check=False,
@@ -269,9 +285,18 @@ def _look(dsn: str, plan: Plan) -> Report:
         with psycopg.connect(dsn, autocommit=True) as other:
             if other.execute(sql["read_probe"]).fetchone() != (mark,):
                 raise errors.Fault("a write to the restored record is not read back")
+    if migrate.has_access_log(dsn):  # not so in a backup of an older release
+        log_command(dsn, "restore", f"from {plan.base} to {plan.to.isoformat() if plan.to else 'latest'}")
     epoch = migrate.raise_epoch(dsn, f"restored from {plan.base} to {plan.to.isoformat() if plan.to else 'latest'}")
     changed = None if last is None else datetime.fromtimestamp(last / 1e6, UTC)
     return Report(plan.base, int(versions), int(size), changed, epoch)
+
+
+def _redact_again(listed: redactions.Redactions, dsn: str) -> None:
+    """Take out again what was redacted since the backup (S26): it is never swapped in with its content."""
+    done = redactions.apply_again(dsn, listed.read())
+    if done:
+        log.info("redacted again", resources=done)
 
 
 def _moment(told: str | None) -> datetime | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vaka.api.http import Request, Response
 from vaka.api.server import Server
 from vaka.errors import Busy, NotAllowed, NotFound, Unauthenticated, VakaError
-from vaka.web import entry, home, login
+from vaka.web import entry, home, log, login
 from vaka.web.entry import LoginFailed
 from vaka.web.pages.message import MessagePage
 from vaka.web.render import page, redirect
@@ -13,7 +13,7 @@ from vaka.web.static_files import static
 from vaka.web.texts import N_, language_of, texts
 from vaka.web.ways import code, demo, enrol, passkey, service
 
-_PLACES = frozenset({"", "login", "assignment", "logout", "static"})
+_PLACES = frozenset({"", "login", "assignment", "logout", "static", "log"})
 
 
 def has(path: tuple[str, ...]) -> bool:
@@ -71,6 +71,8 @@ async def _dispatch(server: Server, request: Request) -> Response:
             return await home.choose(server, request)
         case ("POST", "logout"):
             return await home.log_out(server, request)
+        case (_, "log", *_):
+            return await log.answer(server, request)
         case (_, "" | "login" | "assignment" | "logout" | "static", *rest) if len(rest) <= 2:
             raise NotAllowed("this page cannot be used in this way")
     raise NotFound("there is no such page")

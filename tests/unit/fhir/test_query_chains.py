@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vaka import config, errors
-from vaka.fhir.criteria import All, Any, Chain, Criterion, Has, Ids, Not, Strings, Tokens
+from vaka.fhir.criteria import All, Any, Chain, Criterion, Has, Ids, Not, Strings, Tokens, Unprotected
 from vaka.fhir.definitions import RESOURCE_TYPES, parameter
 from vaka.fhir.index import IndexRows
 from vaka.fhir.keys import key, reference_key, resource_key
@@ -25,7 +25,9 @@ def number(name: str) -> int:
 def test_chain_with_type() -> None:
     """``subject:Patient.name`` would look in other types too, or lose its value."""
     name = Strings((number("Patient.name"),), "prefix", "peter")
-    assert where("Observation", "subject:Patient.name", "Peter") == Chain(("Observation.subject",), ("Patient",), name)
+    assert where("Observation", "subject:Patient.name", "Peter") == Chain(
+        ("Observation.subject",), ("Patient",), Unprotected(name)
+    )
 
 
 def test_chain_without_type_tries_those_that_have_the_parameter() -> None:
@@ -33,7 +35,7 @@ def test_chain_without_type_tries_those_that_have_the_parameter() -> None:
     found = where("Observation", "subject.name", "Peter")
     assert isinstance(found, Chain)
     assert found.types == ("Location", "Patient")
-    assert found.inner == Strings((number("Location.name"), number("Patient.name")), "prefix", "peter")
+    assert found.inner == Unprotected(Strings((number("Location.name"), number("Patient.name")), "prefix", "peter"))
 
 
 def test_chain_by_a_parameter_stored_as_another_is_narrowed() -> None:
@@ -56,7 +58,7 @@ def test_chain_of_several_levels_and_a_modifier_at_its_end() -> None:
     found = where("Encounter", "subject:Patient.organization.name:exact", "Öster")
     inner = Tokens((key("Organization.name", "exact", "Öster"),))
     assert found == Chain(
-        ("Encounter.subject",), ("Patient",), Chain(("Patient.organization",), ("Organization",), inner)
+        ("Encounter.subject",), ("Patient",), Unprotected(Chain(("Patient.organization",), ("Organization",), inner))
     )
     negated = where("Encounter", "subject:Patient.gender:not", "male")
     assert isinstance(negated, Chain)
@@ -160,3 +162,25 @@ def test_as_deep_as_is_allowed() -> None:
         _size(where("Procedure", "part-of:Procedure." * config.CHAIN_MAX_DEPTH + "_id", "x"))
         == config.CHAIN_MAX_DEPTH + 1
     )
+
+
+@pytest.mark.parametrize(
+    ("types", "name", "value"),
+    [
+        ("Patient", "address-city", "Norrvalla"),
+        ("Patient", "family:exact", "Ek"),
+        ("Patient", "general-practitioner", "Organization/vc"),
+        ("Patient", "general-practitioner:Organization.name", "Hamnen"),
+        ("Patient", "_content", "Storgatan"),
+        ("Patient,Practitioner", "phone", "070"),
+    ],
+)
+def test_what_tells_where_somebody_lives_is_shielded(types: str, name: str, value: str) -> None:
+    """A protected identity would be found by address or name, asked one value after the other (A10)."""
+    assert isinstance(where(types, name, value), Unprotected)
+
+
+def test_who_somebody_is_is_not_shielded() -> None:
+    """A protected patient who comes to the ward would not be found by number."""
+    assert isinstance(where("Patient", "identifier", "199911012392"), Tokens)
+    assert isinstance(where("Practitioner", "family", "Ek"), Strings)

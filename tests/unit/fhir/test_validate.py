@@ -80,6 +80,12 @@ def narrative(inner: str, attributes: str = "") -> dict[str, Any]:
     return {**PATIENT, "text": {"status": "generated", "div": div}}
 
 
+def doctype(patient: dict[str, Any]) -> dict[str, Any]:
+    """Its narrative with an entity of its own, which a careless parser would read from a file."""
+    patient["text"]["div"] = '<!DOCTYPE div [<!ENTITY a SYSTEM "file:///etc/passwd">]>' + patient["text"]["div"]
+    return patient
+
+
 def repeat(**values: Any) -> dict[str, Any]:
     return {**REQUEST, "dosageInstruction": [{"timing": {"repeat": values}}]}
 
@@ -219,6 +225,7 @@ def test_official_examples_are_accepted(line: bytes) -> None:
         (narrative('<a href="java&#115;cript:x">x</a>'), "invariant", "Patient.text.div"),
         (narrative('<p style="background:url(http://x)">x</p>'), "invariant", "Patient.text.div"),
         (narrative("<p>x"), "invariant", "Patient.text.div"),
+        (doctype(narrative("&a;")), "invariant", "Patient.text.div"),
         (narrative("&nbsp;x"), "invariant", "Patient.text.div"),
         (narrative("<p> </p>"), "invariant", "Patient.text.div"),
         (

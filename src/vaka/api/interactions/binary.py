@@ -13,12 +13,11 @@ import binascii
 import re
 import uuid
 from collections.abc import Callable, Coroutine
-from hashlib import sha256
 from typing import Any, Final
 
 import orjson
 
-from vaka.api.arrival import idempotency_key, recalled, replayed
+from vaka.api.arrival import idempotency_key, keyed, replayed
 from vaka.api.http import (
     ClientGone,
     LengthRequired,
@@ -39,13 +38,13 @@ from vaka.api.server import (
     version_headers,
     written,
 )
-from vaka.config import BINARY_MAX_BYTES
+from vaka.config import BINARY_MAX_BYTES, PACED_BYTES
 from vaka.errors import Invalid, NotFound, TooLarge
 from vaka.fhir.content_extension import content_of, extension
 from vaka.fhir.parse import parse_resource
 from vaka.journal import binary
 from vaka.journal.accept import require_valid, write_of
-from vaka.journal.journal import Remembered, Transaction
+from vaka.journal.journal import Transaction
 from vaka.journal.version import Action, Version, parse_version_id
 
 UPLOAD_TIMEOUT_S: Final = 900.0
@@ -55,7 +54,6 @@ _MEDIA: Final = re.compile(
 )
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _SAFE: Final = [
-    ("X-Content-Type-Options", "nosniff"),
     ("Content-Disposition", "attachment"),
     ("Content-Security-Policy", "default-src 'none'; sandbox"),
     ("Accept-Ranges", "bytes"),
@@ -89,14 +87,14 @@ async def write(server: Server, request: Request, id_: str | None) -> Response:
         raise TooLarge(f"a file can have {BINARY_MAX_BYTES >> 20} MB at most")
     if id_ is not None:
         check_id(id_)
-    expected, wishes, key = if_match(request.header("if-match")), preferences(request), idempotency_key(request)
+    expected, wishes, _ = if_match(request.header("if-match")), preferences(request), idempotency_key(request)
     content = await binary.store(server.journal, request.chunks(UPLOAD_TIMEOUT_S))
     kept = False
     try:
         if int(declared) != content.size_bytes:
             raise ClientGone  # the body ends without an error where its sender has left
-        digest = sha256(f"{request.method} {request.path} {media}".encode() + content.hash).digest()
-        if (before := await recalled(server, request, digest)) is not None:
+        key = keyed(request, media.encode(), content.hash)
+        if (before := await key.recalled(server, request)) is not None:
             return await replayed(server, request, wishes, before)
         name = id_ or new_id()
         parsed = parse_resource(_resource(name, media, content, request.header("x-security-context")), "Binary")
@@ -107,9 +105,7 @@ async def write(server: Server, request: Request, id_: str | None) -> Response:
             version = (await transaction.write([change]))[0]
             assert version is not None
             await binary.name(transaction, content, change.rkey)
-            if key is not None:
-                status = 201 if version.action == Action.CREATE else 200
-                await transaction.remember(key, Remembered(digest, ((status, version.seq, None),)))
+            await key.remember(transaction, (201 if version.action == Action.CREATE else 200, version.seq, None))
             return version
 
         version = await server.journal.run(work, access=request.access)
@@ -218,6 +214,5 @@ def _streamed(
     status = 206 if part else 200
     if request.method == "HEAD":
         return Response(status, b"", [*headers, ("Content-Type", media)])
-    return Response(
-        status, headers=headers, content_type=media, stream=binary.read(server.journal, content, first, end)
-    )
+    pieces = binary.read(server.journal, content, first, end)
+    return Response(status, headers=headers, content_type=media, stream=pieces, paced=end - first > PACED_BYTES)

@@ -9,6 +9,7 @@ import orjson
 
 from vaka import __version__
 from vaka.api.http import FHIR_JSON, Request, Response, require_json_answer
+from vaka.api.operations import of_type
 from vaka.api.server import Server, shown
 from vaka.fhir.definitions import RESOURCE_TYPES, Parameter, parameters
 
@@ -16,6 +17,8 @@ INTERACTIONS = (
     "read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type",
 )  # fmt: skip
 SYSTEM_INTERACTIONS = ("transaction", "batch", "search-system", "history-system")
+_OAUTH = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+_SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 _RELEASED = "2026-11-23"
 
 
@@ -42,22 +45,27 @@ def statement(base_url: str) -> bytes:
             "rest": [
                 {
                     "mode": "server",
-                    "security": {
-                        "description": "Every request but /health, /ready and /fhir/metadata needs a bearer token "
-                        "(RFC 6750), made with `vaka token`."
-                    },
+                    "security": _security(base_url),
                     "resource": [_resource(type_) for type_ in RESOURCE_TYPES],
                     "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
                     "searchParam": [
                         _parameter(p) for p in parameters("Basic").values() if p.code.startswith("_") and p.supported
                     ],
-                    "operation": [
-                        {"name": "validate", "definition": "http://hl7.org/fhir/OperationDefinition/Resource-validate"}
-                    ],
+                    "operation": _operations(""),
                 }
             ],
         }
     )
+
+
+def _security(base_url: str) -> dict[str, Any]:
+    token = base_url.removesuffix("/fhir") + "/auth/token"
+    return {
+        "extension": [{"url": _OAUTH, "extension": [{"url": "token", "valueUri": token}]}],
+        "service": [{"coding": [{"system": _SERVICE, "code": "SMART-on-FHIR"}]}],
+        "description": "Every request but /health, /ready and /fhir/metadata needs a bearer token (RFC 6750). Registered "
+        "programs get theirs by SMART Backend Services: /.well-known/smart-configuration.",
+    }
 
 
 def _resource(type_: str) -> dict[str, Any]:
@@ -79,11 +87,13 @@ def _resource(type_: str) -> dict[str, Any]:
         "searchRevInclude": _reverse(type_),
         "searchParam": [_parameter(parameter) for parameter in searchable],
     }
-    if type_ == "Patient":
-        described["operation"] = [
-            {"name": "everything", "definition": "http://hl7.org/fhir/OperationDefinition/Patient-everything"}
-        ]
+    if operations := _operations(type_):
+        described["operation"] = operations
     return described
+
+
+def _operations(type_: str) -> list[dict[str, str]]:
+    return [{"name": one.name, "definition": one.url, "documentation": one.summary} for one in of_type(type_)]
 
 
 @lru_cache(maxsize=1)

@@ -26,7 +26,7 @@ async def create(server: Server, request: Request, type_: str) -> Response:
     parsed = accept_resource(arrival.body, type_)
     write = write_of(parsed, new_id(), must_be_new=True)
     if_none_exist = request.header("if-none-exist")
-    if arrival.key is None and if_none_exist is None and not wishes.strict:
+    if arrival.keyed.key is None and if_none_exist is None and not wishes.strict:
         return written(request, wishes, await server.journal.create(write, access=request.access))
     query = condition(type_, if_none_exist.lstrip("?"), request.base_url) if if_none_exist is not None else None
 

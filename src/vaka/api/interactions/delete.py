@@ -5,7 +5,7 @@ Every version stays and can be shown (PDL): a deletion is a version too.
 
 from __future__ import annotations
 
-from vaka.api.arrival import idempotency_key, recalled, replayed, request_hash
+from vaka.api.arrival import keyed, replayed
 from vaka.api.http import Preferences, Request, Response
 from vaka.api.interactions.conditions import condition_of, the_match
 from vaka.api.server import (
@@ -14,7 +14,7 @@ from vaka.api.server import (
     if_match,
     known_type,
 )
-from vaka.journal.journal import Remembered, Transaction
+from vaka.journal.journal import Transaction
 from vaka.journal.version import Version
 from vaka.journal.write import Write
 
@@ -22,9 +22,8 @@ from vaka.journal.write import Write
 async def delete(server: Server, request: Request, type_: str, id_: str | None) -> Response:
     """204, also where nothing was left to delete."""
     known_type(type_)
-    key = idempotency_key(request)
-    digest = request_hash(request, b"") if key else b""
-    if (before := await recalled(server, request, digest)) is not None:
+    key = keyed(request, b"")
+    if (before := await key.recalled(server, request)) is not None:
         return await replayed(server, request, Preferences(), before)
     query = condition_of(request, type_) if id_ is None else None
     if id_ is not None:
@@ -36,8 +35,7 @@ async def delete(server: Server, request: Request, type_: str, id_: str | None) 
         version = None
         if target is not None:
             version = (await transaction.write([Write(type_, target, if_match=expected)]))[0]
-        if key is not None:
-            await transaction.remember(key, Remembered(digest, ((204, version.seq if version else None, None),)))
+        await key.remember(transaction, (204, version.seq if version else None, None))
         return version
 
     version = await server.journal.run(work, access=request.access)

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from vaka.api.arrival import idempotency_key, recalled, request_hash
+from vaka.api.arrival import idempotency_key, keyed
 from vaka.api.bundles import bundle, entry, links
 from vaka.api.http import Request, Response, parse_query_string, preferences, require_json_answer, require_json_body
 from vaka.api.interactions.conditions import condition, lock_keys, require_unused, the_match
@@ -41,7 +41,7 @@ from vaka.fhir.query import parse_query
 from vaka.fhir.splice import conditional_references, relative_references
 from vaka.fhir.transaction import Assigned, Entry, assign_ids, plan
 from vaka.fhir.validate import validate
-from vaka.journal.journal import Remembered, Transaction
+from vaka.journal.journal import Transaction
 from vaka.journal.version import Action, Version, instant
 from vaka.journal.write import Write, identity_keys
 
@@ -58,13 +58,11 @@ async def transaction(server: Server, request: Request, dispatch: Dispatch) -> R
     body = relative_references(await request.body(), request.base_url)
     content = parse_json(body)
     entries = plan(content, body, base_url=request.base_url)
-    key = idempotency_key(request)
-    digest = request_hash(request, body) if key else b""
-    before = await recalled(server, request, digest)
+    key = keyed(request, body)
+    before = await key.recalled(server, request)
     if content.get("type") == "batch":
-        if key is not None and before is None:  # its entries have keys of their own, its body is known by this one
-            mark = Remembered(digest, ())
-            await server.journal.run(lambda tx: tx.remember(key, mark), access=request.access)
+        if key.key is not None and before is None:  # its entries have keys of their own, its body is known by this one
+            await server.journal.run(key.remember, access=request.access)
         return await _batch(server, request, entries, dispatch)
     if before is not None:
         return await _answer(server, request, list(before.parts), {}, {})
@@ -110,8 +108,7 @@ async def transaction(server: Server, request: Request, dispatch: Dispatch) -> R
             else:
                 version = versions[one.index]
                 parts.append((201 if version.action == Action.CREATE else 200, version.seq, None))
-        if key is not None:
-            await tx.remember(key, Remembered(digest, tuple(parts)))
+        await key.remember(tx, *parts)
         return parts, {version.seq: version for version in versions.values()}, bodies
 
     parts, versions, bodies = await server.journal.run(work, access=request.access)

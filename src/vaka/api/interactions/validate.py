@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
 
 from vaka.api.http import Request, Response, require_json_answer, require_json_body
@@ -30,11 +32,11 @@ async def validate(server: Server, request: Request, type_: str | None, id_: str
         body = await request.body()
     content = parse_json(body)
     if content.get("resourceType") == "Parameters" and type_ != "Parameters":
-        parts = {part.get("name"): part for part in content.get("parameter", []) if isinstance(part, dict)}
-        mode = mode or parts.get("mode", {}).get("valueCode")
-        resource = parts.get("resource", {}).get("resource")
+        resource = _parameter(content, "resource").get("resource")
         if not isinstance(resource, dict):
             raise Invalid("Parameters holds no parameter named resource", path="Parameters.parameter")
+        named = _parameter(content, "mode").get("valueCode")
+        mode = mode or (str(named) if named is not None else None)
         parsed = as_parsed(resource, orjson.dumps(resource), type_)
     else:
         parsed = parse_resource(body, type_)
@@ -46,3 +48,10 @@ async def validate(server: Server, request: Request, type_: str | None, id_: str
     if not any(issue.severity in ("error", "fatal") for issue in issues):
         issues.append(Issue("information", "informational", f"this {parsed.type} would be accepted"))
     return Response(200, orjson.dumps(operation_outcome(issues)))
+
+
+def _parameter(content: dict[str, Any], name: str) -> dict[str, Any]:
+    """The parameter called ``name`` of a Parameters that nobody has validated; empty where there is none."""
+    parameters = content.get("parameter")
+    found = parameters if isinstance(parameters, list) else []
+    return next((part for part in found if isinstance(part, dict) and part.get("name") == name), {})

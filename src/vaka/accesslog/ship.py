@@ -1,0 +1,91 @@
+"""From files to tables: runs of consecutive blocks, each once, in steps of which any can be the last.
+
+Invariant: a kill between any two steps loses and doubles nothing: a run commits whole, what the tables cover is passed over
+(``tables.put_run``), and a file goes only when all of it is there and a day old. A restored database is so given again what
+the files still hold. Anyone may ship: the process that writes, and whoever wants to read what is newest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from vaka import config
+from vaka.accesslog import files, tables
+from vaka.accesslog.blocks import Block
+from vaka.accesslog.codec import Described
+from vaka.accesslog.tables import Connect, Run
+
+
+class Shipper:
+    """Ships the log in ``folder``. It remembers how far it has read, so that each look costs what is new."""
+
+    def __init__(self, folder: Path, connect: Connect) -> None:
+        self._folder = folder
+        self._connect = connect
+        self._stream = ""
+        self._at: tuple[int, int, bytes] | None = None  # segment, byte, hash before
+        self._chapter = 0
+        self._described: dict[int, Described] = {}
+        self._waiting: list[Block] = []
+        self._shipped = 0
+        self._one = asyncio.Lock()
+
+    async def ship(self, *, everything: bool = False) -> int:
+        """Ships what makes a whole run, or is old enough (``everything``: all); returns the number of blocks put."""
+        async with self._one:
+            return await self._ship(everything)
+
+    async def _ship(self, everything: bool) -> int:
+        if not self._stream:
+            name = await asyncio.to_thread(files.stream_name, self._folder)
+            self._stream = name if name is not None else ""
+            if not self._stream:
+                return 0
+        put = 0
+        while True:
+            more = await asyncio.to_thread(self._read)
+            while self._waiting:
+                count = tables.take(self._waiting)
+                whole = count < len(self._waiting)
+                age_s = time.time() - self._waiting[0].time_us / 1_000_000
+                if not (whole or everything or more or age_s >= config.LOG_SHIP_AGE_S):
+                    break
+                put += await self._put(self._waiting[:count])
+                del self._waiting[:count]
+            if not more:
+                break
+        if self._shipped:
+            await asyncio.to_thread(files.remove_old, self._folder, self._shipped)
+        return put
+
+    async def _put(self, blocks: list[Block]) -> int:
+        async with self._connect() as connection:
+            if blocks[0].chapter != self._chapter:
+                self._chapter = blocks[0].chapter
+                self._described = await tables.described(connection, self._stream, self._chapter)
+            for block in blocks:
+                self._described |= block.contents().described
+            put = await tables.put_run(connection, Run(self._stream, blocks, self._described))
+        self._shipped = max(self._shipped, blocks[-1].number)
+        return put
+
+    def _read(self) -> bool:
+        """Reads on in the segment it is at; whether there is a further one."""
+        known = files.segments(self._folder)
+        if not known:
+            return False
+        if self._at is None or self._at[0] not in {number for number, _ in known}:
+            self._at = (known[0][0], 0, b"")
+        number, at, before = self._at
+        following = next((other for other, _ in known if other > number), None)
+        path = dict(known)[number]
+        for block, end in files.read_from(path, at, before):
+            if not self._waiting or block.number > self._waiting[-1].number:
+                self._waiting.append(block)
+            at, before = end, block.hash
+        self._at = (number, at, before)
+        if following is not None:
+            self._at = (following, 0, b"")
+        return following is not None

@@ -1,0 +1,101 @@
+-- The access log's tables.
+
+-- name: lock_stream
+-- One at a time puts runs of a stream into the tables.
+SELECT pg_advisory_xact_lock(x'6c6f67'::int, hashtext(%(stream)s))
+
+-- name: make_partition
+-- The partition of the month that begins at {month}.
+SELECT format('CREATE TABLE IF NOT EXISTS log.run_%%s PARTITION OF log.run FOR VALUES FROM (%%L) TO (%%L)',
+              to_char(m, 'YYYY_MM'), m, m + interval '1 month')
+FROM (SELECT date_trunc('month', %(at)s::timestamptz AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS m) AS month
+WHERE to_regclass('log.run_' || to_char(m, 'YYYY_MM')) IS NULL
+
+-- name: covered
+-- Which blocks from one on are in the tables; a run has %(span)s blocks at most.
+SELECT first_block, last_block FROM log.run
+WHERE stream = %(stream)s AND first_block > %(first)s - %(span)s AND last_block >= %(first)s
+  AND (%(last)s::bigint IS NULL OR first_block <= %(last)s) ORDER BY first_block
+
+-- name: insert_run
+INSERT INTO log.run (stream, first_block, last_block, chapter, records, began, ended, before, hash, patients, persons, content)
+VALUES (%(stream)s, %(first)s, %(last)s, %(chapter)s, %(records)s, %(began)s, %(ended)s, %(before)s, %(hash)s,
+        %(patients)s::bigint[], %(persons)s::bigint[], %(content)s)
+
+-- name: insert_described
+INSERT INTO log.described (stream, chapter, number, kind, content)
+SELECT %(stream)s, %(chapter)s, number, kind, content
+FROM unnest(%(numbers)s::int[], %(kinds)s::smallint[], %(contents)s::text[]) AS d(number, kind, content)
+ON CONFLICT DO NOTHING
+
+-- name: described
+SELECT number, kind, content FROM log.described WHERE stream = %(stream)s AND chapter = %(chapter)s
+
+-- name: put_head
+-- Never backwards.
+INSERT INTO log.head (stream, system, block, hash) VALUES (%(stream)s, %(system)s, %(block)s, %(hash)s)
+ON CONFLICT (stream) DO UPDATE SET block = excluded.block, hash = excluded.hash, at = now()
+WHERE log.head.block < excluded.block
+
+-- name: head
+SELECT block, hash FROM log.head WHERE stream = %(stream)s
+
+-- name: heads
+SELECT stream, system, block, hash FROM log.head ORDER BY stream
+
+-- name: last_run
+SELECT last_block, hash FROM log.run WHERE stream = %(stream)s ORDER BY first_block DESC LIMIT 1
+
+-- name: runs_of
+-- All of a stream in order, some at a time.
+SELECT first_block, last_block, chapter, records, began, ended, before, hash, patients, persons, content
+FROM log.run WHERE stream = %(stream)s AND first_block > %(after)s ORDER BY first_block LIMIT %(limit)s
+
+-- name: streams
+SELECT DISTINCT stream FROM log.run ORDER BY stream
+
+-- name: forgotten
+SELECT block, hash FROM log.forgotten WHERE stream = %(stream)s ORDER BY block DESC LIMIT 1
+
+-- name: find_runs
+-- Newest first, after a place.
+SELECT began, stream, first_block, last_block, chapter, content FROM log.run
+WHERE (%(patient)s::bigint IS NULL OR patients @> ARRAY[%(patient)s::bigint])
+  AND (%(person)s::bigint IS NULL OR persons @> ARRAY[%(person)s::bigint])
+  AND (%(since)s::timestamptz IS NULL OR ended >= %(since)s)
+  AND (%(until)s::timestamptz IS NULL OR began < %(until)s)
+  AND (%(began)s::timestamptz IS NULL OR (began, stream, first_block) < (%(began)s, %(stream)s, %(first)s))
+ORDER BY began DESC, stream DESC, first_block DESC LIMIT %(limit)s
+
+-- name: find_run
+SELECT began, stream, first_block, last_block, chapter, content FROM log.run
+WHERE stream = %(stream)s AND first_block BETWEEN %(block)s - %(span)s AND %(block)s AND last_block >= %(block)s
+
+-- name: put_review
+INSERT INTO log.review (event, drawn, reviewer, verdict, comment)
+VALUES (%(event)s, %(drawn)s, %(reviewer)s, %(verdict)s, %(comment)s) RETURNING review
+
+-- name: reviews
+SELECT review, at, event, drawn, reviewer, verdict, comment FROM log.review ORDER BY review DESC LIMIT %(limit)s
+
+-- name: reviewed
+SELECT DISTINCT event FROM log.review WHERE event = ANY(%(events)s::text[])
+
+-- name: partitions
+-- Months that are wholly before a time, oldest first.
+SELECT c.oid::regclass::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'log.run'::regclass AND c.relname < to_char(%(before)s::timestamptz AT TIME ZONE 'UTC', '"run_"YYYY_MM')
+ORDER BY c.relname
+
+-- name: partition_ends
+-- The last block of each stream in a partition.
+SELECT DISTINCT ON (stream) stream, last_block, hash FROM {partition} ORDER BY stream, last_block DESC
+
+-- name: put_forgotten
+INSERT INTO log.forgotten (stream, block, hash, before, who) VALUES (%(stream)s, %(block)s, %(hash)s, %(before)s, %(who)s)
+ON CONFLICT DO NOTHING
+
+-- name: forget_described
+DELETE FROM log.described d
+WHERE NOT EXISTS (SELECT 1 FROM log.run r WHERE r.stream = d.stream AND r.chapter = d.chapter)
+  AND EXISTS (SELECT 1 FROM log.forgotten f WHERE f.stream = d.stream AND d.chapter <= f.block)

@@ -1,0 +1,173 @@
+"""Is the log as it was written? The chain of every stream over tables and files, against the heads.
+
+What a kill tore is no finding: a block that was never whole was never acknowledged, and no head tells of it. Invariant: a
+changed byte, a missing, added, moved or doubled block, a cut-off tail and a changed description are each found, and told
+where. What lies past the newest head (a second's worth) rests on the hash alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vaka.accesslog import blocks, files, tables
+from vaka.accesslog.blocks import Block
+from vaka.accesslog.codec import Damaged, Described
+from vaka.accesslog.tables import Connection, statements
+
+_RUNS_AT_ONCE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``where``: a table's run or a file's byte; ``block``: the first that is concerned."""
+
+    stream: str
+    block: int
+    where: str
+    what: str
+
+
+@dataclass(slots=True)
+class Verified:
+    """``notes``: what is as it may be, but worth telling (a torn tail)."""
+
+    blocks: int = 0
+    records: int = 0
+    streams: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Chain:
+    """One stream as far as it has been followed."""
+
+    stream: str
+    number: int
+    hash: bytes
+    head: tuple[int, bytes] | None
+    told: Verified
+
+    def find(self, block: int, where: str, what: str) -> None:
+        self.told.findings.append(Finding(self.stream, block, where, what))
+
+    def follow(self, block: Block, where: str) -> None:
+        """The next block, wherever it stands."""
+        if block.number != self.number + 1:
+            missing = f"blocks {self.number + 1} to {block.number - 1} are missing"
+            self.find(self.number + 1, where, missing if block.number > self.number else "blocks are out of order")
+        elif block.before != self.hash:
+            self.find(block.number, where, "does not follow the block before it")
+        self.number, self.hash = block.number, block.hash
+        self.told.blocks += 1
+        if self.head is not None and block.number == self.head[0] and block.hash != self.head[1]:
+            self.find(block.number, where, "is not the block that the head tells of")
+
+
+async def verify(connection: Connection, folder: Path | None) -> Verified:
+    """Follows every stream. ``folder``: this machine's files, if it has some."""
+    sql = statements()
+    told = Verified()
+    # The heads first: what they tell of is in files or tables by then, and stays there.
+    heads = {row[0]: (int(row[2]), bytes(row[3])) for row in await (await connection.execute(sql["heads"])).fetchall()}
+    names = {row[0] for row in await (await connection.execute(sql["streams"])).fetchall()} | set(heads)
+    own = await asyncio.to_thread(files.stream_name, folder) if folder is not None else None
+    for stream in sorted(names | ({own} if own else set())):
+        told.streams += 1
+        row = await (await connection.execute(sql["forgotten"], {"stream": stream})).fetchone()
+        number, hash_ = (int(row[0]), bytes(row[1])) if row else (0, blocks.genesis(stream))
+        chain = _Chain(stream, number, hash_, heads.get(stream), told)
+        shipped = await _tables(connection, chain)
+        if stream == own and folder is not None:
+            await asyncio.to_thread(_files, folder, chain, shipped)
+        if chain.head is not None and chain.number < chain.head[0]:
+            what = f"blocks {chain.number + 1} to {chain.head[0]} are missing: the tail was cut off"
+            chain.find(chain.number + 1, "the end", what)
+    return told
+
+
+async def _tables(connection: Connection, chain: _Chain) -> dict[int, bytes]:
+    """Follows the stream through the tables; the hash of each of its blocks there."""
+    hashes: dict[int, bytes] = {}
+    chapters: dict[int, dict[int, Described]] = {}
+    after = chain.number
+    while True:
+        values = {"stream": chain.stream, "after": after, "limit": _RUNS_AT_ONCE}
+        rows = await (await connection.execute(statements()["runs_of"], values)).fetchall()
+        for first, last, chapter, records, _, _, before, hash_, patients, persons, content in rows:
+            where = f"tables, run {first}-{last}"
+            after = first
+            if chapter not in chapters:
+                chapters = {chapter: await tables.described(connection, chain.stream, chapter)}
+            try:
+                found = list(blocks.in_run(tables.unpacked(bytes(content)), bytes(before)))
+                _check_run(chain, where, found, chapters[chapter], (records, patients, persons))
+            except (ValueError, Damaged) as error:
+                chain.find(first, where, f"cannot be read: {error}")
+                chain.number, chain.hash = last, bytes(hash_)
+                continue
+            if not found or (found[0].number, found[-1].number, found[-1].hash) != (first, last, bytes(hash_)):
+                chain.find(first, where, "does not end in the hash, or not at the numbers, that it was stored with")
+            for block in found:
+                chain.follow(block, where)
+                hashes[block.number] = block.hash
+        if len(rows) < _RUNS_AT_ONCE:
+            return hashes
+
+
+def _check_run(
+    chain: _Chain, where: str, found: Sequence[Block], described: dict[int, Described],
+    stored: tuple[int, list[int], list[int]],
+) -> None:  # fmt: skip
+    """That the run's indexes and descriptions are what its blocks say."""
+    records, patients, persons = 0, set[int](), set[int]()
+    for block in found:
+        told = block.contents()
+        records += told.records
+        patients.update(told.patients)
+        if any(described.get(number) != one for number, one in told.described.items()):
+            chain.find(block.number, where, "people or forms are described otherwise than when it was written")
+        if missing := [actor for actor in told.actors if actor not in described]:
+            chain.find(block.number, where, f"nothing tells who actor {missing[0]} is")
+        persons.update(described[actor].actor().key for actor in told.actors if actor in described)
+    chain.told.records += records
+    if (records, sorted(patients), sorted(persons)) != (stored[0], sorted(stored[1]), sorted(stored[2])):
+        chain.find(found[0].number if found else 0, where, "is indexed under others than its records name")
+
+
+def _files(folder: Path, chain: _Chain, shipped: dict[int, bytes]) -> None:
+    """Follows the stream on through the files, and compares what is in both."""
+    known = files.segments(folder)
+    for place, (_, path) in enumerate(known):
+        found = files.scan(path)
+        if found is None or found.stream != chain.stream:
+            chain.find(chain.number + 1, path.name, "is no segment of this log")
+            continue
+        for block in found.blocks:
+            if block.number in shipped:
+                if shipped[block.number] != block.hash:
+                    chain.find(block.number, path.name, "is not what the tables have")
+            elif block.number > chain.number:
+                chain.follow(block, path.name)
+                chain.told.records += block.contents().records
+        if found.torn:
+            next_block = found.blocks[-1].number + 1 if found.blocks else found.first
+            where = f"{path.name}, byte {found.used}"
+            head = chain.head[0] if chain.head is not None else 0
+            again = next_block in shipped or _next_first(known[place + 1 :]) == next_block
+            if found.whole_after or not (again or head < next_block):
+                chain.find(next_block, where, "has been changed: it does not follow from what is before it")
+            else:
+                chain.told.notes.append(f"{where}: a torn block, {'written again' if again else 'never acknowledged'}")
+
+
+def _next_first(later: Sequence[tuple[int, Path]]) -> int | None:
+    """The first block of the next segment."""
+    for _, path in later:
+        found = files.scan(path)
+        if found is not None:
+            return found.first
+    return None

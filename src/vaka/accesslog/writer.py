@@ -1,0 +1,325 @@
+"""The access log of one process: an access is on disk before its answer leaves.
+
+Invariants
+- ``write`` returns when the record is durable: in the file (group commit: all that wait go in one block, one flush, off the
+  event loop) or, where no file can be written, in PostgreSQL.
+- The chain advances block by block whatever happens to a write; a block whose write failed is written again as the same
+  bytes, here or there, so that it can never be twice with two contents.
+- The ladder (traps: Log): file; on an error a new file, the ballast released; the block straight into PostgreSQL (it stands in
+  for a peer's acknowledgement until there are copies); then only what is urgent is served, each with an incident line, and
+  the blocks wait in memory until one of the others is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
+from pathlib import Path
+from typing import IO
+
+from vaka import config, log
+from vaka.accesslog import blocks, files, tables
+from vaka.accesslog.blocks import Block
+from vaka.accesslog.codec import Described, Encoder
+from vaka.accesslog.files import Segment
+from vaka.accesslog.record import Record
+from vaka.accesslog.ship import Shipper
+from vaka.accesslog.tables import Connect
+from vaka.errors import Unavailable
+
+
+class State(StrEnum):
+    FILE = "file"
+    DATABASE = "database"
+    NOWHERE = "nowhere"
+
+
+def unwritable() -> Unavailable:
+    return Unavailable(
+        "the access log cannot be written, and what is read or changed must be logged",
+        help="what was asked may have been done: a write with an Idempotency-Key can be sent again",
+        retry_after_s=5,
+    )
+
+
+class AccessLog:
+    """An open access log. Make it with ``AccessLog.open``."""
+
+    def __init__(
+        self, folder: Path, stream: str, lock: IO[str], connect: Connect, system: str, *,
+        segment_bytes: int, ballast_bytes: int,
+    ) -> None:  # fmt: skip
+        self.folder, self.stream, self.system = folder, stream, system
+        self.shipper = Shipper(folder, connect)
+        self.state = State.FILE
+        self._lock = lock
+        self._connect = connect
+        self._segment_bytes, self._ballast_bytes = segment_bytes, ballast_bytes
+        self._number, self._hash = 0, blocks.genesis(stream)
+        self._told = 0
+        self._encoder, self._chapter = Encoder(), 0
+        self._segment: Segment | None = None
+        self._retry_at = 0.0
+        self._owed: list[tuple[Block, dict[int, Described]]] = []
+        self._waiting: deque[tuple[Record, asyncio.Future[bool]]] = deque()
+        self._flushing = False
+        self._one = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, "access-log")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._beats: list[asyncio.Task[None]] = []
+        self._sparing: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(
+        cls, folder: Path, connect: Connect, system: str, *,
+        segment_bytes: int = config.LOG_SEGMENT_BYTES, ballast_bytes: int = config.LOG_BALLAST_BYTES,
+    ) -> AccessLog:  # fmt: skip
+        """Goes on where the last process ended, in a new segment. Setup where another process writes there."""
+        stream, lock = await asyncio.to_thread(files.open_folder, folder)
+        found = cls(folder, stream, lock, connect, system, segment_bytes=segment_bytes, ballast_bytes=ballast_bytes)
+        await found._resume()
+        if not await asyncio.to_thread(files.keep_ballast, folder, ballast_bytes):
+            log.warning("access log has no ballast", size_bytes=ballast_bytes)
+        await found._reopen()
+        found._beats = [asyncio.create_task(found._beat()), asyncio.create_task(found._ship())]
+        return found
+
+    async def _resume(self) -> None:
+        ends: list[tuple[int, bytes]] = []
+        for _, path in reversed(await asyncio.to_thread(files.segments, self.folder)):
+            scanned = await asyncio.to_thread(files.scan, path)
+            if scanned is None or scanned.stream != self.stream:
+                log.error("access log segment is damaged", path=path.name)
+                continue
+            if scanned.torn:
+                log.warning("access log ends in a torn block", path=path.name, byte=scanned.used)
+            last = scanned.blocks[-1] if scanned.blocks else None
+            ends.append((last.number, last.hash) if last else (scanned.first - 1, scanned.before))
+            await asyncio.to_thread(files.trim, scanned)
+            break
+        async with self._connect() as connection:
+            known = await tables.newest(connection, self.stream)
+        if known is not None:
+            if ends and known[0] > ends[0][0]:
+                # Blocks that went to the tables alone; or a tail that is gone, which verify will find missing.
+                log.warning("access log goes on after its files' end", files=ends[0][0], tables=known[0])
+            ends.append(known)
+        self._number, self._hash = max(ends, default=(0, self._hash))
+        self._told = known[0] if known else 0
+
+    async def write(self, record: Record, *, urgent: bool = False) -> None:
+        """Returns when ``record`` is durable. Unavailable where that cannot be; not so for what is ``urgent``, which is told
+        in the process's log and waits in memory."""
+        durable = True
+        for future in self.submit(record):
+            durable &= await future
+        if not durable:
+            if not urgent:
+                raise unwritable()
+            log.error(
+                "access not yet logged", activity=record.activity, person=record.actor.person or record.actor.principal,
+                patients=" ".join(map(str, record.patients[:4])), owed=len(self._owed),
+            )  # fmt: skip
+
+    def submit(self, record: Record) -> list[asyncio.Future[bool]]:
+        """Puts ``record`` in line, for who cannot wait: whether each part of it is durable. A future that is cancelled keeps
+        nothing from being written."""
+        loop = asyncio.get_running_loop()
+        parts = [(part, loop.create_future()) for part in record.parts()]
+        self._waiting.extend(parts)
+        if not self._flushing:
+            self._flushing = True
+            task = asyncio.create_task(self._flush())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return [future for _, future in parts]
+
+    def require(self, *, urgent: bool) -> None:
+        """Unavailable where nothing can be logged now and the request is not ``urgent``: before anything is done for it."""
+        if self.state == State.NOWHERE and not urgent:
+            raise unwritable()
+
+    async def close(self) -> None:
+        """Writes what waits, tells the head, and closes."""
+        for beat in self._beats:
+            beat.cancel()
+        while self._tasks:
+            await asyncio.wait(list(self._tasks))
+        async with self._one:
+            try:
+                await self._put_head()
+            except Exception as error:
+                log.warning("access log head not told", kind=type(error).__name__)
+            if self._segment is not None:
+                self._segment.close()
+        self._thread.shutdown()
+        self._lock.close()
+
+    # One batch after the other.
+
+    async def _flush(self) -> None:
+        try:
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), config.LOG_BLOCK_MAX_RECORDS))]
+                durable = False
+                try:
+                    async with self._one:
+                        durable = await self._store([record for record, _ in batch])
+                except Exception as error:
+                    log.error("access log", exception=error)
+                finally:
+                    for _, future in batch:
+                        if not future.done():
+                            future.set_result(durable)
+        finally:
+            self._flushing = False
+
+    async def _store(self, records: Sequence[Record]) -> bool:
+        """Makes the next block, and stores it and what is owed."""
+        await self._reopen()
+        if self._segment is not None and self._segment.half_full and self._sparing is None:
+            self._sparing = asyncio.create_task(self._prepare_spare())
+        if sum(len(block.bare) for block, _ in self._owed) > config.LOG_OWED_MAX_BYTES:
+            log.error("access log: memory is full of what could not be logged", lost=len(records))
+            return False
+        time_us = time.time_ns() // 1_000
+        number = self._number + 1
+        payload = self._encoder.payload(records, time_us)
+        block = blocks.make(number, self._chapter or number, time_us, payload, self._hash)
+        if self._segment is not None and not self._segment.fits(len(block.framed)):
+            self._segment.close()
+            self._segment = None
+            self._begin_chapter()
+            payload = self._encoder.payload(records, time_us)
+            block = blocks.make(number, number, time_us, payload, self._hash)
+            await self._reopen()
+        self._number, self._hash, self._chapter = number, block.hash, block.chapter
+        self._owed.append((block, self._encoder.described))
+        return await self._pay()
+
+    async def _pay(self) -> bool:
+        """Stores all that is owed, by the ladder."""
+        if not self._owed:
+            return True
+        if await self._to_file() or (await self._reopen() and await self._to_file()):
+            return self._is(State.FILE)
+        if await self._to_database():
+            return self._is(State.DATABASE)
+        self._is(State.NOWHERE)
+        return False
+
+    def _is(self, state: State) -> bool:
+        if state != self.state:
+            told = log.info if state == State.FILE else log.error
+            told("access log", written_to=state.value, before=self.state.value, owed=len(self._owed))
+            self.state = state
+        return True
+
+    async def _to_file(self) -> bool:
+        segment = self._segment
+        if segment is None:
+            return False
+        content = b"".join(block.framed for block, _ in self._owed)
+        if await self._try(lambda: segment.append(content)):
+            self._owed.clear()
+            return True
+        segment.abandon()
+        self._segment = None
+        self._begin_chapter()
+        return False
+
+    async def _reopen(self) -> bool:
+        """Opens a new segment, with the ballast's room if it must be; what is owed comes first in it."""
+        if self._segment is not None:
+            return True
+        if time.monotonic() < self._retry_at:
+            return False
+        if self._sparing is not None:
+            await self._sparing
+            self._sparing = None
+        first, before = self._number + 1, self._hash
+        if self._owed:
+            first, before = self._owed[0][0].number, self._owed[0][0].before
+
+        def make() -> None:
+            known = files.segments(self.folder)
+            number = known[-1][0] + 1 if known else 1
+            size = self._segment_bytes
+            self._segment = Segment.create(self.folder, number, self.stream, first, before, size=size)
+
+        if await self._try(make):
+            return True
+        if await asyncio.to_thread(files.release_ballast, self.folder):
+            log.error("access log: ballast released", folder=str(self.folder))
+            if await self._try(make):
+                return True
+        self._retry_at = time.monotonic() + config.LOG_RETRY_S
+        return False
+
+    async def _prepare_spare(self) -> None:
+        try:
+            await asyncio.to_thread(files.prepare_spare, self.folder, self._segment_bytes)
+        except OSError as error:
+            log.warning("access log: no next file", errno=error.errno)
+
+    def _begin_chapter(self) -> None:
+        """What comes next stands on its own: what described it before may be in a file that cannot be read."""
+        self._encoder, self._chapter = Encoder(), 0
+
+    async def _try(self, work: Callable[[], None]) -> bool:
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except OSError as error:
+            log.error("access log file", errno=error.errno, kind=type(error).__name__)
+            return False
+        return True
+
+    async def _to_database(self) -> bool:
+        try:
+            async with asyncio.timeout(config.LOG_DATABASE_TIMEOUT_S), self._connect() as connection:
+                while self._owed:
+                    described = self._owed[0][1]
+                    part = [block for block, known in self._owed if known is described]
+                    await tables.put_run(connection, tables.Run(self.stream, part, described))
+                    del self._owed[: len(part)]
+        except Exception as error:  # whatever it is, the next step of the ladder answers it
+            log.error("access log to the database", kind=type(error).__name__)
+            return False
+        return True
+
+    # Now and then.
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(config.LOG_HEAD_EVERY_S)
+            try:
+                async with self._one:
+                    if await self._reopen() and not self._owed:
+                        self._is(State.FILE)
+                    await self._pay()
+                await self._put_head()
+                if self._segment is not None:
+                    await asyncio.to_thread(files.keep_ballast, self.folder, self._ballast_bytes)
+            except Exception as error:
+                log.warning("access log head not told", kind=type(error).__name__)
+
+    async def _put_head(self) -> None:
+        number, hash_ = (
+            (self._owed[0][0].number - 1, self._owed[0][0].before) if self._owed else (self._number, self._hash)
+        )
+        if number > self._told:
+            async with self._connect() as connection:
+                await tables.put_head(connection, self.stream, self.system, number, hash_)
+            self._told = number
+
+    async def _ship(self) -> None:
+        while True:
+            await asyncio.sleep(config.LOG_SHIP_EVERY_S)
+            try:
+                await self.shipper.ship()
+            except Exception as error:
+                log.warning("access log not shipped", kind=type(error).__name__)

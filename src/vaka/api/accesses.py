@@ -1,0 +1,91 @@
+"""From a request and its answer to the record of the access log. Pure.
+
+Invariant: every request below /fhir (but the capability statement), to /feed and to /log leaves one record, whatever its
+answer; a refusal's record tells what the caller was not told.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from vaka import config
+from vaka.access.filter import AccessFilter
+from vaka.accesslog.record import Record, actor_of, cut
+from vaka.api.http import Request
+from vaka.errors import VakaError
+from vaka.fhir.definitions import RESOURCE_TYPES
+
+_TYPES: Final = frozenset(RESOURCE_TYPES)
+_CHANGING: Final = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_LOGGED: Final = frozenset({"fhir", "feed", "log"})
+_READING: Final = frozenset({"GET", "HEAD"})
+
+
+def is_logged(path: str) -> bool:
+    """Whether a request to this address leaves a record."""
+    first, _, rest = path.strip("/").partition("/")
+    return first in _LOGGED and not (first == "fhir" and rest == "metadata")
+
+
+def is_urgent(method: str, access: AccessFilter) -> bool:
+    """Class 0, as far as it is known beforehand: a person reads (overload classes: continuity.md)."""
+    return access.session is not None and method in _READING
+
+
+def record_of(
+    method: str, address: str, status: int, access: AccessFilter, epoch: int, error: VakaError | None = None
+) -> Record:
+    """The record of an answer. ``address``: the path as it was asked for, without its query."""
+    path = tuple(address.strip("/").split("/"))
+    trail = access.trail
+    touched = trail.touched
+    patients = {one.patient for one in touched if one.patient is not None}
+    patients.update(one.rkey for one in touched if one.type == "Patient")
+    if trail.patient is not None:
+        patients.add(trail.patient)
+    seqs = list(dict.fromkeys(one.seq for one in touched))
+    listed = tuple(seqs[: config.LOG_RESOURCES_MAX])
+    type_ = path[1] if len(path) > 1 and path[1] in _TYPES else ""
+    return Record(
+        time.time_ns() // 1_000,
+        actor_of(access),
+        cut(trail.activity) or activity_of(method, path),
+        method[:8],
+        type_,
+        status,
+        epoch,
+        cut(trail.rule),
+        cut(trail.reason, config.LOG_REASON_MAX_CHARS),
+        cut(error.why or error.message) if error is not None else "",
+        cut(address) if error is not None else "",
+        tuple(sorted(patients)),
+        tuple(sorted({one.owner for one in touched})),
+        listed,
+        len(seqs) - len(listed),
+    )
+
+
+def activity_of(method: str, path: tuple[str, ...]) -> str:
+    """What a method at an address does, in FHIR's words (https://hl7.org/fhir/R4/http.html). ``path``: ``fhir`` and on."""
+    first, *rest = path
+    if first == "log":
+        return "log"
+    if first != "fhir":
+        return first
+    rest = [part for part in rest if part]
+    operation = next((part[1:] for part in rest if part.startswith("$")), None)
+    if operation is not None:
+        return cut(operation)[:20]
+    if rest and rest[-1] == "_search":
+        return "search"
+    if "_history" in rest:
+        return "history" if rest[-1] == "_history" else "vread"
+    if method in _CHANGING:
+        return _CHANGING[method] if rest else "transaction"
+    return "read" if len(rest) == 2 else "search"
+
+
+def is_of_one(request: Request, record: Record) -> bool:
+    """Class 0, once it is answered: a person has read of one patient."""
+    return is_urgent(request.method, request.access) and len(record.patients) <= 1

@@ -1,0 +1,129 @@
+"""$merge and $unmerge of two patients, and $link of two numbers (S23).
+
+One person proposes a merge (202), another confirms it with the same request (200): two persons, each with the right, each
+with a reason; a program may propose. Taking apart needs one, since it gives every entry back at its origin. An old and a new
+protected identity are never linked.
+"""
+
+from __future__ import annotations
+
+from vaka.access.law import Act
+from vaka.access.marks import actor_of
+from vaka.access.merging import linked, may_not_be_linked
+from vaka.access.session import Right
+from vaka.api.asked import Asked, ask, require_right, told
+from vaka.api.http import Request, Response
+from vaka.api.server import Server, accept_resource, write_of, written
+from vaka.errors import Conflict, Forbidden, Invalid
+from vaka.fhir import exact
+from vaka.journal.journal import Transaction
+from vaka.journal.marks import address, mark, owned_by
+from vaka.journal.merging import both, gather, proposal
+from vaka.journal.merging import merge as carry_out
+from vaka.journal.merging import unmerge as take_apart
+from vaka.journal.version import Version
+
+
+async def merge(server: Server, request: Request) -> Response:
+    """202 with the proposal, or 200 with the Provenance of the merge. ``source`` goes on in ``target``."""
+    asked = await _asked(server, request, "merge", "source", "target")
+    if isinstance(asked, Response):
+        return asked
+    source, target = _pair(asked, "source", "target")
+    reason = asked.words("reason")
+    actor = actor_of(request.access)
+
+    async def work(tx: Transaction) -> tuple[Version, int]:
+        gone, goes_on = await both(tx, source, target)
+        request.access.trail.patient = goes_on.patient
+        _require_linkable(gone, goes_on)
+        proposed = await proposal(tx, gone, goes_on)
+        if proposed is None:
+            made, _ = await mark(
+                tx, Act.PROPOSE, gone, actor, also=[address(goes_on)], reason=reason, patient=goes_on.id, once=False
+            )
+            status = 202
+        elif proposed[1] == actor.key:
+            made, status = proposed[0], 202
+        elif request.access.session is None:
+            raise Forbidden("a person confirms a merge", why="S23: a program would confirm")
+        else:
+            made, status = await carry_out(tx, gone, goes_on, actor, reason, proposed[0]), 200
+        await asked.remember(tx, status, made)
+        return made, status
+
+    version, status = await server.journal.run(work, access=request.access)
+    if status == 200:
+        await server.journal.read_aliases()
+        await gather(server.journal)  # what was being written meanwhile
+    return written(request, asked.wishes, version, status=status)
+
+
+async def unmerge(server: Server, request: Request) -> Response:
+    """200 with the Provenance. Conflict where ``source`` was not merged into ``target``."""
+    asked = await _asked(server, request, "unmerge", "source", "target")
+    if isinstance(asked, Response):
+        return asked
+    source, target = _pair(asked, "source", "target")
+    reason = asked.words("reason")
+
+    async def work(tx: Transaction) -> Version:
+        made = await take_apart(tx, source, target, actor_of(request.access), reason)
+        request.access.trail.patient = made.patient
+        await asked.remember(tx, 200, made)
+        return made
+
+    version = await server.journal.run(work, access=request.access)
+    await server.journal.read_aliases()
+    return written(request, asked.wishes, version, status=200)
+
+
+async def link(server: Server, request: Request) -> Response:
+    """201 with the Provenance: the two numbers are one person's, each record goes on by itself (``Patient.link`` seealso;
+    S18)."""
+    asked = await _asked(server, request, "link", "patient", "other")
+    if isinstance(asked, Response):
+        return asked
+    patient, other = _pair(asked, "patient", "other")
+    reason = asked.words("reason")
+
+    async def work(tx: Transaction) -> Version:
+        pair = await both(tx, patient, other)
+        request.access.trail.patient = pair[0].patient
+        _require_linkable(*pair)
+        made = []
+        for one, its_other in (pair, pair[::-1]):
+            parsed = accept_resource(
+                exact.dumps(linked(exact.loads(one.body or b""), its_other.id, "seealso")), "Patient"
+            )
+            owned = await owned_by(tx.connection, one)
+            version = (await tx.write([write_of(parsed, one.id, act=Act.LINK, owned=owned)]))[0]
+            assert version is not None
+            made.append(version)
+        told_of, _ = await mark(tx, Act.LINK, made[0], actor_of(request.access), also=[address(made[1])], reason=reason)
+        await asked.remember(tx, 201, told_of)
+        return told_of
+
+    return written(request, asked.wishes, await server.journal.run(work, access=request.access), status=201)
+
+
+async def _asked(server: Server, request: Request, activity: str, *names: str) -> Asked | Response:
+    told(request, activity)
+    require_right(request, Right.IDENTITY)
+    asked = await ask(server, request, "Patient", None, *names, "reason")
+    if isinstance(asked, Asked):
+        told(request, activity, asked.text("reason"))
+    return asked
+
+
+def _pair(asked: Asked, first: str, second: str) -> tuple[str, str]:
+    """The ids of two Patients. Invalid where they are one."""
+    one, other = asked.reference(first, "Patient"), asked.reference(second, "Patient")
+    if one == other:
+        raise Invalid(f"{first} and {second} are one and the same", path=second, why="S23: a patient with itself")
+    return one, other
+
+
+def _require_linkable(one: Version, other: Version) -> None:
+    if may_not_be_linked(exact.loads(one.body or b""), exact.loads(other.body or b"")):
+        raise Conflict("these two records may not be linked", why="S23: an old and a new protected identity")

@@ -1,0 +1,172 @@
+"""Opening what is not open by itself: ``Patient/[id]/$access``, ``$open``, ``$close``, ``$attest-relation`` (A2–A6, A9).
+
+What there is shows in two steps: first that there is something (names only where a choice alone is missing), then, by a second
+active choice in an emergency, whose blocked information it is. Each step is an event of its own in the access log.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import orjson
+
+from vaka.access.decision import What
+from vaka.access.limits import (
+    ATTESTED_DAYS,
+    CHOICE_HOURS,
+    EMERGENCY_MAX_HOURS,
+    LIFT_MAX_HOURS,
+)
+from vaka.access.rules import Outcome
+from vaka.access.session import Purpose, Right, Session
+from vaka.api.asked import ask, parameters, require_right, told
+from vaka.api.http import Request, Response, require_json_answer
+from vaka.api.server import Server, accept_resource, check_id, living, new_id, write_of
+from vaka.errors import Forbidden, Invalid, NotFound
+from vaka.journal import openings
+from vaka.journal.access import now_us
+
+_HOUR_US: Final = 3_600 * 1_000_000
+_NAMES: Final = {
+    "unit": What.UNIT, "provider": What.PROVIDER, "emergency": What.EMERGENCY, "inner-block": What.INNER_BLOCK,
+}  # fmt: skip
+_HOURS: Final = {
+    What.UNIT: CHOICE_HOURS, What.PROVIDER: CHOICE_HOURS, What.EMERGENCY: EMERGENCY_MAX_HOURS, What.INNER_BLOCK: LIFT_MAX_HOURS,
+}  # fmt: skip
+_ACTIVITIES: Final = {What.EMERGENCY: "emergency", What.INNER_BLOCK: "lift"}
+_OUTCOMES: Final = (Outcome.CHOICE, Outcome.EXISTENCE)
+
+
+def caring(request: Request) -> Session:
+    """The person who asks, in an assignment of care. Forbidden for others."""
+    session = request.access.session
+    if session is None:
+        raise Forbidden("this is for people who are logged in", why="A1: a program opens nothing")
+    if session.assignment.purpose is not Purpose.CARE or not session.may(Right.READ):
+        raise Forbidden("this assignment is not for care", why=f"A1: purpose {session.assignment.purpose}")
+    return session
+
+
+async def _patient(server: Server, request: Request, id_: str) -> int:
+    """The key of a patient who is there."""
+    check_id(id_)
+    version = living(await server.journal.reader.read("Patient", id_, access=request.access), "Patient", id_)
+    request.access.trail.patient = version.rkey
+    return version.rkey
+
+
+async def access(server: Server, request: Request, id_: str) -> Response:
+    """What there is about a patient that the caller does not see yet, and which rule stands before it."""
+    require_json_answer(request)
+    session = caring(request)
+    patient = await _patient(server, request, id_)
+    blocked = request.option("blocked") == "name"
+    standing, found = await openings.groups(server.journal, request.access, session, patient)
+    if blocked and not standing.opened(What.EMERGENCY):
+        raise Forbidden(
+            "whose blocked information there is shows in an emergency alone", why="S21: step 2 without an emergency opening",
+            help="open in an emergency first ($open, what=emergency)",
+        )  # fmt: skip
+    told(request, "existence-blocked" if blocked else "existence")
+    parts = [_part(rule, groups) for rule, groups in _told(found, name_blocked=blocked)]
+    return Response(200, orjson.dumps({"resourceType": "Parameters", "parameter": parts}))
+
+
+def _told(found: Sequence[openings.Group], *, name_blocked: bool) -> list[tuple[openings.Group, list[openings.Group]]]:
+    """(an example of a rule, the groups that may be named under it). Nothing is said of what is denied."""
+    by_rule: dict[str, list[openings.Group]] = {}
+    for group in found:
+        if group.rule.outcome in _OUTCOMES:
+            by_rule.setdefault(group.rule.id, []).append(group)
+    told = []
+    for groups in by_rule.values():
+        rule = groups[0].rule
+        named = rule.outcome is Outcome.CHOICE or (name_blocked and rule.id.startswith("A5"))
+        told.append((groups[0], groups if named else []))
+    return told
+
+
+def _part(example: openings.Group, groups: Sequence[openings.Group]) -> dict[str, Any]:
+    rule = example.rule
+    parts: list[dict[str, Any]] = [
+        {"name": "rule", "valueCode": rule.id.lower()}, {"name": "outcome", "valueCode": rule.outcome.value},
+        {"name": "law", "valueString": rule.law}, {"name": "sv", "valueString": rule.sv}, {"name": "en", "valueString": rule.en},
+    ]  # fmt: skip
+    places = dict.fromkeys((group.about.unit, group.about.provider) for group in groups)
+    for unit, provider in places:
+        if provider is not None:
+            parts.append({"name": "provider", "valueReference": {"reference": f"Organization/{provider}"}})
+        if unit is not None and unit != provider:
+            parts.append({"name": "unit", "valueReference": {"reference": f"Organization/{unit}"}})
+    return {"name": "information", "part": parts}
+
+
+async def open_(server: Server, request: Request, id_: str) -> Response:
+    """An active choice, an emergency opening, or the lifting of an inner block; ends by itself."""
+    session = caring(request)
+    given = await ask(server, request, "Patient", id_, "what", "target", "reason", "no-consent", "hours")
+    if isinstance(given, Response):
+        return given
+    what = _NAMES.get(str(given.values.get("what")))
+    if what is None:
+        raise Invalid(
+            "what is one of unit, provider, emergency, inner-block", path="Parameters.parameter.where(name='what')"
+        )
+    require_right(request, {What.EMERGENCY: Right.EMERGENCY, What.INNER_BLOCK: Right.LIFT}.get(what, Right.READ))
+    hours = given.hours(_HOURS[what])
+    reason = given.reason() if what in (What.EMERGENCY, What.INNER_BLOCK) else ""
+    if what is What.EMERGENCY:  # S22: the danger, and why consent could not be had
+        reason += " | " + given.reason("no-consent")
+    target = None if what is What.EMERGENCY else given.reference("target", "Organization")
+    patient = await _patient(server, request, id_)
+    told(request, _ACTIVITIES.get(what, "open"), reason)
+    until = now_us() + hours * _HOUR_US
+    opening = await openings.open_(server.journal, session, patient, what, target, reason, until)
+    return Response(201, parameters(opening__valueId=str(opening), until__valueInstant=_instant(until)))
+
+
+async def close(server: Server, request: Request, id_: str) -> Response:
+    """Ends an opening before its time."""
+    session = caring(request)
+    given = await ask(server, request, "Patient", id_, "opening")
+    if isinstance(given, Response):
+        return given
+    patient = await _patient(server, request, id_)
+    try:
+        opening = uuid.UUID(str(given.values.get("opening")))
+    except ValueError as error:
+        raise Invalid("opening is the id that $open gave", path="Parameters.parameter.where(name='opening')") from error
+    told(request, "close")
+    if await openings.close(server.journal, session, opening) != patient:
+        raise NotFound("there is no such opening of yours that is in force")
+    return Response(204)
+
+
+async def attest(server: Server, request: Request, id_: str) -> Response:
+    """A care relation on a person's word: an EpisodeOfCare of the unit that ends by itself (A2)."""
+    session = caring(request)
+    given = await ask(server, request, "Patient", id_, "reason")
+    if isinstance(given, Response):
+        return given
+    reason = given.reason()
+    await _patient(server, request, id_)
+    now = datetime.now(UTC)
+    body = orjson.dumps({
+        "resourceType": "EpisodeOfCare", "status": "active", "patient": {"reference": f"Patient/{id_}"},
+        "type": [{"coding": [{"system": "urn:x-vaka:relation", "code": "attested"}], "text": reason}],
+        "managingOrganization": {"reference": f"Organization/{session.assignment.unit}"},
+        "careManager": {"reference": f"Practitioner/{session.practitioner}"},
+        "period": {"start": now.isoformat(timespec="seconds"),
+                   "end": (now + timedelta(days=ATTESTED_DAYS)).isoformat(timespec="seconds")},
+    })  # fmt: skip
+    told(request, "attest", reason)
+    write = write_of(accept_resource(body, "EpisodeOfCare"), new_id(), must_be_new=True)
+    version = await server.journal.create(write, access=request.access)
+    return Response(201, version.body or b"", [("ETag", version.etag)])
+
+
+def _instant(us: int) -> str:
+    return datetime.fromtimestamp(us / 1_000_000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,37 @@
+"""$times: when it happened, when it was recorded, when the journal received it (S6, J4), of the version that stands."""
+
+from __future__ import annotations
+
+from vaka.api.asked import parameters, told
+from vaka.api.http import Request, Response, require_json_answer
+from vaka.api.server import Server, known_type, living
+from vaka.errors import NotAllowed
+from vaka.fhir.parse import parse_json
+from vaka.fhir.times import CLINICAL, in_words, times_of
+from vaka.journal.marks import first_saved_us
+from vaka.journal.version import instant
+
+
+async def times(server: Server, request: Request, type_: str, id_: str) -> Response:
+    """Parameters with each time as written, and in Swedish time as people read it."""
+    require_json_answer(request)
+    told(request, "times")
+    if known_type(type_) not in CLINICAL:
+        raise NotAllowed(f"{type_} is no entry with a time of its own", why="J4: not clinical")
+    version = living(await server.journal.reader.read(type_, id_, access=request.access), type_, id_)
+    async with server.journal.reading.connection() as connection:
+        first = instant(await first_saved_us(connection, version.rkey))
+    found = times_of(parse_json(version.body or b""), first_saved=first, received=instant(version.updated_us))
+    return Response(
+        200,
+        parameters(
+            happened__valueDateTime=found.happened,
+            happened_shown=in_words(found.happened) if found.happened else None,
+            recorded__valueDateTime=found.recorded,
+            recorded_shown=in_words(found.recorded),
+            recorded_claimed__valueBoolean=found.claimed,
+            first_saved__valueInstant=first,
+            received__valueInstant=found.received,
+            received_shown=in_words(found.received),
+        ),
+    )

@@ -1,0 +1,165 @@
+"""The listeners of this process: one for callers, one for copies with a certificate; and their certificates while they serve.
+
+Invariants: a certificate or list that has changed on disk is taken into use without a gap, after it was checked, and one that
+cannot be used leaves the old one in use; expiry is told 30 days ahead, twice a day (outages: va-certificate).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
+from granian.http import HTTP1Settings
+from granian.server.embed import Server as Granian
+
+from vaka import config, log
+from vaka.api.app import Application
+from vaka.api.certificates import RENEW_BEFORE_DAYS, Authority, days_left, names_of
+from vaka.api.front import LOOPBACK_NAMES, Front
+from vaka.api.wire import Wire, check_pair
+from vaka.errors import Setup
+
+LOOK_EVERY_S: Final = 5.0
+WARN_EVERY_S: Final = 12 * 3_600.0
+_SWAP_S: Final = 0.5  # the new listener is there before the old one goes
+_BACKLOG: Final = 1_024
+_CONNECTIONS_MAX: Final = 2_048
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """``authority``: whose certificates callers must show; ``revoked``: which of them are void."""
+
+    certificate: Path
+    key: Path
+    authority: Path | None = None
+    revoked: Path | None = None
+
+    def files(self) -> Iterator[Path]:
+        yield from (path for path in (self.certificate, self.key, self.authority, self.revoked) if path is not None)
+
+
+class Listeners:
+    """What listens at ``host`` as ``wire`` says; ``application`` makes the one behind each listener."""
+
+    def __init__(
+        self, wire: Wire, host: str, port: int, data_dir: Path, application: Callable[[Front], Application]
+    ) -> None:
+        self._wire = wire
+        self._authority = Authority(data_dir) if wire.own or wire.peer_port is not None else None
+        self._makes_own = self._authority is not None and wire.certificate is None
+        self._renew()
+        tls = self._tls()
+        names = LOOPBACK_NAMES | {name.lower() for name in (*wire.names, host)}
+        if tls is not None:
+            names |= {name.lower() for name in names_of(_read(tls.certificate))}
+        proxies = frozenset(wire.proxies) if wire.behind_proxy else None
+        front = Front(names, proxies, secure=wire.secure)
+        self._serving = [_granian(application(front), host, port, tls if wire.secure else None)]
+        self._watched = tls
+        if wire.peer_port is not None:
+            assert self._authority is not None
+            assert tls is not None
+            peers = Tls(tls.certificate, tls.key, self._authority.certificate_path, self._authority.revoked_path)
+            self._watched = peers
+            self._serving.append(
+                _granian(application(Front(names, mutual=True, secure=True)), host, wire.peer_port, peers)
+            )
+        self._stamps = self._now()
+
+    async def serve(self) -> None:
+        """Until one of them stops."""
+        tasks = [asyncio.ensure_future(one.serve()) for one in self._serving]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            self.stop()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def stop(self) -> None:
+        for one in self._serving:
+            one.stop()  # type: ignore[no-untyped-call]
+
+    async def follow(self) -> None:
+        """Until cancelled: takes new certificates into use, and warns of old ones."""
+        if self._watched is None:
+            return
+        warned = -WARN_EVERY_S
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                self._renew()
+                self._take()
+                if loop.time() - warned >= WARN_EVERY_S:
+                    self._warn(self._watched.certificate)
+                    warned = loop.time()
+            except (OSError, ValueError, Setup) as error:
+                log.error("certificate cannot be used", kind=type(error).__name__, why=str(error)[:150])
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    def _renew(self) -> None:
+        if self._makes_own and self._authority is not None and self._authority.server(self._wire.names):
+            log.info("certificate made", path=str(self._authority.server_certificate))
+
+    def _tls(self) -> Tls | None:
+        if self._wire.certificate is not None and self._wire.key is not None:
+            return Tls(self._wire.certificate, self._wire.key)
+        if self._authority is not None:
+            return Tls(self._authority.server_certificate, self._authority.server_key)
+        return None
+
+    def _now(self) -> tuple[int, ...]:
+        return tuple(path.stat().st_mtime_ns for path in self._watched.files()) if self._watched is not None else ()
+
+    def _take(self) -> None:
+        assert self._watched is not None
+        now = self._now()
+        if now == self._stamps:
+            return
+        check_pair(self._watched.certificate, self._watched.key)  # what it cannot read, the server would die of
+        if self._watched.revoked is not None:
+            x509.load_pem_x509_crl(self._watched.revoked.read_bytes())
+        self._stamps = now
+        for one in self._serving:
+            one.reload()  # type: ignore[no-untyped-call]
+        log.info("certificate taken into use", path=str(self._watched.certificate))
+
+    def _warn(self, path: Path) -> None:
+        left = days_left(_read(path))
+        if left < RENEW_BEFORE_DAYS:
+            event = "certificate has expired" if left < 0 else "certificate expires soon"
+            log.warning(event, days=round(left, 1), path=str(path))
+
+
+def _read(path: Path) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(path.read_bytes())
+
+
+def _granian(application: Application, host: str, port: int, tls: Tls | None) -> Granian:
+    granian = Granian(
+        application,
+        address=host,
+        port=port,
+        interface=Interfaces.RSGI,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=config.HEADERS_TIMEOUT_MS, max_buffer_size=1024 * 1024),
+        websockets=False,
+        backlog=_BACKLOG,
+        backpressure=_CONNECTIONS_MAX,
+        log_enabled=False,
+        ssl_cert=tls.certificate if tls else None,
+        ssl_key=tls.key if tls else None,
+        ssl_protocol_min=SSLProtocols.tls12,
+        ssl_ca=tls.authority if tls else None,
+        ssl_crl=[tls.revoked] if tls and tls.revoked else None,
+        ssl_client_verify=bool(tls and tls.authority),
+    )
+    granian.respawn_interval = _SWAP_S
+    return granian

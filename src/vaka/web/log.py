@@ -1,0 +1,178 @@
+"""The pages of the access log: ``/log/extract/ID`` (and ``/pdf``), ``/log/review``. For who has the right to the log (L3)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import orjson
+
+from vaka import config
+from vaka.access.filter import system_filter
+from vaka.accesslog import read, review
+from vaka.accesslog.read import Asked
+from vaka.accesslog.review import Drawn
+from vaka.accesslog.tables import when
+from vaka.api.callers import caller
+from vaka.api.cookies import CSRF_FIELD
+from vaka.api.http import Request, Response
+from vaka.api.interactions.audit_events import visible
+from vaka.api.server import Server
+from vaka.errors import Forbidden, Invalid, NotFound
+from vaka.fhir.dates import ZONE
+from vaka.fhir.keys import resource_key
+from vaka.journal import names
+from vaka.web import entry
+from vaka.web.forms import form
+from vaka.web.home import head_of
+from vaka.web.log_extract import DID, as_pdf, extract, name_of, patient_of
+from vaka.web.log_review import sample
+from vaka.web.pages.log_review import Access, Found, LogReviewPage
+from vaka.web.render import HEADERS, Head, page, redirect
+
+_SYSTEM: Final = system_filter("log-review")
+_SHOWN_PATIENTS: Final = 5
+_PAPER: Final = asyncio.Semaphore(1)
+"""One at a time: a long extract is seconds of work."""
+_SIGNS: Final = {
+    "emergency": "nödöppning eller hävd spärr", "own-record": "egen journal", "relative": "närstående",
+    "same-surname": "samma efternamn",
+    "protected": "skyddade uppgifter eller känd person", "no-care-relation": "ingen vårdrelation vid tiden",
+    "many-patients": "många patienter på kort tid",
+}  # fmt: skip
+_VERDICTS: Final = {"justified": "befogad", "unclear": "oklar", "unjustified": "obefogad"}
+
+
+async def answer(server: Server, request: Request) -> Response:
+    """Answers a request below /log. Unauthenticated, Forbidden, NotFound."""
+    fields: dict[str, str] = {}
+    if request.method == "POST":
+        session = await entry.session_of(server, request) if request.header("authorization") is None else None
+        if session is not None:  # a form proves itself by its field, not by a header
+            fields = await form(request)
+            server.callers.proof.check(request, session.id, fields.get(CSRF_FIELD))
+        else:
+            request.access = await caller(server, request)
+            fields = await form(request)
+    else:
+        request.access = await caller(server, request)
+    server.log.require(urgent=False)
+    method = "GET" if request.method == "HEAD" else request.method
+    match (method, *request.path[1:]):
+        case ("GET", "extract", id_):
+            return await show_extract(server, request, id_, paper=False)
+        case ("GET", "extract", id_, "pdf"):
+            return await show_extract(server, request, id_, paper=True)
+        case ("GET", "review"):
+            return await show_review(server, request)
+        case ("POST", "review"):
+            return await save_review(server, request, fields)
+    raise NotFound("there is no such page")
+
+
+async def show_extract(server: Server, request: Request, given: str, *, paper: bool) -> Response:
+    """What the patient is told, as a page or on paper."""
+    request.access.trail.activity = "log-extract"
+    # The right first: who has none learns nothing of who is a patient here.
+    asked = await visible(server, request.access, Asked())
+    id_ = await patient_of(server.journal, given)
+    key = resource_key("Patient", id_)
+    request.access.trail.patient = key
+    await server.log.shipper.ship(everything=True)
+    shown = await extract(server.journal, id_, replace(asked, patient=key), pdf=f"/log/extract/{id_}/pdf")
+    if not paper:
+        return page(request, shown, head=await _head(server, request))
+    async with _PAPER:
+        made = await asyncio.to_thread(as_pdf, shown)
+    headers = [*HEADERS, ("Content-Disposition", 'attachment; filename="loggutdrag.pdf"')]
+    return Response(200, made, headers, "application/pdf")
+
+
+async def show_review(server: Server, request: Request) -> Response:
+    """A sample, and what was found before."""
+    request.access.trail.activity = "log-review"
+    since = datetime.now(UTC) - timedelta(days=config.LOG_REVIEW_DAYS)
+    asked = await visible(server, request.access, Asked(since=since))
+    count, suspicious = _sample(request), request.option("kind") == "suspicious"
+    await server.log.shipper.ship(everything=True)
+    drawn = await sample(server.journal, asked, count, suspicious=suspicious)
+    async with server.journal.reading.connection() as connection:
+        before = await review.reviews(connection, config.LOG_SAMPLE_MAX)
+    head = await _head(server, request)
+    found = tuple(
+        Found(
+            f"{one.at.astimezone(ZONE):%Y-%m-%d %H:%M}", one.event, one.drawn, one.reviewer,
+            _VERDICTS.get(one.verdict, one.verdict), one.comment,
+        )
+        for one in before
+    )  # fmt: skip
+    shown = LogReviewPage(
+        suspicious,
+        count,
+        await _accesses(server, drawn),
+        found,
+        request.option("saved") == "1",
+        head.csrf if head else "",
+    )
+    return page(request, shown, head=head)
+
+
+async def save_review(server: Server, request: Request, fields: dict[str, str]) -> Response:
+    """Adds a finding, and shows the page anew."""
+    request.access.trail.activity = "log-review"
+    asked = await visible(server, request.access, Asked())
+    session = request.access.session
+    reviewer = f"{session.name} ({session.person})" if session is not None else request.access.principal
+    async with server.journal.pool.connection() as connection:
+        event = await read.event(connection, fields.get("event", ""))
+        if not asked.fits(event.record):
+            raise Forbidden("this event is of another provider", why="L3: neither by nor about the own provider")
+        if session is not None and event.record.actor.person == session.person:
+            raise Forbidden("nobody reviews their own accesses", why="L3: own access")
+        await review.record_review(
+            connection, event.id, drawn=fields.get("drawn") or "asked", reviewer=reviewer,
+            verdict=fields.get("verdict", ""), comment=fields.get("comment", ""),
+        )  # fmt: skip
+    return redirect("/log/review?saved=1")
+
+
+async def _head(server: Server, request: Request) -> Head | None:
+    return await head_of(server, request.access.session) if request.access.session is not None else None
+
+
+def _sample(request: Request) -> int:
+    text = request.option("sample") or "10"
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= config.LOG_SAMPLE_MAX):
+        raise Invalid(f"a sample is of 1 to {config.LOG_SAMPLE_MAX}", path="sample")
+    return int(text)
+
+
+async def _accesses(server: Server, drawn: list[Drawn]) -> tuple[Access, ...]:
+    records = [one.event.record for one in drawn]
+    keys = {key for record in records for key in record.patients[:_SHOWN_PATIENTS]}
+    references = await names.resources(server.journal, keys, access=_SYSTEM)
+    patients = await server.journal.searching(_SYSTEM).read_many(list(references.values()))
+    called = {one.rkey: name_of(orjson.loads(one.body)) for one in patients if one.body is not None}
+    places = {id_ for record in records for id_ in (record.actor.unit, record.actor.provider) if id_}
+    units = await server.callers.people.names(sorted(places))
+    made = []
+    for one in drawn:
+        record, actor = one.event.record, one.event.record.actor
+        made.append(
+            Access(
+                one.event.id, ",".join(one.signs) or "random", tuple(_SIGNS[sign] for sign in one.signs),
+                f"{when(record.time_us).astimezone(ZONE):%Y-%m-%d %H:%M:%S}",
+                f"{actor.name}, {actor.title} ({actor.person})" if actor.title else f"{actor.name} ({actor.person})",
+                ", ".join(dict.fromkeys(units.get(id_, id_) for id_ in (actor.unit, actor.provider) if id_)),
+                " ".join(part for part in (DID.get(record.activity, record.activity), record.type) if part),
+                tuple(
+                    ("/".join(references[key]), called.get(key, ""))
+                    for key in record.patients[:_SHOWN_PATIENTS]
+                    if key in references
+                ),
+                max(len(record.patients) - _SHOWN_PATIENTS, 0), record.reason,
+            )
+        )  # fmt: skip
+    return tuple(made)

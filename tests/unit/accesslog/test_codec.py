@@ -1,0 +1,158 @@
+"""Records as bytes and blocks as a chain, without I/O: what goes in comes out, and what is changed is seen."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vaka import config
+from vaka.accesslog import blocks, tables
+from vaka.accesslog.codec import Damaged, Encoder, contents, records
+from vaka.accesslog.record import Actor, Record, cut, person_key
+
+TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=30)
+KEY = st.integers(-(2**63), 2**63 - 1)
+ACTORS = st.builds(Actor, *[TEXT] * 10)
+RECORDS = st.builds(
+    Record, st.integers(1_700_000_000_000_000, 1_900_000_000_000_000), ACTORS, TEXT, TEXT, TEXT, st.integers(100, 599),
+    st.integers(1, 9), TEXT, TEXT, TEXT, TEXT, st.lists(KEY, max_size=5).map(tuple),
+    st.lists(st.integers(0, 2**31), max_size=5).map(tuple), st.lists(st.integers(0, 2**62), max_size=5).map(tuple),
+    st.integers(0, 10_000),
+)  # fmt: skip
+NOW = 1_800_000_000_000_000
+ANNA = Actor("", "SE1-1", "Anna Ek", "Läkare", "roll-1", "ava31", "region", "care", "passkey", "0" * 32)
+
+
+def record(**changed: object) -> Record:
+    given_: dict[str, object] = {"time_us": NOW - 5, "actor": ANNA, "activity": "read", "patients": (7,), "seqs": (12,)}
+    return Record(**{**given_, **changed})  # type: ignore[arg-type]
+
+
+@given(st.lists(st.lists(RECORDS, min_size=1, max_size=6), min_size=1, max_size=4))
+@settings(max_examples=150, deadline=None)
+def test_what_goes_in_comes_out(batches: list[list[Record]]) -> None:
+    """Would break: a record is read back otherwise than it was written, in any block of a chapter."""
+    encoder = Encoder()
+    for batch in batches:
+        payload = encoder.payload(batch, NOW)
+        assert records(payload, NOW, encoder.described) == batch
+        told = contents(payload)
+        assert set(told.patients) == {patient for one in batch for patient in one.patients}
+        assert {encoder.described[n].actor() for n in told.actors} == {one.actor for one in batch}
+        assert told.records == len(batch)
+
+
+def test_who_is_described_once() -> None:
+    """Would break: each access carries the person's name and unit again, and is too large."""
+    encoder = Encoder()
+    first, second = (encoder.payload([record(time_us=NOW - n)], NOW) for n in (5, 9))
+    assert b"Anna Ek" in first
+    assert len(second) < 30
+    assert contents(second).described == {}
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=300, deadline=None)
+def test_other_bytes_are_damaged_and_nothing_else(content: bytes) -> None:
+    """Would break: damage stops verification with an error that nobody expects."""
+    for read in (lambda: contents(content), lambda: records(content, NOW, {})):
+        try:
+            read()
+        except Damaged:
+            pass
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None)
+def test_a_cut_or_changed_payload_is_damaged_or_read(data: st.DataObject) -> None:
+    """Would break: as above, close to what is right."""
+    encoder = Encoder()
+    payload = bytearray(encoder.payload([record(), record(reason="väntan är farlig", owners=(3, 4))], NOW))
+    at = data.draw(st.integers(0, len(payload) - 1))
+    payload[at] = data.draw(st.integers(0, 255))
+    for content in (bytes(payload), bytes(payload[:at])):
+        try:
+            records(content, NOW, encoder.described)
+        except Damaged:
+            pass
+
+
+def chain(count: int) -> list[blocks.Block]:
+    encoder, before, made = Encoder(), blocks.genesis("s"), []
+    for number in range(1, count + 1):
+        payload = encoder.payload([record(patients=(number,))], NOW)
+        made.append(blocks.make(number, 1, NOW + number, payload, before))
+        before = made[-1].hash
+    return made
+
+
+def test_a_file_is_read_to_its_torn_end() -> None:
+    """Would break: a kill in the middle of a write makes the whole file unreadable."""
+    made = chain(5)
+    content = b"".join(block.framed for block in made)
+    for cut_at in range(len(content) - len(made[-1].framed) + 1, len(content), 7):
+        found = list(blocks.in_file(content[:cut_at] + b"\0" * 500, 0, blocks.genesis("s")))
+        assert [block.number for block, _ in found] == [1, 2, 3, 4]
+
+
+def test_any_changed_byte_breaks_the_chain() -> None:
+    """Would break: somebody changes who read what, and nobody sees it."""
+    made = chain(4)
+    content = b"".join(block.framed for block in made)
+    for at in range(len(content)):
+        changed = bytearray(content)
+        changed[at] ^= 1
+        assert len(list(blocks.in_file(bytes(changed), 0, blocks.genesis("s")))) < 4, at
+
+
+def test_dropped_and_swapped_blocks_break_the_chain() -> None:
+    """Would break: a block is taken away, or moved, unseen."""
+    made = chain(4)
+    for order in ([0, 2, 3], [0, 2, 1, 3], [1, 2, 3], [0, 1, 1, 2]):
+        content = b"".join(made[n].framed for n in order)
+        assert len(list(blocks.in_file(content, 0, blocks.genesis("s")))) < len(order)
+
+
+def test_a_run_is_read_back_with_its_hashes() -> None:
+    """Would break: the tables hold blocks whose hashes cannot be had again."""
+    made = chain(6)
+    run = b"".join(block.bare for block in made)
+    assert [block.hash for block in blocks.in_run(run, blocks.genesis("s"))] == [block.hash for block in made]
+    with pytest.raises(ValueError, match="no block"):
+        list(blocks.in_run(run[:-1], blocks.genesis("s")))
+
+
+def test_a_run_is_of_one_chapter_and_one_month(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Would break: dropping a month takes blocks of the next one with it, or numbers mean other people."""
+    made = chain(5)
+    assert tables.take(made) == 5
+    assert tables.take([*made[:2], made[4]]) == 2
+    other = blocks.make(3, 3, NOW, made[2].payload, made[1].hash)
+    assert tables.take([*made[:2], other]) == 2
+    later = blocks.make(3, 1, NOW + 40 * 86_400_000_000, made[2].payload, made[1].hash)
+    assert tables.take([*made[:2], later]) == 2
+    monkeypatch.setattr(config, "LOG_RUN_BYTES", 1)
+    assert tables.take(made) == 1
+
+
+def test_more_patients_than_a_record_holds_make_several() -> None:
+    """Would break: some of the patients that an answer told of are not logged."""
+    many = tuple(range(config.LOG_PATIENTS_MAX * 2 + 3))
+    parts = list(record(patients=many, seqs=(1, 2), more=5).parts())
+    assert [len(part.patients) for part in parts] == [config.LOG_PATIENTS_MAX] * 2 + [3]
+    assert tuple(patient for part in parts for patient in part.patients) == many
+    assert [(part.seqs, part.more) for part in parts] == [((1, 2), 5), ((), 0), ((), 0)]
+
+
+def test_texts_are_bounded_and_plain() -> None:
+    """Would break: a caller writes a megabyte, or lines of its own, into the log."""
+    assert len(cut("x" * 10_000)) == config.LOG_TEXT_MAX_CHARS
+    assert cut("a\nb\x1fc\ud800") == "a b c "
+    assert cut("å") == "å"
+
+
+def test_persons_and_programs_have_keys_of_their_own() -> None:
+    """Would break: a person is found under another's events."""
+    assert ANNA.key == person_key("SE1-1")
+    assert Actor("laboratory").key == person_key("laboratory") != ANNA.key

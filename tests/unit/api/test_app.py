@@ -1,0 +1,84 @@
+"""The application at its edge: the last handler of errors, and what the request log keeps."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import orjson
+import pytest
+
+from vaka.api.app import Application
+from vaka.api.http import Request, Response
+from vaka.api.request_log import RequestLog
+
+SECRET = "191212121212"
+
+
+class Protocol:
+    """What Granian gives: keeps what was answered."""
+
+    def __init__(self) -> None:
+        self.status, self.headers, self.body = 0, list[tuple[str, str]](), b""
+
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        self.status, self.headers, self.body = status, headers, body
+
+    def response_empty(self, status: int, headers: list[tuple[str, str]]) -> None:
+        self.status, self.headers = status, headers
+
+
+def ask(application: Application, path: str, query: str = "") -> Protocol:
+    """GET of an address that leaves no record in the access log."""
+    scope = SimpleNamespace(
+        method="GET", path=path, query_string=query, scheme="http", client="127.0.0.1:5", authority=None,
+        headers={"host": "localhost"},
+    )  # fmt: skip
+    protocol = Protocol()
+    asyncio.run(application.__rsgi__(cast("Any", scope), cast("Any", protocol)))
+    return protocol
+
+
+@pytest.mark.parametrize("fault", [RuntimeError(SECRET), KeyError(SECRET), RecursionError(SECRET), MemoryError(SECRET)])
+def test_what_nobody_foresaw_is_answered_without_its_inside(
+    fault: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Broken: a fault of ours closes the connection, or shows a stack or what somebody wrote to whoever provokes it."""
+
+    async def fail(_: Application, __: Request) -> Response:
+        raise fault
+
+    monkeypatch.setattr(Application, "_answer", fail)
+    answer = ask(Application(cast("Any", SimpleNamespace()), RequestLog(None)), "/nowhere")
+    assert answer.status == 500
+    assert orjson.loads(answer.body)["issue"][0]["code"] == "exception"
+    assert SECRET.encode() not in answer.body
+    assert b"Traceback" not in answer.body
+    assert type(fault).__name__.encode() not in answer.body
+    (told,) = (
+        record for record in caplog.records if record.name == "vaka"
+    )  # test_log: its message stays out of the file
+    assert told.getMessage() == "fault"
+    assert told.exc_info is not None
+    assert told.exc_info[1] is fault
+
+
+def test_the_request_log_has_the_address_without_what_was_searched_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken: personnummer and names of patients stand in a log that many may read."""
+
+    async def well(_: Application, __: Request) -> Response:
+        return Response(200, b"{}", [])
+
+    monkeypatch.setattr(Application, "_answer", well)
+    file = tmp_path / "requests.log"
+    requests = RequestLog(file)
+    ask(Application(cast("Any", SimpleNamespace()), requests), "/nowhere", f"identifier={SECRET}&name=Ek")
+    requests.flush()
+    line = file.read_text()
+    assert orjson.loads(line)["path"] == "/nowhere"
+    assert SECRET not in line
+    assert "Ek" not in line
