@@ -114,6 +114,7 @@ LOG_RETRY_S: Final = 1.0
 LOG_DATABASE_TIMEOUT_S: Final = 5.0
 # What waits in memory while neither file nor database takes it.
 LOG_OWED_MAX_BYTES: Final = 64 * 1024 * 1024
+LOG_LATE_S: Final = 3_600.0
 LOG_PATIENTS_MAX: Final = 4_096
 LOG_RESOURCES_MAX: Final = 32
 LOG_TEXT_MAX_CHARS: Final = 300

@@ -128,6 +128,22 @@ def test_the_extract_tells_in_plain_swedish(api: Api, person: People, place: Pla
     assert f"Kliniken {place.tag[:6]}, Provvård AB {place.tag[:6]} Test Läst" in private
 
 
+def test_the_way_to_an_extract(person: People, place: Place, journal: Instance) -> None:
+    """Would break: a personal number stands in an address, which logs and browsers keep; or the form leads nowhere."""
+    reader = auditor(person, place)
+    with httpx.Client(base_url=reader.root, headers=reader.headers) as browser:
+        assert "Loggutdrag till en patient" in browser.get("/log").text
+        for given in (place.number, f"{place.number[:8]}-{place.number[8:]}", place.patient):
+            found = browser.post("/log/extract", data={"patient": given})
+            assert (found.status_code, found.headers["location"]) == (303, f"/log/extract/{place.patient}")
+        assert browser.post("/log/extract", data={"patient": "191212121299"}).status_code == 404
+        assert browser.get("/log/extract/nobody").status_code == 404
+        assert browser.get(f"/log/extract/{place.number}").status_code == 404
+    somebody_else = somebody(person, place, "Anna Provek")
+    denied = httpx.post(f"{reader.root}/log/extract", data={"patient": place.number}, headers=somebody_else.headers)
+    assert denied.status_code == 403
+
+
 def test_many_pages_each_say_whose_they_are(person: People, journal: Instance, place: Place, tmp_path: Path) -> None:
     """Would break: a page that is found alone is nobody's (S7). By command, and by personal number."""
     for number in range(70):

@@ -321,3 +321,33 @@ def test_a_kill_at_any_step_of_shipping_loses_and_doubles_nothing(vaka: Vaka, tm
 
     asyncio.run(check())
     assert folder(vaka.data).exists()
+
+
+def test_the_journal_serves_while_its_log_has_no_room(tmp_path: Path) -> None:
+    """Would break: a full disk for the log keeps the journal from starting or serving; or nothing is logged meanwhile."""
+    vaka = Vaka(tmp_path / "data")
+    place = vaka.data / "accesslog"
+    place.mkdir(parents=True)
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, check=False)
+    if made.returncode:
+        pytest.skip("only root can mount a file system")
+    try:
+        vaka.start()
+        with httpx.Client(headers={"Authorization": f"Bearer {vaka.token('roomless')}"}, base_url=vaka.url) as client:
+            assert [client.get(f"/fhir/Patient/{number}").status_code for number in range(20)] == [404] * 20
+            assert not list(place.glob("*.log"))
+            subprocess.run(["mount", "-o", "remount,size=64m", place], check=True)
+            deadline = time.monotonic() + 15
+            while not list(place.glob("*.log")) and time.monotonic() < deadline:
+                time.sleep(0.1)
+            assert client.get("/fhir/Patient/20").status_code == 404
+        assert len(list(place.glob("*.log"))) == 1
+        logged = [event.record.address for event in events(vaka.data, "roomless")]
+        assert logged == [f"/fhir/Patient/{number}" for number in range(21)]
+        assert not verified(vaka.data).findings
+        told = (vaka.data / "log" / "journal.jsonl").read_text()
+        assert '"written_to":"database"' in told, "an incident is told"
+        assert '"written_to":"file"' in told
+    finally:
+        vaka.stop()
+        subprocess.run(["umount", "-l", place], check=True)

@@ -175,6 +175,37 @@ def test_the_tables_refuse_changes(vaka: Vaka, tmp_path: Path) -> None:
                 connection.execute(statement.encode())
 
 
+def test_years_later_whole_months_are_forgotten(vaka: Vaka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Would break: what is older than the law asks for stays, younger goes too, or the chain cannot be verified any more."""
+    real, streams = time.time_ns, {}
+    for years in (7, 6, 1):
+        monkeypatch.setattr(time, "time_ns", lambda years=years: real() - years * 365 * 86_400 * 10**9)
+        streams[years] = write(vaka, tmp_path / str(years), ship=True)
+        if years == 7:  # the same stream goes on a year later
+            monkeypatch.setattr(time, "time_ns", lambda: real() - 6 * 365 * 86_400 * 10**9)
+            assert write(vaka, tmp_path / "7", ship=True) == streams[7]
+    monkeypatch.undo()
+
+    def kept(stream: str) -> int:
+        with psycopg.connect(dsn(vaka.data)) as connection:
+            row = connection.execute(
+                "SELECT coalesce(sum(records), 0) FROM log.run WHERE stream = %s", (stream,)
+            ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    assert [kept(streams[years]) for years in (7, 6, 1)] == [2 * BLOCKS, BLOCKS, BLOCKS]
+    before = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 6.5 * 365 * 86_400))
+    done = command("log", "forget", "--data", vaka.data, "--before", before)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("1 months dropped")
+    assert [kept(streams[years]) for years in (7, 6, 1)] == [BLOCKS, BLOCKS, BLOCKS]
+    assert not [one for one in look(vaka, None).findings if one.stream in streams.values()]
+    again = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 4.9 * 365 * 86_400))
+    assert command("log", "forget", "--data", vaka.data, "--before", again).returncode == 65
+    assert kept(streams[6]) == BLOCKS
+
+
 def test_the_command_tells_where_and_exits_with_1(tmp_path: Path) -> None:
     """Would break: a scheduled check passes over tampering."""
     with running(tmp_path / "data") as vaka:

@@ -6,10 +6,11 @@ for ever: stream, block, place in the block.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from vaka import config
 from vaka.accesslog import blocks, codec, tables
@@ -56,13 +57,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A record and its place."""
+    """A record and its place. ``system``: which part of Vaka logged it (``journal``, ``commands``)."""
 
     stream: str
     block: int
     place: int
     record: Record
     run: tuple[int, int]  # (began in us, first block) of the run it lies in
+    system: str = ""
 
     @property
     def id(self) -> str:
@@ -89,18 +91,22 @@ async def events(connection: Connection, asked: Asked, *, at: Place | None = Non
     cache: dict[tuple[str, int], Mapping[int, Described]] = {}
     began, stream, first = (tables.when(at.began_us), at.stream, at.first + 1) if at else (None, None, None)
     while True:
+        until = asked.until + timedelta(seconds=config.LOG_LATE_S) if asked.until else None
         values = {
-            "patient": asked.patient, "person": asked.person, "since": asked.since, "until": asked.until,
+            "patient": asked.patient, "person": asked.person, "since": asked.since, "until": until,
             "began": began, "stream": stream, "first": first, "limit": _RUNS_AT_ONCE,
         }  # fmt: skip
         rows = await (await connection.execute(statements()["find_runs"], values)).fetchall()
-        for began, stream, first, _, chapter, content in rows:
+        for began, stream, first, chapter, content, system in rows:
             if (stream, chapter) not in cache:
                 if len(cache) >= _RUNS_AT_ONCE:
                     cache.clear()
                 cache[stream, chapter] = await tables.described(connection, stream, chapter)
             run = (microseconds(began), first)
-            for event in _events(stream, run, bytes(content), cache[stream, chapter], asked):
+            # Off the event loop: a run is tens of milliseconds of work.
+            for event in await asyncio.to_thread(
+                _events, (stream, system), run, bytes(content), cache[stream, chapter], asked
+            ):
                 if at is None or (event.stream, event.run) != (at.stream, (at.began_us, at.first)) or (
                     (event.block, event.place) < (at.block, at.place)
                 ):  # fmt: skip
@@ -110,14 +116,18 @@ async def events(connection: Connection, asked: Asked, *, at: Place | None = Non
 
 
 def _events(
-    stream: str, run: tuple[int, int], content: bytes, described: Mapping[int, Described], asked: Asked
+    where: tuple[str, str], run: tuple[int, int], content: bytes, described: Mapping[int, Described], asked: Asked
 ) -> list[Event]:
     found: list[Event] = []
     for block in blocks.in_run(tables.unpacked(content), b""):
         if asked.patient is not None and asked.patient not in block.contents().patients:
             continue
         told = codec.records(block.payload, block.time_us, described)
-        found += [Event(stream, block.number, n, record, run) for n, record in enumerate(told) if asked.fits(record)]
+        found += [
+            Event(where[0], block.number, n, record, run, where[1])
+            for n, record in enumerate(told)
+            if asked.fits(record)
+        ]
     found.reverse()
     return found
 
@@ -144,9 +154,9 @@ async def event(connection: Connection, id_: str) -> Event:
         values = {"stream": match[1], "block": block, "span": config.LOG_RUN_MAX_BLOCKS}
         row = await (await connection.execute(statements()["find_run"], values)).fetchone() if block < 2**62 else None
         if row is not None:
-            described = await tables.described(connection, match[1], row[4])
+            described = await tables.described(connection, match[1], row[3])
             run = (microseconds(row[0]), row[2])
-            for found in _events(match[1], run, bytes(row[5]), described, Asked()):
+            for found in _events((match[1], row[5]), run, bytes(row[4]), described, Asked()):
                 if (found.block, found.place) == (block, place):
                     return found
     raise NotFound("there is no such event in the access log")

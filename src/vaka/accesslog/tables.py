@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, TypeAlias
@@ -119,6 +119,13 @@ async def put_run(connection: Connection, run: Run) -> int:
             await connection.execute(sql["insert_run"], values)
             put += count
     return put
+
+
+async def make_partitions(connection: Connection, now: datetime) -> None:
+    """This month's and the next's, ahead of need: making one locks the table."""
+    for at in (now, (now.replace(day=1) + timedelta(days=32))):
+        async with connection.transaction():
+            await _make_partition(connection, at)
 
 
 async def _make_partition(connection: Connection, at: datetime) -> None:

@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import IO
@@ -103,6 +104,7 @@ class AccessLog:
             break
         async with self._connect() as connection:
             known = await tables.newest(connection, self.stream)
+            await tables.make_partitions(connection, datetime.now(UTC))
         if known is not None:
             if ends and known[0] > ends[0][0]:
                 # Blocks that went to the tables alone; or a tail that is gone, which verify will find missing.
@@ -114,7 +116,9 @@ class AccessLog:
     async def write(self, record: Record, *, urgent: bool = False) -> None:
         """Returns when ``record`` is durable. Unavailable where that cannot be; not so for what is ``urgent``, which is told
         in the process's log and waits in memory."""
-        durable = all([await one for one in self.submit(record)])
+        durable = True
+        for future in self.submit(record):
+            durable &= await future
         if not durable:
             if not urgent:
                 raise unwritable()
@@ -124,7 +128,8 @@ class AccessLog:
             )  # fmt: skip
 
     def submit(self, record: Record) -> list[asyncio.Future[bool]]:
-        """Puts ``record`` in line, for who cannot wait: whether each part of it is durable."""
+        """Puts ``record`` in line, for who cannot wait: whether each part of it is durable. A future that is cancelled keeps
+        nothing from being written."""
         loop = asyncio.get_running_loop()
         parts = [(part, loop.create_future()) for part in record.parts()]
         self._waiting.extend(parts)
@@ -133,7 +138,7 @@ class AccessLog:
             task = asyncio.create_task(self._flush())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return [asyncio.shield(future) for _, future in parts]
+        return [future for _, future in parts]
 
     def require(self, *, urgent: bool) -> None:
         """Unavailable where nothing can be logged now and the request is not ``urgent``: before anything is done for it."""
@@ -314,9 +319,14 @@ class AccessLog:
             self._told = number
 
     async def _ship(self) -> None:
+        month = datetime.now(UTC).month
         while True:
             await asyncio.sleep(config.LOG_SHIP_EVERY_S)
             try:
                 await self.shipper.ship()
+                if (now := datetime.now(UTC)).month != month:
+                    async with self._connect() as connection:
+                        await tables.make_partitions(connection, now)
+                    month = now.month
             except Exception as error:
                 log.warning("access log not shipped", kind=type(error).__name__)

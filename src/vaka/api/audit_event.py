@@ -62,7 +62,7 @@ def audit_event(event: Event, names: Names) -> dict[str, Any]:
         made["purposeOfEvent"] = [{"coding": [coding], "text": record.actor.purpose or record.activity}]
     made["agent"] = _agents(record)
     made["source"] = {
-        "observer": {"display": "Vaka"},
+        "observer": {"display": f"Vaka, {event.system or 'journal'}"},
         "type": [{"system": _TERMS + "security-source-type", "code": "4", "display": "Application Server"}],
     }
     if entities := _entities(record, names):

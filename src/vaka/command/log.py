@@ -93,7 +93,15 @@ def told(event: Event) -> dict[str, Any]:
     actor = {name: value for name, value in record.pop("actor").items() if value}
     kept = {name: value for name, value in record.items() if value not in ("", (), 0)}
     at = datetime.fromtimestamp(time_us / 1_000_000, UTC).isoformat(timespec="microseconds")
-    return {"id": event.id, "time": at, "stream": event.stream, "block": event.block, "actor": actor, **kept}
+    return {
+        "id": event.id,
+        "time": at,
+        "system": event.system,
+        "stream": event.stream,
+        "block": event.block,
+        "actor": actor,
+        **kept,
+    }
 
 
 @command.command("show")
@@ -127,7 +135,7 @@ def show(
         async with journal.reading.connection() as connection:
             return await read.page(connection, asked, limit)
 
-    for event in run(data, database, work):
+    for event in sorted(run(data, database, work), key=lambda event: event.record.time_us, reverse=True):
         if as_json:
             click.echo(orjson.dumps(told(event)))
         else:

@@ -1,7 +1,8 @@
-"""The pages of the access log: ``/log/extract/ID`` (and ``/pdf``), ``/log/review``. For who has the right to the log (L3)."""
+"""The pages of the access log: ``/log``, ``/log/extract/ID`` (also on paper), ``/log/review``. For who has the right (L3)."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -28,11 +29,14 @@ from vaka.web.forms import form
 from vaka.web.home import head_of
 from vaka.web.log_extract import DID, as_pdf, extract, name_of, patient_of
 from vaka.web.log_review import sample
+from vaka.web.pages.log_home import LogPage
 from vaka.web.pages.log_review import Access, Found, LogReviewPage
 from vaka.web.render import HEADERS, Head, page, redirect
 
 _SYSTEM: Final = system_filter("log-review")
 _SHOWN_PATIENTS: Final = 5
+_PAPER: Final = asyncio.Semaphore(1)
+"""One at a time: a long extract is seconds of work."""
 _SIGNS: Final = {
     "emergency": "nödöppning eller hävd spärr", "own-record": "egen journal", "relative": "närstående",
     "same-surname": "samma efternamn",
@@ -58,6 +62,14 @@ async def answer(server: Server, request: Request) -> Response:
     server.log.require(urgent=False)
     method = "GET" if request.method == "HEAD" else request.method
     match (method, *request.path[1:]):
+        case ("GET",):
+            await visible(server, request.access, Asked())
+            head = await _head(server, request)
+            return page(request, LogPage(head.csrf if head else ""), head=head)
+        case ("POST", "extract"):  # a number stands in no address: those are logged, and kept by browsers
+            request.access.trail.activity = "log-extract"
+            await visible(server, request.access, Asked())
+            return redirect(f"/log/extract/{await patient_of(server.journal, fields.get('patient', '').strip())}")
         case ("GET", "extract", id_):
             return await show_extract(server, request, id_, paper=False)
         case ("GET", "extract", id_, "pdf"):
@@ -69,20 +81,21 @@ async def answer(server: Server, request: Request) -> Response:
     raise NotFound("there is no such page")
 
 
-async def show_extract(server: Server, request: Request, given: str, *, paper: bool) -> Response:
+async def show_extract(server: Server, request: Request, id_: str, *, paper: bool) -> Response:
     """What the patient is told, as a page or on paper."""
     request.access.trail.activity = "log-extract"
     # The right first: who has none learns nothing of who is a patient here.
     asked = await visible(server, request.access, Asked())
-    id_ = await patient_of(server.journal, given)
     key = resource_key("Patient", id_)
     request.access.trail.patient = key
     await server.log.shipper.ship(everything=True)
     shown = await extract(server.journal, id_, replace(asked, patient=key), pdf=f"/log/extract/{id_}/pdf")
     if not paper:
         return page(request, shown, head=await _head(server, request))
+    async with _PAPER:
+        made = await asyncio.to_thread(as_pdf, shown)
     headers = [*HEADERS, ("Content-Disposition", 'attachment; filename="loggutdrag.pdf"')]
-    return Response(200, as_pdf(shown), headers, "application/pdf")
+    return Response(200, made, headers, "application/pdf")
 
 
 async def show_review(server: Server, request: Request) -> Response:

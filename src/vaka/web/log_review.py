@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -50,7 +51,7 @@ async def _with_signs(journal: Journal, found: list[Event]) -> list[Drawn]:
         for event in found
     }
     related = await names.related(journal, {place for one in places.values() for place in one}, access=_SYSTEM)
-    many = review.crowded(found)
+    many = await asyncio.to_thread(review.crowded, found)
     return [
         Drawn(
             event,

@@ -58,18 +58,21 @@ SELECT DISTINCT stream FROM log.run ORDER BY stream
 SELECT block, hash FROM log.forgotten WHERE stream = %(stream)s ORDER BY block DESC LIMIT 1
 
 -- name: find_runs
--- Newest first, after a place.
-SELECT began, stream, first_block, last_block, chapter, content FROM log.run
-WHERE (%(patient)s::bigint IS NULL OR patients @> ARRAY[%(patient)s::bigint])
-  AND (%(person)s::bigint IS NULL OR persons @> ARRAY[%(person)s::bigint])
-  AND (%(since)s::timestamptz IS NULL OR ended >= %(since)s)
-  AND (%(until)s::timestamptz IS NULL OR began < %(until)s)
-  AND (%(began)s::timestamptz IS NULL OR (began, stream, first_block) < (%(began)s, %(stream)s, %(first)s))
-ORDER BY began DESC, stream DESC, first_block DESC LIMIT %(limit)s
+-- Newest first, after a place. A record can be older than its block, by as long as nothing could be written: {until} is later
+-- than what is asked for.
+SELECT r.began, r.stream, r.first_block, r.chapter, r.content, coalesce(h.system, '') FROM log.run r
+LEFT JOIN log.head h USING (stream)
+WHERE (%(patient)s::bigint IS NULL OR r.patients @> ARRAY[%(patient)s::bigint])
+  AND (%(person)s::bigint IS NULL OR r.persons @> ARRAY[%(person)s::bigint])
+  AND (%(since)s::timestamptz IS NULL OR r.ended >= %(since)s)
+  AND (%(until)s::timestamptz IS NULL OR r.began < %(until)s)
+  AND (%(began)s::timestamptz IS NULL OR (r.began, r.stream, r.first_block) < (%(began)s, %(stream)s, %(first)s))
+ORDER BY r.began DESC, r.stream DESC, r.first_block DESC LIMIT %(limit)s
 
 -- name: find_run
-SELECT began, stream, first_block, last_block, chapter, content FROM log.run
-WHERE stream = %(stream)s AND first_block BETWEEN %(block)s - %(span)s AND %(block)s AND last_block >= %(block)s
+SELECT r.began, r.stream, r.first_block, r.chapter, r.content, coalesce(h.system, '') FROM log.run r
+LEFT JOIN log.head h USING (stream)
+WHERE stream = %(stream)s AND r.first_block BETWEEN %(block)s - %(span)s AND %(block)s AND r.last_block >= %(block)s
 
 -- name: put_review
 INSERT INTO log.review (event, drawn, reviewer, verdict, comment)

@@ -1,0 +1,125 @@
+"""What a person's reading costs beside a program's that no rule and no log stands before: same rows, same run.
+
+A: people in many sessions, each reading what the rules let them read, each access durably logged. B: a token with full rights at
+a second API process on the same database, whose log is taken out (``bench.unlogged``).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import httpx
+import psutil
+import psycopg
+import uvloop
+from bench.figure import Figure, ratio
+from bench.load_client import Run, drive, request
+from bench.place import API_CORE, Place
+from bench.running import free_port
+
+from vaka.access.session import Assignment
+from vaka.api import sessions
+from vaka.api.keyring import Keyring
+from vaka.fhir.definitions import type_name
+
+CONNECTIONS = 32
+ROUNDS = 5
+SECONDS = 3.0
+ROWS = 5_000
+PEOPLE_AT_A_UNIT = 4
+START_MAX_S = 60.0
+
+_READABLE = """
+SELECT r.type, r.id, o.unit, o.provider FROM resource r JOIN owner o USING (owner)
+WHERE NOT r.deleted AND r.patient IS NOT NULL AND o.unit IS NOT NULL AND o.kind NOT IN ('person', 'consent')
+  AND EXISTS (SELECT 1 FROM care_relation c WHERE c.patient = r.patient AND c.unit = o.unit
+              AND c.from_us <= %(now)s AND c.until_us > %(now)s + 3600000000)
+ORDER BY r.rkey LIMIT %(rows)s
+"""
+
+
+@contextmanager
+def _without(place: Place) -> Iterator[int]:
+    """The other API process; its port."""
+    port = free_port()
+    command = [
+        sys.executable,
+        "-P",
+        "-c",
+        "import sys; sys.path.insert(0, '.'); from bench.unlogged import main; main()",
+    ]
+    environment = {**os.environ, "VAKA_DATABASE": place.dsn}
+    process = subprocess.Popen([*command, str(place.data), str(port)], env=environment)
+    try:
+        deadline = time.monotonic() + START_MAX_S
+        while time.monotonic() < deadline:
+            try:
+                if httpx.get(f"http://127.0.0.1:{port}/ready", timeout=5).status_code == 200:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        else:
+            raise RuntimeError("the process without a log did not become ready")
+        if (os.cpu_count() or 1) > 1:
+            psutil.Process(process.pid).cpu_affinity([API_CORE])
+        yield port
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _tokens(place: Place, units: dict[str, str]) -> dict[str, list[str]]:
+    """Sessions of the people at each unit."""
+    made = sessions.Sessions(Keyring(place.data, "session"))
+    return {
+        unit: [
+            made.make(sessions.begin(
+                person=f"TSTBENCH-{unit}-{n}"[:60], practitioner=f"bench-{n}", name="Bench", way="demo",
+                assignment=Assignment(f"bench-{unit}-{n}"[:60], unit, provider, title="Bench"),
+            ))
+            for n in range(PEOPLE_AT_A_UNIT)
+        ]
+        for unit, provider in units.items()
+    }  # fmt: skip
+
+
+def measure(place: Place) -> list[Figure]:
+    with psycopg.connect(place.dsn, autocommit=True) as connection:
+        values = {"now": time.time_ns() // 1_000, "rows": ROWS}
+        rows = connection.execute(_READABLE, values).fetchall()
+    assert len(rows) > 500, f"only {len(rows)} rows can be read by somebody"
+    tokens = _tokens(place, {row[2]: row[3] for row in rows})
+    asked = [(f"/fhir/{type_name(number)}/{id_}", unit) for number, id_, unit, _ in rows]
+
+    def by_people() -> bytes:
+        address, unit = random.choice(asked)
+        return request("GET", address, random.choice(tokens[unit]))
+
+    def by_program() -> bytes:
+        return request("GET", random.choice(asked)[0], place.token)
+
+    def run(port: int, make: Callable[[], bytes]) -> Run:
+        done = uvloop.run(drive("127.0.0.1", port, make, connections=CONNECTIONS, seconds=SECONDS))
+        assert set(done.statuses) == {200}, done.statuses
+        return done
+
+    with _without(place) as other:
+        place.pin()
+        run(place.port, by_people)
+        run(other, by_program)
+        ours, theirs = [], []
+        for _ in range(ROUNDS):
+            ours.append(run(place.port, by_people).per_second)
+            theirs.append(run(other, by_program).per_second)
+    people = sum(len(one) for one in tokens.values())
+    what = (
+        f"reading by id with decision and durable log, {people} people at {len(tokens)} units, against reading without either,"
+        f" {CONNECTIONS} connections each"
+    )
+    return [ratio("access", what, ours, theirs, 0.75, 0.75, "/s")]

@@ -1,0 +1,43 @@
+"""A second API process on a journal's database, without decision and access log: the other side of ``bench.access``.
+
+Not a mode of Vaka: the log is taken out here, in this process, and nowhere else can it be. ``python -m bench.unlogged DIR
+PORT``, with the database in VAKA_DATABASE.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, cast
+
+from vaka import assemble
+from vaka.accesslog.record import Record
+from vaka.accesslog.writer import AccessLog
+
+
+class _Nothing:
+    """Takes records, and keeps none."""
+
+    async def write(self, record: Record, *, urgent: bool = False) -> None:
+        del record, urgent
+
+    def submit(self, record: Record) -> None:
+        del record
+
+    def require(self, *, urgent: bool) -> None:
+        del urgent
+
+    async def close(self) -> None:
+        return
+
+
+async def _open(*_: Any, **__: Any) -> AccessLog:
+    return cast(AccessLog, _Nothing())
+
+
+def main() -> None:
+    AccessLog.open = _open  # type: ignore[method-assign]
+    assemble.serve(assemble.Start(assemble.directory(sys.argv[1]), port=int(sys.argv[2])))
+
+
+if __name__ == "__main__":
+    main()
