@@ -30,7 +30,7 @@ async def shown(server: Server, request: Request, type_: str, id_: str) -> Respo
     """Parameters: ``visible`` now, ``not-before`` where it waits, whether that was ``chosen`` and by whom, else the default
     of its kind."""
     require_json_answer(request)
-    told(request, "visibility")
+    told(request, "read")
     version = living(await server.journal.reader.read(known_type(type_), id_, access=request.access), type_, id_)
     async with server.journal.reading.connection() as connection:
         _, _, kind = await owned_by(connection, version)
