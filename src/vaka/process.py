@@ -22,11 +22,13 @@ _fault_file = None
 
 
 def prepare(role: str, log_directory: Path | None) -> None:
-    """Switch on faulthandler (to ``<role>.fault``, or to standard error) and core dumps in this process.
+    """Close what this process makes to others, and switch on faulthandler (to ``<role>.fault``, or to standard error) and
+    core dumps in it.
 
     ``kill -USR1`` writes all stacks without ending the process; ``kill -ABRT`` writes them and ends it.
     """
     global _fault_file  # noqa: PLW0603  the handler writes to this descriptor for as long as the process lives
+    os.umask(0o077)
     if log_directory is None:
         faulthandler.enable(all_threads=True)
     else:

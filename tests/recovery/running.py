@@ -87,6 +87,12 @@ class Up:
     def token(self) -> str:
         return running.token(self.data, "test")
 
+    def feed_token(self) -> str:
+        from vaka.api.keyring import Keyring
+        from vaka.api.tokens import Tokens
+
+        return Tokens(Keyring(self.data, "token")).make("copy", scopes=frozenset({"feed"}), days=1)
+
     def create(self, family: str) -> str:
         """Create a patient; the id is returned once the write is acknowledged."""
         answer = httpx.post(

@@ -129,7 +129,7 @@ def test_what_is_being_received_is_sound(saved: Saved, tmp_path: Path) -> None:
         writer = threading.Thread(target=write)
         writer.start()
         try:
-            for _ in range(4):
+            for _ in range(6):
                 done = vaka("backup", "verify", "--json", "--data", data)
                 assert done.returncode == 0, done.stdout
         finally:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -37,7 +39,7 @@ def identity(the_identity: Identity) -> Identity:
     return the_identity
 
 
-def _staff_alone(run: Path) -> None:
+def staff_alone(run: Path) -> None:
     """Leaves the demo's filling only the staff and their units to do: as if it had been cut off, it goes on with this file."""
     run.mkdir(mode=0o700)
     before_patients = takewhile(
@@ -58,7 +60,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory, the_identity: Identity) -> It
     service = {"name": "Test's identity", "issuer": the_identity.issuer, "client_id": CLIENT, "secret_file": "secret"}
     elsewhere = service | {"name": "Capella's identity", "provider": "TSTVAKA0002-1000"}
     (settings / "identity.json").write_text(json.dumps([service, elsewhere]))
-    _staff_alone(data / "run")
+    staff_alone(data / "run")
     with running(data, "--demo") as vaka:
         instance = Instance(vaka.url, data)
         deadline = time.monotonic() + FILLED_MAX_S
@@ -68,6 +70,22 @@ def demo(tmp_path_factory: pytest.TempPathFactory, the_identity: Identity) -> It
                 time.sleep(0.2)
         yield instance
     assert not instance.faults()
+
+
+@pytest.fixture(scope="session")
+def npm(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Installs npm packages for this run; the folder that they are in."""
+
+    def install(*packages: str) -> Path:
+        if shutil.which("npm") is None:
+            pytest.skip("no npm here: on Debian, apt-get install npm")
+        folder = tmp_path_factory.mktemp("npm")
+        command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder), *packages]
+        told = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+        assert told.returncode == 0, told.stderr
+        return folder
+
+    return install
 
 
 @pytest.fixture

@@ -61,6 +61,9 @@ def _problem(programs: Binaries, folder: Path) -> str | None:
 
 
 def _unreadable(programs: Binaries, folder: Path, run: Sequence[Segment]) -> str | None:
+    last = run[-2:]
+    # Read before pg_waldump reads: what is received meanwhile is then no record that it should have read.
+    content = b"".join((folder / segment.file).read_bytes() for segment in last)
     with tempfile.TemporaryDirectory(prefix="vaka-wal-") as linked:  # pg_waldump takes no file named .partial
         for segment in run:
             Path(linked, segment.name).symlink_to((folder / segment.file).absolute())
@@ -71,8 +74,6 @@ def _unreadable(programs: Binaries, folder: Path, run: Sequence[Segment]) -> str
     if done.returncode == 0:
         return None
     said = done.stderr.strip().splitlines()[-1][-300:]
-    last = run[-2:]
-    content = b"".join((folder / segment.file).read_bytes() for segment in last)
     read = _READ.search(said)
     at = places.lsn(read[1]) - last[0].number * SEGMENT_BYTES if read else -1
     if at >= 0 and may_end(content, following(content, at)):

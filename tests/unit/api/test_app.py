@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from vaka.api.app import Application
+from vaka.api.front import Front
 from vaka.api.http import Request, Response
 from vaka.api.request_log import RequestLog
 
@@ -28,6 +29,11 @@ class Protocol:
 
     def response_empty(self, status: int, headers: list[tuple[str, str]]) -> None:
         self.status, self.headers = status, headers
+
+
+def server() -> Any:
+    """What the edge itself asks of a server: how it listens."""
+    return SimpleNamespace(wire=Front())
 
 
 def ask(application: Application, path: str, query: str = "") -> Protocol:
@@ -51,7 +57,7 @@ def test_what_nobody_foresaw_is_answered_without_its_inside(
         raise fault
 
     monkeypatch.setattr(Application, "_answer", fail)
-    answer = ask(Application(cast("Any", SimpleNamespace()), RequestLog(None)), "/nowhere")
+    answer = ask(Application(server(), RequestLog(None)), "/nowhere")
     assert answer.status == 500
     assert orjson.loads(answer.body)["issue"][0]["code"] == "exception"
     assert SECRET.encode() not in answer.body
@@ -76,7 +82,7 @@ def test_the_request_log_has_the_address_without_what_was_searched_for(
     monkeypatch.setattr(Application, "_answer", well)
     file = tmp_path / "requests.log"
     requests = RequestLog(file)
-    ask(Application(cast("Any", SimpleNamespace()), requests), "/nowhere", f"identifier={SECRET}&name=Ek")
+    ask(Application(server(), requests), "/nowhere", f"identifier={SECRET}&name=Ek")
     requests.flush()
     line = file.read_text()
     assert orjson.loads(line)["path"] == "/nowhere"

@@ -50,7 +50,9 @@ def typed_person(fields: Mapping[str, str]) -> str:
     try:
         return hsa_id(fields.get("person", ""))
     except Invalid as error:
-        raise LoginFailed(NOT_HSA, why="what was typed is not an HSA-id") from error
+        raise LoginFailed(
+            NOT_HSA, why="what was typed is not an HSA-id", person=fields.get("person", "")[:60]
+        ) from error
 
 
 async def count(server: Server, request: Request, counts: list[attempts.Count], person: str) -> None:

@@ -54,7 +54,7 @@ def _client(request: Request, service: Service) -> AsyncOAuth2Client:
 
 
 async def _document(client: AsyncOAuth2Client, address: str) -> dict[str, Any]:
-    answer = await client.get(address, withhold_token=True)
+    answer = await client.request("GET", address, withhold_token=True)
     answer.raise_for_status()
     found = answer.json()
     if not isinstance(found, dict):

@@ -1,0 +1,204 @@
+"""Passphrase and one-time code: enrolling, logging in, and guessing."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import psycopg
+import pyotp
+import pytest
+from tests.client import Api
+from tests.conftest import Instance
+from tests.web.browser import Browser, field
+
+from vaka import config
+from vaka.api.attempts import account
+from vaka.journal import cluster
+
+PASSPHRASE = "korrekt häst batteri klammer"
+
+
+def vaka(demo: Instance, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "vaka.cli", *arguments, "--data", str(demo.data)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def set_up_code(demo: Instance, hsa: str) -> str:
+    told = vaka(demo, "person", "enroll", "--hsa", hsa)
+    assert told.returncode == 0, told.stderr
+    found = re.search(r"set-up code +(\S+)", told.stdout)
+    assert found
+    return found[1]
+
+
+@dataclass
+class Enrolled:
+    """A person with passphrase and app. ``used``: the time step whose code was used last; ``browser``: enrolled
+    with it, and is logged in."""
+
+    hsa: str
+    secret: str
+    used: int
+    browser: Browser
+
+    def code(self, offset: int = 0) -> str:
+        """A code that was not used before; ``offset``: steps beyond the next."""
+        self.used = max(self.used + 1, int(time.time()) // 30) + offset
+        while self.used > int(time.time()) // 30 + 1:  # the server takes the next step's code at most
+            time.sleep(0.2)
+        return pyotp.TOTP(self.secret).generate_otp(self.used)
+
+
+def enrol(browser: Browser, hsa: str, code: str) -> Enrolled:
+    """Goes through the pages."""
+    csrf = browser.form("/login/enrol")
+    page = browser.post("/login/enrol", {"csrf": csrf, "person": hsa, "code": code.lower().replace("-", " ")})
+    assert page.status_code == 200, page.text
+    found = re.search(r'class="code secret">([A-Z2-7 ]+)<', page.text)
+    assert found
+    one = Enrolled(hsa, found[1].replace(" ", ""), 0, browser)
+    assert "otpauth://totp/" in page.text
+    fields = {"csrf": csrf, "sealed": field(page.text, "sealed"), "passphrase": PASSPHRASE, "again": PASSPHRASE}
+    assert browser.post("/login/enrol/finish", {**fields, "code": "000000"}).status_code == 422
+    for wrong in ({"passphrase": "short", "again": "short"}, {"again": "another"}, {"passphrase": "aaaaaaaaaaaaaaa", "again": "aaaaaaaaaaaaaaa"}, {"passphrase": hsa + "xx", "again": hsa + "xx"}):  # fmt: skip
+        answer = browser.post("/login/enrol/finish", {**fields, **wrong, "code": pyotp.TOTP(one.secret).now()})
+        assert answer.status_code == 422, wrong
+        assert browser.session is None
+    assert browser.post("/login/enrol/finish", {**fields, "code": one.code()}).status_code == 303
+    assert browser.session is not None
+    replay = Browser(browser.url)
+    replay.cookies = {name: value for name, value in browser.cookies.items() if name != "__Host-vaka"}
+    assert replay.post("/login/enrol/finish", {**fields, "code": pyotp.TOTP(one.secret).now()}).status_code in (
+        401,
+        403,
+    )
+    return one
+
+
+@pytest.fixture
+def enrolled(demo: Instance, employ: Callable[..., str]) -> Enrolled:
+    hsa = employ("ava31")
+    return enrol(Browser(demo.url), hsa, set_up_code(demo, hsa))
+
+
+def log_in(browser: Browser, hsa: str, code: str, passphrase: str = PASSPHRASE) -> tuple[int, str]:
+    """Status and text of a try."""
+    answer = browser.post(
+        "/login/code", {"csrf": browser.form("/login"), "person": hsa, "passphrase": passphrase, "code": code}
+    )
+    return answer.status_code, answer.text
+
+
+def test_enrolling_and_logging_in(demo: Instance, enrolled: Enrolled) -> None:
+    """Would break: a person without identity service cannot come in; or one factor is enough; or a code works twice."""
+    browser = Browser(demo.url)
+    code = enrolled.code()
+    assert log_in(browser, enrolled.hsa, code, "another passphrase")[0] == 401
+    assert log_in(browser, enrolled.hsa, "123456" if code != "123456" else "654321")[0] == 401
+    assert log_in(browser, enrolled.hsa.lower() + " ", f"{code[:3]} {code[3:]}")[0] == 303
+    assert browser.session is not None
+    again = Browser(demo.url)
+    assert log_in(again, enrolled.hsa, code)[0] == 401, "the code was used"
+    assert again.session is None
+
+
+def test_a_set_up_code_works_once_and_for_its_person(demo: Instance, enrolled: Enrolled, tag: str) -> None:
+    """Would break: who finds the paper later takes over the account."""
+    code = set_up_code(demo, enrolled.hsa)
+    browser = Browser(demo.url)
+    csrf = browser.form("/login/enrol")
+    for person, typed in (("TSTVAKA0001-P001", code), (enrolled.hsa, "0000-0000-0000-0000-0000"), (enrolled.hsa, "")):
+        assert browser.post("/login/enrol", {"csrf": csrf, "person": person, "code": typed}).status_code == 401
+    newer = set_up_code(demo, enrolled.hsa)
+    assert browser.post("/login/enrol", {"csrf": csrf, "person": enrolled.hsa, "code": code}).status_code == 401
+    enrol(Browser(demo.url), enrolled.hsa, newer)
+    assert browser.post("/login/enrol", {"csrf": csrf, "person": enrolled.hsa, "code": newer}).status_code == 401
+    told = vaka(demo, "person", "enroll", "--hsa", "TSTVAKA0001-P9999")
+    assert told.returncode == 78
+    assert "no active Practitioner" in told.stderr
+
+
+def test_nothing_tells_whether_an_account_exists(demo: Instance, enrolled: Enrolled) -> None:
+    """Would break: a stranger learns by texts, or by time, whom to attack."""
+    texts, times = {}, {}
+    for kind, hsa in (("known", enrolled.hsa), ("unknown", f"{enrolled.hsa}-X"), ("staff without", "TSTVAKA0001-P040")):
+        browser = Browser(demo.url)
+        csrf = browser.form("/login")
+        took = []
+        for _ in range(4):
+            began = time.perf_counter()
+            answer = browser.post(
+                "/login/code", {"csrf": csrf, "person": hsa, "passphrase": "wrong wrong wrong", "code": "000000"}
+            )
+            took.append(time.perf_counter() - began)
+            assert answer.status_code == 401
+        texts[kind] = answer.text.partition('id="w-demo"')[0].replace(hsa, "").replace(csrf, "")
+        times[kind] = min(took)
+    assert len(set(texts.values())) == 1
+    assert max(times.values()) < 3 * min(times.values()), times
+
+
+def test_guessing_is_slowed_and_locks_nobody_out(demo: Instance, enrolled: Enrolled) -> None:
+    """Would break: an attacker guesses freely; or, by guessing, keeps a clinician out of the record."""
+    clinician = enrolled.browser
+    clinician.cookies.pop("__Host-vaka")
+    attacker = Browser(demo.url)
+    csrf = attacker.form("/login")
+
+    def guess(_: int) -> tuple[int, str | None]:
+        one = Browser(demo.url)
+        one.cookies = dict(attacker.cookies)
+        answer = one.post(
+            "/login/code", {"csrf": csrf, "person": enrolled.hsa, "passphrase": "guess", "code": "000000"}
+        )
+        return answer.status_code, answer.headers.get("retry-after")
+
+    with ThreadPoolExecutor(12) as pool:  # at once: none may slip by before the others are counted
+        answers = list(pool.map(guess, range(24)))
+    tried = sum(1 for status, _ in answers if status == 401)
+    assert tried <= config.ATTEMPTS_FREE_ACCOUNT + 2, answers
+    assert all(status in (401, 429) for status, _ in answers)
+    assert all(int(after or 0) >= 1 for status, after in answers if status == 429)
+    # As if it had gone on for longer: the right passphrase and code from a strange browser wait too, and are not spent by it.
+    with psycopg.connect(cluster.at(demo.data / "pg").dsn(), autocommit=True) as connection:
+        changed = connection.execute(
+            "UPDATE attempt SET failures = 12 WHERE what = %s", (account(enrolled.hsa, "code").what,)
+        )
+        assert changed.rowcount == 1
+    code = enrolled.code()
+    assert log_in(Browser(demo.url), enrolled.hsa, code)[0] == 429
+    assert log_in(clinician, enrolled.hsa, code)[0] == 303, "a device that is known passes"
+    # Others at the attacker's address are not kept out by this account's count.
+    assert log_in(Browser(demo.url), "TSTVAKA0001-P041", "000000")[0] == 401
+
+
+def test_taking_ways_in_back(demo: Instance, enrolled: Enrolled) -> None:
+    """Would break: who found a phone keeps coming in after it was told lost."""
+    browser = enrolled.browser
+    assert browser.get("/").status_code == 200
+    told = vaka(demo, "person", "forget", "--hsa", enrolled.hsa)
+    assert told.returncode == 0, told.stderr
+    deadline = time.monotonic() + 1.0 + 1.0  # one second, and what a loaded machine adds
+    while browser.get("/").status_code == 200 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert browser.session is None
+    assert log_in(Browser(demo.url), enrolled.hsa, enrolled.code())[0] == 401
+
+
+def test_no_secret_is_logged_or_stands_in_a_list_of_processes(demo: Instance, enrolled: Enrolled, record: Api) -> None:
+    """Would break: a log, which many read, opens the record."""
+    time.sleep(0.5)
+    for path in demo.data.glob("log/**/*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert PASSPHRASE.encode() not in content
+            assert enrolled.secret.encode() not in content
+            assert b"__Host-vaka=" not in content
+    kept = record.get(demo.url + "/fhir/metadata").text
+    assert enrolled.secret not in kept
