@@ -98,7 +98,9 @@ def receiving(source: Source) -> bool:
 def take(source: Source, *, hurry: bool, progress: Progress | None = None) -> Base:
     """Make a base backup, verify it, keep it. ``hurry``: an immediate checkpoint instead of a spread one."""
     place = source.place
-    if migrate.has_access_log(source.cluster.dsn()):  # not so before the first start has made the tables: it holds nothing
+    if migrate.has_access_log(
+        source.cluster.dsn()
+    ):  # not so before the first start has made the tables: it holds nothing
         log_command(source.cluster.dsn(), "backup", f"base backup to {place.base}")
     with place.one_at_a_time():
         for left in place.base.glob(".new-*"):  # of a killed backup
