@@ -12,7 +12,7 @@ from tests import feeding
 from tests.api.records import Ward, acts, marks, operate, parameters
 from tests.client import Api, Resource, entries, fresh, outcome
 
-from vaka.access.session import CLINICIAN, Right
+from vaka.access.session import CLINICIAN, Purpose, Right
 
 IDENTITY = CLINICIAN | {Right.IDENTITY}
 NUMBER = "http://electronichealth.se/identifier/personnummer"
@@ -26,11 +26,18 @@ class Staff:
         self._person, self.ward = person, ward
         self.ids: dict[str, str] = {}
 
-    def __call__(self, name: str, rights: frozenset[Right] = CLINICIAN, ward: Ward | None = None) -> Api:
+    def __call__(
+        self,
+        name: str,
+        rights: frozenset[Right] = CLINICIAN,
+        ward: Ward | None = None,
+        purpose: Purpose = Purpose.CARE,
+    ) -> Api:
         at = ward or self.ward
         self.ids.setdefault(name, f"pr-{name}-{fresh()}")
         return self._person(
-            person=f"SE-{name}-{fresh()}", practitioner=self.ids[name], unit=at.unit, provider=at.provider, rights=rights, name=f"Doktor {name}",
+            person=f"SE-{name}-{fresh()}", practitioner=self.ids[name], unit=at.unit, provider=at.provider, rights=rights,
+            name=f"Doktor {name}", purpose=purpose,
         )  # fmt: skip
 
 
@@ -82,6 +89,8 @@ def test_each_right_is_asked(ward: Ward, staff: Staff) -> None:
     outcome(operate(staff("doctor"), note, "redact", decision="1", authority="IVO"), 403)
     for operation in ("merge", "unmerge", "link"):
         outcome(staff("doctor").post(f"/Patient/${operation}", json=parameters(reason="r")), 403)
+    quality = staff("quality", purpose=Purpose.QUALITY)
+    outcome(operate(quality, note, "sign"), 403)
     assert operate(signer, note, "sign").status_code == 201, "signing is a right of its own"
     outcome(signer.put(f"/Composition/{note['id']}", json=note), 403)
 

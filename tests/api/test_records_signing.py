@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import psycopg
 import pytest
+from tests import feeding
 from tests.api.records import Ward, acts, marks, operate, parameters
 from tests.client import Api, fresh, outcome, put
+from tests.conftest import Instance
+
+from vaka import config
+from vaka.fhir.keys import resource_key
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +200,64 @@ def test_a_locked_entry_is_annulled_or_redacted_only(api: Api, ward: Ward) -> No
     outcome(operate(api, annulled.json(), "sign"), 409)
     outcome(api.put(f"/Composition/{note['id']}", json=note), 409)
     assert acts(api, f"Composition/{note['id']}") == ["sign", "lock", "annul"]
+
+
+def test_a_signed_entry_locks_by_itself(api: Api, journal: Instance, ward: Ward) -> None:
+    """Would break: what was signed long ago is still corrected as if it were of yesterday (J1)."""
+    note = ward.note()
+    operate(api, note, "sign")
+    key, days = resource_key("Composition", note["id"]), config.LOCK_AFTER_SIGNING_DAYS
+    with psycopg.connect(feeding.dsn(journal.data)) as connection:
+        move = "UPDATE entry SET signed_us = signed_us - %s::bigint * 86400000000 WHERE rkey = %s"
+        connection.execute(move, (days - 1, key))
+        connection.commit()
+        corrected = operate(api, note, "correct", reason="r", resource__resource={**note, "title": "x"})
+        assert corrected.status_code == 200
+        operate(api, corrected.json(), "sign")
+        connection.execute(move, (days, key))
+        connection.commit()
+    issue = outcome(operate(api, corrected.json(), "correct", reason="r", resource__resource=note), 409)[0]
+    assert "locked" in issue["diagnostics"]
+    assert operate(api, corrected.json(), "annul", reason="Fel").status_code == 200
+
+
+def test_in_a_batch_and_not_in_a_transaction(api: Api, ward: Ward) -> None:
+    """Would break: a program that sends bundles cannot sign; or an operation is half of a transaction."""
+    note = ward.note()
+    body = parameters(reason="x")
+    entry = {
+        "resource": body,
+        "request": {"method": "POST", "url": f"Composition/{note['id']}/$sign", "ifMatch": 'W/"1"'},
+    }
+    outcome(api.transact(entry), 405)
+    answer = api.transact(entry, type_="batch")
+    assert answer.json()["entry"][0]["response"]["status"] == "201 Created", answer.text
+    assert acts(api, f"Composition/{note['id']}") == ["sign"]
+
+
+def test_what_is_loaded_owes_nothing_and_changes_nothing_signed(
+    api: Api, journal: Instance, ward: Ward, tmp_path: Path
+) -> None:
+    """Would break: a region's history stands on today's lists; or a load writes over what was signed here."""
+    note, result = ward.note(), ward.result()
+    operate(api, note, "sign")
+    operate(api, result, "acknowledge", step__valueCode="acted-on")
+    old = {**note, "id": fresh(), "title": "Från förr"}
+    other = {**result, "id": fresh()}
+    file = tmp_path / "old.ndjson"
+    lines = [{**note, "title": "Other"}, old, {**result, "status": "corrected"}, other]
+    file.write_text("\n".join(json.dumps(line) for line in lines))
+    command = [sys.executable, "-P", "-m", "vaka.cli", "load", str(file), "--data", str(journal.data), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 65, done.stderr
+    assert json.loads(done.stdout)["refused"] == 1
+    assert api.get(f"/Composition/{note['id']}").json()["title"] == "Anteckning"
+    assert api.ids(f"/$unsigned?unit={ward.unit}&_count=1000").count(old["id"]) == 0
+    assert result["id"] in api.ids(f"/$unacknowledged?unit={ward.unit}"), "what is followed here is open again"
+    assert other["id"] not in api.ids(f"/$unacknowledged?unit={ward.unit}")
+    seen = {one["name"]: one for one in api.get(f"/Composition/{old['id']}/$visibility").json()["parameter"]}
+    assert seen["visible"]["valueBoolean"] is True
+    assert operate(api, old, "sign", version="1").status_code == 201
 
 
 def test_results_and_the_directory_are_not_signed(api: Api, ward: Ward) -> None:

@@ -15,7 +15,7 @@ import orjson
 
 from vaka import config
 from vaka.access.limits import REASON_MAX_CHARS, REASON_MIN_CHARS
-from vaka.access.session import Right
+from vaka.access.session import Purpose, Right
 from vaka.api.arrival import Keyed, keyed, replayed
 from vaka.api.http import (
     Preferences,
@@ -195,6 +195,8 @@ def require_right(request: Request, right: Right, *, programs: bool = True) -> N
     if session is not None:
         if not session.may(right):
             raise Forbidden(f"your assignment does not include {right.value}", why=f"A1: no right {right.value}")
+        if right is Right.SIGN and session.assignment.purpose is not Purpose.CARE:
+            raise Forbidden("the purpose of your assignment does not include this", why="A1: signing outside care")
     elif not programs:
         raise Forbidden("only a person can do this", help="log in, and choose an assignment", why="a program asked")
     elif not request.access.full:

@@ -25,6 +25,8 @@ _INTERACTIONS: Final = {
 ACTIONS: Final[Mapping[str, str]] = {
     "create": "C", "update": "U", "patch": "U", "sign": "U", "acknowledge": "U", "delete": "D", "search": "E",
     "transaction": "E", "validate": "E", "load": "C", "restore": "E", "forget": "D",
+    "countersign": "U", "correct": "U", "lock": "U", "annul": "U", "misfiled": "U", "visibility": "U", "merge": "U",
+    "unmerge": "U", "link": "U", "redact": "D", "provider-delete": "D",
 }  # fmt: skip
 """Activities that are something else than reading (R)."""
 _PURPOSES: Final = {"care": "TREAT", "administration": "HOPERAT", "quality": "HQUALIMP"}

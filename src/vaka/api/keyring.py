@@ -47,6 +47,11 @@ class Keyring:
             self._read()
         return self.generation
 
+    def signing(self) -> tuple[str, Ed25519PrivateKey]:
+        """The key to sign with now, and its ``kid``."""
+        self.look()
+        return self.kid, self.private
+
     def public(self, kid: str) -> Ed25519PublicKey | None:
         """The key that ``kid`` names, None if it is not one of ours; one made meanwhile by another process is found."""
         self.look()

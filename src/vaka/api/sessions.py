@@ -62,6 +62,7 @@ class Sessions:
     def __init__(self, keys: Keyring) -> None:
         self._keys = keys
         self._verified: dict[str, Session] = {}
+        self._generation = keys.generation
 
     def make(self, session: Session) -> str:
         """``session`` as the token that a cookie or an Authorization header carries."""
@@ -86,10 +87,14 @@ class Sessions:
                 "title": assignment.title,
             },
         }
-        return jwt.encode(claims, self._keys.private, algorithm="EdDSA", headers={"kid": self._keys.kid, "typ": TYPE})
+        kid, key = self._keys.signing()
+        return jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": kid, "typ": TYPE})
 
     def verify(self, token: str) -> Session:
         """The session that ``token`` carries. Unauthenticated if it is forged, expired, or something else."""
+        if (generation := self._keys.look()) != self._generation:  # a key may have been taken away
+            self._verified.clear()
+            self._generation = generation
         known = self._verified.get(token)
         if known is not None and known.expires_us // 1_000_000 + config.CLOCK_SKEW_S > time.time():
             return known

@@ -64,8 +64,8 @@ class Tokens:
             "jti": uuid.uuid4().hex,
             **(also or {}),
         }
-        self._keys.look()
-        return jwt.encode(claims, self._keys.private, algorithm="EdDSA", headers={"kid": self._keys.kid})
+        kid, key = self._keys.signing()
+        return jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": kid})
 
     def verify(self, authorization: str | None) -> AccessFilter:
         """Who sends this Authorization header. Unauthenticated if it is missing, forged, expired or for another."""

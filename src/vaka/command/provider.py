@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from vaka import assemble, errors
 from vaka.access.marks import Actor
+from vaka.accesslog.direct import log_command
 from vaka.command import options
 from vaka.journal.journal import Journal
 from vaka.journal.redacting import Decision
@@ -49,6 +50,7 @@ def export(provider: str, to: str, data: str, database: str | None, as_json: boo
     dsn = dsn_of(assemble.directory(data), database)
     if to == "-":
         raise errors.Invalid("an export goes into a file", help="name one with --to: deleting asks for it")
+    log_command(dsn, "provider-export", f"{provider} to {to}")
     with output(to) as file, _bar("export") as seen:
         done = asyncio.run(_export(dsn, provider, file.write, seen))
     if as_json:
@@ -80,6 +82,9 @@ def delete(
     if not yes:
         told = f"Take out what {provider} owns, by {authority} {decision}? Its export holds {len(held.resources)} resources."
         click.confirm(told, abort=True, err=True)
+    log_command(
+        dsn, "provider-delete", f"{provider}, {authority.strip()}, {decision.strip()}, export {held.exported.hash}"
+    )
     with _bar("delete") as seen:
         done = asyncio.run(
             _delete(dsn, directory.path, provider, held, Decision(decision.strip(), authority.strip()), seen)

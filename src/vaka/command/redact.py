@@ -12,6 +12,7 @@ import orjson
 from vaka import assemble, errors
 from vaka.access.filter import system_filter
 from vaka.access.marks import Actor
+from vaka.accesslog.direct import log_command
 from vaka.api.server import check_id, known_type
 from vaka.command import options
 from vaka.journal.journal import Journal, Transaction
@@ -45,6 +46,8 @@ def command(
     dsn = dsn_of(directory, database)
     if not yes:
         click.confirm(f"Take out {len(wanted)} resources for ever, by {authority} {decision}?", abort=True, err=True)
+    named = ", ".join(f"{type_}/{id_}" for type_, id_ in wanted)
+    log_command(dsn, "redact", f"{authority.strip()}, {decision.strip()}: {named}")
     new = asyncio.run(_redact(dsn, directory.path, wanted, Decision(decision.strip(), authority.strip())))
     if as_json:
         click.echo(orjson.dumps({"redacted": new, "before": len(wanted) - new}))

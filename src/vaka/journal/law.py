@@ -63,7 +63,8 @@ async def require_lawful(
                 "a mark of who signed or acknowledged is made by its operation alone",
                 help="for example POST [type]/[id]/$sign", path=write.path, why="J1: a Provenance of an act of ours was sent",
             )  # fmt: skip
-        if write.act is None and write.type == "Patient" and (into := merged.get(write.id)) is not None:
+        into = merged.get(write.id) if write.rkey in states else None  # of what is hidden, nothing is told
+        if write.act is None and write.type == "Patient" and into is not None:
             raise Conflict(
                 f"Patient/{write.id} was merged: its record goes on in Patient/{into}",
                 help="change that one, or take the merge apart with POST /fhir/Patient/$unmerge",

@@ -109,12 +109,13 @@ def apply_again(dsn: str, redactions: Sequence[Redaction]) -> int:
             ]
             if not back:
                 continue
-            followed = connection.execute(sql["follows_entries"]).fetchone() == (True,)
+            facts, entries = connection.execute(sql["tables_there"]).fetchone() or (False, False)
+            names = ["tell", "take_out", "take_content", "forget_dates", "forget_quantities", "forget_strings"]
+            names += ["forget_facts"] if facts else []
+            names += ["forget_entries"] if entries else []
             with connection.transaction():
-                for name in ("tell", "take_out", "take_content", "forget_dates", "forget_quantities", "forget_strings"):
+                for name in names:
                     connection.execute(sql[name], {"keys": back})
-                if followed:
-                    connection.execute(sql["forget_entries"], {"keys": back})
             done += len(back)
     return done
 

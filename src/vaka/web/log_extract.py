@@ -48,7 +48,10 @@ DID: Final[Mapping[str, str]] = {
     "existence-blocked": "Sett att det finns spärrade uppgifter", "attest": "Intygat en vårdrelation",
     "lift": "Hävt en inre spärr",
     "close": "Stängt det som öppnats", "log": "Läst loggen", "log-extract": "Tagit fram loggutdrag",
-    "merge": "Slagit ihop journaler",
+    "countersign": "Kontrasignerat", "correct": "Rättat en signerad uppgift", "lock": "Låst en uppgift",
+    "annul": "Makulerat en uppgift", "misfiled": "Flyttat en felförd uppgift", "visibility": "Bestämt vad som visas på nätet",
+    "unsigned": "Sett i listan över osignerat", "unacknowledged": "Sett i listan över ovidimerat",
+    "merge": "Slagit ihop journaler", "unmerge": "Tagit isär journaler", "link": "Kopplat ihop två nummer",
     "redact": "Tagit bort innehåll efter myndighetsbeslut", "feed": "Hämtat ändringar", "load": "Läst in uppgifter",
 }  # fmt: skip
 _KINDS: Final[Mapping[str, str]] = {

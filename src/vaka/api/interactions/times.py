@@ -15,7 +15,7 @@ from vaka.journal.version import instant
 async def times(server: Server, request: Request, type_: str, id_: str) -> Response:
     """Parameters with each time as written, and in Swedish time as people read it."""
     require_json_answer(request)
-    told(request, "times")
+    told(request, "read")
     if known_type(type_) not in CLINICAL:
         raise NotAllowed(f"{type_} is no entry with a time of its own", why="J4: not clinical")
     version = living(await server.journal.reader.read(type_, id_, access=request.access), type_, id_)

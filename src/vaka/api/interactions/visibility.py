@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from vaka.access.facts import protected
-from vaka.access.law import Act
+from vaka.access.law import Act, is_acknowledged, is_signed
 from vaka.access.marks import actor_of
 from vaka.access.session import Right
 from vaka.access.visibility import NO, YES, Visibility
@@ -30,7 +30,7 @@ async def shown(server: Server, request: Request, type_: str, id_: str) -> Respo
     """Parameters: ``visible`` now, ``not-before`` where it waits, whether that was ``chosen`` and by whom, else the default
     of its kind."""
     require_json_answer(request)
-    told(request, "visibility")
+    told(request, "read")
     version = living(await server.journal.reader.read(known_type(type_), id_, access=request.access), type_, id_)
     async with server.journal.reading.connection() as connection:
         _, _, kind = await owned_by(connection, version)
@@ -39,8 +39,11 @@ async def shown(server: Server, request: Request, type_: str, id_: str) -> Respo
     patient = home(version)
     known = await server.journal.reader.read("Patient", patient, access=request.access) if patient else None
     hidden = known is not None and known.body is not None and protected(parse_json(known.body))
+    resource = parse_json(version.body or b"")
+    # What is followed and has no row was loaded: signed and acknowledged where it comes from.
+    loaded = not entry.since and (is_signed(type_) or is_acknowledged(resource))
     found = decide(
-        kind, seen=entry.seen, received_us=version.updated_us, today=datetime.now(ZONE).date(),
+        kind, seen=entry.seen or loaded, received_us=version.updated_us, today=datetime.now(ZONE).date(),
         chosen=chosen.detail if chosen else None, protected=hidden,
     )  # fmt: skip
     return Response(200, _told(found, kind, chosen))

@@ -33,9 +33,15 @@ DELETE FROM search_quantity WHERE rkey = ANY(%(keys)s::bigint[])
 -- name: forget_strings
 DELETE FROM search_string WHERE rkey = ANY(%(keys)s::bigint[])
 
--- name: follows_entries
--- A backup may be older than the tables of records law.
-SELECT to_regclass('public.entry') IS NOT NULL
+-- name: tables_there
+-- A backup may be older than the tables of what a resource says about access, and of records law.
+SELECT to_regclass('public.care_relation') IS NOT NULL, to_regclass('public.entry') IS NOT NULL
+
+-- name: forget_facts
+WITH a AS (DELETE FROM care_relation WHERE rkey = ANY(%(keys)s::bigint[])),
+     b AS (DELETE FROM block WHERE rkey = ANY(%(keys)s::bigint[])),
+     c AS (DELETE FROM consent WHERE rkey = ANY(%(keys)s::bigint[]))
+DELETE FROM protected WHERE patient = ANY(%(keys)s::bigint[])
 
 -- name: forget_entries
 UPDATE entry SET owes = NULL WHERE rkey = ANY(%(keys)s::bigint[])

@@ -65,7 +65,7 @@ WITH locked AS MATERIALIZED (
 ), entries AS (
     -- What each entry owes now; a result stands on the lists of who ordered it. follow 0: only where it is followed already.
     INSERT INTO entry (rkey, since, owes, unit, person)
-    SELECT i.rkey, i.seq, e.owes, coalesce(q.unit, w.unit), coalesce(e.person, q.person)
+    SELECT i.rkey, i.seq, e.owes, coalesce(q.unit, w.unit, w.provider), coalesce(e.person, q.person)
     FROM unnest(%(e_rkey)s::bigint[], %(e_owes)s::smallint[], %(e_person)s::text[], %(e_ordered)s::bigint[], %(e_follow)s::smallint[])
          AS e (rkey, owes, person, ordered, follow)
     JOIN input i ON i.rkey = e.rkey
