@@ -27,14 +27,15 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What is looked for; None or empty: whatever. ``patient``: a key; ``person``: an actor's key; ``activities``,
-    ``outcomes`` (``Record.outcome``): any of these. ``provider`` (an Organization id) and ``owners`` (rows of ``owner``): what
-    is done by the provider's people, or with information of these owners."""
+    ``outcomes`` (``Record.outcome``): any of these; ``without``: none of these activities. ``provider`` (an Organization id)
+    and ``owners`` (rows of ``owner``): what is done by the provider's people, or with information of these owners."""
 
     patient: int | None = None
     person: int | None = None
     since: datetime | None = None
     until: datetime | None = None
     activities: frozenset[str] = frozenset()
+    without: frozenset[str] = frozenset()
     outcomes: frozenset[str] = frozenset()
     provider: str | None = None
     owners: frozenset[int] = frozenset()
@@ -46,6 +47,7 @@ class Asked:
             and (self.since is None or record.time_us >= microseconds(self.since))
             and (self.until is None or record.time_us < microseconds(self.until))
             and (not self.activities or record.activity in self.activities)
+            and record.activity not in self.without
             and (not self.outcomes or record.outcome in self.outcomes)
             and (
                 self.provider is None

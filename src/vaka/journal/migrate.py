@@ -10,7 +10,7 @@ from typing import Literal
 
 import psycopg
 
-from vaka.errors import Setup
+from vaka.errors import Setup, Unavailable
 from vaka.journal.codec import CURRENT, packaged_dictionary
 from vaka.journal.statements import migration_files, statements
 
@@ -27,9 +27,12 @@ def schema_number(connection: psycopg.Connection) -> int:
 
 
 def has_access_log(dsn: str) -> bool:
-    """Whether the schema has an access log (number 4 and later)."""
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        return connection.execute("SELECT to_regclass('log.run')").fetchone() != (None,)
+    """Whether the schema has an access log (number 4 and later). Unavailable if the database does not answer."""
+    try:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            return connection.execute("SELECT to_regclass('log.run')").fetchone() != (None,)
+    except psycopg.OperationalError as error:
+        raise Unavailable("the database does not answer") from error
 
 
 def migrate(dsn: str, phase: Literal["pre", "post"]) -> None:

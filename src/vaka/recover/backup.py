@@ -22,7 +22,7 @@ import psycopg
 
 from vaka import errors, log, process
 from vaka.accesslog.direct import log_command
-from vaka.journal import settings
+from vaka.journal import migrate, settings
 from vaka.journal.binaries import ENVIRONMENT, Binaries
 from vaka.journal.cluster import Cluster
 from vaka.recover import place as places
@@ -98,7 +98,10 @@ def receiving(source: Source) -> bool:
 def take(source: Source, *, hurry: bool, progress: Progress | None = None) -> Base:
     """Make a base backup, verify it, keep it. ``hurry``: an immediate checkpoint instead of a spread one."""
     place = source.place
-    log_command(source.cluster.dsn(), "backup", f"base backup to {place.base}")
+    if migrate.has_access_log(
+        source.cluster.dsn()
+    ):  # not so before the first start has made the tables: it holds nothing
+        log_command(source.cluster.dsn(), "backup", f"base backup to {place.base}")
     with place.one_at_a_time():
         for left in place.base.glob(".new-*"):  # of a killed backup
             places.remove(left)

@@ -46,7 +46,7 @@ DID: Final[Mapping[str, str]] = {
     "acknowledge": "Vidimerat provsvar", "print": "Skrivit ut", "open": "Öppnat en annan enhets uppgifter",
     "emergency": "Öppnat i en nödsituation", "existence": "Sett att det finns uppgifter hos andra",
     "existence-blocked": "Sett att det finns spärrade uppgifter", "attest": "Intygat en vårdrelation",
-    "lift": "Hävt en inre spärr",
+    "lift": "Hävt en spärr", "cancel-lift": "Återställt en hävd spärr", "revoke": "Återkallat en spärr eller ett samtycke",
     "close": "Stängt det som öppnats", "log": "Läst loggen", "log-extract": "Tagit fram loggutdrag",
     "countersign": "Kontrasignerat", "correct": "Rättat en signerad uppgift", "lock": "Låst en uppgift",
     "annul": "Makulerat en uppgift", "misfiled": "Flyttat en felförd uppgift", "visibility": "Bestämt vad som visas på nätet",

@@ -37,8 +37,6 @@ _KNOWN: Final = frozenset({"patient", "entity", "agent", "agent:identifier", "da
 _FORM: Final = frozenset({"_count", "_source", "_format", "_pretty", "_page"})
 _SYSTEM: Final = system_filter("log")
 _SCOPE: Final = "AuditEvent of the log"
-_ACTIVITIES: Final = ("read", "vread", "history", "everything", "open", "emergency", "print", "feed", "log", "dump", "backup",
-                      "login", "login-failed", "logout", *ACTIONS)  # fmt: skip
 
 
 def may_read(access: AccessFilter) -> bool:
@@ -159,10 +157,15 @@ def asked_of(given: Sequence[tuple[str, str]]) -> Asked:
                     until=min((t for t in (asked.until, until) if t), default=None),
                 )
             case "action":
-                wanted = {a for a in _ACTIVITIES if ACTIONS.get(a, "R") in value.split(",")}
-                if not set(value.split(",")) <= set("CRUDE"):
+                wanted = set(value.split(","))
+                if not wanted <= set("CRUDE"):
                     raise Invalid("action is C, R, U, D or E", path="action")
-                asked = _activities(asked, wanted)
+                if "R" in wanted:  # whatever is nothing else
+                    asked = replace(
+                        asked, without=asked.without | {a for a, is_ in ACTIONS.items() if is_ not in wanted}
+                    )
+                else:
+                    asked = _activities(asked, {a for a, is_ in ACTIONS.items() if is_ in wanted})
             case "subtype":
                 codes = {part.rpartition("|")[2] for part in value.split(",")}
                 asked = _activities(
