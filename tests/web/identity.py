@@ -29,12 +29,14 @@ def _part(content: Any) -> str:
 @dataclass
 class Identity:
     """``claims``: what the next person's token says beside the usual; ``wrong``: claims that are replaced; ``sign``: ``RS256``,
-    or how it signs wrongly; ``away``: answers nothing but errors; ``userinfo``: claims that only userinfo gives."""
+    or how it signs wrongly; ``away``: closes every connection; ``silent``: takes it and says
+    nothing; ``userinfo``: claims that only userinfo gives."""
 
     claims: dict[str, Any] = field(default_factory=dict)
     wrong: dict[str, Any] = field(default_factory=dict)
     sign: str = "RS256"
     away: bool = False
+    silent: bool = False
     userinfo: dict[str, Any] | None = None
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     asked: int = 0
@@ -48,7 +50,7 @@ class Identity:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def reset(self) -> None:
-        self.claims, self.wrong, self.sign, self.away, self.userinfo = {}, {}, "RS256", False, None
+        self.claims, self.wrong, self.sign, self.away, self.silent, self.userinfo = {}, {}, "RS256", False, False, None
 
     def authorize(self, address: str) -> str:
         """What a person does there: logs in, and is sent back. The address to go to."""
@@ -109,6 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         own = self.identity
         own.asked += 1
+        while own.silent:
+            time.sleep(0.1)
         if own.away:
             self.close_connection = True
             self.connection.close()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import psycopg
 import pyotp
 import pytest
+from tests import accesses
 from tests.client import Api
 from tests.conftest import Instance
 from tests.web.browser import Browser, field
@@ -189,6 +190,23 @@ def test_taking_ways_in_back(demo: Instance, enrolled: Enrolled) -> None:
         time.sleep(0.1)
     assert browser.session is None
     assert log_in(Browser(demo.url), enrolled.hsa, enrolled.code())[0] == 401
+
+
+def test_ending_all_sessions_of_a_person(demo: Instance) -> None:
+    """Would break: somebody who is dismissed today goes on reading until the evening; or others are thrown out with them."""
+    one, other, neighbour = Browser(demo.url), Browser(demo.url), Browser(demo.url)
+    for browser, person in ((one, "TSTVAKA0001-P025"), (other, "TSTVAKA0001-P025"), (neighbour, "TSTVAKA0001-P022")):
+        assert browser.demo(person).status_code == 303
+        if browser.session is None:
+            page = browser.get("/assignment").text
+            chosen = page.partition('name="assignment" value="')[2].partition('"')[0]
+            browser.post("/assignment", {"csrf": field(page, "csrf"), "assignment": chosen})
+        assert browser.get("/").status_code == 200
+    assert vaka(demo, "person", "log-out", "--hsa", "TSTVAKA0001-P025").returncode == 0
+    ended = [event.record for event in accesses.events(demo.data) if event.record.activity == "end-sessions"]
+    assert [(record.reason, record.actor.way) for record in ended] == [("TSTVAKA0001-P025", "command")]
+    time.sleep(2)  # one second, and what a loaded machine adds
+    assert [browser.get("/").status_code for browser in (one, other, neighbour)] == [401, 401, 200]
 
 
 def test_no_secret_is_logged_or_stands_in_a_list_of_processes(demo: Instance, enrolled: Enrolled, record: Api) -> None:

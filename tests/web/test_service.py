@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -12,6 +13,8 @@ from tests.conftest import Instance
 from tests.web.browser import Browser
 from tests.web.identity import Identity
 from tests.web.test_login_pages import ONE, SEVERAL, claims
+
+from vaka import config
 
 
 def go_there(browser: Browser, service: int = 0) -> str:
@@ -206,3 +209,20 @@ def test_the_service_being_away_stops_nobody_else(demo: Instance, browser: Brows
     identity.away = True
     assert come_back(other, address).status_code == 503
     assert other.session is None
+
+
+@pytest.mark.slow
+def test_a_service_that_hangs_holds_nobody(demo: Instance, browser: Browser, identity: Identity) -> None:
+    """Would break: a service that takes connections and says nothing keeps people waiting, or those who come in otherwise."""
+    browser.get("/login")
+    identity.silent = True
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            began = time.monotonic()
+            waiting = pool.submit(browser.get, "/login/service/0")
+            assert Browser(demo.url).demo(ONE).status_code == 303
+            assert not waiting.done()
+            assert waiting.result(timeout=30).status_code == 503
+            assert time.monotonic() - began < config.IDENTITY_SERVICE_TIMEOUT_S + 5
+    finally:
+        identity.silent = False

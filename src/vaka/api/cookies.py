@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hmac
 from typing import Final
-from urllib.parse import urlsplit
 
 from vaka.api.http import Request
 from vaka.errors import Forbidden
@@ -72,9 +71,14 @@ class Proof:
             )
 
 
+def own_origin(request: Request) -> str:
+    """Our own origin, as the browser knows it."""
+    return request.base_url.removesuffix("/fhir")
+
+
 def same_origin(request: Request) -> bool:
     """Whether a browser says that our own page sent this. One that says nothing is not believed."""
     origin = request.header("origin")
     if origin is not None:
-        return urlsplit(origin).netloc == request.header("host")
+        return origin == own_origin(request)
     return request.header("sec-fetch-site") in ("same-origin", "none")

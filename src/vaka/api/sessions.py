@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final
 
 import jwt
@@ -29,6 +30,7 @@ _REQUIRED: Final = ["exp", "iat", "sub", "aud", "iss", "jti"]
 REFUSED: Final = "you are not logged in, or not any more"
 
 
+@lru_cache(maxsize=_CACHE_MAX)
 def is_session(token: str) -> bool:
     """Whether ``token`` says of itself that it is a session; only ``verify`` knows whether it is one."""
     try:

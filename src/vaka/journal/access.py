@@ -108,15 +108,14 @@ def gate(access: AccessFilter, *, letter: str = "r") -> Gate:
         raise Forbidden(f"{access.principal} has no right to read the record", why="no scope")
     if not session.may(Right.READ):
         raise Forbidden("this assignment does not include reading", why="A1: no right to read")
-    text = person_sql(session.assignment.purpose, access.settings)
-    return Gate(_asked(text, ASKED_BY_VALUE), asker(session), own_versions=True)
+    return Gate(_by_value(session.assignment.purpose, access.settings), asker(session), own_versions=True)
 
 
 def batched(access: AccessFilter) -> str | None:
     """The condition for a statement that answers many people at once; None where ``access`` is no person's."""
     if access.session is None or not access.session.may(Right.READ):
         return None
-    return _asked(person_sql(access.session.assignment.purpose, access.settings), ASKED_BY_ROW).replace("{r}", "r")
+    return _by_row(access.session.assignment.purpose, access.settings)
 
 
 def matching_gate(access: AccessFilter) -> Gate:
@@ -151,6 +150,16 @@ def person_sql(purpose: Purpose, settings: Settings) -> str:
         cases.pop()
     whens = " ".join(f"WHEN {condition} THEN {str(permits).upper()}" for condition, permits in cases)
     return f"(SELECT CASE {whens} ELSE FALSE END FROM owner o WHERE o.owner = {{r}}.owner)"
+
+
+@cache
+def _by_value(purpose: Purpose, settings: Settings) -> str:
+    return _asked(person_sql(purpose, settings), ASKED_BY_VALUE)
+
+
+@cache
+def _by_row(purpose: Purpose, settings: Settings) -> str:
+    return _asked(person_sql(purpose, settings), ASKED_BY_ROW).replace("{r}", "r")
 
 
 def _asked(text: str, by: Mapping[str, str]) -> str:

@@ -22,7 +22,7 @@ from webauthn.helpers.structs import (
 
 from vaka import config
 from vaka.access.session import Session
-from vaka.api.cookies import CSRF_HEADER
+from vaka.api.cookies import CSRF_HEADER, own_origin
 from vaka.api.http import Request, Response
 from vaka.api.server import Server
 from vaka.errors import Forbidden, Invalid
@@ -44,15 +44,10 @@ def _json(body: bytes) -> Response:
 
 def _site(request: Request) -> str:
     """The name that passkeys belong to here."""
-    name = urlsplit(f"//{request.header('host')}").hostname
+    name = urlsplit(own_origin(request)).hostname
     if name is None:
         raise Invalid("the Host header is malformed")
     return name
-
-
-def _origins(request: Request) -> list[str]:
-    host = request.header("host")
-    return [f"https://{host}", *([f"http://{host}"] if _site(request) == "localhost" else [])]
 
 
 def _proven(server: Server, request: Request) -> Flow:
@@ -107,7 +102,7 @@ async def _verified(server: Server, request: Request, told: dict[str, Any], chal
         if site != _site(request):
             raise LoginFailed(REFUSED, why=f"passkey of {person} belongs to another site")
         verified = webauthn.verify_authentication_response(
-            credential=told, expected_challenge=challenge, expected_rp_id=site, expected_origin=_origins(request),
+            credential=told, expected_challenge=challenge, expected_rp_id=site, expected_origin=own_origin(request),
             credential_public_key=bytes(public_key), credential_current_sign_count=signs, require_user_verification=True,
         )  # fmt: skip
     except _MALFORMED as error:
@@ -166,7 +161,7 @@ async def register(server: Server, request: Request) -> Response:
     try:
         made = webauthn.verify_registration_response(
             credential=told, expected_challenge=challenge, expected_rp_id=_site(request),
-            expected_origin=_origins(request), require_user_verification=True,
+            expected_origin=own_origin(request), require_user_verification=True,
         )  # fmt: skip
     except _MALFORMED as error:
         raise Invalid(N_("No passkey was made. Try again."), why=f"passkey: {error}") from error

@@ -8,6 +8,7 @@ Sources: https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import secrets
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ from joserfc.jwk import KeySet
 
 from vaka import config
 from vaka.api.claims import CLAIMS, limits
+from vaka.api.cookies import own_origin
 from vaka.api.http import Request, Response
 from vaka.api.identity import Service
 from vaka.api.people import hsa_id
@@ -49,12 +51,12 @@ class ServiceAway(LoginFailed):
 def _client(request: Request, service: Service) -> AsyncOAuth2Client:
     return AsyncOAuth2Client(
         service.client_id, service.secret, scope=service.scope, code_challenge_method="S256",
-        redirect_uri=request.base_url.removesuffix("/fhir") + "/login/callback", timeout=config.IDENTITY_SERVICE_TIMEOUT_S,
+        redirect_uri=own_origin(request) + "/login/callback", timeout=config.IDENTITY_SERVICE_TIMEOUT_S,
     )  # fmt: skip
 
 
-async def _document(client: AsyncOAuth2Client, address: str) -> dict[str, Any]:
-    answer = await client.request("GET", address, withhold_token=True)
+async def _document(client: AsyncOAuth2Client, address: str, *, authorized: bool = False) -> dict[str, Any]:
+    answer = await client.request("GET", address, withhold_token=not authorized)
     answer.raise_for_status()
     found = answer.json()
     if not isinstance(found, dict):
@@ -78,9 +80,10 @@ async def begin(server: Server, request: Request, number: str) -> Response:
     state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
     async with _client(request, service) as client:
         try:
-            endpoint = (await _metadata(client, service))["authorization_endpoint"]
-        except (httpx.HTTPError, ValueError, KeyError) as error:
-            raise ServiceAway(AWAY, why=f"{service.name}: {error}") from error
+            async with asyncio.timeout(config.IDENTITY_SERVICE_TIMEOUT_S):
+                endpoint = (await _metadata(client, service))["authorization_endpoint"]
+        except (httpx.HTTPError, TimeoutError, ValueError, KeyError) as error:
+            raise ServiceAway(AWAY, why=f"{service.name}: {type(error).__name__} {error}"[:300]) from error
         more = {"acr_values": " ".join(service.acr)} if service.acr else {}
         address, _ = client.create_authorization_url(endpoint, state=state, code_verifier=verifier, nonce=nonce, **more)
     content = {"service": int(number), "state": state, "nonce": nonce, "verifier": verifier}
@@ -112,8 +115,9 @@ async def come_back(server: Server, request: Request) -> Response:
 
 
 async def _claims(request: Request, service: Service, code: str, content: Mapping[str, Any]) -> dict[str, Any]:
-    async with _client(request, service) as client:
-        try:
+    """What the service says of who logged in. LoginFailed; ServiceAway if it does not answer in time."""
+    try:
+        async with asyncio.timeout(3 * config.IDENTITY_SERVICE_TIMEOUT_S), _client(request, service) as client:
             metadata = await _metadata(client, service)
             token = await client.fetch_token(
                 metadata["token_endpoint"],
@@ -124,16 +128,14 @@ async def _claims(request: Request, service: Service, code: str, content: Mappin
             keys = KeySet.import_key_set(await _document(client, metadata["jwks_uri"]))  # type: ignore[arg-type]
             claims = _verified(service, token, keys, content["nonce"])
             if not claims.get("employeeHsaId") and "userinfo_endpoint" in metadata:
-                answer = await client.get(metadata["userinfo_endpoint"])
-                answer.raise_for_status()
-                more = answer.json()
+                more = await _document(client, metadata["userinfo_endpoint"], authorized=True)
                 if more.get("sub") != claims["sub"]:
                     raise ValueError("userinfo is of another person")
                 claims |= {name: more[name] for name in CLAIMS if name in more}
-        except httpx.TransportError as error:
-            raise ServiceAway(AWAY, why=f"{service.name}: {type(error).__name__}") from error
-        except (httpx.HTTPError, AuthlibBaseError, JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise LoginFailed(REFUSED, why=f"{service.name}: {type(error).__name__} {error}"[:300]) from error
+    except (httpx.TransportError, TimeoutError) as error:
+        raise ServiceAway(AWAY, why=f"{service.name}: {type(error).__name__}") from error
+    except (httpx.HTTPError, AuthlibBaseError, JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LoginFailed(REFUSED, why=f"{service.name}: {type(error).__name__} {error}"[:300]) from error
     return claims
 
 
