@@ -11,6 +11,7 @@ from typing import Final
 
 from vaka import config
 from vaka.access.filter import AccessFilter
+from vaka.access.trail import Trail
 from vaka.accesslog.record import Record, actor_of, cut
 from vaka.api.http import Request
 from vaka.errors import VakaError
@@ -39,13 +40,8 @@ def record_of(
     """The record of an answer. ``address``: the path as it was asked for, without its query."""
     path = tuple(address.strip("/").split("/"))
     trail = access.trail
-    touched = trail.touched
-    patients = {one.patient for one in touched if one.patient is not None}
-    patients.update(one.rkey for one in touched if one.type == "Patient")
-    if trail.patient is not None:
-        patients.add(trail.patient)
-    seqs = list(dict.fromkeys(one.seq for one in touched))
-    listed = tuple(seqs[: config.LOG_RESOURCES_MAX])
+    patients, owners, seqs = _whom(trail)
+    listed = seqs[: config.LOG_RESOURCES_MAX]
     type_ = path[1] if len(path) > 1 and path[1] in _TYPES else ""
     return Record(
         time.time_ns() // 1_000,
@@ -59,11 +55,25 @@ def record_of(
         cut(trail.reason, config.LOG_REASON_MAX_CHARS),
         cut(error.why or error.message) if error is not None else "",
         cut(address) if error is not None else "",
-        tuple(sorted(patients)),
-        tuple(sorted({one.owner for one in touched})),
+        patients,
+        owners,
         listed,
         len(seqs) - len(listed),
     )
+
+
+def _whom(trail: Trail) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """(patients, owners, versions) that the request touched."""
+    touched = trail.touched
+    if len(touched) == 1 and trail.patient is None and touched[0].type != "Patient":  # most requests
+        one = touched[0]
+        return (one.patient,) if one.patient is not None else (), (one.owner,), (one.seq,)
+    patients = {one.patient for one in touched if one.patient is not None}
+    patients.update(one.rkey for one in touched if one.type == "Patient")
+    if trail.patient is not None:
+        patients.add(trail.patient)
+    owners = tuple(sorted({one.owner for one in touched}))
+    return tuple(sorted(patients)), owners, tuple(dict.fromkeys(one.seq for one in touched))
 
 
 def activity_of(method: str, path: tuple[str, ...]) -> str:
