@@ -55,7 +55,7 @@ def on(data: Path, work: Callable[[Connection], Awaitable[T]], *, ship: bool = T
 
 def events(data: Path, who: str | None = None, *, patient: int | None = None) -> list[Event]:
     """Everything that is logged (of ``who``, of ``patient``), oldest first."""
-    asked = Asked(patient, person_key(who) if who is not None else None)
+    asked = Asked(patient=patient, person=person_key(who) if who is not None else None)
 
     async def work(connection: Connection) -> list[Event]:
         return [event async for event in read.events(connection, asked)]

@@ -17,6 +17,7 @@ from tests.accesses import events
 from tests.client import Api, observation
 from tests.conftest import Instance
 from tests.recovery.running import vaka
+from tests.web.browser import Browser, field
 
 from vaka.access.session import CLINICIAN, Right
 from vaka.fhir.keys import resource_key
@@ -278,3 +279,29 @@ def test_a_review_by_command(person: People, place: Place, journal: Instance) ->
     assert vaka(*arguments, "--comment", "utreds", "--reviewer", "Lova").returncode == 0
     assert "utreds" in vaka("log", "review", "--data", journal.data).stdout
     assert len(vaka("log", "review", "--data", journal.data, "--sample", "3").stdout.splitlines()) == 3
+
+
+def test_a_finding_is_taken_from_our_own_page_alone(person: People, place: Place, journal: Instance) -> None:
+    """Would break: another site makes a reviewer's browser record findings (CSRF); or the page's own form does not work."""
+    somebody(person, place, "Kim Provqvist").get(f"/Patient/{place.patient}")
+    browser = Browser(journal.url)
+    browser.cookies["__Host-vaka"] = journal.session(
+        person=f"SE-Lova-{place.tag[:8]}", practitioner=f"d-{place.tag}", unit=place.ward, provider=place.public,
+        name="Lova Granskare", rights=frozenset({Right.LOG}),
+    )  # fmt: skip
+    page = browser.get("/log/review?kind=suspicious&sample=20").text
+    assert "Kim Provqvist" in text_of(page)
+    fields = {name: field(page, name) for name in ("event", "drawn", "csrf")} | {"verdict": "justified", "comment": ""}
+    for wrong in (
+        {**fields, "csrf": ""},
+        {**fields, "csrf": "x" * 40},
+        {k: v for k, v in fields.items() if k != "csrf"},
+    ):
+        assert browser.post("/log/review", wrong).status_code == 403
+    assert browser.post("/log/review", fields, Origin="http://elsewhere.example").status_code == 403
+    assert browser.post("/log/review", fields).status_code == 303
+    found = browser.post("/log/extract", {"patient": place.number, "csrf": field(browser.get("/log").text, "csrf")})
+    assert found.headers["location"] == f"/log/extract/{place.patient}"
+    assert "Provqvist" in browser.get(found.headers["location"]).text
+    browser.cookies.clear()
+    assert browser.get("/log/review").status_code == 401

@@ -142,7 +142,9 @@ def test_the_command_shows_what_was_done(journal: Instance, done: tuple[Api, str
     rows = [orjson.loads(line) for line in shown.stdout.splitlines()]
     assert [row["activity"] for row in rows] == ["read", "delete", "search", "read", "create", "update"]
     refused = vaka("log", "show", "--data", journal.data, "--person", tag, "--refused", "--json")
-    assert [orjson.loads(line)["address"] for line in refused.stdout.splitlines()] == [f"/fhir/Patient/none-{tag[:20]}"]
+    assert [orjson.loads(line).get("address", line) for line in refused.stdout.splitlines()] == [
+        f"/fhir/Patient/none-{tag[:20]}"
+    ]
     assert (
         len(vaka("log", "show", "--data", journal.data, "--patient", id_, "--activity", "read").stdout.splitlines())
         == 1

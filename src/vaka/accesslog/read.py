@@ -24,7 +24,7 @@ _ID = re.compile(r"([0-9a-f]{32})-([0-9a-z]{1,13})-([0-9a-z]{1,6})")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What is looked for; None or empty: whatever. ``patient``: a key; ``person``: an actor's key; ``activities``,
     ``outcomes`` (``Record.outcome``): any of these; ``without``: none of these activities. ``provider`` (an Organization id)

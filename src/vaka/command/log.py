@@ -122,13 +122,9 @@ def show(
     """The newest events, newest first."""
     key = resource_key("Patient", patient) if patient else None
     asked = Asked(
-        key,
-        person_key(person) if person else None,
-        a_time(since),
-        a_time(until),
-        frozenset(activities),
-        OUTCOMES[refused],
-    )
+        patient=key, person=person_key(person) if person else None, since=a_time(since), until=a_time(until),
+        activities=frozenset(activities), outcomes=OUTCOMES[refused],
+    )  # fmt: skip
 
     async def work(journal: Journal) -> list[Event]:
         await looked(journal, "show", () if key is None else (key,))
@@ -198,7 +194,7 @@ def extract(patient: str, to: Path, since: str | None, data: str, database: str 
         id_ = await log_extract.patient_of(journal, patient)
         key = resource_key("Patient", id_)
         await looked(journal, "extract", (key,))
-        return await log_extract.extract(journal, id_, Asked(key, since=a_time(since)))
+        return await log_extract.extract(journal, id_, Asked(patient=key, since=a_time(since)))
 
     shown = run(data, database, work)
     made = log_extract.as_pdf(shown)
