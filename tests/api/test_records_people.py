@@ -10,7 +10,7 @@ import httpx
 import pytest
 from tests import feeding
 from tests.api.records import Ward, acts, marks, operate, parameters
-from tests.client import Api, Resource, entries, fresh, outcome
+from tests.client import Api, Resource, entries, fresh, link, outcome
 
 from vaka.access.session import CLINICIAN, Purpose, Right
 
@@ -210,7 +210,12 @@ def test_two_persons_merge_and_every_entry_is_found_and_knows_its_origin(api: Ap
         assert {
             one["resource"]["id"] for one in entries(who.bundle(f"/Patient/{target}/$everything?_type=Composition"))
         } == everything
-        assert set(who.ids(f"/Composition?patient={source}")) == {note["id"], signed["id"]}, "its origin"
+        for asked in (f"patient={source}", f"subject=Patient/{source}", f"subject:Patient={source}"):
+            assert set(who.ids(f"/Composition?{asked}")) == everything, "by the old id too, for ever"
+        assert {one["resource"]["id"] for one in entries(who.bundle(f"/Patient/{source}/Composition"))} == everything
+        old = who.bundle(f"/Patient/{source}/$everything?_type=Composition&_count=2")
+        rest = who.bundle(link(old, "next") or "")
+        assert {one["resource"]["id"] for one in entries(old) + entries(rest)} == everything
     moved = api.get(f"/Composition/{note['id']}").json()
     assert (moved["subject"]["reference"], moved["meta"]["versionId"]) == (f"Patient/{source}", "2")
     assert anna.get(f"/Composition/{note['id']}/_history/1").status_code == 200, "what was before is read as before"

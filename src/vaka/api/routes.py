@@ -33,6 +33,7 @@ from vaka.api.interactions.update import update
 from vaka.api.interactions.validate import validate
 from vaka.api.interactions.visibility import shown, visibility
 from vaka.api.interactions.vread import vread
+from vaka.api.merged import follow
 from vaka.api.server import Server
 from vaka.errors import Invalid, NotAllowed, NotFound
 
@@ -55,6 +56,7 @@ ON_ENTRIES: Mapping[str, OnEntry] = {
 async def dispatch(server: Server, request: Request) -> Response:
     """Answers a request. NotFound for an address that is none, NotAllowed for a method that it does not have."""
     method = "GET" if request.method == "HEAD" else request.method
+    follow(server, request)
     match (method, *request.path):
         case ("GET", type_, id_) if type_ not in _READ_OTHERWISE and not id_.startswith(("$", "_")):
             return await read(server, request, type_, id_)

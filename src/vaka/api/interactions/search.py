@@ -23,6 +23,7 @@ from vaka.api.http import (
     require_json_answer,
 )
 from vaka.api.includes import Searching, included
+from vaka.api.merged import followed
 from vaka.api.server import Server, known_type
 from vaka.errors import Invalid, Issue, NotFound
 from vaka.fhir import exact
@@ -55,7 +56,7 @@ async def search(
 ) -> Response:
     """A searchset Bundle. ``type_`` None: in all types (of the compartment)."""
     require_json_answer(request)
-    parameters = await posted_parameters(request) if request.method == "POST" else request.query
+    parameters = followed(server, await posted_parameters(request) if request.method == "POST" else request.query)
     if type_ is not None:
         known_type(type_)
     sealed = next((value for name, value in parameters if name == "_page"), None)
