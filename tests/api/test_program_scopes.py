@@ -412,3 +412,24 @@ def test_a_program_of_one_provider(program: Callable[..., Program], api: Api, ta
     assert one.ids(f"/Observation?identifier={tag}") == [made.json()["id"]]
     foreign_program = program("system/*.*", provider=theirs).api()
     assert foreign_program.ids(f"/Observation?identifier={tag}") == []
+
+
+def test_a_protected_identity_is_masked_and_not_written_back(
+    program: Callable[..., Program], api: Api, tag: str
+) -> None:
+    """Broken: a program with scopes sees where somebody protected lives, finds by it, or writes a masked body over the whole."""
+    secret = [{"city": f"Kista {tag}"}]
+    label = {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}]}
+    id_ = api.make(patient(tag, address=secret, meta=label))["id"]
+    one = program("system/Patient.cruds").api()
+    shown = one.get(f"/Patient/{id_}")
+    assert shown.status_code == 200
+    assert "address" not in shown.json()
+    assert one.ids(f"/Patient?identifier={tag}") == [id_]
+    assert one.ids(f"/Patient?identifier={tag}&address-city=Kista") == []
+    outcome(one.put(f"/Patient/{id_}", json=patient(tag, id=id_)), 403)
+    outcome(one.patch(f"/Patient/{id_}", content=b'[{"op":"remove","path":"/identifier"}]', headers=PATCH), 403)
+    outcome(one.delete(f"/Patient/{id_}"), 403)
+    by_place = program("system/Patient.rs?address-city=Kista").api()
+    outcome(by_place.get(f"/Patient/{id_}"), 404)
+    assert api.get(f"/Patient/{id_}").json()["address"] == secret

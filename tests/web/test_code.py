@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import psycopg
 import pyotp
 import pytest
+from tests import accesses
 from tests.client import Api
 from tests.conftest import Instance
 from tests.web.browser import Browser, field
@@ -202,6 +203,8 @@ def test_ending_all_sessions_of_a_person(demo: Instance) -> None:
             browser.post("/assignment", {"csrf": field(page, "csrf"), "assignment": chosen})
         assert browser.get("/").status_code == 200
     assert vaka(demo, "person", "log-out", "--hsa", "TSTVAKA0001-P025").returncode == 0
+    ended = [event.record for event in accesses.events(demo.data) if event.record.activity == "end-sessions"]
+    assert [(record.reason, record.actor.way) for record in ended] == [("TSTVAKA0001-P025", "command")]
     time.sleep(2)  # one second, and what a loaded machine adds
     assert [browser.get("/").status_code for browser in (one, other, neighbour)] == [401, 401, 200]
 

@@ -1,4 +1,4 @@
-"""``vaka person``: ways in for people, and taking them back."""
+"""``vaka person``: ways in for people, and taking them back. Each is in the access log before it is done."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TypeVar
 import click
 
 from vaka import assemble, config, errors
+from vaka.accesslog.direct import log_command
 from vaka.api.people import People, Person, hsa_id
 from vaka.command import options
 from vaka.journal import people
@@ -20,8 +21,10 @@ _hsa = click.option("--hsa", required=True, metavar="ID", help="The person's HSA
 _database = click.option("--database", metavar="URL", envvar="VAKA_DATABASE", help="As for `vaka up`.")
 
 
-def _run(data: str, database: str | None, work: Callable[[Journal], Awaitable[T]]) -> T:
+def _run(data: str, database: str | None, logged: tuple[str, str], work: Callable[[Journal], Awaitable[T]]) -> T:
+    """``logged``: activity and person, for the access log."""
     dsn = dsn_of(assemble.directory(data), database)
+    log_command(dsn, *logged)
 
     async def opened() -> T:
         journal = await Journal.open(dsn)
@@ -56,7 +59,7 @@ def enroll(hsa: str, data: str, database: str | None, url: str) -> None:
             await people.run(journal, "enrol", person=person_hsa, code=code_hash(code), until_us=until_us)
         return found
 
-    found = _run(data, database, work)
+    found = _run(data, database, ("enrol-code", person_hsa), work)
     if found is None:
         raise errors.Setup(
             f"the record has no active Practitioner with HSA-id {person_hsa}, or several", help="load the staff first"
@@ -74,7 +77,12 @@ def enroll(hsa: str, data: str, database: str | None, url: str) -> None:
 def log_out(hsa: str, data: str, database: str | None) -> None:
     """End all sessions that the person has now, everywhere, within a second."""
     person = hsa_id(hsa)
-    _run(data, database, lambda journal: people.revoke(journal, person, None, "by an administrator"))
+    _run(
+        data,
+        database,
+        ("end-sessions", person),
+        lambda journal: people.revoke(journal, person, None, "by an administrator"),
+    )
     click.echo(f"All sessions of {person} have ended.")
 
 
@@ -91,5 +99,5 @@ def forget(hsa: str, data: str, database: str | None) -> None:
             await people.run(journal, name, person=person)
         await people.revoke(journal, person, None, "ways in taken back")
 
-    _run(data, database, work)
+    _run(data, database, ("ways-in-taken-back", person), work)
     click.echo(f"{person} has no passkey, passphrase or code app any more; all sessions have ended.")
