@@ -104,7 +104,9 @@ def test_an_assertion_is_taken_once(program: Callable[..., Program]) -> None:
 def test_claims_that_are_not_as_they_must_be(program: Callable[..., Program], claims: dict[str, Any]) -> None:
     """Broken: an expired, undated, foreign or too durable assertion opens the record. Floats: seconds from now."""
     one = program("system/Patient.rs")
-    asked = {name: int(time.time() + value) if isinstance(value, float) else value for name, value in claims.items()}
+    asked: dict[str, Any] = {
+        name: int(time.time() + value) if isinstance(value, float) else value for name, value in claims.items()
+    }
     refused(one.ask(one.assertion(**asked)), 401, "invalid_client")
 
 
