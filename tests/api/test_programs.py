@@ -14,6 +14,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from tests.accesses import events
 from tests.api.programs import KID, Program, dsn, program
 from tests.client import Api, outcome
 from tests.conftest import Instance
@@ -357,3 +358,15 @@ def test_only_public_keys_are_registered() -> None:
     public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     assert {key["kty"] for key in public_keys(public)} == {"EC"}
     assert "d" not in public_keys(json.dumps({"keys": [good]}).encode())[0]
+
+
+def test_what_was_asked_for_is_logged(journal: Instance, program: Callable[..., Program]) -> None:
+    """Broken: nobody can tell who has had a token, or who has tried to get one."""
+    one = program("system/Patient.rs")
+    assert one.ask(one.assertion()).status_code == 200
+    refused(one.ask(one.assertion(aud="https://elsewhere.example.org/")), 401, "invalid_client")
+    logged = [(e.record.activity, e.record.actor.principal, e.record.reason) for e in events(journal.data)]
+    given = [(principal, reason) for activity, principal, reason in logged if activity == "token"]
+    assert given[-1][0].startswith("client:")
+    assert given[-1][1] == "system/Patient.rs"
+    assert "another address" in [reason for activity, _, reason in logged if activity == "token-refused"][-1]
