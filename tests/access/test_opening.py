@@ -162,7 +162,7 @@ def test_an_emergency_needs_both_reasons_and_ends(ward: Ward) -> None:
     assert done.status_code == 201
     assert ward.sees(stranger, "u")
     assert ward.sees(stranger, "w")
-    with psycopg.connect(cluster.at(ward.journal.data / "postgres").dsn(), autocommit=True) as connection:
+    with psycopg.connect(cluster.at(ward.journal.data / "pg").dsn(), autocommit=True) as connection:
         past = time.time_ns() // 1_000 - 1
         changed = connection.execute("UPDATE opening SET until_us = %s WHERE person = %s", (past, f"{ward.tag}h"))
         assert changed.rowcount == 1
@@ -277,7 +277,7 @@ def test_what_a_person_writes_is_the_units(ward: Ward) -> None:
     stranger = ward.at("v")
     outcome(stranger.post("/Observation", json=_observation(ward)), 403)
     assert stranger.get(f"/Observation/{id_}").status_code == 404
-    with psycopg.connect(cluster.at(ward.journal.data / "postgres").dsn()) as connection:
+    with psycopg.connect(cluster.at(ward.journal.data / "pg").dsn()) as connection:
         owner = connection.execute(
             "SELECT o.unit, o.provider, o.author FROM resource r JOIN owner o USING (owner) WHERE r.id = %s", (id_,)
         ).fetchone()

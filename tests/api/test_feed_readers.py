@@ -134,7 +134,7 @@ def test_many_readers_all_get_everything_and_one_too_many_is_told(api: Api, tag:
     async def reader(client: httpx.AsyncClient) -> set[str]:
         nonlocal ready
         ids: set[str] = set()
-        async with client.stream("GET", "/feed", params=asked(before, wait_s=60)) as answer:
+        async with client.stream("GET", "/feed", params=asked(before, wait_s=240)) as answer:
             assert answer.status_code == 200
             async for text in answer.aiter_lines():
                 line = orjson.loads(text)
@@ -148,7 +148,7 @@ def test_many_readers_all_get_everything_and_one_too_many_is_told(api: Api, tag:
 
     async def scenario() -> tuple[httpx.Response, list[set[str]], set[str]]:
         limits = httpx.Limits(max_connections=None)
-        async with httpx.AsyncClient(base_url=api.root, headers=headers, timeout=60, limits=limits) as client:
+        async with httpx.AsyncClient(base_url=api.root, headers=headers, timeout=240, limits=limits) as client:
             readers = [asyncio.create_task(reader(client)) for _ in range(config.FEED_READERS_MAX)]
             while ready < len(readers):
                 await asyncio.sleep(0.05)

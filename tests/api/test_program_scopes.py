@@ -433,3 +433,15 @@ def test_a_protected_identity_is_masked_and_not_written_back(
     by_place = program("system/Patient.rs?address-city=Kista").api()
     outcome(by_place.get(f"/Patient/{id_}"), 404)
     assert api.get(f"/Patient/{id_}").json()["address"] == secret
+
+
+def test_what_may_be_read_and_not_changed(program: Callable[..., Program], api: Api, tag: str) -> None:
+    """Broken: a program draws what it may only read into what it may change, or deletes it."""
+    id_ = api.make(result(tag, VITAL))["id"]
+    one = program("system/Observation.rs", "system/Observation.ud?category=laboratory").api()
+    assert one.get(f"/Observation/{id_}").status_code == 200
+    outcome(one.put(f"/Observation/{id_}", json=result(tag, LABORATORY, id=id_)), 403)
+    draw = b'[{"op":"replace","path":"/category/0/coding/0/code","value":"laboratory"}]'
+    outcome(one.patch(f"/Observation/{id_}", content=draw, headers=PATCH), 403)
+    outcome(one.delete(f"/Observation/{id_}"), 403)
+    assert api.get(f"/Observation/{id_}").json()["meta"]["versionId"] == "1"

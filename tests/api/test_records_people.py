@@ -398,3 +398,19 @@ def test_two_confirm_at_once_while_entries_come_in(api: Api, ward: Ward, staff: 
     assert codes == [200, 409, 409], codes
     assert set(api.ids(f"/Composition?patient={target}")) == ids
     assert set(anna.ids(f"/Composition?patient={target}")) == ids
+
+
+def test_taken_apart_while_entries_come_in(api: Api, ward: Ward, staff: Staff) -> None:
+    """Would break: an entry that was being written when a merge was taken apart stays in the wrong record."""
+    anna, bo = staff("anna", IDENTITY), staff("bo", IDENTITY)
+    source, target = ward.admit(), ward.admit()
+    assert merge(anna, bo, source, target).status_code == 200
+    with ThreadPoolExecutor(12) as pool:
+        writing = [pool.submit(ward.note, source) for _ in range(30)]
+        apart = pool.submit(anna.post, "/Patient/$unmerge", json=pair(source, target))
+        writing += [pool.submit(ward.note, source) for _ in range(30)]
+        assert apart.result().status_code == 200
+        ids = {one.result()["id"] for one in writing}
+    assert set(api.ids(f"/Composition?patient={source}")) == ids
+    assert api.ids(f"/Composition?patient={target}") == []
+    assert set(anna.ids(f"/Composition?patient={source}")) == ids

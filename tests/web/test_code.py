@@ -117,8 +117,10 @@ def test_a_set_up_code_works_once_and_for_its_person(demo: Instance, enrolled: E
     for person, typed in (("TSTVAKA0001-P001", code), (enrolled.hsa, "0000-0000-0000-0000-0000"), (enrolled.hsa, "")):
         assert browser.post("/login/enrol", {"csrf": csrf, "person": person, "code": typed}).status_code == 401
     newer = set_up_code(demo, enrolled.hsa)
+    assert enrolled.browser.get("/").status_code == 200
     assert browser.post("/login/enrol", {"csrf": csrf, "person": enrolled.hsa, "code": code}).status_code == 401
     enrol(Browser(demo.url), enrolled.hsa, newer)
+    assert enrolled.browser.get("/").status_code == 401, "a new passphrase ends the sessions of before"
     assert browser.post("/login/enrol", {"csrf": csrf, "person": enrolled.hsa, "code": newer}).status_code == 401
     told = vaka(demo, "person", "enroll", "--hsa", "TSTVAKA0001-P9999")
     assert told.returncode == 78

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import Instance
 from tests.web.browser import Browser
 from tests.web.identity import Identity
-from tests.web.test_login_pages import ONE, SEVERAL, claims
+from tests.web.test_login_pages import ONE, SEVERAL, alive, claims
 
 from vaka import config
 
@@ -179,6 +179,20 @@ def test_an_answer_counts_once_and_for_its_browser(browser: Browser, identity: I
     injected = address.replace(address.partition("code=")[2].partition("&")[0], code)
     assert come_back(other, injected).status_code == 401
     assert other.session is None
+
+
+def test_logging_in_again_ends_the_session_before(demo: Instance, browser: Browser, identity: Identity) -> None:
+    """Would break: the session of before, whose cookie the browser withholds on the way back, lives on."""
+    browser.demo(SEVERAL)
+    browser.post("/assignment", {"csrf": browser.form("/assignment"), "assignment": "roll-51-ava31"})
+    before = browser.session
+    assert alive(demo, before)
+    identity.claims = {"employeeHsaId": ONE}
+    address = browser.get("/login/service/0").headers["location"]
+    assert alive(demo, before), "a login that may not succeed ends nothing"
+    assert come_back(browser, identity.authorize(address)).status_code == 200
+    assert claims(browser.session)["sub"] == ONE
+    assert not alive(demo, before)
 
 
 def test_answers_that_are_errors(browser: Browser, identity: Identity) -> None:

@@ -6,6 +6,7 @@ an assertion stands in the log alone. Sources: https://hl7.org/fhir/smart-app-la
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import orjson
@@ -31,15 +32,21 @@ async def token(server: Server, request: Request) -> Response:
     """200 with a token; 400 or 401 with an error of OAuth."""
     if request.method != "POST":
         raise NotAllowed("a token is asked for with POST")
+    trail = request.access.trail
+    trail.activity = "token-refused"
     try:
         form = await _form(request)
         client = await _client(server, request, form)
         scope = _scope(client, form.get("scope", ""))
     except Unauthenticated as error:
         log.warning("client refused", source=request.source, why=error.why)
+        trail.reason = error.why or ""
         return _error(401, "invalid_client", error.message)
     except _Refused as error:
+        trail.reason = error.message
         return _error(400, error.kind, error.message)
+    trail.activity, trail.reason = "token", scope
+    request.access = replace(request.access, principal=f"client:{client.name}")
     made = server.tokens.for_client(client, scope)
     told = {"access_token": made, "token_type": "bearer", "expires_in": CLIENT_SECONDS, "scope": scope}
     log.info("token given", client=client.name, source=request.source, scope=scope)

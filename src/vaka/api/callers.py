@@ -20,7 +20,7 @@ from vaka.api.http import Request
 from vaka.api.people import People
 from vaka.api.revocations import Revocations
 from vaka.api.sessions import Sessions, is_session, longer
-from vaka.errors import Invalid, Unauthenticated, Unavailable
+from vaka.errors import Busy, Invalid, Unauthenticated
 
 if TYPE_CHECKING:
     from vaka.api.server import Server
@@ -82,7 +82,7 @@ class Callers:
         if known is None or now - known.at > config.STANDING_CHECK_S:
             try:
                 rights = await self.people.standing(session)
-            except Unavailable:
+            except Busy:
                 return session
             if len(self._standing) >= _STANDING_MAX:
                 self._standing.clear()
@@ -103,11 +103,12 @@ class Callers:
         if token is None:
             return None
         session = await self.session(token)
-        if time.time_ns() // 1_000 - _made_us(session) > config.SESSION_RENEWED_AFTER_S * 1_000_000:
+        last = session.expires_us >= session.began_us + config.SESSION_MAX_S * 1_000_000
+        if not last and time.time_ns() // 1_000 - _made_us(session) > config.SESSION_RENEWED_AFTER_S * 1_000_000:
             try:
                 session = await self.renew(session)
                 request.add_headers.append(kept(SESSION, self.sessions.make(session)))
-            except Unavailable:
+            except Busy:
                 pass  # it lives on as it is
         return session
 

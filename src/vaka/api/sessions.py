@@ -98,7 +98,7 @@ class Sessions:
             self._verified.clear()
             self._generation = generation
         known = self._verified.get(token)
-        if known is not None and known.expires_us // 1_000_000 + config.CLOCK_SKEW_S > time.time():
+        if known is not None and not _over(known):
             return known
         try:
             session = self._decoded(token)
@@ -120,7 +120,10 @@ class Sessions:
             token, key, algorithms=["EdDSA"], audience=AUDIENCE, issuer=_ISSUER, leeway=config.CLOCK_SKEW_S,
             options={"require": _REQUIRED, "strict_aud": True},
         )  # fmt: skip
-        return _session(claims)
+        session = _session(claims)
+        if _over(session):
+            raise ValueError("it has lasted as long as a session may")
+        return session
 
 
 def _session(claims: dict[str, Any]) -> Session:
@@ -129,7 +132,19 @@ def _session(claims: dict[str, Any]) -> Session:
         told["id"], told["unit"], told["provider"], Purpose(told["purpose"]),
         frozenset(Right(right) for right in told["rights"]), told["title"],
     )  # fmt: skip
+    began_us = int(claims["auth_us"])
+    expires_us = min(int(claims["exp"]) * 1_000_000, began_us + config.SESSION_MAX_S * 1_000_000)
     return Session(
-        claims["jti"], claims["sub"], claims["practitioner"], claims["name"], assignment, int(claims["auth_us"]),
-        int(claims["exp"]) * 1_000_000, claims["way"],
-    )  # fmt: skip
+        claims["jti"],
+        claims["sub"],
+        claims["practitioner"],
+        claims["name"],
+        assignment,
+        began_us,
+        expires_us,
+        claims["way"],
+    )
+
+
+def _over(session: Session) -> bool:
+    return session.expires_us / 1_000_000 + config.CLOCK_SKEW_S <= time.time()

@@ -148,15 +148,23 @@ async def _roots(tx: Transaction, aliases: Aliases) -> None:
 
 async def gather(journal: Journal) -> int:
     """Brings over what was written under a merged patient by who did not know of the merge yet; how many."""
-    aliases = journal.writer.aliases
-    moved = 0
-    for id_ in list(aliases.into):
+    async with journal.pool.connection() as connection:
+        left = await (await connection.execute(statements("law")["left_behind"])).fetchall()
+    return sum([await settle(journal, row[0]) for row in left])
 
-        async def work(tx: Transaction, key: int = resource_key("Patient", id_)) -> int:
-            return await _move(tx, key, aliases, Act.MERGE, skip={key})
 
-        moved += await journal.run(work, access=system_filter("records"))
-    return moved
+async def settle(journal: Journal, patient: str) -> int:
+    """Gives what stands in the record of ``patient`` and is another's, as merges are now, to that one; how many. After a merge is
+    taken apart: what was still being written as if it stood."""
+    key = resource_key("Patient", patient)
+
+    async def work(tx: Transaction) -> int:
+        await tx.any_version("Patient", patient)  # locked, as a merge locks it: the aliases stay as they are
+        aliases = Aliases()
+        await aliases.read(tx.connection)
+        return await _move(tx, key, aliases, Act.MERGE, skip={key})
+
+    return await journal.run(work, access=system_filter("records"))
 
 
 async def _befores(tx: Transaction, mark_id: str) -> tuple[Resource, Resource]:

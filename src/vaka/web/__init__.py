@@ -1,1 +1,1 @@
-"""HTTP for people: pages of the login so far."""
+"""HTTP for people: pages, and what they are made with."""

@@ -52,6 +52,7 @@ def begin(server: Server, request: Request, next_: str | None) -> Flow:
     """The flow of this browser, a new one where it has none."""
     found = flow(server, request)
     if found is not None and next_ is None:
+        keep(server, request, found)  # its time begins anew with each page
         return found
     made = Flow(secrets.token_hex(16), next_path(next_), {})
     keep(server, request, made)
@@ -188,7 +189,7 @@ async def change(server: Server, request: Request, session: Session, chosen: str
 async def _start(
     server: Server, request: Request, login: Login, assignment: Assignment, began_us: int, *, activity: str
 ) -> None:
-    await _end_former(server, request)
+    await end_former(server, cookie(request, SESSION))
     person = login.person
     session = sessions.begin(
         person=person.hsa, practitioner=person.practitioner, name=person.name, assignment=assignment, way=login.way,
@@ -200,8 +201,8 @@ async def _start(
     request.access.trail.reason = login.way
 
 
-async def _end_former(server: Server, request: Request) -> None:
-    token = cookie(request, SESSION)
+async def end_former(server: Server, token: str | None) -> None:
+    """Ends the session that a browser had before this login."""
     if token is not None:
         try:
             await server.callers.revocations.end(server.callers.sessions.verify(token), "replaced")

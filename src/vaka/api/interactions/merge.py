@@ -18,7 +18,7 @@ from vaka.errors import Conflict, Forbidden, Invalid
 from vaka.fhir import exact
 from vaka.journal.journal import Transaction
 from vaka.journal.marks import address, mark, owned_by
-from vaka.journal.merging import both, gather, proposal
+from vaka.journal.merging import both, gather, proposal, settle
 from vaka.journal.merging import merge as carry_out
 from vaka.journal.merging import unmerge as take_apart
 from vaka.journal.version import Version
@@ -75,6 +75,7 @@ async def unmerge(server: Server, request: Request) -> Response:
 
     version = await server.journal.run(work, access=request.access)
     await server.journal.read_aliases()
+    await settle(server.journal, target)  # what was being written meanwhile
     return written(request, asked.wishes, version, status=200)
 
 

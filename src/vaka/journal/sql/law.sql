@@ -91,5 +91,9 @@ SELECT rkey FROM mark WHERE entry = %(entry)s AND act = 12 AND detail = %(detail
 -- name: belonging
 SELECT rkey FROM resource WHERE patient = %(patient)s AND NOT deleted ORDER BY seq LIMIT %(limit)s
 
+-- name: left_behind
+-- Merged patients in whose record something still stands.
+SELECT a.id FROM alias a WHERE EXISTS (SELECT 1 FROM resource r WHERE r.patient = a.patient AND NOT r.deleted)
+
 -- name: entries_of_marks
 SELECT rkey, entry FROM mark WHERE rkey = ANY(%(keys)s::bigint[])

@@ -1,7 +1,7 @@
 """Setting up passphrase and one-time code, with a set-up code that an administrator made (``vaka person enroll``).
 
 Invariants: a set-up code is typed, never in an address; it works once, within a day, and guesses are counted; nothing is
-kept before the app's first code has been right.
+kept before the app's first code has been right; a new passphrase ends all sessions of before.
 """
 
 from __future__ import annotations
@@ -122,6 +122,7 @@ async def finish(server: Server, request: Request) -> Response:
     who = await server.callers.people.person(person)
     if who is None:
         raise LoginFailed(WRONG, why=f"{person} is nobody who may work", person=person)
+    await server.callers.revocations.end_all(person, "new passphrase")
     remember_device(server, request, person)
     to = await entry.enter(server, request, Login(who, "code"), found)
     request.access.trail.activity = "enrol"

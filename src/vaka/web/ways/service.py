@@ -24,7 +24,7 @@ from joserfc.jwk import KeySet
 
 from vaka import config
 from vaka.api.claims import CLAIMS, limits
-from vaka.api.cookies import own_origin
+from vaka.api.cookies import SESSION, cookie, own_origin
 from vaka.api.http import Request, Response
 from vaka.api.identity import Service
 from vaka.api.people import hsa_id
@@ -87,6 +87,8 @@ async def begin(server: Server, request: Request, number: str) -> Response:
         more = {"acr_values": " ".join(service.acr)} if service.acr else {}
         address, _ = client.create_authorization_url(endpoint, state=state, code_verifier=verifier, nonce=nonce, **more)
     content = {"service": int(number), "state": state, "nonce": nonce, "verifier": verifier}
+    if (former := cookie(request, SESSION)) is not None:
+        content["former"] = former  # the browser will not send it on the way back from another site
     entry.keep(server, request, Flow(found.id, found.next, content))
     return Response(303, b"", [*HEADERS, ("Location", address)], HTML)
 
@@ -109,6 +111,7 @@ async def come_back(server: Server, request: Request) -> Response:
     claims = await _claims(request, service, code, content)
     login = await _login(server, service, claims)
     to = await entry.enter(server, request, login, found)
+    await entry.end_former(server, content.get("former"))
     told = texts(language_of(request.header("accept-language"))).gettext
     shown = MessagePage(told(N_("You are logged in")), login.person.name, "", to, refresh=True)
     return page(request, shown)
