@@ -65,6 +65,10 @@ def fault_of(answer: httpx.Response) -> str | None:
     if answer.status_code >= 500 and answer.status_code != 503:
         return f"{answer.status_code} {answer.text[:300]}"
     if answer.status_code >= 400 and answer.request.method != "HEAD":
+        if answer.headers.get("content-type", "").startswith(
+            "text/html"
+        ):  # the address of a page, which tells it as a page
+            return None if "</h1>" in answer.text else f"{answer.status_code} with an empty page"
         try:
             told = answer.json()
         except ValueError:
