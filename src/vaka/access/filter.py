@@ -36,6 +36,12 @@ class AccessFilter:
         """Everything, without a rule: the region's own systems."""
         return self.session is None and self.provider is None and FULL in self.scopes
 
+    def anew(self) -> AccessFilter:
+        """The same filter with an empty trail, for another request."""
+        return AccessFilter(
+            self.principal, self.scopes, self.session, self.grants, self.provider, self.settings, Trail()
+        )
+
 
 def system_filter(principal: str) -> AccessFilter:
     """A named filter with full rights, for Vaka's own work (backup, feed, probes, loading)."""

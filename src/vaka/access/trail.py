@@ -6,10 +6,10 @@ The door (``journal``) adds each version that it gives out or writes; the API sa
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Touched:
+class Touched(NamedTuple):
     """One version that was given out or written. ``rkey``, ``patient``: 64-bit keys of ``Type/id`` (``fhir.keys``);
     ``owner``: its row of the table ``owner``, which names unit, provider and kind of information."""
 

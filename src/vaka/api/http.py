@@ -87,6 +87,8 @@ class Request:
 
     def option(self, name: str) -> str | None:
         """The first value of a query parameter such as ``_format``."""
+        if not self.query:
+            return None
         return next((value for key, value in self.query if key == name), None)
 
     async def body(self, limit_bytes: int = config.BODY_MAX_BYTES) -> bytes:

@@ -6,6 +6,7 @@ Invariants: the socket opens only after the journal is open; on a stop, requests
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import os
 import signal
@@ -61,6 +62,10 @@ def is_loopback(host: str) -> bool:
 
 async def _serve(dsn: str, host: str, port: int, data_dir: Path, demo: bool, web: Web | None, wire: Wire) -> None:
     journal = await Journal.open(dsn)
+    # What is there now stays: the collector need not look through it again and again, and need not look after every 700 objects.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
     access_log = await AccessLog.open(data_dir / "accesslog", journal.pool.connection, "journal")
     (data_dir / "log").mkdir(mode=0o700, exist_ok=True)
     requests = RequestLog(data_dir / "log" / "requests.log")

@@ -9,13 +9,11 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import jwt
 
 from vaka.access.filter import AccessFilter, program_filter
-from vaka.access.trail import Trail
 from vaka.api.keyring import Keyring
 from vaka.errors import Invalid, Unauthenticated
 from vaka.journal.clients import Client, Clients
@@ -80,7 +78,7 @@ class Tokens:
         known = self._verified.get(authorization)
         if known is not None and known[1] > time.time():
             self._require_registered(known[2])
-            return replace(known[0], trail=Trail())
+            return known[0].anew()
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or len(token) > 8_192:
             raise Unauthenticated("the Authorization header is not a bearer token")
@@ -107,7 +105,7 @@ class Tokens:
         if len(self._verified) >= _CACHE_MAX:
             self._verified.clear()
         self._verified[authorization] = (access, float(claims["exp"]), client)
-        return replace(access, trail=Trail())
+        return access.anew()
 
     def _require_registered(self, client: tuple[str, int] | None) -> None:
         if client is not None and (self._clients is None or not self._clients.registered(*client)):
