@@ -6,34 +6,27 @@ a second API process on the same database, whose log is taken out (``bench.unlog
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
-import httpx
-import psutil
 import psycopg
 import uvloop
 from bench.figure import Figure, ratio
 from bench.load_client import Run, drive, request
-from bench.place import API_CORE, Place
-from bench.running import free_port
+from bench.place import Place
+from bench.without import without
 
 from vaka.access.session import Assignment
 from vaka.api import sessions
 from vaka.api.keyring import Keyring
 from vaka.fhir.definitions import type_name
 
-CONNECTIONS = 32
+CONNECTIONS = 64
 ROUNDS = 5
 SECONDS = 3.0
 ROWS = 5_000
 PEOPLE_AT_A_UNIT = 4
-START_MAX_S = 60.0
 
 _READABLE = """
 SELECT r.type, r.id, o.unit, o.provider FROM resource r JOIN owner o USING (owner)
@@ -42,36 +35,6 @@ WHERE NOT r.deleted AND r.patient IS NOT NULL AND o.unit IS NOT NULL AND o.kind 
               AND c.from_us <= %(now)s AND c.until_us > %(now)s + 3600000000)
 ORDER BY r.rkey LIMIT %(rows)s
 """
-
-
-@contextmanager
-def _without(place: Place) -> Iterator[int]:
-    """The other API process; its port."""
-    port = free_port()
-    command = [
-        sys.executable,
-        "-P",
-        "-c",
-        "import sys; sys.path.insert(0, '.'); from bench.unlogged import main; main()",
-    ]
-    environment = {**os.environ, "VAKA_DATABASE": place.dsn}
-    process = subprocess.Popen([*command, str(place.data), str(port)], env=environment)
-    try:
-        deadline = time.monotonic() + START_MAX_S
-        while time.monotonic() < deadline:
-            try:
-                if httpx.get(f"http://127.0.0.1:{port}/ready", timeout=5).status_code == 200:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.1)
-        else:
-            raise RuntimeError("the process without a log did not become ready")
-        if (os.cpu_count() or 1) > 1:
-            psutil.Process(process.pid).cpu_affinity([API_CORE])
-        yield port
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 def _tokens(place: Place, units: dict[str, str]) -> dict[str, list[str]]:
@@ -109,7 +72,7 @@ def measure(place: Place) -> list[Figure]:
         assert set(done.statuses) == {200}, done.statuses
         return done
 
-    with _without(place) as other:
+    with without(place) as other:
         place.pin()
         run(place.port, by_people)
         run(other, by_program)

@@ -42,11 +42,16 @@ class Place:
         """Puts the API on its core, PostgreSQL and this process on the other."""
         if (os.cpu_count() or 1) < 2:
             return
-        for process in _tree(self.pid("journal")):
-            process.cpu_affinity([API_CORE])
+        pin(self.pid("journal"), API_CORE)
         for process in _tree(self.pid("postgres")):
             process.cpu_affinity([LOAD_CORE])
         os.sched_setaffinity(0, {LOAD_CORE})
+
+
+def pin(pid: int, core: int) -> None:
+    """Puts a process and all its threads on ``core``: a server's threads began before it was pinned."""
+    for thread in psutil.Process(pid).threads():
+        os.sched_setaffinity(thread.id, {core})
 
 
 def _status(data: Path) -> dict[str, list[dict[str, str]]]:

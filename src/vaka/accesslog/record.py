@@ -6,10 +6,11 @@ Source: facts/care-rules.md L1 (HSLF-FS 2016:40 4 kap. 9 §, PDL 4:3).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
+from typing import NamedTuple
 
 from vaka import config
 from vaka.access.filter import AccessFilter
@@ -40,8 +41,7 @@ class Actor:
         return person_key(self.person or self.principal)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One answer. ``activity``: ``read``, ``search``, ``sign``, ``emergency`` …; ``type``: the resource type that was asked for;
     ``status``: of HTTP, 400 and over: refused; ``rule``: the rule that decided; ``reason``: a person's words; ``why``: what was
     wrong, as the caller was not told; ``address``: what a refused request asked for. ``patients``: keys of all patients whose
@@ -74,12 +74,14 @@ class Record:
         """As AuditEvent.outcome: 0 answered, 4 refused, 8 failed."""
         return "0" if not self.refused else "4" if self.status < FAILED_FROM else "8"
 
-    def parts(self) -> Iterator[Record]:
+    def parts(self) -> Sequence[Record]:
         """Itself; or, with more patients than one record holds, several that differ in these."""
         limit = config.LOG_PATIENTS_MAX
-        yield self if len(self.patients) <= limit else replace(self, patients=self.patients[:limit])
-        for start in range(limit, len(self.patients), limit):
-            yield replace(self, patients=self.patients[start : start + limit], seqs=(), more=0)
+        if len(self.patients) <= limit:
+            return (self,)
+        first = self._replace(patients=self.patients[:limit])
+        rest = range(limit, len(self.patients), limit)
+        return first, *[self._replace(patients=self.patients[at : at + limit], seqs=(), more=0) for at in rest]
 
 
 def person_key(name: str) -> int:
@@ -105,6 +107,8 @@ def _actor(principal: str, session: Session | None) -> Actor:
 
 def cut(text: str, limit: int = config.LOG_TEXT_MAX_CHARS) -> str:
     """Text as a record holds it: without control characters, at most ``limit`` of them."""
+    if not text:
+        return text
     if len(text) > limit:
         text = text[: limit - 1] + "…"
     if not text.isprintable():

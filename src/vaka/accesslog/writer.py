@@ -118,7 +118,7 @@ class AccessLog:
         in the process's log and waits in memory."""
         durable = True
         for future in self.submit(record):
-            durable &= await future
+            durable = await future and durable
         if not durable:
             if not urgent:
                 raise unwritable()

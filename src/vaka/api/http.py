@@ -188,6 +188,7 @@ def _decoded(body: bytes, encoding: str | None, limit_bytes: int) -> bytes:
 
 
 @lru_cache(maxsize=1_024)
+@lru_cache(maxsize=256)
 def base_url(scheme: str, host: str | None) -> str:
     """The address that this server's resources have for this caller. Invalid for a Host that is none."""
     if host is None or not _HOST.fullmatch(host):

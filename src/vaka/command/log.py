@@ -88,7 +88,7 @@ def a_time(text: str | None) -> datetime | None:
 
 def told(event: Event) -> dict[str, Any]:
     """An event as JSON."""
-    record = asdict(event.record)
+    record = {**event.record._asdict(), "actor": asdict(event.record.actor)}
     time_us = record.pop("time_us")
     actor = {name: value for name, value in record.pop("actor").items() if value}
     kept = {name: value for name, value in record.items() if value not in ("", (), 0)}

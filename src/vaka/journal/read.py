@@ -88,7 +88,9 @@ class Reader:
         values = through.values if through is not None else ()
         text = condition if through is None else through.on("r")
         assert text is not None
-        waiting = self._waiting.setdefault((text, values), _Waiting(text, values, [], [], []))
+        waiting = self._waiting.get((text, values))
+        if waiting is None:
+            waiting = self._waiting[text, values] = _Waiting(text, values, [], [], [])
         waiting.keys.append(resource_key(type_, id_))
         waiting.futures.append(future)
         if through is None and access.session is not None:
