@@ -16,7 +16,7 @@ from vaka.access.trail import Trail
 FULL = "system/*.*"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # never changed; frozen, each request would pay four times as much to make one
 class AccessFilter:
     """``principal``: who asks, as the log names it. ``scopes``: what a program's token allows (``system/*.*``: everything).
     ``session``: the person, None for a program. ``grants``: a program's SMART scopes. ``provider``: the Organization id whose

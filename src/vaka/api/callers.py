@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from vaka import config
@@ -138,9 +139,8 @@ async def caller(server: Server, request: Request) -> AccessFilter:
     """Who sends this request to the record. Unauthenticated, Forbidden (a cookie alone does not prove a change)."""
     authorization = request.header("authorization")
     if authorization is not None:
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() == "bearer" and is_session(token.strip()):
-            return person_filter(request, await server.callers.session(token.strip()))
+        if (token := _session_in(authorization)) is not None:
+            return person_filter(request, await server.callers.session(token))
         return server.tokens.verify(authorization)
     session = await server.callers.of_cookie(request)
     if session is None:
@@ -150,6 +150,13 @@ async def caller(server: Server, request: Request) -> AccessFilter:
         request.access = access  # a refusal below is this person's
         server.callers.proof.check(request, session.id, request.header(CSRF_HEADER))
     return access
+
+
+@lru_cache(maxsize=4_096)
+def _session_in(authorization: str) -> str | None:
+    """The session of an Authorization header, None if it carries something else."""
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and is_session(token.strip()) else None
 
 
 def person_filter(request: Request, session: Session) -> AccessFilter:

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 from vaka.access.trail import Touched
@@ -48,12 +49,17 @@ def instant(updated_us: int) -> str:
 
 def http_date(updated_us: int) -> str:
     """RFC 9110, 5.6.7."""
-    at = time.gmtime(updated_us // 1_000_000)
+    return _http_date(updated_us // 1_000_000)
+
+
+@lru_cache(maxsize=4_096)
+def _http_date(second: int) -> str:
+    at = time.gmtime(second)
     clock = f"{at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02}"
     return f"{_DAYS[at.tm_wday]}, {at.tm_mday:02} {_MONTHS[at.tm_mon - 1]} {at.tm_year:04} {clock} GMT"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # never changed; frozen, each row of an answer would cost four times as much
 class Version:
     """One version of a resource. ``body``: its bytes as accepted; None if deleted or redacted. ``seq``: its place in the
     journal; ``updated_us``: microseconds since 1970 UTC; ``patient``: key of the home patient; ``owner``: its owner's row;
