@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 
+import orjson
 import pytest
 from tests.client import Api, outcome, patient
+from tests.conftest import Instance
+
+from vaka.access.filter import AccessFilter
+from vaka.access.session import Assignment, Session
+from vaka.journal import cluster
+from vaka.journal.journal import Journal
 
 
 def test_read_gives_the_stored_resource_with_its_version(api: Api, tag: str) -> None:
@@ -20,6 +29,34 @@ def test_read_gives_the_stored_resource_with_its_version(api: Api, tag: str) -> 
     stored_at = datetime.fromisoformat(made["meta"]["lastUpdated"])
     assert parsedate_to_datetime(answer.headers["last-modified"]) == stored_at.replace(microsecond=0)
     assert "no-store" in answer.headers["cache-control"] or "private" in answer.headers["cache-control"]
+
+
+def test_reading_by_key_is_not_planned_anew(journal: Instance, api: Api, tag: str) -> None:
+    """Would break: PostgreSQL plans all the rules for each read of a person, which takes five times as long as the read."""
+    made = api.make(patient(tag))
+    session = Session(tag, tag, tag, tag, Assignment(tag, tag, tag), 0, 2**60, "test")
+
+    async def go() -> list[tuple[int, int]]:
+        record = await Journal.open(cluster.at(journal.data / "pg").dsn())
+        for _ in range(12):
+            await record.reader.read("Patient", made["id"], access=AccessFilter("person:test", session=session))
+        async with record.keyed.connection() as connection:
+            cursor = await connection.execute("SELECT generic_plans, custom_plans FROM pg_prepared_statements")
+            found = await cursor.fetchall()
+        await record.close()
+        return [(int(row[0]), int(row[1])) for row in found]
+
+    plans = asyncio.run(go())
+    assert sum(generic for generic, _ in plans) >= 12
+    assert not any(custom for _, custom in plans)
+
+
+def test_threads_of_the_server_do_not_push_each_other_aside(journal: Instance) -> None:
+    """Would break: each answer costs two changes of threads more (sched(7), SCHED_BATCH)."""
+    pid = next(part["pid"] for part in orjson.loads((journal.data / "run" / "status.json").read_bytes())["parts"]
+               if part["name"] == "journal")  # fmt: skip
+    policies = {os.sched_getscheduler(int(thread)) for thread in os.listdir(f"/proc/{pid}/task")}
+    assert policies == {os.SCHED_BATCH}
 
 
 def test_read_of_what_never_was_and_of_what_was_deleted(api: Api, tag: str) -> None:

@@ -21,6 +21,8 @@ import pytest
 from bench.running import Vaka, running
 from tests.accesses import connect_to, dsn, events, folder, verified
 
+from vaka import config
+from vaka.accesslog import files
 from vaka.accesslog.record import Actor, Record
 from vaka.accesslog.tables import Connection
 from vaka.accesslog.verify import verify
@@ -239,6 +241,49 @@ def test_a_file_that_fails_is_never_written_again(vaka: Vaka, tmp_path: Path, mo
     asyncio.run(go())
     logged = Counter(seq for event in events(vaka.data, "eio") for seq in event.record.seqs)
     assert logged == Counter(range(31))
+
+
+@pytest.mark.parametrize(("under_way", "together"), [(8, True), (1, False)])
+def test_who_is_under_way_goes_into_one_block(
+    vaka: Vaka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, under_way: int, together: bool
+) -> None:
+    """Would break: a flush of the disk for each of many reads at once; or who is alone waits for nobody."""
+    monkeypatch.setattr(config, "LOG_GATHER_S", 30.0)
+
+    async def go() -> int:
+        log = await AccessLog.open(
+            tmp_path / "log", connect_to(vaka.data), "test", segment_bytes=64 * KIB, ballast_bytes=KIB
+        )
+        log.under_way = under_way
+        async with asyncio.timeout(15):
+            writes = []
+            for number in range(8):
+                writes.append(asyncio.create_task(log.write(record(number))))
+                await asyncio.sleep(0.02)
+            await asyncio.gather(*writes)
+        await log.shipper.ship(everything=True)
+        await log.close()
+        found = files.scan(files.segments(tmp_path / "log")[0][1])
+        assert found is not None
+        return len(found.blocks)
+
+    assert asyncio.run(go()) == (1 if together else 8)
+
+
+def test_a_record_waits_a_moment_at_most_for_the_others(vaka: Vaka, tmp_path: Path) -> None:
+    """Would break: a read waits for a search that is under way, as long as that takes."""
+
+    async def go() -> None:
+        log = await AccessLog.open(
+            tmp_path / "log", connect_to(vaka.data), "test", segment_bytes=64 * KIB, ballast_bytes=KIB
+        )
+        log.under_way = 2
+        async with asyncio.timeout(15):
+            await log.write(record(1))
+        await log.shipper.ship(everything=True)
+        await log.close()
+
+    asyncio.run(go())
 
 
 SHIPPING = """

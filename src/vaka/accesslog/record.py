@@ -35,6 +35,9 @@ class Actor:
     way: str = ""
     session: str = ""
 
+    def __hash__(self) -> int:
+        return hash(self.session or self.principal)  # by far the cheapest, and every record asks
+
     @property
     def key(self) -> int:
         """What an actor is found by: the person, whatever the assignment; else the program."""

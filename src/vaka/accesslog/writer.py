@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -26,6 +24,7 @@ from vaka import config, log
 from vaka.accesslog import blocks, files, tables
 from vaka.accesslog.blocks import Block
 from vaka.accesslog.codec import Described, Encoder
+from vaka.accesslog.disk import Disk
 from vaka.accesslog.files import Segment
 from vaka.accesslog.record import Record
 from vaka.accesslog.ship import Shipper
@@ -57,6 +56,8 @@ class AccessLog:
         self.folder, self.stream, self.system = folder, stream, system
         self.shipper = Shipper(folder, connect)
         self.state = State.FILE
+        self.under_way = 0
+        """Requests that are being answered, counted by who answers them: each may bring a record soon."""
         self._lock = lock
         self._connect = connect
         self._segment_bytes, self._ballast_bytes = segment_bytes, ballast_bytes
@@ -66,10 +67,11 @@ class AccessLog:
         self._segment: Segment | None = None
         self._retry_at = 0.0
         self._owed: list[tuple[Block, dict[int, Described]]] = []
-        self._waiting: deque[tuple[Record, asyncio.Future[bool]]] = deque()
+        self._waiting: list[tuple[Record, asyncio.Future[bool]]] = []
         self._flushing = False
+        self._all_here: asyncio.Future[None] | None = None
         self._one = asyncio.Lock()
-        self._thread = ThreadPoolExecutor(1, "access-log")
+        self._disk = Disk()
         self._tasks: set[asyncio.Task[None]] = set()
         self._beats: list[asyncio.Task[None]] = []
         self._sparing: asyncio.Task[None] | None = None
@@ -131,14 +133,19 @@ class AccessLog:
         """Puts ``record`` in line, for who cannot wait: whether each part of it is durable. A future that is cancelled keeps
         nothing from being written."""
         loop = asyncio.get_running_loop()
-        parts = [(part, loop.create_future()) for part in record.parts()]
-        self._waiting.extend(parts)
+        futures: list[asyncio.Future[bool]] = []
+        for part in record.parts():
+            future: asyncio.Future[bool] = loop.create_future()
+            self._waiting.append((part, future))
+            futures.append(future)
+        if self._all_here is not None and len(self._waiting) >= self.under_way:
+            _wake(self._all_here)
         if not self._flushing:
             self._flushing = True
-            task = asyncio.create_task(self._flush())
+            task = loop.create_task(self._flush())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return [future for _, future in parts]
+        return futures
 
     def require(self, *, urgent: bool) -> None:
         """Unavailable where nothing can be logged now and the request is not ``urgent``: before anything is done for it."""
@@ -158,7 +165,7 @@ class AccessLog:
                 log.warning("access log head not told", kind=type(error).__name__)
             if self._segment is not None:
                 self._segment.close()
-        self._thread.shutdown()
+        await self._disk.close()
         self._lock.close()
 
     # One batch after the other.
@@ -166,7 +173,10 @@ class AccessLog:
     async def _flush(self) -> None:
         try:
             while self._waiting:
-                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), config.LOG_BLOCK_MAX_RECORDS))]
+                if len(self._waiting) < self.under_way:
+                    await self._gather()
+                count = in_one_block(self._waiting)
+                batch, self._waiting = self._waiting[:count], self._waiting[count:]
                 durable = False
                 try:
                     async with self._one:
@@ -180,12 +190,23 @@ class AccessLog:
         finally:
             self._flushing = False
 
+    async def _gather(self) -> None:
+        """Until all who are under way have brought their record, or for a moment: a block for each would cost more than the
+        moment (as commit_delay of PostgreSQL). Who is alone does not wait."""
+        loop = asyncio.get_running_loop()
+        self._all_here = loop.create_future()
+        timer = loop.call_later(config.LOG_GATHER_S, _wake, self._all_here)
+        await self._all_here
+        timer.cancel()
+        self._all_here = None
+
     async def _store(self, records: Sequence[Record]) -> bool:
         """Makes the next block, and stores it and what is owed."""
-        await self._reopen()
+        if self._segment is None:
+            await self._reopen()
         if self._segment is not None and self._segment.half_full and self._sparing is None:
             self._sparing = asyncio.create_task(self._prepare_spare())
-        if sum(len(block.bare) for block, _ in self._owed) > config.LOG_OWED_MAX_BYTES:
+        if self._owed and sum(len(block.bare) for block, _ in self._owed) > config.LOG_OWED_MAX_BYTES:
             log.error("access log: memory is full of what could not be logged", lost=len(records))
             return False
         time_us = time.time_ns() // 1_000
@@ -274,7 +295,7 @@ class AccessLog:
 
     async def _try(self, work: Callable[[], None]) -> bool:
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            await self._disk.do(work)
         except OSError as error:
             log.error("access log file", errno=error.errno, kind=type(error).__name__)
             return False
@@ -330,3 +351,19 @@ class AccessLog:
                     month = now.month
             except Exception as error:
                 log.warning("access log not shipped", kind=type(error).__name__)
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def in_one_block(waiting: Sequence[tuple[Record, object]]) -> int:
+    """How many of these go into one block: one or more, as far as both limits let."""
+    count = min(len(waiting), config.LOG_BLOCK_MAX_RECORDS)
+    left = config.LOG_BLOCK_MAX_PATIENTS
+    for n in range(count):
+        left -= len(waiting[n][0].patients)
+        if left < 0:
+            return max(n, 1)
+    return count

@@ -13,6 +13,7 @@ from vaka import config
 from vaka.access.filter import AccessFilter
 from vaka.access.trail import Trail
 from vaka.accesslog.record import Record, actor_of, cut
+from vaka.api.callers import hide_tokens
 from vaka.api.http import Request
 from vaka.errors import VakaError
 from vaka.fhir.definitions import RESOURCE_TYPES
@@ -23,10 +24,24 @@ _LOGGED: Final = frozenset({"fhir", "feed", "log"})
 _READING: Final = frozenset({"GET", "HEAD"})
 
 
-def is_logged(path: str) -> bool:
-    """Whether a request to this address leaves a record."""
-    first, _, rest = path.strip("/").partition("/")
-    return first in _LOGGED and not (first == "fhir" and rest == "metadata")
+class Address:
+    """What was asked for, without its query and without what looks like a token. ``path``: its segments."""
+
+    __slots__ = ("path", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = hide_tokens(text)
+        self.path = segments(self.text)
+
+    @property
+    def is_logged(self) -> bool:
+        """Whether a request to it leaves a record."""
+        return self.path[0] in _LOGGED and self.path != ("fhir", "metadata")
+
+
+def segments(path: str) -> tuple[str, ...]:
+    """Of a path that Granian has decoded: once is enough."""
+    return tuple(path.strip("/").split("/"))
 
 
 def is_urgent(method: str, access: AccessFilter) -> bool:
@@ -35,31 +50,20 @@ def is_urgent(method: str, access: AccessFilter) -> bool:
 
 
 def record_of(
-    method: str, address: str, status: int, access: AccessFilter, epoch: int, error: VakaError | None = None
+    method: str, address: Address, status: int, access: AccessFilter, epoch: int, error: VakaError | None = None
 ) -> Record:
-    """The record of an answer. ``address``: the path as it was asked for, without its query."""
-    path = tuple(address.strip("/").split("/"))
+    """The record of an answer."""
+    path = address.path
     trail = access.trail
     patients, owners, seqs = _whom(trail)
     listed = seqs[: config.LOG_RESOURCES_MAX]
     type_ = path[1] if len(path) > 1 and path[1] in _TYPES else ""
+    why, asked = (cut(error.why or error.message), cut(address.text)) if error is not None else ("", "")
     return Record(
-        time.time_ns() // 1_000,
-        actor_of(access),
-        cut(trail.activity) or activity_of(method, path),
-        method[:8],
-        type_,
-        status,
-        epoch,
-        cut(trail.rule),
-        cut(trail.reason, config.LOG_REASON_MAX_CHARS),
-        cut(error.why or error.message) if error is not None else "",
-        cut(address) if error is not None else "",
-        patients,
-        owners,
-        listed,
+        time.time_ns() // 1_000, actor_of(access), cut(trail.activity) or activity_of(method, path), method[:8], type_, status,
+        epoch, cut(trail.rule), cut(trail.reason, config.LOG_REASON_MAX_CHARS), why, asked, patients, owners, listed,
         len(seqs) - len(listed),
-    )
+    )  # fmt: skip
 
 
 def _whom(trail: Trail) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
@@ -78,6 +82,8 @@ def _whom(trail: Trail) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ..
 
 def activity_of(method: str, path: tuple[str, ...]) -> str:
     """What a method at an address does, in FHIR's words (https://hl7.org/fhir/R4/http.html). ``path``: ``fhir`` and on."""
+    if len(path) == 3 and method == "GET" and path[0] == "fhir" and path[2] and path[2][0] not in "$_":  # most requests
+        return "read"
     first, *rest = path
     if first == "log":
         return "log"

@@ -17,9 +17,9 @@ from granian.rsgi import Scope
 
 from vaka import log
 from vaka.access.filter import AccessFilter
-from vaka.api.accesses import is_logged, is_of_one, is_urgent, record_of
+from vaka.api.accesses import Address, is_of_one, is_urgent, record_of, segments
 from vaka.api.authorization import configuration, token
-from vaka.api.callers import caller, hide_tokens, refuse_tokens_in_address
+from vaka.api.callers import caller, refuse_tokens_in_address
 from vaka.api.feed import feed
 from vaka.api.health import health, ready
 from vaka.api.http import ClientGone, Request, Response, parse_query_string
@@ -61,22 +61,35 @@ class Application:
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         began = time.perf_counter()
+        address = Address(scope.path)
+        access_log = self._server.log
+        access_log.under_way += 1
+        try:
+            request, response = await self._respond(scope, address, protocol)
+        finally:
+            access_log.under_way -= 1
+        sent = response is not None and await self._send(protocol, scope, response)
+        self._note(scope, address, request, response.status if response is not None and sent else 499, began)
+
+    async def _respond(
+        self, scope: Scope, address: Address, protocol: HTTPProtocol
+    ) -> tuple[Request | None, Response | None]:
+        """The answer, its access logged; None for a caller who has gone."""
         request: Request | None = None
         refusal: VakaError | None = None
         try:
             request = self._request(scope, protocol)
             response = await self._answer(request)
         except (ClientGone, asyncio.CancelledError) as error:
-            self._log_unanswered(scope, request)
+            self._log_unanswered(scope, address, request)
             if isinstance(error, asyncio.CancelledError):
                 raise
-            self._note(scope, request, 499, began)
-            return
+            return request, None
         except VakaError as error:
             refusal = error
             response = self._refused(scope, request, error)
         except Exception as error:
-            log.error("fault", exception=error, method=scope.method, path=hide_tokens(scope.path))
+            log.error("fault", exception=error, method=scope.method, path=address.text)
             refusal = Fault("the server failed on this request", help="its log says why")
             response = self._refused(scope, request, refusal)
         if response.paced and self._pacing.full:
@@ -84,20 +97,16 @@ class Application:
             response = self._refused(scope, request, refusal)
         if request is not None:
             response.headers += request.add_headers
-        response = await self._logged(scope, request, response, refusal)
-        sent = await self._send(protocol, scope, response)
-        self._note(scope, request, response.status if sent else 499, began)
+        return request, await self._logged(scope, address, request, response, refusal)
 
     async def _logged(
-        self, scope: Scope, request: Request | None, response: Response, refusal: VakaError | None
+        self, scope: Scope, address: Address, request: Request | None, response: Response, refusal: VakaError | None
     ) -> Response:
         """``response`` once its access is durable; what is answered instead where it cannot be."""
         access = request.access if request is not None else AccessFilter(_NOBODY)
-        if not is_logged(scope.path) and not access.trail.activity:
+        if not address.is_logged and not access.trail.activity:
             return response
-        record = record_of(
-            scope.method, hide_tokens(scope.path), response.status, access, self._server.journal.epoch, error=refusal
-        )
+        record = record_of(scope.method, address, response.status, access, self._server.journal.epoch, error=refusal)
         try:
             await self._server.log.write(record, urgent=request is not None and is_of_one(request, record))
         except VakaError as error:
@@ -106,10 +115,10 @@ class Application:
             return self._refused(scope, request, error)
         return response
 
-    def _log_unanswered(self, scope: Scope, request: Request | None) -> None:
+    def _log_unanswered(self, scope: Scope, address: Address, request: Request | None) -> None:
         """What was done for a caller who has gone is logged, though nobody waits for it."""
-        if request is not None and request.access.trail.touched and is_logged(scope.path):
-            record = record_of(scope.method, hide_tokens(scope.path), 499, request.access, self._server.journal.epoch)
+        if request is not None and request.access.trail.touched and address.is_logged:
+            record = record_of(scope.method, address, 499, request.access, self._server.journal.epoch)
             self._server.log.submit(record)
 
     def _request(self, scope: Scope, protocol: HTTPProtocol) -> Request:
@@ -117,7 +126,7 @@ class Application:
         host = headers.get("host") or getattr(scope, "authority", None)
         if scope.method not in _METHODS:
             raise Invalid(f"{scope.method[:20]} is no method that is known here")
-        path = _segments(scope)
+        path = segments(scope.path)
         if "\0" in scope.path:
             raise Invalid("the address holds a character that no address here has")
         probe = path in (("health",), ("ready",))
@@ -127,7 +136,7 @@ class Application:
 
     def _refused(self, scope: Scope, request: Request | None, error: VakaError) -> Response:
         # By the address as it came: what answered below /fhir has taken that away from the request's path.
-        if request is not None and self._web is not None and self._web.has(_segments(scope)):
+        if request is not None and self._web is not None and self._web.has(segments(scope.path)):
             return self._web.refused(request, error)
         return _error_response(error)
 
@@ -193,14 +202,10 @@ class Application:
             return False
         return True
 
-    def _note(self, scope: Scope, request: Request | None, status: int, began: float) -> None:
+    def _note(self, scope: Scope, address: Address, request: Request | None, status: int, began: float) -> None:
         # The address without its query, which holds what was searched for: ids may stand in a log, clinical text never.
         who = request.access.principal if request is not None else _NOBODY
-        self._requests.note(scope.method, hide_tokens(scope.path), status, who, began)
-
-
-def _segments(scope: Scope) -> tuple[str, ...]:
-    return tuple(scope.path.strip("/").split("/"))  # Granian has decoded it: once is enough
+        self._requests.note(scope.method, address.text, status, who, began)
 
 
 def _error_response(error: VakaError) -> Response:

@@ -57,10 +57,12 @@ def refuse_tokens_in_address(request: Request) -> None:
 
 @dataclass(slots=True)
 class _Standing:
-    """What the record said of a session's assignment. ``at``: monotonic seconds; ``rights`` None: it has ended."""
+    """A session as the record let it stand. ``at``: monotonic seconds; ``now``: with the rights that the assignment has now, None
+    where it has ended."""
 
     at: float
-    rights: frozenset[Right] | None
+    told: Session
+    now: Session | None
 
 
 class Callers:
@@ -74,30 +76,23 @@ class Callers:
         """The living session that ``token`` carries. Unauthenticated if it is none, ended, or its assignment has."""
         session = self.sessions.verify(token)
         self.revocations.check(session)
-        return await self._standing_now(session)
-
-    async def _standing_now(self, session: Session) -> Session:
         known = self._standing.get(session.id)
+        if known is not None and known.told is session and time.monotonic() - known.at <= config.STANDING_CHECK_S:
+            return _standing(known)  # most requests
+        return await self._standing_now(session, known)
+
+    async def _standing_now(self, session: Session, known: _Standing | None) -> Session:
         now = time.monotonic()
         if known is None and time.time_ns() // 1_000 - _made_us(session) < config.STANDING_CHECK_S * 1_000_000:
             return session  # made after a look at the record
-        if known is None or now - known.at > config.STANDING_CHECK_S:
-            try:
-                rights = await self.people.standing(session)
-            except Busy:
-                return session
-            if len(self._standing) >= _STANDING_MAX:
-                self._standing.clear()
-            known = self._standing[session.id] = _Standing(now, rights)
-        if known.rights is None:
-            raise Unauthenticated(
-                "your assignment has ended",
-                help="log in again to choose another",
-                why=f"assignment {session.assignment.id} ended",
-            )
-        if known.rights == session.assignment.rights:
+        try:
+            rights = await self.people.standing(session)
+        except Busy:
             return session
-        return replace(session, assignment=replace(session.assignment, rights=known.rights & session.assignment.rights))
+        if len(self._standing) >= _STANDING_MAX:
+            self._standing.clear()
+        known = self._standing[session.id] = _Standing(now, session, _with_rights(session, rights))
+        return _standing(known)
 
     async def of_cookie(self, request: Request) -> Session | None:
         """The living session of a browser; None if it has no cookie. ``request.add_headers`` gets a new one if it is time."""
@@ -128,6 +123,22 @@ class Callers:
         raise Unauthenticated(
             "your assignment has ended", help="log in again to choose another", why=f"assignment {old.id} ended"
         )
+
+
+def _with_rights(session: Session, rights: frozenset[Right] | None) -> Session | None:
+    """``session`` with no more than ``rights``; None where the assignment has ended."""
+    if rights is None or rights == session.assignment.rights:
+        return session if rights is not None else None
+    return replace(session, assignment=replace(session.assignment, rights=rights & session.assignment.rights))
+
+
+def _standing(known: _Standing) -> Session:
+    if known.now is None:
+        assignment = known.told.assignment.id
+        raise Unauthenticated(
+            "your assignment has ended", help="log in again to choose another", why=f"assignment {assignment} ended"
+        )
+    return known.now
 
 
 def _made_us(session: Session) -> int:

@@ -58,17 +58,25 @@ def booleans(values: Iterable[bool]) -> str:
     return "{" + ",".join(["t" if value else "f" for value in values]) + "}"
 
 
-def _encode(element: int, values: Sequence[bytes | None]) -> bytes:
-    parts = [
-        _HEADER.pack(1 if values else 0, 1, element, len(values), 1) if values else struct.pack(">iii", 0, 0, element)
-    ]
-    for value in values:
-        if value is None:
-            parts.append(_LENGTH.pack(-1))
-        else:
-            parts.append(_LENGTH.pack(len(value)))
-            parts.append(value)
-    return b"".join(parts)
+def _encode(type_: int, values: Sequence[bytes | None]) -> bytes:
+    elements = [_LENGTH.pack(-1) if value is None else _LENGTH.pack(len(value)) + value for value in values]
+    return _array(type_, elements)
+
+
+def _array(type_: int, elements: Sequence[bytes]) -> bytes:
+    head = _HEADER.pack(1, 1, type_, len(elements), 1) if elements else struct.pack(">iii", 0, 0, type_)
+    return head + b"".join(elements)
+
+
+def element(text: str) -> bytes:
+    """One element of a text array, for ``joined``."""
+    encoded = text.encode()
+    return _LENGTH.pack(len(encoded)) + encoded
+
+
+def joined(elements: Sequence[bytes]) -> TextArray:
+    """The text array of these elements: for who needs the same ones often."""
+    return TextArray(_array(_TEXT, elements))
 
 
 def texts(values: Iterable[str | None]) -> TextArray:

@@ -33,7 +33,7 @@ from vaka.journal.owners import Owners
 from vaka.journal.paging import Page, Position
 from vaka.journal.permission import hidden_from
 from vaka.journal.pool import Connection, Pool
-from vaka.journal.read import Reader, seen
+from vaka.journal.read import FLIGHTS_MAX, Reader, seen
 from vaka.journal.search import Searcher
 from vaka.journal.statements import statements
 from vaka.journal.version import Version
@@ -168,15 +168,16 @@ class Transaction:
 class Journal:
     """An open journal. Make it with ``Journal.open``."""
 
-    def __init__(self, writing: Pool, reading: Pool, feeding: Pool, codec: Codec) -> None:
+    def __init__(self, writing: Pool, reading: Pool, keyed: Pool, feeding: Pool, codec: Codec) -> None:
         self.pool = writing
         self.reading = reading
+        self.keyed = keyed
         self.codec = codec
-        self.reader = Reader(reading, codec)
+        self.reader = Reader(reading, keyed, codec)
         self.searcher = Searcher(codec)
         self.writer = Writer(codec, Owners(), writing.epoch)
         self.feed = Feed(feeding, codec)
-        for pool in (writing, reading, feeding):
+        for pool in (writing, reading, keyed, feeding):
             pool.on_epoch = self._begin_epoch
             self._begin_epoch(pool.epoch)
         self._queue: list[tuple[Write, AccessFilter, asyncio.Future[Version]]] = []
@@ -192,7 +193,8 @@ class Journal:
             dsn, size=config.CONNECTIONS_MAX - config.CONNECTIONS_MAX // 2, timeout_s=config.SEARCH_TIMEOUT_S
         )
         feeding = Pool(dsn, size=config.FEED_CONNECTIONS, timeout_s=config.SEARCH_TIMEOUT_S)
-        pools = (writing, reading, feeding)
+        keyed = Pool(dsn, size=FLIGHTS_MAX, timeout_s=config.SEARCH_TIMEOUT_S, by_key=True)
+        pools = (writing, reading, keyed, feeding)
         for pool in pools:
             await pool.open()
         try:
@@ -206,7 +208,7 @@ class Journal:
             for pool in pools:
                 await pool.close()
             raise
-        journal = cls(writing, reading, feeding, Codec({number: bytes(content) for number, content in rows}))
+        journal = cls(writing, reading, keyed, feeding, Codec({number: bytes(content) for number, content in rows}))
         journal.writer.aliases = aliases
         return journal
 
@@ -231,6 +233,7 @@ class Journal:
             return False
         await self.pool.close()
         await self.reading.close()
+        await self.keyed.close()
         return True
 
     async def probe(self, prober: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from psycopg import AsyncRawCursor
@@ -19,7 +19,7 @@ from vaka.access.session import Right, Session
 from vaka.fhir.definitions import type_name, type_number
 from vaka.fhir.keys import resource_key
 from vaka.journal.access import batched, gate, now_us
-from vaka.journal.arrays import integers, texts
+from vaka.journal.arrays import element, integers, joined
 from vaka.journal.codec import Codec
 from vaka.journal.pool import Connection, Pool
 from vaka.journal.scopes import READING, fits, require_open
@@ -27,7 +27,7 @@ from vaka.journal.statements import statements
 from vaka.journal.version import Action, Version
 
 _BATCH_MAX = 256
-_FLIGHTS_MAX = 2
+FLIGHTS_MAX = 2
 """Reads that wait while this many statements are under way go together in the next one."""
 
 
@@ -59,6 +59,12 @@ def _read_for(condition: str) -> bytes:
     return sql.encode()
 
 
+@lru_cache(maxsize=4_096)
+def _who(session: Session) -> tuple[bytes, bytes, bytes]:
+    """Unit, provider and person as elements of arrays."""
+    return element(session.assignment.unit), element(session.assignment.provider), element(session.person)
+
+
 @dataclass(slots=True)
 class _Waiting:
     """Reads by key that one statement will answer. ``sessions``: who asks, where the condition is asked of a row ``q``."""
@@ -71,10 +77,11 @@ class _Waiting:
 
 
 class Reader:
-    """Reads on connections of ``pool``."""
+    """Reads on connections of ``pool``, current versions on those of ``keyed``: a read never waits for long searches."""
 
-    def __init__(self, pool: Pool, codec: Codec) -> None:
+    def __init__(self, pool: Pool, keyed: Pool, codec: Codec) -> None:
         self._pool = pool
+        self._keyed = keyed
         self._codec = codec
         self._waiting: dict[object, _Waiting] = {}
         self._flights = 0
@@ -95,7 +102,7 @@ class Reader:
         waiting.futures.append(future)
         if through is None and access.session is not None:
             waiting.sessions.append(access.session)
-        if self._flights < _FLIGHTS_MAX:
+        if self._flights < FLIGHTS_MAX:
             self._flights += 1
             task = asyncio.ensure_future(self._fly())
             _RUNNING.add(task)
@@ -126,7 +133,7 @@ class Reader:
                 group = next(iter(self._waiting))
                 wanted = self._waiting.pop(group)
                 try:
-                    async with self._pool.connection() as connection:
+                    async with self._keyed.connection() as connection:
                         await self._answer(connection, wanted)
                         while group in self._waiting:  # the same connection, as long as there is more of this
                             wanted = self._waiting.pop(group)
@@ -157,14 +164,8 @@ class Reader:
         sql = _read_for(wanted.condition)
         for start in range(0, len(wanted.keys), _BATCH_MAX):
             part = slice(start, start + _BATCH_MAX)
-            assignments = [session.assignment for session in wanted.sessions[part]]
-            values = (
-                integers(wanted.keys[part]),
-                texts([assignment.unit for assignment in assignments]),
-                texts([assignment.provider for assignment in assignments]),
-                texts([session.person for session in wanted.sessions[part]]),
-                now_us(),
-            )
+            units, providers, people = zip(*map(_who, wanted.sessions[part]), strict=True)
+            values = (integers(wanted.keys[part]), joined(units), joined(providers), joined(people), now_us())
             cursor = AsyncRawCursor(connection)
             await cursor.execute(sql, values, prepare=True, binary=True)
             found = {row[14]: version_of(row, self._codec) for row in await cursor.fetchall()}

@@ -10,6 +10,7 @@ from vaka import config
 from vaka.accesslog import blocks, tables
 from vaka.accesslog.codec import Damaged, Encoder, contents, records
 from vaka.accesslog.record import Actor, Record, cut, person_key
+from vaka.accesslog.writer import in_one_block
 
 TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=30)
 KEY = st.integers(-(2**63), 2**63 - 1)
@@ -48,7 +49,7 @@ def test_who_is_described_once() -> None:
     encoder = Encoder()
     first, second = (encoder.payload([record(time_us=NOW - n)], NOW) for n in (5, 9))
     assert b"Anna Ek" in first
-    assert len(second) < 30
+    assert len(second) < 50
     assert contents(second).described == {}
 
 
@@ -143,6 +144,14 @@ def test_more_patients_than_a_record_holds_make_several() -> None:
     assert [len(part.patients) for part in parts] == [config.LOG_PATIENTS_MAX] * 2 + [3]
     assert tuple(patient for part in parts for patient in part.patients) == many
     assert [(part.seqs, part.more) for part in parts] == [((1, 2), 5), ((), 0), ((), 0)]
+
+
+def test_a_block_has_room_for_so_many_patients() -> None:
+    """Would break: a thousand lists of a whole ward each make a block that no segment and no table takes."""
+    wide = record(patients=tuple(range(config.LOG_BLOCK_MAX_PATIENTS // 2)))
+    assert in_one_block([(record(), None)] * (config.LOG_BLOCK_MAX_RECORDS + 5)) == config.LOG_BLOCK_MAX_RECORDS
+    assert in_one_block([(wide, None)] * 5) == 2
+    assert in_one_block([(wide._replace(patients=wide.patients * 3), None)] * 5) == 1
 
 
 def test_texts_are_bounded_and_plain() -> None:
