@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from vaka.access.facts import Block, Consented
-from vaka.access.rules import Fact, Rule, Settings, decide
+from vaka.access.rules import Fact, Rule, decide
 from vaka.access.session import Session
+from vaka.access.settings import Settings
 
 
 class What(IntEnum):
@@ -21,6 +22,7 @@ class What(IntEnum):
     PROVIDER = 2
     EMERGENCY = 3
     INNER_BLOCK = 4
+    INCAPACITY = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,8 @@ def facts(session: Session, standing: Standing, about: Information) -> Callable[
                 return any(
                     one.receiver in (unit, provider) and one.from_us <= now < one.until_us for one in standing.consents
                 )
+            case Fact.INCAPACITY:
+                return standing.opened(What.INCAPACITY, about.provider)
             case Fact.CHOSEN:
                 own = about.provider == provider
                 return standing.opened(What.UNIT, target) if own else standing.opened(What.PROVIDER, about.provider)

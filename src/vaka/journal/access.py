@@ -13,13 +13,14 @@ from functools import cache
 from typing import Final
 
 from vaka.access.filter import AccessFilter
-from vaka.access.rules import Fact, Outcome, Settings, rules
+from vaka.access.rules import Fact, Outcome, rules
 from vaka.access.session import Purpose, Right, Session
+from vaka.access.settings import Settings
 from vaka.errors import Forbidden
 from vaka.fhir.definitions import type_number
 
 PATIENT: Final = type_number("Patient")
-UNIT, PROVIDER, EMERGENCY, INNER = 1, 2, 3, 4
+UNIT, PROVIDER, EMERGENCY, INNER, INCAPACITY = 1, 2, 3, 4, 5
 """Column ``what`` of the table opening."""
 
 _HOME: Final = "coalesce((SELECT a.root FROM alias a WHERE a.patient = v.patient), v.patient)"
@@ -55,6 +56,7 @@ FACTS: Final[Mapping[Fact, str]] = {
         "EXISTS (SELECT 1 FROM consent k WHERE k.patient = {r}.patient AND k.receiver IN ({unit}, {provider}) AND "
         + _IN_FORCE.format("k") + ")"
     ),
+    Fact.INCAPACITY: _OPEN + f"g.what = {INCAPACITY} AND g.target = o.provider)",
     Fact.CHOSEN: (
         _OPEN + f"CASE WHEN o.provider = {{provider}} THEN g.what = {UNIT} AND g.target = coalesce(o.unit, o.provider)"
         f" ELSE g.what = {PROVIDER} AND g.target = o.provider END)"

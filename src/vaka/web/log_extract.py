@@ -44,6 +44,7 @@ DID: Final[Mapping[str, str]] = {
     "everything": "Hämtat hela journalen", "create": "Skrivit in", "update": "Ändrat", "patch": "Ändrat", "delete": "Tagit bort",
     "transaction": "Läst eller skrivit flera uppgifter", "validate": "Kontrollerat uppgifter", "sign": "Signerat",
     "acknowledge": "Vidimerat provsvar", "print": "Skrivit ut", "open": "Öppnat en annan enhets uppgifter",
+    "incapacity": "Öppnat för en patient som inte kan samtycka",
     "emergency": "Öppnat i en nödsituation", "existence": "Sett att det finns uppgifter hos andra",
     "existence-blocked": "Sett att det finns spärrade uppgifter", "attest": "Intygat en vårdrelation",
     "lift": "Hävt en spärr", "cancel-lift": "Återställt en hävd spärr", "revoke": "Återkallat en spärr eller ett samtycke",

@@ -63,3 +63,10 @@ FROM resource r JOIN owner o ON o.owner = r.owner WHERE r.rkey = ANY(%(keys)s::b
 -- name: blocks_of
 -- Consents that block something of a patient, in the order of their keys, as every writer locks.
 SELECT DISTINCT r.id, r.rkey FROM block b JOIN resource r ON r.rkey = b.rkey WHERE b.patient = ANY(%(keys)s::bigint[]) ORDER BY r.rkey
+
+-- name: law_before
+-- Which points of law were open at the last start (access.settings).
+SELECT value FROM fact WHERE name = 'law'
+
+-- name: keep_law
+INSERT INTO fact VALUES ('law', %(law)s) ON CONFLICT (name) DO UPDATE SET value = excluded.value
