@@ -23,7 +23,11 @@ PATIENT: Final = type_number("Patient")
 UNIT, PROVIDER, EMERGENCY, INNER, INCAPACITY = 1, 2, 3, 4, 5
 """Column ``what`` of the table opening."""
 
-_HOME: Final = "coalesce((SELECT a.root FROM alias a WHERE a.patient = v.patient), v.patient)"
+ORIGIN: Final = (
+    "coalesce((SELECT p.patient FROM apart p WHERE p.patient = r.patient AND p.was_in = v.patient LIMIT 1), v.patient)"
+)
+"""Whose a version ``v`` of ``r`` is: of the time of a merge that was taken apart, its own patient's again (S23)."""
+_HOME: Final = f"coalesce((SELECT a.root FROM alias a WHERE a.patient = {ORIGIN}), {ORIGIN})"
 _IN_FORCE = "{0}.from_us <= {{now}} AND {0}.until_us > {{now}}"
 _OPEN = (
     "EXISTS (SELECT 1 FROM opening g WHERE g.patient = {r}.patient AND g.person = {person} AND g.unit = {unit}"
@@ -78,13 +82,15 @@ ASKED_BY_ROW: Final = {"unit": "q.unit", "provider": "q.provider", "person": "q.
 @dataclass(frozen=True, slots=True)
 class Gate:
     """A condition on a row ``{r}``, and its bound values. ``own_versions``: an old version is asked for its own patient and
-    owner, or (``versions``) for what a condition on ``v`` says beside; ``everything``: no rule stands before the record."""
+    owner, or (``versions``) for what a condition on ``v`` says beside; ``everything``: no rule stands before the record.
+    ``merged``: some patients' records are kept under several ids."""
 
     text: str
     values: tuple[tuple[str, object], ...] = ()
     own_versions: bool = False
     everything: bool = False
     versions: str = "TRUE"
+    merged: bool = False
 
     def on(self, alias: str = "r") -> str:
         return self.text.replace("{r}", alias)

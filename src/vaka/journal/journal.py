@@ -83,6 +83,10 @@ class Transaction:
         """An older version, as it was committed."""
         return await self._journal.reader.vread(type_, id_, version, epoch, access=self.access)
 
+    def together(self, keys: Sequence[int]) -> Sequence[int]:
+        """Resource keys, with those of the Patients whose record is kept with one of them."""
+        return self._journal.searcher.aliases.keys_together(keys)
+
     async def any_version(self, type_: str, id_: str, number: tuple[int, int] | None = None) -> Version | None:
         """The version of that number, or the current one, locked, whatever the caller may see: for what an operation must know to
         do its work, never to show."""
@@ -207,8 +211,16 @@ class Journal:
                 await pool.close()
             raise
         journal = cls(writing, reading, feeding, Codec({number: bytes(content) for number, content in rows}))
-        journal.writer.aliases = aliases
+        journal._know(aliases)
         return journal
+
+    def _know(self, aliases: Aliases) -> None:
+        """Which patients were merged, for who writes and who searches."""
+        self.writer.aliases = self.searcher.aliases = aliases
+
+    def same(self, patient: str) -> Sequence[str]:
+        """All ids under which the record of this Patient is kept."""
+        return self.searcher.aliases.together(patient)
 
     @property
     def epoch(self) -> int:
@@ -378,7 +390,7 @@ class Journal:
         aliases = Aliases()
         async with self.pool.connection() as connection:
             await aliases.read(connection)
-        self.writer.aliases = aliases
+        self._know(aliases)
         if self._writes:
             await asyncio.wait(self._writes.copy(), timeout=config.WRITE_TIMEOUT_S)
 
@@ -414,6 +426,10 @@ class Searches:
         async with self.journal.reading.connection() as connection:
             found = await self.journal.searcher.included(connection, keys, access=self.access, limit=limit)
         return [seen(self.access, version) for version in found]
+
+    def together(self, keys: Sequence[int]) -> Sequence[int]:
+        """As ``Transaction.together``."""
+        return self.journal.searcher.aliases.keys_together(keys)
 
     async def read_many(self, references: Sequence[tuple[str, str]]) -> list[Version]:
         """Current, living versions of these (type, id), each once, in no order."""

@@ -26,6 +26,7 @@ from vaka.fhir.keys import parameter_mask
 from vaka.fhir.protected import SECRET, SHOWN_NAMES
 from vaka.fhir.query import matches, sort_text
 from vaka.journal.access import Gate, gate, matching_gate
+from vaka.journal.aliases import Aliases
 from vaka.journal.arrays import integers
 from vaka.journal.codec import Codec
 from vaka.journal.compile import Sql
@@ -61,6 +62,12 @@ class Searcher:
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
+        self.aliases = Aliases()
+
+    def _through(self, access: AccessFilter) -> Gate:
+        """The gate of a search, which knows whether patients were merged (S23)."""
+        through = gate(access, letter="s")
+        return replace(through, merged=True) if self.aliases.into else through
 
     async def settle(
         self, connection: Connection, node: Criterion, through: Gate, limit: int = config.CHAIN_COLLECT_MAX
@@ -83,11 +90,15 @@ class Searcher:
                 found = await self._few(connection, types, inner, through, limit)
                 if found is None:
                     return replace(node, inner=inner)
+                if "Patient" in types:
+                    found = self.aliases.keys_together(found)
                 return Tokens(tuple(rkey ^ parameter_mask(name) for name in parameters for rkey in found))
             case Has(type_, parameters, inner):
                 inner = await self.settle(connection, inner, through, limit)
                 referred = await self._referred(connection, type_, parameters, inner, through, limit)
-                return replace(node, inner=inner) if referred is None else Ids(tuple(referred))
+                if referred is None:
+                    return replace(node, inner=inner)
+                return Ids(tuple(self.aliases.keys_together(referred)))
         return node
 
     async def _settle_all(
@@ -150,7 +161,7 @@ class Searcher:
         _require_sortable(query, access)
         require_open(access, query.types, "s")
         try:
-            return await self._page(connection, query, gate(access, letter="s"), count, at or Position(None))
+            return await self._page(connection, query, self._through(access), count, at or Position(None))
         except pg.QueryCanceled as error:
             raise Busy(
                 f"the search took longer than {config.SEARCH_TIMEOUT_S:g} s",

@@ -27,7 +27,7 @@ async def update(server: Server, request: Request, type_: str, id_: str | None) 
         return arrival
     wishes = arrival.wishes
     parsed = accept_resource(arrival.body, type_)
-    query = condition_of(request, type_) if id_ is None else None
+    query = condition_of(server, request, type_) if id_ is None else None
     if id_ is not None:
         check_id(id_)
         if parsed.id is None:
