@@ -126,12 +126,14 @@ def batched(access: AccessFilter) -> str | None:
     return _by_row(access.session.assignment.purpose, access.settings)
 
 
-def matching_gate(access: AccessFilter) -> Gate:
-    """What a condition of a caller's write is matched over: identities, and what the caller's provider owns (visible or not)."""
-    if access.session is None:
-        return gate(access, letter="s")
-    text = f"({{r}}.type = {PATIENT} OR (SELECT {FACTS[Fact.OWN_PROVIDER]} FROM owner o WHERE o.owner = {{r}}.owner))"
-    return Gate(_asked(text, ASKED_BY_VALUE), asker(access.session))
+def owned_gate(access: AccessFilter) -> Gate:
+    """What the caller's provider owns, visible or not: over that, too, a condition of a write is matched."""
+    session = access.session
+    provider = session.assignment.provider if session is not None else access.provider
+    if provider is None:
+        return Gate("FALSE")
+    text = "EXISTS (SELECT 1 FROM owner whose WHERE whose.owner = {r}.owner AND whose.provider = %(owning)s::text)"
+    return Gate(text, (("owning", provider),))
 
 
 def asker(session: Session) -> tuple[tuple[str, object], ...]:

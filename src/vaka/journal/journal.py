@@ -34,7 +34,7 @@ from vaka.journal.paging import Page, Position
 from vaka.journal.permission import hidden_from
 from vaka.journal.pool import Connection, Pool
 from vaka.journal.read import Reader, seen
-from vaka.journal.search import Searcher
+from vaka.journal.search import Match, Searcher
 from vaka.journal.statements import statements
 from vaka.journal.version import Version
 from vaka.journal.write import Write, Writer
@@ -66,8 +66,12 @@ class Transaction:
         """Before a conditional interaction looks: the next statement sees what other writers of these committed."""
         await self._journal.writer.lock_identities(self.connection, keys)
 
-    async def match(self, types: tuple[str, ...], where: Criterion, limit: int = 2) -> list[tuple[str, str]]:
-        return await self._journal.searcher.keys(self.connection, types, where, access=self.access, limit=limit)
+    async def match(
+        self, types: tuple[str, ...], where: Criterion, *, identity: Criterion | None = None
+    ) -> list[Match]:
+        return await self._journal.searcher.matching(
+            self.connection, types, where, access=self.access, identity=identity
+        )
 
     async def current(self, type_: str, id_: str, *, lock: bool = False) -> Version | None:
         """The current version, a deletion included; ``lock``: nobody else changes it before this transaction ends."""

@@ -206,7 +206,8 @@ async def _decide(
     for what, query in conditions.items():
         of = what if isinstance(what, int) else _naming(entries, what)
         with _placed(entries[of]):
-            match = await the_match(tx, query, locked=True)
+            makes = isinstance(what, int) and entries[of].method in ("POST", "PUT")
+            match = await the_match(tx, query, creating=makes, locked=True)
             if isinstance(what, str):
                 if match is None:
                     raise Unprocessable(f"no resource matches the reference {what[:200]}")
