@@ -53,10 +53,23 @@ class Ward:
         return client.post(f"/Patient/{self.patient}/$open", json={"resourceType": "Parameters", "parameter": parts})
 
 
-@pytest.fixture
-def ward(journal: Instance, api: Api, person: Callable[..., Api]) -> Ward:
-    tag = f"x{fresh()[:10]}"
+PROTECTED = {"system": "http://hl7.se/fhir/ig/base/CodeSystem/SecurityLabel", "code": "sekretessmarkering"}
+
+
+def build(tag: str, *, protected: bool = False) -> list[Resource]:
+    """The entries of a bundle that makes a ward's region, with a block and a consent."""
     patient = f"{tag}a"
+    meta = {"meta": {"security": [PROTECTED]}} if protected else {}
+    made = [*region(tag, patient, **meta)]
+    for n, (unit, deny) in enumerate((("u", None), ("v", "inner"), ("w", "outer"))):
+        made.append({"id": f"{tag}c{n}", **_agreement(tag, patient, unit, deny)})
+    return [
+        {"resource": one, "request": {"method": "PUT", "url": f"{one['resourceType']}/{one['id']}"}} for one in made
+    ]
+
+
+def region(tag: str, patient: str, **members: Any) -> list[Resource]:
+    """Two providers with their units, and a patient with an encounter and a note at each."""
     now = datetime.now(UTC)
     made: list[Resource] = [
         {"resourceType": "Organization", "id": f"{tag}p", "name": "P"},
@@ -70,7 +83,7 @@ def ward(journal: Instance, api: Api, person: Callable[..., Api]) -> Ward:
             }
             for unit, of in (("u", "p"), ("v", "p"), ("w", "q"))
         ),
-        {"resourceType": "Patient", "id": patient, "identifier": [{"system": "urn:x", "value": patient}]},
+        {"resourceType": "Patient", "id": patient, "identifier": [{"system": "urn:x", "value": patient}], **members},
     ]
     for unit, days in (("u", 0), ("v", 400), ("w", 400)):
         period = {"start": (now - timedelta(days=days + 1)).isoformat(timespec="seconds")}
@@ -85,6 +98,14 @@ def ward(journal: Instance, api: Api, person: Callable[..., Api]) -> Ward:
             "resourceType": "Observation", "id": f"{tag}o{unit}", "status": "final", "code": {"text": unit},
             "subject": {"reference": f"Patient/{patient}"}, "encounter": {"reference": f"Encounter/{tag}e{unit}"},
         })  # fmt: skip
+    return made
+
+
+@pytest.fixture
+def ward(journal: Instance, api: Api, person: Callable[..., Api]) -> Ward:
+    tag = f"x{fresh()[:10]}"
+    patient = f"{tag}a"
+    made = region(tag, patient)
     entries = [
         {"resource": one, "request": {"method": "PUT", "url": f"{one['resourceType']}/{one['id']}"}} for one in made
     ]
@@ -94,13 +115,18 @@ def ward(journal: Instance, api: Api, person: Callable[..., Api]) -> Ward:
 
 
 def agreement(ward: Ward, unit: str, *, deny: str | None = None) -> Resource:
-    organization = [{"reference": f"Organization/{ward.tag}{unit}"}]
+    """A consent to, or a block of, what a unit has."""
+    return _agreement(ward.tag, ward.patient, unit, deny)
+
+
+def _agreement(tag: str, patient: str, unit: str, deny: str | None) -> Resource:
+    organization = [{"reference": f"Organization/{tag}{unit}"}]
     code = f"{deny}-block" if deny else "shared-documentation"
     provision: Resource = {"type": "deny"} if deny else {
         "type": "permit", "actor": [{"role": {"text": "unit"}, "reference": organization[0]}]
     }  # fmt: skip
     return {
-        "resourceType": "Consent", "status": "active", "patient": {"reference": f"Patient/{ward.patient}"},
+        "resourceType": "Consent", "status": "active", "patient": {"reference": f"Patient/{patient}"},
         "scope": {"coding": [{"code": "patient-privacy"}]}, "policyRule": {"text": "PDL"}, "organization": organization,
         "category": [{"coding": [{"system": "urn:x-vaka:consent", "code": code}]}], "dateTime": "2026-01-01", "provision": provision,
     }  # fmt: skip

@@ -39,6 +39,7 @@ from vaka.api.tokens import Tokens
 from vaka.api.wire import Wire
 from vaka.journal import binary, people
 from vaka.journal.clients import Clients
+from vaka.journal.deriving import derive
 from vaka.journal.journal import Journal
 from vaka.journal.merging import gather
 from vaka.journal.pool import Pool
@@ -74,12 +75,17 @@ async def _serve(
     dsn: str, host: str, port: int, data_dir: Path, demo: bool, web: Web | None, wire: Wire, law: Settings
 ) -> None:
     journal = await Journal.open(dsn)
+    try:
+        await derive(journal)
+        await settled.keep(journal, law)
+    except BaseException:
+        await journal.close()
+        raise
     # What is there now stays: the collector need not look through it again and again, and need not look after every 700 objects.
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
     access_log = await AccessLog.open(data_dir / "accesslog", journal.pool.connection, "journal")
-    await settled.keep(journal, law)
     (data_dir / "log").mkdir(mode=0o700, exist_ok=True)
     requests = RequestLog(data_dir / "log" / "requests.log")
     registering = Pool(dsn, size=2)
