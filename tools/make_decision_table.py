@@ -106,6 +106,10 @@ DEFINITIONS: Final[Mapping[Fact, tuple[str, str]]] = {
         "Namn, personnummer och kontaktuppgifter; adress och närstående maskeras där identiteten är skyddad",
         "Name, personal number and contacts; address and relatives are masked where the identity is protected",
     ),
+    Fact.NO_PATIENT: (
+        "Det som alltid är någons (anteckningar, provsvar, dokument …) räknas inte hit om det inte är känt vems det är",
+        "What always is somebody's (notes, results, documents …) does not count as this where it is not known whose",
+    ),
     Fact.OWNED: (
         "Ägaren sätts när uppgiften skrivs, ur skribentens uppdrag eller vårdkontaktens vårdgivare, och ändras inte",
         "The owner is set when the information is written, from the writer's assignment or the encounter's provider, and stays",

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Final
 
 from vaka.access.filter import AccessFilter
+from vaka.access.ownership import PATIENTS_BY_NATURE
 from vaka.access.rules import Fact, Outcome, rules
 from vaka.access.session import Purpose, Right, Session
 from vaka.access.settings import Settings
@@ -38,12 +39,14 @@ _BLOCK = (
     + _IN_FORCE.format("b")
     + " AND (b.provider = o.provider OR b.provider IS NULL) AND (b.unit = o.unit OR b.unit IS NULL OR o.unit IS NULL)"
     " AND (b.kind = o.kind OR b.kind IS NULL)"
-    " AND NOT (coalesce(b.lifted_for = {unit}, false) AND b.lifted_from_us <= {now} AND b.lifted_until_us > {now}) AND "
+    " AND NOT EXISTS (SELECT 1 FROM block l WHERE l.rkey = b.rkey AND l.lifted_for = {unit} AND l.lifted_from_us <= {now}"
+    " AND l.lifted_until_us > {now}) AND "
 )
 
+_SOMEBODYS: Final = ",".join(str(type_number(name)) for name in sorted(PATIENTS_BY_NATURE))
 FACTS: Final[Mapping[Fact, str]] = {
     Fact.IDENTITY: f"{{r}}.type = {PATIENT}",
-    Fact.NO_PATIENT: "{r}.patient IS NULL",
+    Fact.NO_PATIENT: f"{{r}}.patient IS NULL AND {{r}}.type <> ALL('{{{_SOMEBODYS}}}'::smallint[])",
     Fact.DIRECTORY: "o.kind IN ('directory', 'definition')",
     Fact.OWNED: "o.provider IS NOT NULL",
     Fact.OWN_UNIT: "coalesce(o.unit = {unit}, false)",

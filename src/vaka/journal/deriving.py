@@ -90,6 +90,6 @@ def _written(row: Any, codec: Codec, aliases: Aliases) -> Write:
     except Exception as error:
         raise Setup(
             f"what {type_}/{id_} says about access cannot be derived, so nobody is served",
-            help="restore the last backup with the release that made it, write that out (vaka dump), and load it anew (vaka load)",
+            help="restore the last backup with the release that made it, dump that (vaka dump), and load it anew (vaka load)",
         ) from error
     return Write(type_, id_, resource, patient=aliases.resolve(patient) if patient is not None else None)

@@ -151,7 +151,7 @@ async def close(server: Server, request: Request, id_: str) -> Response:
     except ValueError as error:
         raise Invalid("opening is the id that $open gave", path="Parameters.parameter.where(name='opening')") from error
     told(request, "close")
-    if await openings.close(server.journal, session, opening) != patient:
+    if not await openings.close(server.journal, session, patient, opening):
         raise NotFound("there is no such opening of yours that is in force")
     return Response(204)
 

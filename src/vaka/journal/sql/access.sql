@@ -18,7 +18,7 @@ WHERE r.patient = %(patient)s AND NOT r.deleted GROUP BY 1, 2, 3, 4 ORDER BY 1, 
 SELECT unit, from_us, until_us FROM care_relation WHERE patient = %(patient)s
 
 -- name: blocks
-SELECT provider, unit, kind, is_inner, is_outer, from_us, until_us, lifted_for, lifted_from_us, lifted_until_us
+SELECT rkey, provider, unit, kind, is_inner, is_outer, from_us, until_us, lifted_for, lifted_from_us, lifted_until_us
 FROM block WHERE patient = %(patient)s
 
 -- name: consents
@@ -42,7 +42,7 @@ VALUES (%(opening)s, %(patient)s, %(person)s, %(unit)s, %(provider)s, %(what)s, 
 
 -- name: close
 UPDATE opening SET closed_us = %(now)s
-WHERE opening = %(opening)s AND person = %(person)s AND closed_us IS NULL AND until_us > %(now)s RETURNING patient
+WHERE opening = %(opening)s AND patient = %(patient)s AND person = %(person)s AND closed_us IS NULL AND until_us > %(now)s RETURNING patient
 
 -- name: is_attended
 -- Whether the person's unit takes part in the care of the patient, or the person has an emergency opening.
