@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from tests.access.wards import PROTECTED, Ward, agreement, ward
 from tests.api.programs import Program, program
-from tests.client import SYSTEM, Resource, entries, fresh, identifier, observation, outcome
+from tests.client import SYSTEM, Resource, entries, fresh, identifier, link, observation, outcome
 
 from vaka.access.session import Purpose
 
@@ -135,3 +135,53 @@ def test_an_opening_is_closed_at_its_patient(ward: Ward) -> None:
     body = {"resourceType": "Parameters", "parameter": [{"name": "opening", "valueId": opening}]}
     outcome(mine.post(f"/Patient/{other}/$close", json=body), 404)
     assert ward.sees(mine, "v")
+
+
+def _notes(ward: Ward, unit: str, count: int) -> None:
+    for n in range(count):
+        ward.api.make({
+            "resourceType": "Observation", "id": f"{ward.tag}o{unit}{n}", "status": "final", "code": {"text": "x"},
+            "subject": {"reference": f"Patient/{ward.patient}"}, "encounter": {"reference": f"Encounter/{ward.tag}e{unit}"},
+        })  # fmt: skip
+
+
+def test_a_page_that_is_open_shows_nothing_more_once_it_may_not(ward: Ward) -> None:
+    """Breaks if a page's address goes on giving what a withdrawn consent, or an ended choice, has closed."""
+    mine = ward.at("u")
+    _notes(ward, "w", 4)
+    _notes(ward, "v", 4)
+    consent = mine.post("/Consent", json=agreement(ward, "u")).json()["id"]
+    opened = [ward.open(mine, "provider", "q"), ward.open(mine, "unit", "v")]
+    addresses = (
+        f"/Observation?patient={ward.patient}&_count=2&_sort=_id", "/Observation/_history?_count=2",
+        f"/Patient/{ward.patient}/$everything?_count=2&_type=Observation",
+    )  # fmt: skip
+    first = [mine.bundle(address) for address in addresses]
+    assert all(link(page, "next") for page in first)
+    words = {"resourceType": "Parameters", "parameter": [{"name": "reason", "valueString": "the patient says so"}]}
+    assert mine.post(f"/Consent/{consent}/$revoke", json=words).status_code == 200
+    close = {"resourceType": "Parameters", "parameter": [{"name": "opening", "valueId": opened[1].json()["parameter"][0]["valueId"]}]}  # fmt: skip
+    assert mine.post(f"/Patient/{ward.patient}/$close", json=close).status_code == 204
+    other = ward.at("u", purpose=Purpose.ADMINISTRATION)  # the same person in another assignment
+    for page in first:
+        for who, visible in ((mine, {ward.note("u")}), (other, set())):
+            got, following = [], link(page, "next")
+            while following is not None:
+                rest = who.bundle(following)
+                got += [entry["resource"]["id"] for entry in rest.get("entry", ())]
+                following = link(rest, "next")
+            assert {id_ for id_ in got if id_.startswith(ward.tag)} <= visible, got
+
+
+def test_a_person_resource_tells_not_where_a_protected_patient_lives(
+    ward: Ward, hidden_place: dict[str, str], program: Callable[..., Program]
+) -> None:
+    """Breaks if the other resource that says who somebody is tells what the Patient does not (S24)."""
+    office = program("system/*.cruds", provider=f"{ward.tag}p").api()
+    linked = {"link": [{"target": {"reference": f"Patient/{ward.patient}"}}]}
+    made = office.make({"resourceType": "Person", "address": [{"city": "Hemligt"}], **linked})["id"]
+    mine = ward.at("u")
+    assert ward.open(mine, "unit", "p").status_code == 201
+    outcome(mine.get(f"/Person/{made}"), 404)
+    ward.api.make({"resourceType": "Patient", "id": ward.patient, "identifier": [identifier(hidden_place["number"])]})
+    assert mine.get(f"/Person/{made}").status_code == 200
