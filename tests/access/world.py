@@ -118,6 +118,8 @@ class World:
     consents: list[Consent] = field(default_factory=list)
     openings: list[Opening] = field(default_factory=list)
     programs: list[Program] = field(default_factory=list)
+    began: str = ""
+    """Shortly before it was loaded: others' versions of the same server need not be gone through."""
     contact: dict[str, str] = field(default_factory=dict)
     """patient → a street that nobody else lives in."""
 
@@ -386,4 +388,5 @@ def load(made: World, transact: Callable[[list[Resource]], None]) -> None:
         }
         for thing in made.things
     ]
+    made.began = at(-0.0005)
     transact(entries)
