@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Final
 
 from vaka.access import limits
-from vaka.access.rules import CLOSED, MEANINGS, RULES, Fact, Outcome, Rule
+from vaka.access.rules import MEANINGS, RULES, Fact, Outcome, Rule
 from vaka.access.session import Purpose
+from vaka.access.settings import CLOSED
 
 TARGET: Final = Path(__file__).resolve().parents[1] / "docs" / "access-rules.md"
 
@@ -52,6 +53,12 @@ SETTINGS: Final[Mapping[str, tuple[str, str]]] = {
     "outer_block_opens_in_emergency": (
         "Om en nödöppning även visar det som en yttre spärr omfattar.",
         "Whether an emergency opening also shows what an outer block covers.",
+    ),
+    "incapacity_stands_for_consent": (
+        "Om en annan vårdgivares uppgifter kan öppnas utan samtycke när patienten inte bara tillfälligt saknar förmåga att "
+        "samtycka: med vårdrelation, med intygat skäl och med vad som är känt om patientens inställning. Yttre spärrar gäller.",
+        "Whether another provider's information can be opened without consent where the patient lacks capacity for more than the "
+        "moment: with a care relation, an attested reason, and what is known of the patient's attitude. Outer blocks hold.",
     ),
 }
 _DAY: Final = 86_400 * 1_000_000
@@ -99,6 +106,10 @@ DEFINITIONS: Final[Mapping[Fact, tuple[str, str]]] = {
         "Namn, personnummer och kontaktuppgifter; adress och närstående maskeras där identiteten är skyddad",
         "Name, personal number and contacts; address and relatives are masked where the identity is protected",
     ),
+    Fact.NO_PATIENT: (
+        "Det som alltid är någons (anteckningar, provsvar, dokument …) räknas inte hit om det inte är känt vems det är",
+        "What always is somebody's (notes, results, documents …) does not count as this where it is not known whose",
+    ),
     Fact.OWNED: (
         "Ägaren sätts när uppgiften skrivs, ur skribentens uppdrag eller vårdkontaktens vårdgivare, och ändras inte",
         "The owner is set when the information is written, from the writer's assignment or the encounter's provider, and stays",
@@ -112,6 +123,10 @@ DEFINITIONS: Final[Mapping[Fact, tuple[str, str]]] = {
     Fact.CONSENT: (
         "Ett registrerat samtycke (Consent som tillåter) som inte är återkallat och vars tid gäller",
         "A registered consent (a Consent that permits) that has not been withdrawn and whose time has come and not passed",
+    ),
+    Fact.INCAPACITY: (
+        "Intygas för en patient och en vårdgivare i taget, med skäl, och gäller i så många timmar som ett aktivt val",
+        "Attested for one patient and one provider at a time, with a reason, for as many hours as an active choice",
     ),
     Fact.INNER_BLOCK: (
         "En registrerad spärr (Consent som nekar) för enhetens eller vårdgivarens uppgifter, för alla slag eller ett. Säger den "
@@ -145,6 +160,7 @@ class Words:
     conditions: str
     settings: str
     closed: str
+    switched: str
     times: str
     sources: tuple[str, ...]
 
@@ -169,6 +185,8 @@ SWEDISH: Final = Words(
     "Villkor",
     "Inställningar",
     "Grundläge: avstängd",
+    "En inställning slås på med `vaka up --law NAMN=on`, ingen annanstans. Vad som är på visas av `vaka status` och vid varje "
+    "start; en ändring står i åtkomstloggen.",
     "Tider",
     (
         "PDL: patientdatalagen (2008:355). SVD: lagen (2022:913) om sammanhållen vård- och omsorgsdokumentation. OSL: "
@@ -198,6 +216,8 @@ ENGLISH: Final = Words(
     "Conditions",
     "Settings",
     "Default: off",
+    "A setting is switched on with `vaka up --law NAME=on`, and nowhere else. What is on is shown by `vaka status` and at each "
+    "start; a change is in the access log.",
     "Times",
     (
         "PDL: Patient Data Act (2008:355). SVD: act (2022:913) on shared care documentation. OSL: act (2009:400) on public "
@@ -250,6 +270,8 @@ def _language(words: Words) -> Iterator[str]:
         yield f"- `{fact}`: {MEANINGS[fact][words.index]}{more}."
     yield ""
     yield f"### {words.settings}"
+    yield ""
+    yield words.switched
     yield ""
     for setting in fields(CLOSED):
         assert getattr(CLOSED, setting.name) is False, f"{setting.name}: the default is not the closed choice"

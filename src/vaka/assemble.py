@@ -13,11 +13,12 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vaka import errors, log, process
+from vaka.access.settings import CLOSED, Settings
 from vaka.api.wire import Wire
 from vaka.watch import status
 from vaka.watch.directory import Directory
@@ -50,6 +51,7 @@ class Start:
     database: str | None = None
     backup_dir: Path | None = None  # null: DIR/backup, or where it already points
     wire: Wire = field(default_factory=Wire)
+    law: Settings = CLOSED
 
     @property
     def url(self) -> str:
@@ -73,7 +75,7 @@ def up(start: Start, on_ready: Callable[[float], None]) -> None:
         dsn, parts = _parts(start)
         supervisor = Supervisor(
             parts, log_folder=directory.log, status_path=directory.status,
-            dsn=None if start.database else dsn, url=start.url, on_ready=on_ready,
+            dsn=None if start.database else dsn, url=start.url, law=asdict(start.law), on_ready=on_ready,
         )  # fmt: skip
         asyncio.run(supervisor.run(began))
 
@@ -144,6 +146,7 @@ def _api(start: Start, dsn: str, needs: tuple[str, ...]) -> Part:
         "--port",
         str(start.port),
         *start.wire.arguments(),
+        *(part for text in start.law.arguments for part in ("--law", text)),
     ]
     if start.demo:
         command.append("--demo")
@@ -174,7 +177,9 @@ def serve(start: Start) -> None:
     # However the record was restored: what was redacted is out again before anybody is served (S26).
     if again := redactions.apply_again(dsn, redactions.Redactions(start.directory.path).read()):
         log.warning("redacted again", resources=again)
-    serve_api(dsn, start.host, start.port, start.directory.path, demo=start.demo, web=routes, wire=start.wire)
+    serve_api(
+        dsn, start.host, start.port, start.directory.path, demo=start.demo, web=routes, wire=start.wire, law=start.law
+    )
 
 
 def _await_database(dsn: str, wait_s: float) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from tests.access.world import Person, Thing, World
+from collections.abc import Iterable
+
+from tests.access.world import Person, Program, Scope, Thing, World
+
+SOMEBODYS = frozenset({"Observation", "Encounter"})
+"""Of the world's types, those that are always somebody's: nobody has a care relation to whom it is not known to be (A8)."""
 
 
 def sees(world: World, person: Person, thing: Thing) -> bool:
     """Whether ``person`` may read ``thing`` now."""
     if "read" not in person.rights:
         return False  # A1
-    if thing.patient is None:
+    if thing.patient is None and thing.type not in SOMEBODYS:
         return thing.kind == "directory" or thing.provider == person.provider
     if thing.type == "Patient":
         return True  # who somebody is; masked where protected
@@ -77,3 +82,49 @@ def blocked(world: World, person: Person, thing: Thing, *, inner: bool) -> bool:
         and block.lifted_for != person.unit
         for block in world.blocks
     )
+
+
+# Programs (issue 3, programs; SMART App Launch 2.2): what a scope covers, of what the program's provider has.
+
+
+def knows(program: Program, thing: Thing, letters: str) -> bool:
+    """Whether a program may do one of ``letters`` (r: read by id, s: find, u, d) with ``thing``."""
+    return any(
+        covers(scope, thing) and any(letter in scope.letters and reaches(program, thing, letter) for letter in letters)
+        for scope in program.scopes
+    )
+
+
+def covers(scope: Scope, thing: Thing) -> bool:
+    if scope.type not in ("*", thing.type):
+        return False
+    if scope.where is None:
+        return True
+    name, value = scope.where
+    match name:
+        case "category":
+            return thing.kind == value
+        case "code":
+            coding = thing.resource["code"]["coding"][0]
+            return value == f"{coding['system']}|{coding['code']}"
+        case "patient":
+            return value == f"Patient/{thing.patient}"
+        case "identifier":
+            return value.partition("|")[2] == thing.id
+    raise AssertionError(name)
+
+
+def reaches(program: Program, thing: Thing, letter: str) -> bool:
+    """A program of one provider has what that one owns; reading, also the directory and who the patients are."""
+    if program.provider is None or thing.provider == program.provider:
+        return True
+    return letter in "rs" and (thing.kind == "directory" or thing.type == "Patient")
+
+
+def searches(program: Program, types: Iterable[str]) -> bool:
+    """Whether the scopes let it search for any of these types."""
+    return any("s" in scope.letters and (scope.type == "*" or scope.type in types) for scope in program.scopes)
+
+
+def writes(program: Program) -> bool:
+    return any(set(scope.letters) & set("cud") for scope in program.scopes)

@@ -3,112 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
-import pytest
-from tests.client import Api, Resource, fresh, outcome
-from tests.conftest import Instance
+from tests.access.wards import Ward, agreement, ward
+from tests.client import Resource, outcome
 
 from vaka.access.session import CLINICIAN, Purpose, Right
 from vaka.journal import cluster
 
+__all__ = ["ward"]
 PROTECTION = {"system": "http://hl7.se/fhir/ig/base/CodeSystem/SecurityLabel", "code": "sekretessmarkering"}
-
-
-@dataclass
-class Ward:
-    """Two providers, units u and v of the first and w of the second; a patient in care at u, with a note of each unit."""
-
-    tag: str
-    patient: str
-    journal: Instance
-    api: Api
-    person: Callable[..., Api]
-
-    def at(
-        self, unit: str, who: str = "h", *, rights: frozenset[Right] = CLINICIAN, purpose: Purpose = Purpose.CARE
-    ) -> Api:
-        provider = f"{self.tag}q" if unit == "w" else f"{self.tag}p"
-        name = f"{self.tag}{who}"
-        return self.person(
-            person=name, practitioner=name, unit=self.tag + unit, provider=provider, rights=rights, purpose=purpose
-        )
-
-    def note(self, unit: str) -> str:
-        return f"{self.tag}o{unit}"
-
-    def sees(self, client: Api, unit: str) -> bool:
-        status = client.get(f"/Observation/{self.note(unit)}").status_code
-        assert status in (200, 404)
-        return status == 200
-
-    def open(self, client: Api, what: str, target: str | None = None, **more: Any) -> Any:
-        parts: list[Resource] = [{"name": "what", "valueCode": what}]
-        if target is not None:
-            parts.append({"name": "target", "valueReference": {"reference": f"Organization/{self.tag}{target}"}})
-        parts += [
-            {"name": name.replace("_", "-"), "valueString": value} for name, value in more.items() if name != "hours"
-        ]
-        if "hours" in more:
-            parts.append({"name": "hours", "valueInteger": more["hours"]})
-        return client.post(f"/Patient/{self.patient}/$open", json={"resourceType": "Parameters", "parameter": parts})
-
-
-@pytest.fixture
-def ward(journal: Instance, api: Api, person: Callable[..., Api]) -> Ward:
-    tag = f"x{fresh()[:10]}"
-    patient = f"{tag}a"
-    now = datetime.now(UTC)
-    made: list[Resource] = [
-        {"resourceType": "Organization", "id": f"{tag}p", "name": "P"},
-        {"resourceType": "Organization", "id": f"{tag}q", "name": "Q"},
-        *(
-            {
-                "resourceType": "Organization",
-                "id": tag + unit,
-                "name": unit,
-                "partOf": {"reference": f"Organization/{tag}{of}"},
-            }
-            for unit, of in (("u", "p"), ("v", "p"), ("w", "q"))
-        ),
-        {"resourceType": "Patient", "id": patient, "identifier": [{"system": "urn:x", "value": patient}]},
-    ]
-    for unit, days in (("u", 0), ("v", 400), ("w", 400)):
-        period = {"start": (now - timedelta(days=days + 1)).isoformat(timespec="seconds")}
-        if days:
-            period["end"] = (now - timedelta(days=days)).isoformat(timespec="seconds")
-        made.append({
-            "resourceType": "Encounter", "id": f"{tag}e{unit}", "status": "finished" if days else "in-progress",
-            "class": {"code": "AMB"}, "subject": {"reference": f"Patient/{patient}"}, "period": period,
-            "serviceProvider": {"reference": f"Organization/{tag}{unit}"},
-        })  # fmt: skip
-        made.append({
-            "resourceType": "Observation", "id": f"{tag}o{unit}", "status": "final", "code": {"text": unit},
-            "subject": {"reference": f"Patient/{patient}"}, "encounter": {"reference": f"Encounter/{tag}e{unit}"},
-        })  # fmt: skip
-    entries = [
-        {"resource": one, "request": {"method": "PUT", "url": f"{one['resourceType']}/{one['id']}"}} for one in made
-    ]
-    answer = api.transact(*entries)
-    assert answer.status_code == 200, answer.text
-    return Ward(tag, patient, journal, api, person)
-
-
-def _consent(ward: Ward, unit: str, *, deny: str | None = None) -> Resource:
-    organization = [{"reference": f"Organization/{ward.tag}{unit}"}]
-    code = f"{deny}-block" if deny else "shared-documentation"
-    provision: Resource = {"type": "deny"} if deny else {
-        "type": "permit", "actor": [{"role": {"text": "unit"}, "reference": organization[0]}]
-    }  # fmt: skip
-    return {
-        "resourceType": "Consent", "status": "active", "patient": {"reference": f"Patient/{ward.patient}"},
-        "scope": {"coding": [{"code": "patient-privacy"}]}, "policyRule": {"text": "PDL"}, "organization": organization,
-        "category": [{"coding": [{"system": "urn:x-vaka:consent", "code": code}]}], "dateTime": "2026-01-01", "provision": provision,
-    }  # fmt: skip
 
 
 def _told(answer: Any) -> list[dict[str, Any]]:
@@ -135,7 +40,7 @@ def test_another_provider_needs_consent_and_choice(ward: Ward) -> None:
     mine = ward.at("u")
     assert ward.open(mine, "provider", "q").status_code == 201
     assert not ward.sees(mine, "w")
-    consent = mine.post("/Consent", json=_consent(ward, "u"))
+    consent = mine.post("/Consent", json=agreement(ward, "u"))
     assert consent.status_code == 201, consent.text
     assert ward.sees(mine, "w")
     gone = mine.post(f"/Consent/{consent.json()['id']}/$revoke", json=_reason())
@@ -201,7 +106,7 @@ def test_existence_is_told_in_two_steps(ward: Ward) -> None:
     assert f"{ward.tag}v" in str(first)  # the own provider's unit is named, the other provider is not
     assert f"{ward.tag}w" not in str(first)
     assert f"{ward.tag}q" not in str(first)
-    ward.api.make(_consent(ward, "v", deny="inner"))
+    ward.api.make(agreement(ward, "v", deny="inner"))
     blocked = _told(mine.get(address))
     assert {part["rule"] for part in blocked} == {"a5-inner", "a4-consent"}
     assert f"{ward.tag}v" not in str(blocked)
@@ -216,7 +121,7 @@ def test_existence_is_told_in_two_steps(ward: Ward) -> None:
 
 def test_an_inner_block_is_lifted_by_who_may(ward: Ward) -> None:
     """Breaks if a block is lifted without the right, or without a reason, or lifts an outer block too (A6)."""
-    ward.api.make(_consent(ward, "v", deny="inner"))
+    ward.api.make(agreement(ward, "v", deny="inner"))
     mine = ward.at("u", rights=CLINICIAN | {Right.LIFT})
     assert ward.open(mine, "unit", "v").status_code == 201
     assert not ward.sees(mine, "v")
@@ -228,7 +133,7 @@ def test_an_inner_block_is_lifted_by_who_may(ward: Ward) -> None:
 
 def test_a_block_is_lifted_with_the_patients_consent_and_back(ward: Ward) -> None:
     """Breaks if a lift opens for another unit, is not an event of its own, or cannot be cancelled (A6, A7)."""
-    block = ward.api.make(_consent(ward, "v", deny="inner"))
+    block = ward.api.make(agreement(ward, "v", deny="inner"))
     mine = ward.at("u")
     assert ward.open(mine, "unit", "v").status_code == 201
     assert not ward.sees(mine, "v")
@@ -246,14 +151,14 @@ def test_a_block_is_lifted_with_the_patients_consent_and_back(ward: Ward) -> Non
 
 def test_guardians_do_not_block(ward: Ward) -> None:
     """Breaks if a guardian can block a child's record (A5)."""
-    body = _consent(ward, "u", deny="inner") | {"performer": [{"reference": "RelatedPerson/mother"}]}
+    body = agreement(ward, "u", deny="inner") | {"performer": [{"reference": "RelatedPerson/mother"}]}
     outcome(ward.at("u").post("/Consent", json=body), 403)
 
 
 def test_two_blocks_that_disagree_both_count(ward: Ward) -> None:
     """Breaks if revoking one block opens what another still covers."""
-    first = ward.api.make(_consent(ward, "v", deny="inner"))
-    ward.api.make(_consent(ward, "p", deny="inner"))
+    first = ward.api.make(agreement(ward, "v", deny="inner"))
+    ward.api.make(agreement(ward, "p", deny="inner"))
     mine = ward.at("u")
     ward.open(mine, "unit", "v")
     ward.api.post(f"/Consent/{first['id']}/$revoke", json=_reason())
@@ -371,3 +276,11 @@ def test_the_directory_is_not_written_by_people(ward: Ward) -> None:
 def test_programs_open_nothing(ward: Ward) -> None:
     """Breaks if a program can make an active choice in a person's place."""
     outcome(ward.open(ward.api, "emergency", reason="unconscious, bleeding", no_consent="cannot be asked now"), 403)
+
+
+def test_what_the_region_has_not_settled_is_closed(ward: Ward) -> None:
+    """Breaks if a point of law is open by default (S21, S25)."""
+    mine = ward.at("u")
+    told = {"reason": "dementia, assessed by a physician", "no_consent": "nobody knows what she would say"}
+    assert "settled" in outcome(ward.open(mine, "incapacity", "q", **told), 403)[0]["diagnostics"]
+    assert not ward.sees(mine, "w")

@@ -15,40 +15,56 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from tests.access.oracle import sees
-from tests.access.world import CODES, SYSTEM, Opening, Person, Thing, World, load, worlds
+from tests.access.oracle import knows, searches, sees, writes
+from tests.access.world import CODES, SYSTEM, Opening, Person, Program, Thing, World, load, worlds
+from tests.api.programs import program as registered
 from tests.client import Api, fresh, link, outcome
 from tests.conftest import Instance
 
 from vaka.access.session import Purpose, Right
 
 PAIRS, WORLDS = 10_000, 8
+PROGRAMS = 0.1
+"""The share of the questions that programs ask."""
+Asking = tuple[Person | Program, Api, dict[int, str]]
+
+
+class Refused(Exception):
+    """The question was refused, as it has to be: there is no more to it."""
 
 
 @dataclass
 class Asked:
-    """One person asking: the client, and what the oracle says that the person sees."""
+    """Somebody asking: the client, and what the oracle says that may be done with each thing: letters of ``rsud``."""
 
     world: World
-    person: Person
+    who: Person | Program
     api: Api
-    answers: dict[int, bool]
+    answers: dict[int, str]
     chance: random.Random
 
-    def visible(self, thing: Thing) -> bool:
-        return self.answers[id(thing)]
+    def visible(self, thing: Thing, letters: str = "s") -> bool:
+        return any(letter in self.answers[id(thing)] for letter in letters)
+
+    def refused(self, *types: str) -> bool:
+        """Whether a search for these is refused, not answered with nothing."""
+        return isinstance(self.who, Program) and not searches(self.who, types)
 
     def of(self, type_: str) -> list[Thing]:
         return [thing for thing in self.world.things if thing.type == type_]
 
-    def seen(self, type_: str, *, where: Callable[[Thing], bool] = lambda _: True) -> set[str]:
-        return {thing.id for thing in self.of(type_) if where(thing) and self.visible(thing)}
+    def seen(self, type_: str, *, where: Callable[[Thing], bool] = lambda _: True, letters: str = "s") -> set[str]:
+        return {thing.id for thing in self.of(type_) if where(thing) and self.visible(thing, letters)}
 
     def get(self, address: str) -> httpx.Response:
         return self.api.get(address)
 
-    def found(self, address: str, mode: str = "match") -> set[str]:
-        """Type/id of what all pages of a search hold; each once."""
+    def found(self, address: str, mode: str = "match", types: tuple[str, ...] = ()) -> set[str]:
+        """Type/id of what all pages of a search hold; each once. ``types``: what is searched, if not what the address begins
+        with."""
+        if self.refused(*(types or (address.partition("?")[0].strip("/").partition("/")[0],))):
+            assert self.get(address).status_code in (403, 404), address
+            raise Refused
         got: list[str] = []
         following: str | None = address
         while following is not None:
@@ -57,6 +73,7 @@ class Asked:
                 f"{entry['resource']['resourceType']}/{entry['resource']['id']}"
                 for entry in page.get("entry", ())
                 if entry.get("search", {}).get("mode", "match") == mode
+                and "resource" in entry  # else a deletion, of another test
             ]
             following = link(page, "next")
         assert len(got) == len(set(got)), got
@@ -71,8 +88,8 @@ def read(asked: Asked) -> None:
     thing = asked.chance.choice(asked.world.things)
     address = f"/{thing.type}/{thing.id}"
     answer = asked.get(asked.chance.choice((address, f"{address}/_history/1", f"{address}?_elements=id")))
-    assert answer.status_code == (200 if asked.visible(thing) else 404), (thing, answer.text)
-    if not asked.visible(thing):
+    assert answer.status_code == (200 if asked.visible(thing, "r") else 404), (thing, answer.text)
+    if not asked.visible(thing, "r"):
         _tells_nothing(answer, asked, thing)
 
 
@@ -88,7 +105,7 @@ def _tells_nothing(answer: httpx.Response, asked: Asked, thing: Thing) -> None:
 def masked(asked: Asked) -> None:
     patient = asked.chance.choice(asked.world.patients)
     thing = next(t for t in asked.of("Patient") if t.id == patient)
-    if not asked.visible(thing):
+    if not asked.visible(thing, "r") or not asked.visible(thing, "s"):
         return
     addresses = (f"/Patient/{patient}", f"/Patient/{patient}/_history/1", f"/Patient?_id={patient}", f"/Patient/{patient}/_history",
                  f"/Patient/{patient}/$everything?_type=Patient", f"/Patient/{patient}?_summary=data")  # fmt: skip
@@ -128,6 +145,8 @@ def counted(asked: Asked) -> None:
     name = "patient" if type_ != "Observation" else asked.chance.choice(("patient", "subject"))
     expected = len(asked.seen(type_, where=lambda t: t.patient == patient))
     how = asked.chance.choice(("_summary=count", "_total=accurate&_count=1", "_count=0"))
+    if asked.refused(type_):
+        raise Refused
     page = asked.api.bundle(f"/{type_}?{name}=Patient/{patient}&{how}")
     assert page["total"] == expected, (type_, patient, how)
 
@@ -136,7 +155,7 @@ def compartment(asked: Asked) -> None:
     patient = asked.chance.choice(asked.world.patients)
     type_ = asked.chance.choice(("Observation", "Condition", "Encounter", "Consent"))
     expected = asked.seen(type_, where=lambda t: t.patient == patient)
-    assert asked.found(f"/Patient/{patient}/{type_}?_count=3") == _full(type_, expected)
+    assert asked.found(f"/Patient/{patient}/{type_}?_count=3", types=(type_,)) == _full(type_, expected)
 
 
 def chained(asked: Asked) -> None:
@@ -144,7 +163,8 @@ def chained(asked: Asked) -> None:
     patient = asked.chance.choice(asked.world.patients)
     status = asked.chance.choice(("in-progress", "finished"))
     encounters = asked.seen("Encounter", where=lambda t: t.code == status)
-    expected = asked.seen("Observation", where=lambda t: t.patient == patient and t.encounter in encounters)
+    known = asked.seen("Patient", where=lambda t: t.id == patient)
+    expected = asked.seen("Observation", where=lambda t: t.patient in known and t.encounter in encounters)
     number = quote(f"{SYSTEM}|{patient}")
     address = f"/Observation?patient.identifier={number}&encounter.status={status}"
     assert asked.found(address) == _full("Observation", expected), address
@@ -162,8 +182,8 @@ def has(asked: Asked) -> None:
 def included(asked: Asked) -> None:
     patient = asked.chance.choice(asked.world.patients)
     matches = [t for t in asked.of("Observation") if t.patient == patient and asked.visible(t)]
-    encounters = {t.encounter for t in matches} & asked.seen("Encounter")
-    patients = asked.seen("Patient", where=lambda t: t.id == patient) if matches else set()
+    encounters = {t.encounter for t in matches} & asked.seen("Encounter", letters="rs")
+    patients = asked.seen("Patient", where=lambda t: t.id == patient, letters="rs") if matches else set()
     address = f"/Observation?patient={patient}&_include=Observation:encounter&_include=Observation:patient"
     assert asked.found(address) == _full("Observation", {t.id for t in matches}), address
     got = {name for name in asked.found(address, "include") if not name.startswith("OperationOutcome")}
@@ -183,11 +203,12 @@ def reverse_included(asked: Asked) -> None:
 def everything(asked: Asked) -> None:
     patient = asked.chance.choice(asked.world.patients)
     visible = [t for t in asked.world.things if t.patient == patient and asked.visible(t)]
-    if not any(t.type == "Patient" for t in visible):
+    if not asked.seen("Patient", where=lambda t: t.id == patient, letters="r"):
         assert asked.get(f"/Patient/{patient}/$everything").status_code == 404
         return
     types = ("Patient", "Observation", "Condition", "AllergyIntolerance", "Encounter", "Appointment", "Consent")
-    got = {name for name in asked.found(f"/Patient/{patient}/$everything?_count=4") if name.partition("/")[0] in types}
+    everything_ = asked.found(f"/Patient/{patient}/$everything?_count=4", types=types)
+    got = {name for name in everything_ if name.partition("/")[0] in types}
     assert got == {f"{t.type}/{t.id}" for t in visible}
 
 
@@ -201,7 +222,7 @@ def words(asked: Asked) -> None:
 def history(asked: Asked) -> None:
     thing = asked.chance.choice(asked.world.things)
     answer = asked.get(f"/{thing.type}/{thing.id}/_history")
-    assert answer.status_code == (200 if asked.visible(thing) else 404)
+    assert answer.status_code == (200 if asked.visible(thing, "r") else 404)
     if answer.status_code == 404:
         _tells_nothing(answer, asked, thing)
 
@@ -209,13 +230,13 @@ def history(asked: Asked) -> None:
 def type_history(asked: Asked) -> None:
     type_ = asked.chance.choice(("Observation", "Consent", "Encounter"))
     ours = {thing.id for thing in asked.of(type_)}
-    got = asked.found(f"/{type_}/_history?_count=200")
+    got = asked.found(f"/{type_}/_history?_count=200&_since={quote(asked.world.began)}", types=(type_,))
     assert {name for name in got if name.partition("/")[2] in ours} == _full(type_, asked.seen(type_))
 
 
 def write_hidden(asked: Asked) -> None:
     """Writing to what is hidden is like writing to what does not exist, and changes nothing."""
-    hidden = [t for t in asked.world.things if not asked.visible(t)]
+    hidden = [t for t in asked.world.things if not asked.visible(t, "rsud")]
     if not hidden:
         return
     thing = asked.chance.choice(hidden)
@@ -246,18 +267,23 @@ def in_a_bundle(asked: Asked) -> None:
     requests = [{"request": {"method": "GET", "url": f"{t.type}/{t.id}"}} for t in things]
     answer = asked.api.transact(*requests, type_="batch")
     got = [entry["response"]["status"][:3] for entry in answer.json()["entry"]]
-    assert got == ["200" if asked.visible(t) else "404" for t in things]
+    assert got == ["200" if asked.visible(t, "r") else "404" for t in things]
 
 
 def conditional(asked: Asked) -> None:
     """A condition is matched over identities and the own provider's information, and never tells more."""
     patient = asked.chance.choice(asked.world.patients)
     body = {"resourceType": "Patient", "identifier": [{"system": SYSTEM, "value": patient}], "name": [{"family": "X"}]}
-    if "write" not in asked.person.rights or asked.person.purpose == "quality" or "read" not in asked.person.rights:
+    who = asked.who
+    if isinstance(who, Person) and ("write" not in who.rights or who.purpose == "quality" or "read" not in who.rights):
         return
     answer = asked.api.post(
         "/Patient", json=body, headers={"If-None-Exist": f"identifier={quote(f'{SYSTEM}|{patient}')}"}
     )
+    if isinstance(who, Program) and not (writes(who) and asked.seen("Patient", where=lambda t: t.id == patient)):
+        assert answer.status_code in (403, 404), answer.text
+        assert patient not in answer.text
+        return
     assert answer.status_code == 200, answer.text
     assert answer.json()["id"] == patient
     assert (asked.world.contact[patient] in answer.text) == (patient not in asked.world.protected)
@@ -275,6 +301,15 @@ def _session(journal: Instance, person: Person) -> Api:
         purpose=Purpose(person.purpose), rights=frozenset(Right(right) for right in person.rights),
     )  # fmt: skip
     return Api(journal.url, token)
+
+
+def _program(journal: Instance, program: Program) -> Api:
+    """A client with the program's scopes: by a token of the operator's, or as a registered program of one provider."""
+    scopes = [scope.text for scope in program.scopes]
+    if program.provider is None:
+        return Api(journal.url, journal.token(program.name, frozenset(scopes)))
+    register = next(registered.__wrapped__(journal))  # type: ignore[attr-defined]
+    return Api(journal.url, register(*scopes, provider=program.provider).ask().json()["access_token"])
 
 
 def _open(api: Api, opening: Opening) -> None:
@@ -295,31 +330,37 @@ def _ask(journal: Instance, api: Api, world: World, seed: int, questions: int) -
         assert answer.status_code == 200, answer.text
 
     load(world, transact)
-    asking = []
+    asking: list[Asking] = []
+    programs: list[Asking] = []
     try:
         for person in world.people:
             client = _session(journal, person)
             for opening in world.openings:
                 if opening.person == person.name:
                     _open(client, opening)
-            visible = {id(thing): sees(world, person, thing) for thing in world.things}
+            visible = {id(thing): "rsud" if sees(world, person, thing) else "" for thing in world.things}
             asking.append((person, client, visible))
+        for program in world.programs:
+            letters = {id(t): "".join(letter for letter in "rsud" if knows(program, t, letter)) for t in world.things}
+            programs.append((program, _program(journal, program), letters))
         chance = random.Random(seed)
         for _ in range(questions):
-            person, client, visible = chance.choice(asking)
-            asked = Asked(world, person, client, visible, chance)
-            if "read" not in person.rights:
+            who, client, visible = chance.choice(programs if chance.random() < PROGRAMS else asking)
+            asked = Asked(world, who, client, visible, chance)
+            if isinstance(who, Person) and "read" not in who.rights:
                 thing = chance.choice(world.things)
                 assert client.get(f"/{thing.type}/{thing.id}").status_code == 403
                 continue
             question = chance.choice(QUESTIONS)
             try:
                 question(asked)
+            except Refused:
+                continue
             except AssertionError as error:
-                error.add_note(f"{question.__name__}: {person}")
+                error.add_note(f"{question.__name__}: {who}")
                 raise
     finally:
-        for _, client, _ in asking:
+        for _, client, _ in (*asking, *programs):
             client.close()
 
 

@@ -82,6 +82,28 @@ class Opening:
     target: str | None
 
 
+@dataclass(frozen=True)
+class Scope:
+    """``type``: or ``*``; ``letters`` of cruds; ``where``: what it is narrowed by, (search parameter, value)."""
+
+    type: str
+    letters: str
+    where: tuple[str, str] | None = None
+
+    @property
+    def text(self) -> str:
+        return f"system/{self.type}.{self.letters}" + (f"?{self.where[0]}={self.where[1]}" if self.where else "")
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program with scopes; ``provider``: the only one whose information it may have, None for the region's."""
+
+    name: str
+    scopes: tuple[Scope, ...]
+    provider: str | None
+
+
 @dataclass
 class World:
     tag: str
@@ -95,6 +117,9 @@ class World:
     blocks: list[Block] = field(default_factory=list)
     consents: list[Consent] = field(default_factory=list)
     openings: list[Opening] = field(default_factory=list)
+    programs: list[Program] = field(default_factory=list)
+    began: str = ""
+    """Shortly before it was loaded: others' versions of the same server need not be gone through."""
     contact: dict[str, str] = field(default_factory=dict)
     """patient → a street that nobody else lives in."""
 
@@ -125,9 +150,45 @@ def worlds(draw: st.DrawFn, tag: str) -> World:
         purpose = pick.one(("care", "care", "care", "care", "administration", "quality"))
         rights = CLINICIAN if pick.chance(0.9) else CLINICIAN - {"read"}
         made.people.append(Person(f"{tag}h{n}", unit, made.units[unit], purpose, rights))
+    for n in range(2):
+        _nobodys(made, f"{tag}n{n}", pick.one(real))
     for n in range(draw(st.integers(3, 5))):
         _patient(made, f"{tag}a{n}", pick, real)
+    for n, only in enumerate((None, pick.one(sorted(set(made.units.values()))))):
+        scopes = [_scope(made, pick, region=only is None) for _ in range(pick.number(1, 5))]
+        made.programs.append(Program(f"{tag}g{n}", tuple(dict.fromkeys(scopes)), only))
     return made
+
+
+SCOPED = (
+    "Observation",
+    "Observation",
+    "Condition",
+    "AllergyIntolerance",
+    "Encounter",
+    "Appointment",
+    "Consent",
+    "Patient",
+    "*",
+)
+LETTERS = ("rs", "rs", "rs", "r", "s", "cruds", "crs", "cud", "d")
+
+
+def _scope(made: World, pick: _Picker, *, region: bool) -> Scope:
+    """One scope; never all rights in the whole region, for which there is no rule."""
+    type_, letters, where = pick.one(SCOPED), pick.one(LETTERS), None
+    if type_ == "*" and region:
+        letters = "rs"
+    if type_ in ("Observation", "Condition", "AllergyIntolerance"):
+        where = pick.one((
+            None, ("code", f"{SYSTEM}|{made.tag}{pick.one(CODES)}"), ("patient", f"Patient/{pick.one(made.patients)}"),
+            ("category", "laboratory") if type_ == "Observation" else None,
+        ))  # fmt: skip
+    elif type_ in ("Encounter", "Appointment", "Consent"):
+        where = pick.one((None, ("patient", f"Patient/{pick.one(made.patients)}")))
+    elif type_ == "Patient":
+        where = pick.one((None, None, ("identifier", f"{SYSTEM}|{pick.one(made.patients)}")))
+    return Scope(type_, letters, where)
 
 
 class _Picker:
@@ -144,6 +205,23 @@ class _Picker:
 
     def number(self, low: int, high: int) -> int:
         return self._draw(st.integers(low, high))
+
+
+def _nobodys(made: World, id_: str, unit: str) -> None:
+    """A stay and a result of a unit that do not say whose they are."""
+    provider = made.units[unit]
+    body: Resource = {
+        "status": "planned",
+        "class": {"code": "AMB"},
+        "serviceProvider": {"reference": f"Organization/{unit}"},
+    }
+    made.things.append(Thing("Encounter", f"{id_}e", body, None, unit, provider, "contact", code="planned"))
+    owned = {"encounter": {"reference": f"Encounter/{id_}e"}}
+    coded = {"coding": [{"system": SYSTEM, "code": f"{made.tag}hb"}]}
+    made.things.append(Thing(
+        "Observation", f"{id_}o", {"status": "final", "code": coded, **owned}, None, unit, provider, "observation",
+        code="hb", encounter=f"{id_}e",
+    ))  # fmt: skip
 
 
 def _patient(made: World, id_: str, pick: _Picker, real: list[str]) -> None:
@@ -310,4 +388,5 @@ def load(made: World, transact: Callable[[list[Resource]], None]) -> None:
         }
         for thing in made.things
     ]
+    made.began = at(-0.0005)
     transact(entries)

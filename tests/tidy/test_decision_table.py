@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 import make_decision_table
-from vaka.access import rules
+from vaka.access import rules, settings
 from vaka.access.session import Purpose
 
 
@@ -36,7 +36,7 @@ def test_every_table_ends_with_a_row_that_always_fits() -> None:
 
 def test_an_open_default_is_not_printed_as_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Broken: a setting that a lawyer has to settle is open, and the page says that it is off."""
-    opened = replace(rules.CLOSED, outer_block_opens_in_emergency=True)
+    opened = replace(settings.CLOSED, outer_block_opens_in_emergency=True)
     monkeypatch.setattr(make_decision_table, "CLOSED", opened)
     with pytest.raises(AssertionError, match="closed"):
         make_decision_table.page()

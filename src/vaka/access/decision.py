@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from vaka.access.facts import Block, Consented
-from vaka.access.rules import Fact, Rule, Settings, decide
+from vaka.access.rules import Fact, Rule, decide
 from vaka.access.session import Session
+from vaka.access.settings import Settings
 
 
 class What(IntEnum):
@@ -21,6 +22,7 @@ class What(IntEnum):
     PROVIDER = 2
     EMERGENCY = 3
     INNER_BLOCK = 4
+    INCAPACITY = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,13 @@ class Information:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A block, and the provider and unit that its organization is (None: not known; of the provider, all)."""
+    """A block, and the provider and unit that its organization is (None: not known; of the provider, all).
+    ``consent``: the key of the Consent that it comes from."""
 
     block: Block
     provider: str | None
     unit: str | None
+    consent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,11 @@ def facts(session: Session, standing: Standing, about: Information) -> Callable[
     now = standing.now_us
     target = about.unit if about.unit is not None else about.provider
 
+    lifted = {
+        one.consent for one in standing.blocks
+        if one.block.lifted_for == unit and one.block.lifted_from_us <= now < one.block.lifted_until_us
+    }  # fmt: skip
+
     def blocked(inner: bool) -> bool:
         return any(
             (one.block.inner if inner else one.block.outer)
@@ -90,7 +99,7 @@ def facts(session: Session, standing: Standing, about: Information) -> Callable[
             and one.provider in (None, about.provider)
             and (one.unit is None or about.unit is None or one.unit == about.unit)
             and one.block.kind in (None, about.kind)
-            and not (one.block.lifted_for == unit and one.block.lifted_from_us <= now < one.block.lifted_until_us)
+            and one.consent not in lifted
             for one in standing.blocks
         )
 
@@ -122,6 +131,8 @@ def facts(session: Session, standing: Standing, about: Information) -> Callable[
                 return any(
                     one.receiver in (unit, provider) and one.from_us <= now < one.until_us for one in standing.consents
                 )
+            case Fact.INCAPACITY:
+                return standing.opened(What.INCAPACITY, about.provider)
             case Fact.CHOSEN:
                 own = about.provider == provider
                 return standing.opened(What.UNIT, target) if own else standing.opened(What.PROVIDER, about.provider)

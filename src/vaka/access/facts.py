@@ -48,7 +48,8 @@ class Relation:
 @dataclass(frozen=True, slots=True)
 class Block:
     """``organization``: whose information, a unit's or a provider's; None where that cannot be read: then the owner's provider.
-    ``kind``: None for all kinds. ``lifted_for``: the unit that the patient has lifted it for, from and until."""
+    ``kind``: None for all kinds. ``lifted_for``: the unit that the patient has lifted it for, from and until. Neither inner nor
+    outer: a further lift of the same Consent, which counts for all its blocks."""
 
     organization: str | None
     kind: str | None
@@ -193,22 +194,20 @@ def _consent(resource: Mapping[str, Any]) -> Facts:
         inner = outer = True
     kinds = [c.get("code") for c in provision.get("class") or () if c.get("system") == KIND_CODES] or [None]
     owners: list[str | None] = [one for one in map(_organization, resource.get("organization") or ()) if one]
-    lifted = _lift(provision)
-    return Facts(
-        blocks=tuple(
-            Block(owner, kind, inner, outer, start, until, *lifted)
-            for owner in dict.fromkeys(owners or [None])
-            for kind in kinds
-        )
-    )
+    first, *others = _lifts(provision) or [(None, 0, 0)]
+    whose = list(dict.fromkeys(owners or [None]))
+    blocks = [Block(owner, kind, inner, outer, start, until, *first) for owner in whose for kind in kinds]
+    blocks += [Block(whose[0], None, False, False, start, until, *lift) for lift in others]
+    return Facts(blocks=tuple(blocks))
 
 
-def _lift(provision: Mapping[str, Any]) -> tuple[str | None, int, int]:
+def _lifts(provision: Mapping[str, Any]) -> list[tuple[str | None, int, int]]:
     """A temporary lift is a provision within that permits a unit for a period (A7)."""
+    found: list[tuple[str | None, int, int]] = []
     for inside in provision.get("provision") or ():
         start, end = _span(inside.get("period"))
         for actor in inside.get("actor") or ():
             unit = _organization(actor.get("reference"))
             if inside.get("type") == "permit" and unit is not None and start is not None and end is not None:
-                return unit, start, end
-    return None, 0, 0
+                found.append((unit, start, end))
+    return found

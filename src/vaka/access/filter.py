@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from vaka.access.rules import CLOSED, Settings
 from vaka.access.scopes import ALL, FEED, Grant, parse_scopes, within
 from vaka.access.session import Session
+from vaka.access.settings import CLOSED, Settings
 from vaka.access.trail import Trail
 
 FULL = "system/*.*"

@@ -10,12 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vaka.fhir.definitions import compartment
+
 DEFINITIONS = (
     "ActivityDefinition", "CapabilityStatement", "CodeSystem", "ConceptMap", "Library", "Measure", "Medication",
     "MedicationKnowledge", "ObservationDefinition", "OperationDefinition", "PlanDefinition", "Questionnaire",
     "SearchParameter", "SpecimenDefinition", "StructureDefinition", "StructureMap", "Substance", "ValueSet",
 )  # fmt: skip
 """What is about no patient by its nature, and open to everybody as the directory is."""
+
+PATIENTS_BY_NATURE = frozenset(compartment("Patient")) - {"Group", "Schedule"} | {
+    "Binary", "Bundle", "GuidanceResponse", "Linkage", "MessageHeader", "Parameters",
+}  # fmt: skip
+"""What is somebody's though it may not say whose: without a known patient it is not taken to be about none (A8)."""
 
 KINDS: Mapping[str, str] = {
     "AllergyIntolerance": "alert",
@@ -42,6 +49,7 @@ KINDS: Mapping[str, str] = {
     "Observation": "observation",
     "Patient": "person",
     "RelatedPerson": "person",
+    "Person": "person",
     "Consent": "consent",
     "Organization": "directory",
     "Location": "directory",

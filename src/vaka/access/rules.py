@@ -5,7 +5,7 @@ The rules are one table for each purpose, read from the top; the first that fits
 (docs/access-rules.md). What fits none is denied.
 
 Sources: Patientdatalagen 2008:355 (PDL) 4 kap.; lag 2022:913 (SVD) 2–4 kap.; HFD 2013:33; safety.md S20–S24. Points that a
-lawyer has to settle are settings, with the closed choice as default.
+lawyer has to settle are settings, with the closed choice as default (``access.settings``).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from vaka.access.session import Purpose
+from vaka.access.settings import Settings
 
 
 class Outcome(StrEnum):
@@ -43,6 +44,7 @@ class Fact(StrEnum):
     PROTECTED = "protected"
     RELATION = "relation"
     CONSENT = "consent"
+    INCAPACITY = "incapacity"
     CHOSEN = "chosen"
     EMERGENCY = "emergency"
     INNER_BLOCK = "inner_block"
@@ -75,6 +77,10 @@ MEANINGS: Mapping[Fact, tuple[str, str]] = {
         "patientens samtycke till den egna enheten eller vårdgivaren gäller",
         "the patient's consent to the person's unit or provider is in force",
     ),
+    Fact.INCAPACITY: (
+        "personen har intygat att patienten inte bara tillfälligt saknar förmåga att samtycka",
+        "the person has attested that the patient lacks capacity to consent for more than the moment",
+    ),
     Fact.CHOSEN: (
         "personen har aktivt valt att öppna denna enhets eller vårdgivares uppgifter",
         "the person has opened this unit's or provider's information by an active choice",
@@ -93,17 +99,6 @@ MEANINGS: Mapping[Fact, tuple[str, str]] = {
         "the person has lifted the inner block with an attested reason",
     ),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Points of law that a region settles (L). The defaults are the closed choices."""
-
-    outer_block_opens_in_emergency: bool = False
-    """S21: whether an emergency opening shows what an outer block covers."""
-
-
-CLOSED = Settings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +210,12 @@ _CARE = (
         "A4", "SVD 3:1", _PERMIT, (_F.RELATION, _F.CONSENT, _F.CHOSEN), (),
         "En annan vårdgivare äger uppgiften; vårdrelation och samtycke finns och du har valt att öppna den.",
         "Another care provider owns it; there are care relation and consent, and you have chosen to open it.",
+    ),
+    Rule(
+        "S25", "SVD 3 kap.; S25 (L)", _PERMIT, (_F.RELATION, _F.INCAPACITY), (),
+        "En annan vårdgivare äger uppgiften; patienten saknar inte bara tillfälligt förmåga att samtycka (inställning).",
+        "Another care provider owns it; the patient lacks capacity for more than the moment (a setting).",
+        setting="incapacity_stands_for_consent",
     ),
     Rule(
         "A4-choice", "SVD 3:1", _CHOICE, (_F.RELATION, _F.CONSENT), (),

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from vaka import config
-from vaka.accesslog import blocks, codec, tables
+from vaka.accesslog import blocks, codec, merged, tables
 from vaka.accesslog.codec import Described
 from vaka.accesslog.record import Record
 from vaka.accesslog.tables import Connection, microseconds, statements
@@ -28,7 +28,8 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 class Asked:
     """What is looked for; None or empty: whatever. ``patient``: a key; ``person``: an actor's key; ``activities``,
     ``outcomes`` (``Record.outcome``): any of these; ``without``: none of these activities. ``provider`` (an Organization id)
-    and ``owners`` (rows of ``owner``): what is done by the provider's people, or with information of these owners."""
+    and ``owners`` (rows of ``owner``): what is done by the provider's people, or with information of these owners.
+    ``others``: further keys that mean the patient, found by ``events``."""
 
     patient: int | None = None
     person: int | None = None
@@ -39,10 +40,15 @@ class Asked:
     outcomes: frozenset[str] = frozenset()
     provider: str | None = None
     owners: frozenset[int] = frozenset()
+    others: frozenset[int] = frozenset()
+
+    @property
+    def patients(self) -> frozenset[int]:
+        return self.others if self.patient is None else self.others | {self.patient}
 
     def fits(self, record: Record) -> bool:
         return (
-            (self.patient is None or self.patient in record.patients)
+            (self.patient is None or not self.patients.isdisjoint(record.patients))
             and (self.person is None or record.actor.key == self.person)
             and (self.since is None or record.time_us >= microseconds(self.since))
             and (self.until is None or record.time_us < microseconds(self.until))
@@ -90,12 +96,16 @@ class Place:
 
 async def events(connection: Connection, asked: Asked, *, at: Place | None = None) -> AsyncGenerator[Event, None]:
     """What fits ``asked``, newest first within each stream, after ``at``."""
+    about = await merged.about(connection, asked.patient) if asked.patient is not None else None
+    if about is not None:
+        asked = replace(asked, others=about.keys)
     cache: dict[tuple[str, int], Mapping[int, Described]] = {}
     began, stream, first = (tables.when(at.began_us), at.stream, at.first + 1) if at else (None, None, None)
     while True:
         until = asked.until + timedelta(seconds=config.LOG_LATE_S) if asked.until else None
         values = {
-            "patient": asked.patient, "person": asked.person, "since": asked.since, "until": until,
+            "patients": sorted(asked.patients) if asked.patient is not None else None,
+            "person": asked.person, "since": asked.since, "until": until,
             "began": began, "stream": stream, "first": first, "limit": _RUNS_AT_ONCE,
         }  # fmt: skip
         rows = await (await connection.execute(statements()["find_runs"], values)).fetchall()
@@ -106,9 +116,12 @@ async def events(connection: Connection, asked: Asked, *, at: Place | None = Non
                 cache[stream, chapter] = await tables.described(connection, stream, chapter)
             run = (microseconds(began), first)
             # Off the event loop: a run is tens of milliseconds of work.
-            for event in await asyncio.to_thread(
+            told = await asyncio.to_thread(
                 _events, (stream, system), run, bytes(content), cache[stream, chapter], asked
-            ):
+            )
+            if about is not None and about.was_mixed:
+                told = await merged.sorted_out(connection, about, told, of=lambda event: event.record)
+            for event in told:
                 if at is None or (event.stream, event.run) != (at.stream, (at.began_us, at.first)) or (
                     (event.block, event.place) < (at.block, at.place)
                 ):  # fmt: skip
@@ -122,7 +135,7 @@ def _events(
 ) -> list[Event]:
     found: list[Event] = []
     for block in blocks.in_run(tables.unpacked(content), b""):
-        if asked.patient is not None and asked.patient not in block.contents().patients:
+        if asked.patient is not None and asked.patients.isdisjoint(block.contents().patients):
             continue
         told = codec.records(block.payload, block.time_us, described)
         found += [

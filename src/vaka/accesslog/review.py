@@ -19,7 +19,7 @@ from vaka.accesslog.tables import Connection, statements
 from vaka.errors import Invalid
 
 VERDICTS: Final = ("justified", "unclear", "unjustified")
-EMERGENCIES: Final = frozenset({"emergency", "lift"})
+EMERGENCIES: Final = frozenset({"emergency", "incapacity", "lift"})
 _EMERGENCY_RULE: Final = "A9"
 
 

@@ -144,6 +144,22 @@ class Asked:
             )
 
 
+async def begin(
+    server: Server,
+    request: Request,
+    activity: str,
+    right: Right,
+    type_: str,
+    id_: str | None,
+    *known: str,
+    programs: bool = True,
+) -> Asked | Response:
+    """``ask`` of who has the ``right``, and tells the log what is being done, before anything can refuse it."""
+    told(request, activity)
+    require_right(request, right, programs=programs)
+    return await ask(server, request, type_, id_, *known)
+
+
 async def ask(server: Server, request: Request, type_: str, id_: str | None, *known: str) -> Asked | Response:
     """Reads the request of an operation; the answer itself where it was carried out before. ``known``: names of its
     parameters."""

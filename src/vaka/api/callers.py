@@ -151,12 +151,12 @@ async def caller(server: Server, request: Request) -> AccessFilter:
     authorization = request.header("authorization")
     if authorization is not None:
         if (token := _session_in(authorization)) is not None:
-            return person_filter(request, await server.callers.session(token))
+            return person_filter(server, request, await server.callers.session(token))
         return server.tokens.verify(authorization)
     session = await server.callers.of_cookie(request)
     if session is None:
         return server.tokens.verify(None)
-    access = person_filter(request, session)
+    access = person_filter(server, request, session)
     if request.method not in SAFE:
         request.access = access  # a refusal below is this person's
         server.callers.proof.check(request, session.id, request.header(CSRF_HEADER))
@@ -170,6 +170,8 @@ def _session_in(authorization: str) -> str | None:
     return token.strip() if scheme.lower() == "bearer" and is_session(token.strip()) else None
 
 
-def person_filter(request: Request, session: Session) -> AccessFilter:
+def person_filter(server: Server, request: Request, session: Session) -> AccessFilter:
     """The filter of a person, with the trail that this request has already begun."""
-    return AccessFilter(f"person:{session.person}", session=session, trail=request.access.trail)
+    return AccessFilter(
+        f"person:{session.person}", session=session, settings=server.settings, trail=request.access.trail
+    )

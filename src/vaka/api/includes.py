@@ -26,6 +26,7 @@ class Searching(Protocol):
     async def search(self, query: Query, *, count: int, at: Position | None = None) -> Page: ...
     async def include(self, keys: Sequence[int], *, limit: int) -> list[Version]: ...
     async def read_many(self, references: Sequence[tuple[str, str]]) -> list[Version]: ...
+    def together(self, keys: Sequence[int]) -> Sequence[int]: ...
 
 
 async def included(searching: Searching, matches: Sequence[Version], includes: Sequence[Include]) -> list[Version]:
@@ -63,7 +64,7 @@ async def _level(
             found += await searching.read_many(list(targets)[:room])
     for include in includes:
         if include.reverse:
-            keys = _reverse_keys(include, level)
+            keys = _reverse_keys(searching, include, level)
             if keys:
                 found += await searching.include(keys, limit=room)
     return found
@@ -73,13 +74,15 @@ def _asks(include: Include, type_: str, code: str, target: str) -> bool:
     return include.type in (type_, "*") and include.parameter in (code, "*") and include.target in (None, target)
 
 
-def _reverse_keys(include: Include, level: Sequence[Version]) -> list[int]:
-    """The reference keys that resources which refer to ``level`` carry."""
+def _reverse_keys(searching: Searching, include: Include, level: Sequence[Version]) -> list[int]:
+    """The reference keys that resources which refer to ``level`` carry; to a merged Patient under any of its ids (S23)."""
     by_type: dict[str, list[int]] = {}
     for version in level:
         if include.target in (None, version.type):
             by_type.setdefault(version.type, []).append(version.rkey)
     found: dict[int, None] = {}
+    if "Patient" in by_type:
+        by_type["Patient"] = list(searching.together(by_type["Patient"]))
     for target, rkeys in by_type.items():
         for mask in _masks(include.type, include.parameter, target):
             found.update(dict.fromkeys(rkey ^ mask for rkey in rkeys))

@@ -16,7 +16,9 @@ from pathlib import Path
 import uvloop
 
 from vaka import config, log
+from vaka.access.settings import CLOSED, Settings
 from vaka.accesslog.writer import AccessLog
+from vaka.api import settled
 from vaka.api.app import Application, Web
 from vaka.api.callers import Callers
 from vaka.api.cookies import Proof
@@ -37,6 +39,7 @@ from vaka.api.tokens import Tokens
 from vaka.api.wire import Wire
 from vaka.journal import binary, people
 from vaka.journal.clients import Clients
+from vaka.journal.deriving import derive
 from vaka.journal.journal import Journal
 from vaka.journal.merging import gather
 from vaka.journal.pool import Pool
@@ -46,12 +49,20 @@ _FORGET_EVERY_S = 3_600.0
 
 
 def serve(
-    dsn: str, host: str, port: int, data_dir: Path, *, demo: bool = False, web: Web | None = None, wire: Wire
+    dsn: str,
+    host: str,
+    port: int,
+    data_dir: Path,
+    *,
+    demo: bool = False,
+    web: Web | None = None,
+    wire: Wire,
+    law: Settings = CLOSED,
 ) -> None:
     """Serves the journal at ``dsn`` on ``host:port``, as ``wire`` says. Returns after a clean stop."""
     # Our threads take turns on one interpreter: one that wakes gains nothing by pushing aside the one that runs (sched(7)).
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-    uvloop.run(_serve(dsn, host, port, data_dir, demo, web, wire))
+    uvloop.run(_serve(dsn, host, port, data_dir, demo, web, wire, law))
 
 
 def is_loopback(host: str) -> bool:
@@ -62,8 +73,16 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-async def _serve(dsn: str, host: str, port: int, data_dir: Path, demo: bool, web: Web | None, wire: Wire) -> None:
+async def _serve(
+    dsn: str, host: str, port: int, data_dir: Path, demo: bool, web: Web | None, wire: Wire, law: Settings
+) -> None:
     journal = await Journal.open(dsn)
+    try:
+        await derive(journal)
+        await settled.keep(journal, law)
+    except BaseException:
+        await journal.close()
+        raise
     # What is there now stays: the collector need not look through it again and again, and need not look after every 700 objects.
     gc.collect()
     gc.freeze()
@@ -81,7 +100,7 @@ async def _serve(dsn: str, host: str, port: int, data_dir: Path, demo: bool, web
     server = Server(
         journal, Tokens(Keyring(data_dir, "token"), clients), Pages(Secret(data_dir, "page.key")), access_log, callers,
         Sealed(secret(data_dir, "login.key")), Passphrases(), clients, services(data_dir), demo,
-        demo and is_loopback(host) and not wire.behind_proxy, redactions=Redactions(data_dir),
+        demo and is_loopback(host) and not wire.behind_proxy, redactions=Redactions(data_dir), settings=law,
     )  # fmt: skip
 
     def application(front: Front) -> Application:

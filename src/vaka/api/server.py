@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 import orjson
 
 from vaka import config
+from vaka.access.settings import CLOSED, Settings
 from vaka.accesslog.writer import AccessLog
 from vaka.api.callers import Callers
 from vaka.api.front import Front
@@ -47,7 +48,7 @@ _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 class Server:
     """The application's parts. ``demo``: the demo region is loaded here. ``demo_login``: its staff log in by a click, since
     only this machine can reach this address. ``wire``: the listener that a request came in by. ``redactions``: the list of what
-    was redacted."""
+    was redacted. ``settings``: the region's points of law."""
 
     journal: Journal
     tokens: Tokens
@@ -63,6 +64,7 @@ class Server:
     wire: Front = field(default_factory=Front)
     slowing: Slowing = field(default_factory=Slowing)
     redactions: Redactions | None = None
+    settings: Settings = CLOSED
 
 
 def known_type(name: str) -> str:

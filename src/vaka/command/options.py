@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from vaka.access.settings import NAMES, settings_of
 from vaka.api.wire import Wire
 
 data = click.option(
@@ -29,6 +30,10 @@ backup_dir = click.option(
 database = click.option(
     "--database", metavar="URL", envvar="VAKA_DATABASE", help="The PostgreSQL that `vaka up --database` was given."
 )
+law = click.option(
+    "--law", multiple=True, metavar="NAME=on", callback=lambda _, __, given: settings_of(given),
+    help=f"Switch on a point of law that the region has settled: {', '.join(NAMES)}. All are off by default.",
+)  # fmt: skip
 _FILE = click.Path(path_type=Path, dir_okay=False, resolve_path=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from vaka import assemble
+from vaka.access.settings import Settings
 from vaka.api.wire import Wire
 from vaka.command import options
 
@@ -14,7 +15,8 @@ from vaka.command import options
 @click.option("--host", default="127.0.0.1")
 @click.option("--port", default=8080, type=int)
 @click.option("--demo", is_flag=True)
+@options.law
 @options.wire
-def command(data: str, host: str, port: int, demo: bool, wire: Wire) -> None:
+def command(data: str, host: str, port: int, demo: bool, law: Settings, wire: Wire) -> None:
     """Run the journal's API; the database's address comes in the environment."""
-    assemble.serve(assemble.Start(assemble.directory(data), host, port, demo, wire=wire))
+    assemble.serve(assemble.Start(assemble.directory(data), host, port, demo, wire=wire, law=law))

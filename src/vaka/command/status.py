@@ -37,6 +37,7 @@ def command(data: str, as_json: bool) -> int:
         processes = [asdict(part) for part in status.rows(found)] if found else []
         told: dict[str, object] = {"running": running, "processes": processes}
         told |= {path[1:]: code for path, code in answers.items()} | {"note": found.note if found else None}
+        told |= {"law": found.law if found else None}
         told |= {"certificate_expires": certificate.expires if certificate else None}
         click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
     elif not found or not running:
@@ -44,6 +45,8 @@ def command(data: str, as_json: bool) -> int:
     else:
         _table(found)
         click.echo("  ".join(f"{path} {code or 'no answer'}" for path, code in answers.items()))
+        if opened := [name for name, on in found.law.items() if on]:
+            click.echo(f"points of law that are open: {', '.join(opened)}")
         if certificate is not None:
             click.echo(
                 f"certificate of {certificate.subject} until {certificate.expires:%Y-%m-%d}{certificate.warning}"

@@ -14,6 +14,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from vaka import assemble, errors, process
+from vaka.access.settings import CLOSED, Settings
 from vaka.api.wire import Wire
 from vaka.command import options
 
@@ -28,19 +29,30 @@ from vaka.command import options
     help="A PostgreSQL 15 or later that is Vaka's alone, instead of the embedded one.",
 )  # fmt: skip
 @options.backup_dir
+@options.law
 @options.wire
 def command(
-    *, data: str, host: str, port: int, demo: bool, database: str | None, backup_dir: Path | None, wire: Wire
+    *,
+    data: str,
+    host: str,
+    port: int,
+    demo: bool,
+    database: str | None,
+    backup_dir: Path | None,
+    law: Settings,
+    wire: Wire,
 ) -> None:
     """Start Vaka here and keep it running."""
     _require_no_password(database)
-    start = assemble.Start(assemble.directory(data), host, port, demo, database, backup_dir, wire)
+    start = assemble.Start(assemble.directory(data), host, port, demo, database, backup_dir, wire, law)
     filling: list[subprocess.Popen[bytes]] = []
 
     def ready(seconds: float) -> None:
         click.echo(
             f"Vaka is ready at {start.url} after {seconds:.1f} s (data in {start.directory.path}; Ctrl-C stops it)"
         )
+        if law != CLOSED:
+            click.echo(f"Points of law that are open here: {', '.join(law.arguments)}")
         if wire.behind_proxy:
             believed = ", ".join(("loopback", *wire.proxies))
             click.echo(

@@ -161,4 +161,5 @@ def _has(types: Sequence[str], text: str, value: str, request: Request, depth: i
     names = [name for name, narrowed in parameter.stored_as if narrowed is None or narrowed in types]
     if len(types) > 1 and any(narrowed is not None for _, narrowed in parameter.stored_as):
         raise Unsupported(f"{parameter.name} refers to one type; name it as the only type of the search")
-    return Has(type_, tuple(names), criterion((type_,), rest, value, request, depth + 1))
+    # Who refers here from a secret element of a patient would tell it, whatever is asked of the patient (A10).
+    return Has(type_, tuple(names), shielded((type_,), code, criterion((type_,), rest, value, request, depth + 1)))

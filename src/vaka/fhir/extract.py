@@ -146,14 +146,14 @@ def references(resource: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def owner_hints(resource: dict[str, Any]) -> str | None:
-    """The id of the home patient: a Patient's own, else the Patient that ``patient`` or ``subject`` refers to, else
-    the first by which the resource is in a Patient compartment. None if there is none, or if a Patient has no id
-    yet."""
+    """The id of the home patient: a Patient's own, that of a Binary's ``securityContext``, else the Patient that ``patient`` or
+    ``subject`` refers to, else the first by which the resource is in a Patient compartment. None if there is none, or if a
+    Patient has no id yet."""
     type_ = resource.get("resourceType")
     if type_ == "Patient":
         id_ = resource.get("id")
         return id_ if type(id_) is str else None
-    for name in ("subject", "patient"):
+    for name in ("securityContext",) if type_ == "Binary" else ("subject", "patient"):
         direct = resource.get(name)
         text = direct.get("reference") if type(direct) is dict else None
         local = local_reference(text) if type(text) is str else None

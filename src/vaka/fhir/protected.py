@@ -13,6 +13,7 @@ from vaka.fhir.criteria import Criterion, Unprotected
 SECRET: Final = frozenset({
     "address", "address-city", "address-country", "address-postalcode", "address-state", "address-use", "email",
     "family", "general-practitioner", "given", "name", "organization", "phone", "phonetic", "telecom", "_text", "_content",
+    "_source",
 })  # fmt: skip
 SHOWN_NAMES: Final = frozenset({"family", "given", "name", "phonetic"})
 """Those of them whose elements are shown all the same, in a patient that was found otherwise."""

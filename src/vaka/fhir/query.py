@@ -19,7 +19,7 @@ from vaka.fhir.criteria import Criterion, Include, Query, SortKey, Unprotected
 from vaka.fhir.matching import matches
 from vaka.fhir.sorting import sort_text
 from vaka.fhir.stored import all_of
-from vaka.fhir.values import Request, Unsupported, bad, clean, is_clean, shown
+from vaka.fhir.values import Request, Same, Unsupported, bad, clean, is_clean, itself, shown
 
 __all__ = ["OF_HTTP", "everything", "matches", "parse_query", "sort_text"]
 
@@ -53,14 +53,16 @@ def parse_query(
     strict: bool,
     compartment: tuple[str, str] | None = None,
     now_us: int | None = None,
+    same: Same = itself,
 ) -> Query:
     """Reads the decoded ``parameters`` of a search among resources of ``types`` (all types: a search in the system).
 
     ``base_url``: addresses below it are local references. ``strict``: an unknown parameter is an error.
-    ``compartment``: (type, id). ``now_us``: the present, for approximate dates. Raises ``errors.Invalid`` with one
+    ``compartment``: (type, id). ``now_us``: the present, for approximate dates. ``same``: under which ids the
+    record of a Patient is kept, asked for each that is named. Raises ``errors.Invalid`` with one
     issue for each fault, its path the parameter's name; ``errors.NotFound`` for an unknown compartment."""
     _check_size(parameters)
-    request = Request(base_url, time.time_ns() // 1_000 if now_us is None else now_us)
+    request = Request(base_url, time.time_ns() // 1_000 if now_us is None else now_us, same)
     answer = _Answer(_searched(types, compartment))
     faults: list[errors.Issue] = []
     unknown: list[tuple[str, str]] = []
@@ -84,7 +86,7 @@ def parse_query(
     if faults:
         raise errors.Invalid(faults[0].message, issues=faults)
     if compartment is not None:
-        within = compartments.compartment(*compartment, answer.types)
+        within = compartments.compartment(*compartment, answer.types, same)
         of_staff = compartment[0] == "Practitioner" and "Patient" in answer.types
         answer.where.insert(0, Unprotected(within) if of_staff else within)
     return answer.query(tuple(unknown))

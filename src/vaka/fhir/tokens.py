@@ -14,7 +14,7 @@ from vaka.fhir.criteria import Criterion, Ids
 from vaka.fhir.definitions import Parameter
 from vaka.fhir.keys import key, reference_key, resource_key, url_reference_key
 from vaka.fhir.stored import all_of, any_of, keys, stores
-from vaka.fhir.values import Request, bad, shown, split, unescape
+from vaka.fhir.values import Request, Same, bad, itself, shown, split, unescape
 
 ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _LOCAL: Final = re.compile(r"([A-Z][A-Za-z]{1,39})/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?")
@@ -142,9 +142,9 @@ def references(
             # A canonical may be the address of a resource here, though its parameter names no target type.
             if allowed and type_ not in allowed:
                 raise bad(f"{code} does not refer to {type_}")
-            yield from local_keys(parameters, (type_,), id_)
+            yield from local_keys(parameters, (type_,), id_, request.same)
         elif ID.fullmatch(value):
-            yield from local_keys(parameters, (only,) if only else definitions.RESOURCE_TYPES, value)
+            yield from local_keys(parameters, (only,) if only else definitions.RESOURCE_TYPES, value, request.same)
         elif only is None and _ABSOLUTE.fullmatch(value):
             yield from (url_reference_key(store.name, value) for store in stores(parameters))
         else:
@@ -153,13 +153,15 @@ def references(
     return keys((k for value in values for k in found(unescape(value))), request)
 
 
-def local_keys(parameters: Sequence[Parameter], types: Sequence[str], id_: str) -> Iterator[int]:
-    """The keys of a reference to ``types``/``id_`` by ``parameters``, each within its targets."""
+def local_keys(parameters: Sequence[Parameter], types: Sequence[str], id_: str, same: Same = itself) -> Iterator[int]:
+    """The keys of a reference to ``types``/``id_`` by ``parameters``, each within its targets. To a Patient: under all ids of its
+    record, but for a Patient's own links, which say how the ids belong together."""
     for parameter in parameters:
         for name, narrowed in parameter.stored_as:
             for type_ in types:
                 if narrowed in (None, type_) and type_ in (parameter.targets or types):
-                    yield reference_key(name, type_, id_)
+                    for one in same(id_) if type_ == "Patient" and parameter.type != "Patient" else (id_,):
+                        yield reference_key(name, type_, one)
 
 
 def identifiers(parameters: Sequence[Parameter], values: list[str], request: Request) -> Criterion:

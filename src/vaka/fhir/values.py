@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple, TypeAlias, cast
 
 from vaka import config, errors
 from vaka.fhir.criteria import Prefix
@@ -40,12 +41,22 @@ class Unsupported(Exception):
         self.reason = reason
 
 
+Same: TypeAlias = Callable[[str], Sequence[str]]
+
+
+def itself(id_: str) -> Sequence[str]:
+    """Nobody was merged."""
+    return (id_,)
+
+
 @dataclass(slots=True)
 class Request:
-    """What the leaves of one request share: where "here" is, when "now" is, and what may still be spent."""
+    """What the leaves of one request share: where "here" is, when "now" is, and what may still be spent.
+    ``same``: the ids under which the record of a Patient is kept, one or more (S23)."""
 
     base_url: str
     now_us: int
+    same: Same = itself
     values_left: int = config.QUERY_MAX_VALUES
     keys_left: int = KEYS_MAX
 

@@ -13,16 +13,22 @@ from functools import cache
 from typing import Final
 
 from vaka.access.filter import AccessFilter
-from vaka.access.rules import Fact, Outcome, Settings, rules
+from vaka.access.ownership import PATIENTS_BY_NATURE
+from vaka.access.rules import Fact, Outcome, rules
 from vaka.access.session import Purpose, Right, Session
+from vaka.access.settings import Settings
 from vaka.errors import Forbidden
 from vaka.fhir.definitions import type_number
 
 PATIENT: Final = type_number("Patient")
-UNIT, PROVIDER, EMERGENCY, INNER = 1, 2, 3, 4
+UNIT, PROVIDER, EMERGENCY, INNER, INCAPACITY = 1, 2, 3, 4, 5
 """Column ``what`` of the table opening."""
 
-_HOME: Final = "coalesce((SELECT a.root FROM alias a WHERE a.patient = v.patient), v.patient)"
+ORIGIN: Final = (
+    "coalesce((SELECT p.patient FROM apart p WHERE p.patient = r.patient AND p.was_in = v.patient LIMIT 1), v.patient)"
+)
+"""Whose a version ``v`` of ``r`` is: of the time of a merge that was taken apart, its own patient's again (S23)."""
+_HOME: Final = f"coalesce((SELECT a.root FROM alias a WHERE a.patient = {ORIGIN}), {ORIGIN})"
 _IN_FORCE = "{0}.from_us <= {{now}} AND {0}.until_us > {{now}}"
 _OPEN = (
     "EXISTS (SELECT 1 FROM opening g WHERE g.patient = {r}.patient AND g.person = {person} AND g.unit = {unit}"
@@ -33,12 +39,14 @@ _BLOCK = (
     + _IN_FORCE.format("b")
     + " AND (b.provider = o.provider OR b.provider IS NULL) AND (b.unit = o.unit OR b.unit IS NULL OR o.unit IS NULL)"
     " AND (b.kind = o.kind OR b.kind IS NULL)"
-    " AND NOT (coalesce(b.lifted_for = {unit}, false) AND b.lifted_from_us <= {now} AND b.lifted_until_us > {now}) AND "
+    " AND NOT EXISTS (SELECT 1 FROM block l WHERE l.rkey = b.rkey AND l.lifted_for = {unit} AND l.lifted_from_us <= {now}"
+    " AND l.lifted_until_us > {now}) AND "
 )
 
+_SOMEBODYS: Final = ",".join(str(type_number(name)) for name in sorted(PATIENTS_BY_NATURE))
 FACTS: Final[Mapping[Fact, str]] = {
     Fact.IDENTITY: f"{{r}}.type = {PATIENT}",
-    Fact.NO_PATIENT: "{r}.patient IS NULL",
+    Fact.NO_PATIENT: f"{{r}}.patient IS NULL AND {{r}}.type <> ALL('{{{_SOMEBODYS}}}'::smallint[])",
     Fact.DIRECTORY: "o.kind IN ('directory', 'definition')",
     Fact.OWNED: "o.provider IS NOT NULL",
     Fact.OWN_UNIT: "coalesce(o.unit = {unit}, false)",
@@ -55,6 +63,7 @@ FACTS: Final[Mapping[Fact, str]] = {
         "EXISTS (SELECT 1 FROM consent k WHERE k.patient = {r}.patient AND k.receiver IN ({unit}, {provider}) AND "
         + _IN_FORCE.format("k") + ")"
     ),
+    Fact.INCAPACITY: _OPEN + f"g.what = {INCAPACITY} AND g.target = o.provider)",
     Fact.CHOSEN: (
         _OPEN + f"CASE WHEN o.provider = {{provider}} THEN g.what = {UNIT} AND g.target = coalesce(o.unit, o.provider)"
         f" ELSE g.what = {PROVIDER} AND g.target = o.provider END)"
@@ -76,13 +85,15 @@ ASKED_BY_ROW: Final = {"unit": "q.unit", "provider": "q.provider", "person": "q.
 @dataclass(frozen=True, slots=True)
 class Gate:
     """A condition on a row ``{r}``, and its bound values. ``own_versions``: an old version is asked for its own patient and
-    owner, or (``versions``) for what a condition on ``v`` says beside; ``everything``: no rule stands before the record."""
+    owner, or (``versions``) for what a condition on ``v`` says beside; ``everything``: no rule stands before the record.
+    ``merged``: some patients' records are kept under several ids."""
 
     text: str
     values: tuple[tuple[str, object], ...] = ()
     own_versions: bool = False
     everything: bool = False
     versions: str = "TRUE"
+    merged: bool = False
 
     def on(self, alias: str = "r") -> str:
         return self.text.replace("{r}", alias)
@@ -118,12 +129,14 @@ def batched(access: AccessFilter) -> str | None:
     return _by_row(access.session.assignment.purpose, access.settings)
 
 
-def matching_gate(access: AccessFilter) -> Gate:
-    """What a condition of a caller's write is matched over: identities, and what the caller's provider owns (visible or not)."""
-    if access.session is None:
-        return gate(access, letter="s")
-    text = f"({{r}}.type = {PATIENT} OR (SELECT {FACTS[Fact.OWN_PROVIDER]} FROM owner o WHERE o.owner = {{r}}.owner))"
-    return Gate(_asked(text, ASKED_BY_VALUE), asker(access.session))
+def owned_gate(access: AccessFilter) -> Gate:
+    """What the caller's provider owns, visible or not: over that, too, a condition of a write is matched."""
+    session = access.session
+    provider = session.assignment.provider if session is not None else access.provider
+    if provider is None:
+        return Gate("FALSE")
+    text = "EXISTS (SELECT 1 FROM owner whose WHERE whose.owner = {r}.owner AND whose.provider = %(owning)s::text)"
+    return Gate(text, (("owning", provider),))
 
 
 def asker(session: Session) -> tuple[tuple[str, object], ...]:

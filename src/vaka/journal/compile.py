@@ -37,6 +37,14 @@ _WIDE = f"d.high - d.low > {_WIDE_US}"
 _LAST_CHARACTER = chr(0x10FFFF)
 
 
+_TOGETHER = (
+    "SELECT x.patient AS key FROM alias x"
+    " WHERE x.root = coalesce((SELECT y.root FROM alias y WHERE y.patient = {0}), {0})"
+    " UNION ALL SELECT y.root FROM alias y WHERE y.patient = {0}"
+)
+"""The other keys under which the record of the Patient with key {0} is kept (S23)."""
+
+
 @dataclass(slots=True)
 class Sql:
     """Text with named places, and their values, the gate's among them."""
@@ -98,19 +106,28 @@ class Sql:
             case Chain(parameters, types, inner):
                 self._depth += 1
                 a = f"c{self._depth}"
-                referred = ", ".join(f"k # {self.bind(parameter_mask(name))}::bigint" for name in parameters)
+                referred = (
+                    f"ARRAY[{', '.join(f'k # {self.bind(parameter_mask(name))}::bigint' for name in parameters)}]"
+                )
+                if self.gate.merged and "Patient" in types:
+                    others = f"unnest({referred}) u CROSS JOIN LATERAL ({_TOGETHER.format('u')}) t"
+                    referred = f"({referred} || ARRAY(SELECT t.key FROM {others}))"
                 # OFFSET 0: what is referred to is looked up by its key, not searched for by ``inner`` once a candidate.
                 source = (
                     f"unnest({alias}.tokens) k CROSS JOIN LATERAL (SELECT * FROM resource referred"
-                    f" WHERE referred.rkey = ANY(ARRAY[{referred}]) OFFSET 0) {a}"
+                    f" WHERE referred.rkey = ANY({referred}) OFFSET 0) {a}"
                 )
                 return self._exists(a, source, types, inner)
             case Has(type_, parameters, inner):
                 self._depth += 1
                 a = f"h{self._depth}"
-                masked = ", ".join(f"{alias}.rkey # {self.bind(parameter_mask(name))}::bigint" for name in parameters)
-                operator = "@>" if len(parameters) == 1 else "&&"
-                source = f"(SELECT * FROM resource refers WHERE refers.tokens {operator} ARRAY[{masked}] OFFSET 0) {a}"
+                masks = [f"{self.bind(parameter_mask(name))}::bigint" for name in parameters]
+                masked = f"ARRAY[{', '.join(f'{alias}.rkey # {mask}' for mask in masks)}]"
+                operator = "@>" if len(parameters) == 1 and not self.gate.merged else "&&"
+                if self.gate.merged:
+                    together = f"({_TOGETHER.format(f'{alias}.rkey')}) t, unnest(ARRAY[{', '.join(masks)}]) m"
+                    masked = f"({masked} || ARRAY(SELECT t.key # m FROM {together}))"
+                source = f"(SELECT * FROM resource refers WHERE refers.tokens {operator} {masked} OFFSET 0) {a}"
                 return self._exists(a, source, (type_,), inner)
             case _:
                 assert_never(node)

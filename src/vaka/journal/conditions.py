@@ -10,10 +10,13 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from vaka.access.filter import AccessFilter
 from vaka.errors import Conflict, PreconditionFailed
 from vaka.fhir.criteria import All, Criterion, Not, Query, Tokens, Unprotected
 from vaka.fhir.criteria import Any as AnyOf
 from vaka.fhir.keys import hash64
+from vaka.fhir.query import parse_query
+from vaka.journal.scopes import may_not_make
 from vaka.journal.write import identity_keys
 
 if TYPE_CHECKING:
@@ -40,21 +43,40 @@ def _keys(node: Criterion) -> Iterator[int]:
 
 
 async def the_match(
-    transaction: Transaction, query: Query, *, writing: Mapping[str, Any] | None = None, locked: bool = False
+    transaction: Transaction,
+    query: Query,
+    *,
+    writing: Mapping[str, Any] | None = None,
+    creating: bool = False,
+    locked: bool = False,
 ) -> str | None:
     """The id of the one resource that matches, None if there is none. PreconditionFailed if there are several.
 
     ``writing``: what is to be written then; its identities are locked at once with the condition, since taking them
-    later could meet another writer who holds them and waits for the condition."""
+    later could meet another writer who holds them and waits for the condition. ``creating``: it is made where nothing matches.
+    What matches and is hidden is not told of: nothing is changed or referred to, and none is made beside it: Forbidden, as for
+    what may not be made at all."""
     if not locked:
         await transaction.lock_identities([*lock_keys(query), *identity_keys(writing)])
-    found = await transaction.match(query.types, query.where)
-    if len(found) > 1:
+    found = await transaction.match(query.types, query.where, identity=_numbers(transaction.access, query))
+    visible = [match.id for match in found if match.visible]
+    if len(visible) > 1:
         raise PreconditionFailed(
             f"the condition matches several {query.types[0]} resources",
             help="make it more precise, for example by identifier",
         )
-    return found[0][1] if found else None
+    if not visible and found and creating:
+        raise may_not_make(transaction.access, query.types[0])
+    return visible[0] if visible else None
+
+
+def _numbers(access: AccessFilter, query: Query) -> Criterion | None:
+    """The identifiers of Patients that a program's condition names: over these, and nothing else of who is hidden, it is
+    matched among all, so that nobody is made twice."""
+    if access.full or access.session is not None or query.types != ("Patient",):
+        return None
+    named = [(name, value) for name, value in query.used if name in ("identifier", "identifier:of-type")]
+    return parse_query(query.types, named, base_url="", strict=True).where if named else None
 
 
 async def require_unused(transaction: Transaction, type_: str, id_: str) -> None:

@@ -34,7 +34,7 @@ from vaka.journal.paging import Page, Position
 from vaka.journal.permission import hidden_from
 from vaka.journal.pool import Connection, Pool
 from vaka.journal.read import FLIGHTS_MAX, Reader, seen
-from vaka.journal.search import Searcher
+from vaka.journal.search import Match, Searcher
 from vaka.journal.statements import statements
 from vaka.journal.version import Version
 from vaka.journal.write import Write, Writer
@@ -66,8 +66,12 @@ class Transaction:
         """Before a conditional interaction looks: the next statement sees what other writers of these committed."""
         await self._journal.writer.lock_identities(self.connection, keys)
 
-    async def match(self, types: tuple[str, ...], where: Criterion, limit: int = 2) -> list[tuple[str, str]]:
-        return await self._journal.searcher.keys(self.connection, types, where, access=self.access, limit=limit)
+    async def match(
+        self, types: tuple[str, ...], where: Criterion, *, identity: Criterion | None = None
+    ) -> list[Match]:
+        return await self._journal.searcher.matching(
+            self.connection, types, where, access=self.access, identity=identity
+        )
 
     async def current(self, type_: str, id_: str, *, lock: bool = False) -> Version | None:
         """The current version, a deletion included; ``lock``: nobody else changes it before this transaction ends."""
@@ -82,6 +86,10 @@ class Transaction:
     async def version(self, type_: str, id_: str, version: int, epoch: int) -> Version | None:
         """An older version, as it was committed."""
         return await self._journal.reader.vread(type_, id_, version, epoch, access=self.access)
+
+    def together(self, keys: Sequence[int]) -> Sequence[int]:
+        """Resource keys, with those of the Patients whose record is kept with one of them."""
+        return self._journal.searcher.aliases.keys_together(keys)
 
     async def any_version(self, type_: str, id_: str, number: tuple[int, int] | None = None) -> Version | None:
         """The version of that number, or the current one, locked, whatever the caller may see: for what an operation must know to
@@ -209,8 +217,16 @@ class Journal:
                 await pool.close()
             raise
         journal = cls(writing, reading, keyed, feeding, Codec({number: bytes(content) for number, content in rows}))
-        journal.writer.aliases = aliases
+        journal._know(aliases)
         return journal
+
+    def _know(self, aliases: Aliases) -> None:
+        """Which patients were merged, for who writes and who searches."""
+        self.writer.aliases = self.searcher.aliases = aliases
+
+    def same(self, patient: str) -> Sequence[str]:
+        """All ids under which the record of this Patient is kept."""
+        return self.searcher.aliases.together(patient)
 
     @property
     def epoch(self) -> int:
@@ -381,7 +397,7 @@ class Journal:
         aliases = Aliases()
         async with self.pool.connection() as connection:
             await aliases.read(connection)
-        self.writer.aliases = aliases
+        self._know(aliases)
         if self._writes:
             await asyncio.wait(self._writes.copy(), timeout=config.WRITE_TIMEOUT_S)
 
@@ -417,6 +433,10 @@ class Searches:
         async with self.journal.reading.connection() as connection:
             found = await self.journal.searcher.included(connection, keys, access=self.access, limit=limit)
         return [seen(self.access, version) for version in found]
+
+    def together(self, keys: Sequence[int]) -> Sequence[int]:
+        """As ``Transaction.together``."""
+        return self.journal.searcher.aliases.keys_together(keys)
 
     async def read_many(self, references: Sequence[tuple[str, str]]) -> list[Version]:
         """Current, living versions of these (type, id), each once, in no order."""

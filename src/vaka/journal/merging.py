@@ -27,7 +27,7 @@ from vaka.fhir.parse import as_parsed, parse_resource
 from vaka.journal.accept import require_valid, write_of
 from vaka.journal.aliases import Aliases
 from vaka.journal.arrays import integers
-from vaka.journal.marks import Owned, address, home, latest, mark, owned_by
+from vaka.journal.marks import Owned, address, home, latest, mark, now_us, owned_by
 from vaka.journal.statements import statements
 from vaka.journal.version import Version, parse_version_id
 from vaka.journal.write import Write
@@ -127,6 +127,10 @@ async def unmerge(tx: Transaction, source: str, target: str, actor: Actor, reaso
     befores = await _befores(tx, told.id)
     del aliases.into[source]
     await tx.connection.execute(statements("law")["end_alias"], {"patient": one.rkey, "into_patient": other.rkey})
+    await tx.connection.execute(
+        statements("law")["keep_apart"],
+        {"patient": one.rkey, "was_in": other.rkey, "from_us": told.at_us, "until_us": now_us()},
+    )
     await _roots(tx, aliases)
     await _move(tx, other.rkey, aliases, Act.UNMERGE, skip={one.rkey, other.rkey})
     ours, theirs = exact.loads(one.body or b""), exact.loads(other.body or b"")

@@ -41,8 +41,8 @@ async def standing_of(connection: Connection, session: Session, patient: int) ->
         return await (await connection.execute(sql[name], values)).fetchall()
 
     blocks = [
-        Placed(Block(unit or provider, kind, *rest), provider, unit)
-        for provider, unit, kind, *rest in await rows("blocks")
+        Placed(Block(unit or provider, kind, *rest), provider, unit, consent)
+        for consent, provider, unit, kind, *rest in await rows("blocks")
     ]
     return Standing(
         now_us(),
@@ -85,9 +85,9 @@ async def open_(
     return opening
 
 
-async def close(journal: Journal, session: Session, opening: uuid.UUID) -> int | None:
-    """Ends an opening of one's own early; the patient's key, None if there is none to end."""
-    values = {"opening": opening, "person": session.person, "now": now_us()}
+async def close(journal: Journal, session: Session, patient: int, opening: uuid.UUID) -> bool:
+    """Ends an opening of one's own of this patient early; False if there is none to end."""
+    values = {"opening": opening, "patient": patient, "person": session.person, "now": now_us()}
     async with journal.pool.connection() as connection:
         row = await (await connection.execute(statements("access")["close"], values)).fetchone()
-    return int(row[0]) if row is not None else None
+    return row is not None

@@ -18,7 +18,7 @@ from vaka.access.masking import masked
 from vaka.access.session import Right, Session
 from vaka.fhir.definitions import type_name, type_number
 from vaka.fhir.keys import resource_key
-from vaka.journal.access import batched, gate, now_us
+from vaka.journal.access import ORIGIN, Gate, batched, gate, now_us
 from vaka.journal.arrays import element, integers, joined
 from vaka.journal.codec import Codec
 from vaka.journal.pool import Connection, Pool
@@ -63,6 +63,10 @@ def _read_for(condition: str) -> bytes:
 def _who(session: Session) -> tuple[bytes, bytes, bytes]:
     """Unit, provider and person as elements of arrays."""
     return element(session.assignment.unit), element(session.assignment.provider), element(session.person)
+
+
+def _of_versions(name: str, through: Gate) -> str:
+    return statements("read")[name].replace("{access}", through.on_versions).replace("{origin}", ORIGIN)
 
 
 @dataclass(slots=True)
@@ -189,14 +193,14 @@ class Reader:
     async def by_seqs(self, connection: Connection, seqs: Sequence[int], *, access: AccessFilter) -> dict[int, Version]:
         """Versions by sequence number."""
         through = gate(access, letter=READING)
-        sql = statements("read")["read_versions"].replace("{access}", through.on_versions)
+        sql = _of_versions("read_versions", through)
         cursor = await connection.execute(sql, {"seqs": integers(seqs), **dict(through.values)})
         found = [version_of(row, self._codec) for row in await cursor.fetchall()]
         return {version.seq: seen(access, version) for version in found if fits(access, READING, version)}
 
     async def vread(self, type_: str, id_: str, version: int, epoch: int, *, access: AccessFilter) -> Version | None:
         through = gate(access)
-        sql = statements("read")["read_version"].replace("{access}", through.on_versions)
+        sql = _of_versions("read_version", through)
         values = {"rkey": resource_key(type_, id_), "version": version, "epoch": epoch, **dict(through.values)}
         async with self._pool.connection() as connection:
             row = await (await connection.execute(sql, values)).fetchone()
@@ -212,7 +216,7 @@ class Reader:
         if scope == "type" and page.type is not None:
             require_open(access, (page.type,), letter)
         through = gate(access, letter=letter)
-        sql = statements("read")[f"history_{scope}"].replace("{access}", through.on_versions)
+        sql = _of_versions(f"history_{scope}", through)
         values = {
             "rkey": resource_key(page.type, page.id) if page.type and page.id else None,
             "type": type_number(page.type) if page.type else None,

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from vaka.journal.write import Write
 
 _NAMES: Final = {"c": "create", "r": "read", "u": "change", "d": "delete", "s": "search for"}
+OUTSIDE: Final = "this {} lies outside the token's scopes"
+_INSIDE: Final = "what is written must itself match the scope's query"
 READING: Final = "rs"
 KNOWING: Final = "rsud"
 """Rights that tell of what is there."""
@@ -113,7 +115,7 @@ async def require_granted(
         letter = "d" if write.deletes else "u" if stands is not None and not stands[4] else "c"
         require_open(access, (write.type,), letter)
         if write.resource is not None and not may_write(access, write.type, letter, {**write.resource, "id": write.id}):
-            raise _outside(write, "this {} lies outside the token's scopes")
+            raise _outside(write, OUTSIDE)
     await _require_standing(connection, access, [w for w in writes if w.rkey in standing and not standing[w.rkey][4]])
 
 
@@ -141,10 +143,17 @@ async def _require_standing(connection: Connection, access: AccessFilter, writes
                 )
 
 
+def may_not_make(access: AccessFilter, type_: str) -> Forbidden:
+    """The answer to who would make a second one of what is hidden: to a program that of one which lies outside its scopes."""
+    if access.session is None:
+        return Forbidden(OUTSIDE.format(type_), help=_INSIDE, why="scope: the condition matches what is hidden")
+    return Forbidden(f"you may not make this {type_}", why="the condition matches what is hidden")
+
+
 def _outside(write: Write, text: str) -> Forbidden:
     return Forbidden(
         text.format(write.type),
-        help="what is written must itself match the scope's query",
+        help=_INSIDE,
         path=write.path,
         why="scope",
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -21,11 +21,13 @@ from vaka.access.filter import AccessFilter
 from vaka.errors import Busy, Invalid
 from vaka.fhir.criteria import All, Chain, Criterion, Has, Ids, Not, Query, Tokens, Unprotected
 from vaka.fhir.criteria import Any as AnyOf
+from vaka.fhir.definitions import type_number
 from vaka.fhir.extract import extract
 from vaka.fhir.keys import parameter_mask
 from vaka.fhir.protected import SECRET, SHOWN_NAMES
 from vaka.fhir.query import matches, sort_text
-from vaka.journal.access import Gate, gate, matching_gate
+from vaka.journal.access import Gate, gate, owned_gate
+from vaka.journal.aliases import Aliases
 from vaka.journal.arrays import integers
 from vaka.journal.codec import Codec
 from vaka.journal.compile import Sql
@@ -38,6 +40,8 @@ from vaka.journal.version import Version
 _BREATHE_EVERY = 200
 _LONG_LIST = 64
 _VERY_FEW = 64
+_MATCHES_LOOKED_AT = 32
+"""One decides; more are looked at, since visible ones go before hidden ones."""
 
 
 def _seen(row: Sequence[Any]) -> tuple[int, str]:
@@ -56,11 +60,25 @@ def _require_sortable(query: Query, access: AccessFilter) -> None:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a condition matches; ``visible``: whether the caller may know of it."""
+
+    id: str
+    visible: bool
+
+
 class Searcher:
     """Runs searches on a connection."""
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
+        self.aliases = Aliases()
+
+    def _through(self, access: AccessFilter) -> Gate:
+        """The gate of a search, which knows whether patients were merged (S23)."""
+        through = gate(access, letter="s")
+        return replace(through, merged=True) if self.aliases.into else through
 
     async def settle(
         self, connection: Connection, node: Criterion, through: Gate, limit: int = config.CHAIN_COLLECT_MAX
@@ -83,11 +101,15 @@ class Searcher:
                 found = await self._few(connection, types, inner, through, limit)
                 if found is None:
                     return replace(node, inner=inner)
+                if "Patient" in types:
+                    found = self.aliases.keys_together(found)
                 return Tokens(tuple(rkey ^ parameter_mask(name) for name in parameters for rkey in found))
             case Has(type_, parameters, inner):
                 inner = await self.settle(connection, inner, through, limit)
                 referred = await self._referred(connection, type_, parameters, inner, through, limit)
-                return replace(node, inner=inner) if referred is None else Ids(tuple(referred))
+                if referred is None:
+                    return replace(node, inner=inner)
+                return Ids(tuple(self.aliases.keys_together(referred)))
         return node
 
     async def _settle_all(
@@ -150,7 +172,7 @@ class Searcher:
         _require_sortable(query, access)
         require_open(access, query.types, "s")
         try:
-            return await self._page(connection, query, gate(access, letter="s"), count, at or Position(None))
+            return await self._page(connection, query, self._through(access), count, at or Position(None))
         except pg.QueryCanceled as error:
             raise Busy(
                 f"the search took longer than {config.SEARCH_TIMEOUT_S:g} s",
@@ -252,25 +274,42 @@ class Searcher:
             return False
         return matches(extract(orjson.loads(version.body)), version.rkey, version.updated_us, where) is not False
 
-    async def keys(
-        self, connection: Connection, types: tuple[str, ...], where: Criterion, *, access: AccessFilter, limit: int
-    ) -> list[tuple[str, str]]:
-        """(type, id) of at most ``limit`` matches, for conditional interactions; verified on the original."""
+    async def matching(
+        self,
+        connection: Connection,
+        types: tuple[str, ...],
+        where: Criterion,
+        *,
+        access: AccessFilter,
+        identity: Criterion | None = None,
+    ) -> list[Match]:
+        """What a conditional interaction matches, verified on the original, visible ones first. Matched is what the caller sees,
+        what the caller's provider owns, and by ``identity`` everything; chains pass through what the caller sees."""
         require_open(access, types, "s")
-        through = matching_gate(access)
+        through = self._through(access)
         where = await self.settle(connection, where, through)
         sql = Sql(through)
+        owned = owned_gate(access)
+        sql.values.update(owned.values)
+        numbers = sql.bind(integers([type_number(name) for name in types]))
+        ways = [f"(({sql.condition(where)}) AND (({sql.access}) OR ({owned.on()})))"]
+        if identity is not None:
+            ways.append(f"({sql.condition(identity)})")
         text = (
-            f"SELECT {COLUMNS} FROM resource r JOIN version v ON v.seq = r.seq"
-            f" WHERE {scope(sql, types, where)} LIMIT {limit:d}"
+            f"SELECT {COLUMNS}, ({sql.access}) AS visible FROM resource r JOIN version v ON v.seq = r.seq"
+            f" WHERE r.type = ANY({numbers}::smallint[]) AND NOT r.deleted AND ({' OR '.join(ways)})"
+            f" ORDER BY visible DESC LIMIT {_MATCHES_LOOKED_AT}"
         )
         rows = await (await connection.execute(text.encode(), sql.values, prepare=False)).fetchall()
-        found = [version_of(row, self._codec) for row in rows]
-        return [
-            (version.type, version.id)
-            for version in found
-            if self._verified(version, where) and fits(access, "s", version)
-        ]
+        found = []
+        for row in rows:
+            version = version_of(row, self._codec)
+            visible = bool(row[WIDTH]) and fits(access, "s", version)
+            if self._verified(version, where) or (
+                not visible and identity is not None and self._verified(version, identity)
+            ):
+                found.append(Match(version.id, visible))
+        return sorted(found, key=lambda match: not match.visible)
 
     async def included(
         self, connection: Connection, keys: Sequence[int], *, access: AccessFilter, limit: int

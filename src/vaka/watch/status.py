@@ -7,7 +7,7 @@ start time, so that a file left by ``kill -9`` never shows a dead part as runnin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import orjson
@@ -37,6 +37,7 @@ class Status:
     dsn: str | None
     url: str
     note: str  # the supervisor's last action and its reason
+    law: dict[str, bool] = field(default_factory=dict)  # which points of law are open (vaka up --law)
 
 
 def write(path: Path, status: Status) -> None:
@@ -56,6 +57,7 @@ def read(path: Path) -> Status | None:
             dsn=found["dsn"],
             url=found["url"],
             note=found["note"],
+            law=found.get("law", {}),
         )
     except FileNotFoundError:
         return None

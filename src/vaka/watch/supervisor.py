@@ -11,7 +11,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -31,11 +31,12 @@ class Supervisor:
 
     def __init__(
         self, parts: Sequence[Part], *, log_folder: Path, status_path: Path, dsn: str | None, url: str,
-        on_ready: Callable[[float], None],
+        law: Mapping[str, bool], on_ready: Callable[[float], None],
     ) -> None:  # fmt: skip
         self._running = {part.name: Running(part, log_folder) for part in parts}
         self._status_path = status_path
         self._dsn, self._url, self._on_ready = dsn, url, on_ready
+        self._law = dict(law)
         self._wake = asyncio.Event()
         self._stopping = False
         self._ended = False
@@ -147,7 +148,8 @@ class Supervisor:
         own = status_file.PartStatus(
             "watch", "supervisor", os.getpid(), self._ticks, "", "stopping" if self._stopping else "ready", 1
         )
-        status = status_file.Status(own, tuple(map(_told, self._running.values())), self._dsn, self._url, self._note)
+        told = tuple(map(_told, self._running.values()))
+        status = status_file.Status(own, told, self._dsn, self._url, self._note, self._law)
         if status != self._written:
             status_file.write(self._status_path, status)
             self._written = status

@@ -89,7 +89,7 @@ async def session_of(server: Server, request: Request) -> Session | None:
         request.add_headers.append(dropped(SESSION))
         return None
     if session is not None:
-        request.access = person_filter(request, session)
+        request.access = person_filter(server, request, session)
     return session
 
 
@@ -196,7 +196,7 @@ async def _start(
         began_us=began_us,
     )  # fmt: skip
     request.add_headers += [dropped(LOGIN), kept(SESSION, server.callers.sessions.make(session))]
-    request.access = person_filter(request, session)
+    request.access = person_filter(server, request, session)
     request.access.trail.activity = activity
     request.access.trail.reason = login.way
 

@@ -44,6 +44,7 @@ DID: Final[Mapping[str, str]] = {
     "everything": "Hämtat hela journalen", "create": "Skrivit in", "update": "Ändrat", "patch": "Ändrat", "delete": "Tagit bort",
     "transaction": "Läst eller skrivit flera uppgifter", "validate": "Kontrollerat uppgifter", "sign": "Signerat",
     "acknowledge": "Vidimerat provsvar", "print": "Skrivit ut", "open": "Öppnat en annan enhets uppgifter",
+    "incapacity": "Öppnat för en patient som inte kan samtycka",
     "emergency": "Öppnat i en nödsituation", "existence": "Sett att det finns uppgifter hos andra",
     "existence-blocked": "Sett att det finns spärrade uppgifter", "attest": "Intygat en vårdrelation",
     "lift": "Hävt en spärr", "cancel-lift": "Återställt en hävd spärr", "revoke": "Återkallat en spärr eller ett samtycke",
@@ -88,7 +89,7 @@ async def extract(journal: Journal, id_: str, asked: Asked, *, pdf: str = "") ->
     async with journal.reading.connection() as connection:
         found = await read.page(connection, asked, config.LOG_EXTRACT_MAX + 1)
     cut, found = len(found) > config.LOG_EXTRACT_MAX, found[: config.LOG_EXTRACT_MAX]
-    records = [event.record for event in found if not event.record.refused and key in event.record.patients]
+    records = [event.record for event in found if not event.record.refused]
     owners = await names.owners(journal, {owner for one in records for owner in one.owners}, access=_SYSTEM)
     wanted = {id_ for one in records for id_ in (one.actor.unit, one.actor.provider) if id_}
     read_ = await journal.searching(_SYSTEM).read_many([("Organization", one) for one in wanted])

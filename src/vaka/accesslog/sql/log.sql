@@ -62,12 +62,26 @@ SELECT block, hash FROM log.forgotten WHERE stream = %(stream)s ORDER BY block D
 -- than what is asked for.
 SELECT r.began, r.stream, r.first_block, r.chapter, r.content, coalesce(h.system, '') FROM log.run r
 LEFT JOIN log.head h USING (stream)
-WHERE (%(patient)s::bigint IS NULL OR r.patients @> ARRAY[%(patient)s::bigint])
+WHERE (%(patients)s::bigint[] IS NULL OR r.patients && %(patients)s::bigint[])
   AND (%(person)s::bigint IS NULL OR r.persons @> ARRAY[%(person)s::bigint])
   AND (%(since)s::timestamptz IS NULL OR r.ended >= %(since)s)
   AND (%(until)s::timestamptz IS NULL OR r.began < %(until)s)
   AND (%(began)s::timestamptz IS NULL OR (r.began, r.stream, r.first_block) < (%(began)s, %(stream)s, %(first)s))
 ORDER BY r.began DESC, r.stream DESC, r.first_block DESC LIMIT %(limit)s
+
+-- name: kept_together
+-- The keys under which the record of a patient is kept (S23).
+WITH of AS (SELECT coalesce((SELECT a.root FROM alias a WHERE a.patient = %(patient)s), %(patient)s::bigint) AS root)
+SELECT root FROM of UNION SELECT a.patient FROM alias a JOIN of ON a.root = of.root
+
+-- name: kept_apart
+-- With whom a patient's record was one for a while, and when: where it stood, and what stood in it.
+SELECT patient, was_in, from_us, until_us FROM apart
+WHERE patient = ANY(%(patients)s::bigint[]) OR was_in = ANY(%(patients)s::bigint[])
+
+-- name: whose
+-- Whose the resources of these versions are now.
+SELECT v.seq, r.patient FROM version v JOIN resource r USING (rkey) WHERE v.seq = ANY(%(seqs)s::bigint[])
 
 -- name: find_run
 SELECT r.began, r.stream, r.first_block, r.chapter, r.content, coalesce(h.system, '') FROM log.run r

@@ -9,7 +9,7 @@ from __future__ import annotations
 from vaka.access.law import ACKNOWLEDGING, is_acknowledged
 from vaka.access.marks import actor_of
 from vaka.access.session import Right
-from vaka.api.asked import ask, require_right, told
+from vaka.api.asked import begin, told
 from vaka.api.http import Request, Response
 from vaka.api.server import Server, living, written
 from vaka.errors import Invalid, NotAllowed, NotFound
@@ -21,9 +21,7 @@ from vaka.journal.version import Version
 
 async def acknowledge(server: Server, request: Request, type_: str, id_: str) -> Response:
     """201 with the Provenance; 200 where this person had done this step before."""
-    told(request, "acknowledge")
-    require_right(request, Right.SIGN)
-    asked = await ask(server, request, type_, id_, "step", "reason")
+    asked = await begin(server, request, "acknowledge", Right.SIGN, type_, id_, "step", "reason")
     if isinstance(asked, Response):
         return asked
     step = asked.values.get("step")

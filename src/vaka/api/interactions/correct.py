@@ -8,7 +8,7 @@ from __future__ import annotations
 from vaka.access.law import Act
 from vaka.access.marks import actor_of
 from vaka.access.session import Right
-from vaka.api.asked import ask, require_right, told
+from vaka.api.asked import begin, told
 from vaka.api.http import Request, Response
 from vaka.api.interactions.sign import require_signed_type
 from vaka.api.server import Server, accept_resource, living, write_of, written
@@ -21,9 +21,7 @@ from vaka.journal.version import Version
 
 async def correct(server: Server, request: Request, type_: str, id_: str) -> Response:
     """200 with the new version of the entry."""
-    told(request, "correct")
-    require_right(request, Right.WRITE)
-    asked = await ask(server, request, type_, id_, "resource", "reason")
+    asked = await begin(server, request, "correct", Right.WRITE, type_, id_, "resource", "reason")
     if isinstance(asked, Response):
         return asked
     require_signed_type(type_)

@@ -25,7 +25,7 @@ async def delete(server: Server, request: Request, type_: str, id_: str | None) 
     key = keyed(request, b"")
     if (before := await key.recalled(server, request)) is not None:
         return await replayed(server, request, Preferences(), before)
-    query = condition_of(request, type_) if id_ is None else None
+    query = condition_of(server, request, type_) if id_ is None else None
     if id_ is not None:
         check_id(id_)
     expected = if_match(request.header("if-match"))

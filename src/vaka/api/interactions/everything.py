@@ -40,7 +40,7 @@ async def everything(server: Server, request: Request, id_: str) -> Response:
         raise Invalid(f"{options['_since'][:60]} is not a date or time", path="_since")
     query = Query(
         types=types,
-        where=belongs_to(id_, types=types, since_us=span[0] if span else None),
+        where=belongs_to(id_, types=types, since_us=span[0] if span else None, same=server.journal.same),
         count=parse_count(options["_count"]) if "_count" in options else 1_000,
         used=tuple((name, value) for name, value in given if name in ("_since", "_type", "_count")),
     )

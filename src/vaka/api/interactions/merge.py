@@ -7,12 +7,14 @@ protected identity are never linked.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from vaka.access.law import Act
 from vaka.access.marks import actor_of
 from vaka.access.merging import linked, may_not_be_linked
 from vaka.access.session import Right
-from vaka.api.asked import Asked, ask, require_right, told
-from vaka.api.http import Request, Response
+from vaka.api.asked import Asked, begin, told
+from vaka.api.http import Preferences, Request, Response
 from vaka.api.server import Server, accept_resource, write_of, written
 from vaka.errors import Conflict, Forbidden, Invalid
 from vaka.fhir import exact
@@ -29,8 +31,7 @@ async def merge(server: Server, request: Request) -> Response:
     asked = await _asked(server, request, "merge", "source", "target")
     if isinstance(asked, Response):
         return asked
-    source, target = _pair(asked, "source", "target")
-    reason = asked.words("reason")
+    source, target, reason = asked.one, asked.other, asked.reason
     actor = actor_of(request.access)
 
     async def work(tx: Transaction) -> tuple[Version, int]:
@@ -64,8 +65,7 @@ async def unmerge(server: Server, request: Request) -> Response:
     asked = await _asked(server, request, "unmerge", "source", "target")
     if isinstance(asked, Response):
         return asked
-    source, target = _pair(asked, "source", "target")
-    reason = asked.words("reason")
+    source, target, reason = asked.one, asked.other, asked.reason
 
     async def work(tx: Transaction) -> Version:
         made = await take_apart(tx, source, target, actor_of(request.access), reason)
@@ -85,8 +85,7 @@ async def link(server: Server, request: Request) -> Response:
     asked = await _asked(server, request, "link", "patient", "other")
     if isinstance(asked, Response):
         return asked
-    patient, other = _pair(asked, "patient", "other")
-    reason = asked.words("reason")
+    patient, other, reason = asked.one, asked.other, asked.reason
 
     async def work(tx: Transaction) -> Version:
         pair = await both(tx, patient, other)
@@ -108,21 +107,30 @@ async def link(server: Server, request: Request) -> Response:
     return written(request, asked.wishes, await server.journal.run(work, access=request.access), status=201)
 
 
-async def _asked(server: Server, request: Request, activity: str, *names: str) -> Asked | Response:
-    told(request, activity)
-    require_right(request, Right.IDENTITY)
-    asked = await ask(server, request, "Patient", None, *names, "reason")
-    if isinstance(asked, Asked):
-        told(request, activity, asked.text("reason"))
-    return asked
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """What one of these operations was asked with: the ids of two Patients, and why."""
+
+    one: str
+    other: str
+    reason: str
+    wishes: Preferences
+    keyed: Asked
+
+    async def remember(self, tx: Transaction, status: int, version: Version) -> None:
+        await self.keyed.remember(tx, status, version)
 
 
-def _pair(asked: Asked, first: str, second: str) -> tuple[str, str]:
-    """The ids of two Patients. Invalid where they are one."""
+async def _asked(server: Server, request: Request, activity: str, first: str, second: str) -> _Pair | Response:
+    """The parameters of one of these operations. Invalid where the two Patients are one."""
+    asked = await begin(server, request, activity, Right.IDENTITY, "Patient", None, first, second, "reason")
+    if isinstance(asked, Response):
+        return asked
+    told(request, activity, asked.text("reason"))
     one, other = asked.reference(first, "Patient"), asked.reference(second, "Patient")
     if one == other:
         raise Invalid(f"{first} and {second} are one and the same", path=second, why="S23: a patient with itself")
-    return one, other
+    return _Pair(one, other, asked.words("reason"), asked.wishes, asked)
 
 
 def _require_linkable(one: Version, other: Version) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from vaka.access.law import Act
 from vaka.access.marks import actor_of
 from vaka.access.session import Right
-from vaka.api.asked import Asked, ask, require_right, told
+from vaka.api.asked import Asked, begin, told
 from vaka.api.http import Request, Response
 from vaka.api.server import Server, accept_resource, living, new_id, write_of, written
 from vaka.errors import Conflict, Invalid, NotAllowed, Unprocessable
@@ -23,9 +23,7 @@ from vaka.journal.version import Version
 
 async def annul(server: Server, request: Request, type_: str, id_: str) -> Response:
     """200 with the version that says that it was entered in error."""
-    told(request, "annul")
-    require_right(request, Right.WRITE)
-    asked = await ask(server, request, type_, id_, "reason")
+    asked = await begin(server, request, "annul", Right.WRITE, type_, id_, "reason")
     if isinstance(asked, Response):
         return asked
     _require_annullable(type_)
@@ -47,9 +45,7 @@ async def annul(server: Server, request: Request, type_: str, id_: str) -> Respo
 async def misfiled(server: Server, request: Request, type_: str, id_: str) -> Response:
     """201 with the entry on the right patient. ``patient``, ``reason``, and ``encounter`` of the right patient where there
     is one."""
-    told(request, "misfiled")
-    require_right(request, Right.WRITE)
-    asked = await ask(server, request, type_, id_, "patient", "encounter", "reason")
+    asked = await begin(server, request, "misfiled", Right.WRITE, type_, id_, "patient", "encounter", "reason")
     if isinstance(asked, Response):
         return asked
     _require_annullable(type_)

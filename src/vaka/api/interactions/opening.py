@@ -32,11 +32,19 @@ from vaka.journal.access import now_us
 _HOUR_US: Final = 3_600 * 1_000_000
 _NAMES: Final = {
     "unit": What.UNIT, "provider": What.PROVIDER, "emergency": What.EMERGENCY, "inner-block": What.INNER_BLOCK,
+    "incapacity": What.INCAPACITY,
 }  # fmt: skip
 _HOURS: Final = {
     What.UNIT: CHOICE_HOURS, What.PROVIDER: CHOICE_HOURS, What.EMERGENCY: EMERGENCY_MAX_HOURS, What.INNER_BLOCK: LIFT_MAX_HOURS,
+    What.INCAPACITY: CHOICE_HOURS,
 }  # fmt: skip
-_ACTIVITIES: Final = {What.EMERGENCY: "emergency", What.INNER_BLOCK: "lift"}
+_RIGHTS: Final = {
+    What.EMERGENCY: Right.EMERGENCY, What.INNER_BLOCK: Right.LIFT, What.INCAPACITY: Right.CONSENT,
+}  # fmt: skip
+_ACTIVITIES: Final = {What.EMERGENCY: "emergency", What.INNER_BLOCK: "lift", What.INCAPACITY: "incapacity"}
+_REASONED: Final = frozenset(_RIGHTS)
+_WITHOUT_CONSENT: Final = frozenset({What.EMERGENCY, What.INCAPACITY})
+"""S22, S25: why there is no consent is said beside the reason."""
 _OUTCOMES: Final = (Outcome.CHOICE, Outcome.EXISTENCE)
 
 
@@ -112,13 +120,16 @@ async def open_(server: Server, request: Request, id_: str) -> Response:
         return given
     what = _NAMES.get(str(given.values.get("what")))
     if what is None:
-        raise Invalid(
-            "what is one of unit, provider, emergency, inner-block", path="Parameters.parameter.where(name='what')"
-        )
-    require_right(request, {What.EMERGENCY: Right.EMERGENCY, What.INNER_BLOCK: Right.LIFT}.get(what, Right.READ))
+        raise Invalid(f"what is one of {', '.join(_NAMES)}", path="Parameters.parameter.where(name='what')")
+    require_right(request, _RIGHTS.get(what, Right.READ))
+    if what is What.INCAPACITY and not request.access.settings.incapacity_stands_for_consent:
+        raise Forbidden(
+            "this region has not settled that incapacity stands for consent", why="S25 (L): the setting is off",
+            help="the patient's consent, or in danger an emergency opening",
+        )  # fmt: skip
     hours = given.hours(_HOURS[what])
-    reason = given.reason() if what in (What.EMERGENCY, What.INNER_BLOCK) else ""
-    if what is What.EMERGENCY:  # S22: the danger, and why consent could not be had
+    reason = given.reason() if what in _REASONED else ""
+    if what in _WITHOUT_CONSENT:
         reason += " | " + given.reason("no-consent")
     target = None if what is What.EMERGENCY else given.reference("target", "Organization")
     patient = await _patient(server, request, id_)
@@ -140,7 +151,7 @@ async def close(server: Server, request: Request, id_: str) -> Response:
     except ValueError as error:
         raise Invalid("opening is the id that $open gave", path="Parameters.parameter.where(name='opening')") from error
     told(request, "close")
-    if await openings.close(server.journal, session, opening) != patient:
+    if not await openings.close(server.journal, session, patient, opening):
         raise NotFound("there is no such opening of yours that is in force")
     return Response(204)
 

@@ -30,7 +30,7 @@ async def patch(server: Server, request: Request, type_: str, id_: str | None) -
         return arrival
     wishes, body = arrival.wishes, arrival.body
     parse_patch(body)
-    query = condition_of(request, type_) if id_ is None else None
+    query = condition_of(server, request, type_) if id_ is None else None
     expected = if_match(request.header("if-match"))
 
     async def work(transaction: Transaction) -> Version:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from vaka.access.marks import actor_of
 from vaka.access.session import Right
-from vaka.api.asked import ask, require_right, told
+from vaka.api.asked import begin, told
 from vaka.api.http import Request, Response
 from vaka.api.server import Server, written
 from vaka.errors import NotFound, Unavailable
@@ -20,9 +20,7 @@ from vaka.journal.version import Version
 
 async def redact(server: Server, request: Request, type_: str, id_: str) -> Response:
     """201 with the Provenance that names ``decision`` and ``authority``; 200 where it had been done before."""
-    told(request, "redact")
-    require_right(request, Right.REDACT, programs=False)
-    asked = await ask(server, request, type_, id_, "decision", "authority")
+    asked = await begin(server, request, "redact", Right.REDACT, type_, id_, "decision", "authority", programs=False)
     if isinstance(asked, Response):
         return asked
     decision = Decision(asked.words("decision"), asked.words("authority"))

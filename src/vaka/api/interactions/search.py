@@ -23,7 +23,6 @@ from vaka.api.http import (
     require_json_answer,
 )
 from vaka.api.includes import Searching, included
-from vaka.api.merged import followed
 from vaka.api.server import Server, known_type
 from vaka.errors import Invalid, Issue, NotFound
 from vaka.fhir import exact
@@ -56,7 +55,7 @@ async def search(
 ) -> Response:
     """A searchset Bundle. ``type_`` None: in all types (of the compartment)."""
     require_json_answer(request)
-    parameters = followed(server, await posted_parameters(request) if request.method == "POST" else request.query)
+    parameters = await posted_parameters(request) if request.method == "POST" else request.query
     if type_ is not None:
         known_type(type_)
     sealed = next((value for name, value in parameters if name == "_page"), None)
@@ -69,8 +68,9 @@ async def search(
         at = Position(content["upper"], tuple(content["values"]), content["created"], content["rkey"])
     types = [type_] if type_ else list(members(compartment[0])) if compartment else list(RESOURCE_TYPES)
     query = parse_query(
-        types, parameters, base_url=request.base_url, strict=preferences(request).strict, compartment=compartment
-    )
+        types, parameters, base_url=request.base_url, strict=preferences(request).strict, compartment=compartment,
+        same=server.journal.same,
+    )  # fmt: skip
     page, extra = await run(server.journal.searching(request.access), query, at=at)
     return Response(200, searchset(server, request, query, page, extra, parameters, _scope(type_, compartment), at))
 

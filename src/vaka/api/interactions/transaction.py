@@ -68,7 +68,7 @@ async def transaction(server: Server, request: Request, dispatch: Dispatch) -> R
         return await _answer(server, request, list(before.parts), {}, {})
     drafted = assign_ids(entries, new_id)
     parsed = await _accept(drafted)
-    conditions = _conditions(entries, parsed, request.base_url)
+    conditions = _conditions(server, entries, parsed, request.base_url)
     strict = preferences(request).strict
 
     async def work(
@@ -170,21 +170,23 @@ def _parsed(one: Entry, body: bytes) -> Parsed:
     return as_parsed(one.resource if body == one.body else orjson.loads(body), body, one.type)
 
 
-def _conditions(entries: Sequence[Entry], parsed: dict[int, Parsed], base_url: str) -> dict[str | int, Query]:
+def _conditions(
+    server: Server, entries: Sequence[Entry], parsed: dict[int, Parsed], base_url: str
+) -> dict[str | int, Query]:
     """What must be looked up before anything changes: by entry index, and by conditional reference."""
     wanted: dict[str | int, Query] = {}
     for one in entries:
         try:
             if one.method == "POST" and one.if_none_exist is not None:
-                wanted[one.index] = condition(one.type or "", one.if_none_exist, base_url)
+                wanted[one.index] = condition(server, one.type or "", one.if_none_exist, base_url)
             elif one.method in ("PUT", "PATCH", "DELETE") and one.id is None:
-                wanted[one.index] = condition(one.type or "", one.query or "", base_url)
+                wanted[one.index] = condition(server, one.type or "", one.query or "", base_url)
             for reference in conditional_references(one.resource) if one.index in parsed else ():
                 if reference not in wanted:
                     type_, _, query = reference.partition("?")
                     if type_ not in RESOURCE_TYPES:
                         raise Invalid(f"{type_[:64]} is not a resource type of FHIR R4")
-                    wanted[reference] = condition(type_, query, base_url)
+                    wanted[reference] = condition(server, type_, query, base_url)
         except VakaError as error:
             raise Invalid(error.message, path=one.path) from error
     return wanted
@@ -204,7 +206,8 @@ async def _decide(
     for what, query in conditions.items():
         of = what if isinstance(what, int) else _naming(entries, what)
         with _placed(entries[of]):
-            match = await the_match(tx, query, locked=True)
+            makes = isinstance(what, int) and entries[of].method in ("POST", "PUT")
+            match = await the_match(tx, query, creating=makes, locked=True)
             if isinstance(what, str):
                 if match is None:
                     raise Unprocessable(f"no resource matches the reference {what[:200]}")
@@ -258,7 +261,8 @@ async def _read(tx: Transaction, server: Server, request: Request, one: Entry) -
     if one.type is None or one.operation is not None or "_history" in one.url:
         raise NotAllowed("inside a transaction only a resource or a type can be asked for", path=one.path)
     pairs = parse_query_string(one.query or "")
-    query = parse_query([one.type], pairs, base_url=request.base_url, strict=preferences(request).strict)
+    strict = preferences(request).strict
+    query = parse_query([one.type], pairs, base_url=request.base_url, strict=strict, same=server.journal.same)
     page, extra = await run(tx, query)
     return searchset(server, request, query, page, extra, pairs, one.type, None)
 

@@ -27,7 +27,7 @@ async def update(server: Server, request: Request, type_: str, id_: str | None) 
         return arrival
     wishes = arrival.wishes
     parsed = accept_resource(arrival.body, type_)
-    query = condition_of(request, type_) if id_ is None else None
+    query = condition_of(server, request, type_) if id_ is None else None
     if id_ is not None:
         check_id(id_)
         if parsed.id is None:
@@ -42,7 +42,7 @@ async def update(server: Server, request: Request, type_: str, id_: str | None) 
     async def work(transaction: Transaction) -> Version:
         target, must_be_new = id_, False
         if query is not None:
-            target = await the_match(transaction, query, writing=parsed.resource)
+            target = await the_match(transaction, query, writing=parsed.resource, creating=True)
             if target is not None and parsed.id not in (None, target):
                 raise Invalid(f"the resource's id is {parsed.id}, the condition found {target}", path=f"{type_}.id")
             if target is None:

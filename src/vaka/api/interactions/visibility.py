@@ -14,7 +14,7 @@ from vaka.access.marks import actor_of
 from vaka.access.session import Right
 from vaka.access.visibility import NO, YES, Visibility
 from vaka.access.visibility import visibility as decide
-from vaka.api.asked import ask, parameters, require_right, told
+from vaka.api.asked import begin, parameters, told
 from vaka.api.http import Request, Response, require_json_answer
 from vaka.api.server import Server, known_type, living, written
 from vaka.errors import Forbidden, Invalid
@@ -63,9 +63,7 @@ def _told(found: Visibility, kind: str, chosen: Latest | None) -> bytes:
 
 async def visibility(server: Server, request: Request, type_: str, id_: str) -> Response:
     """201 with the Provenance that keeps what was set."""
-    told(request, "visibility")
-    require_right(request, Right.WRITE)
-    asked = await ask(server, request, type_, id_, "visible", "date", "reason")
+    asked = await begin(server, request, "visibility", Right.WRITE, type_, id_, "visible", "date", "reason")
     if isinstance(asked, Response):
         return asked
     choice = _choice(asked.values.get("visible"), asked.day("date"))

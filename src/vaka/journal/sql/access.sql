@@ -18,7 +18,7 @@ WHERE r.patient = %(patient)s AND NOT r.deleted GROUP BY 1, 2, 3, 4 ORDER BY 1, 
 SELECT unit, from_us, until_us FROM care_relation WHERE patient = %(patient)s
 
 -- name: blocks
-SELECT provider, unit, kind, is_inner, is_outer, from_us, until_us, lifted_for, lifted_from_us, lifted_until_us
+SELECT rkey, provider, unit, kind, is_inner, is_outer, from_us, until_us, lifted_for, lifted_from_us, lifted_until_us
 FROM block WHERE patient = %(patient)s
 
 -- name: consents
@@ -42,7 +42,7 @@ VALUES (%(opening)s, %(patient)s, %(person)s, %(unit)s, %(provider)s, %(what)s, 
 
 -- name: close
 UPDATE opening SET closed_us = %(now)s
-WHERE opening = %(opening)s AND person = %(person)s AND closed_us IS NULL AND until_us > %(now)s RETURNING patient
+WHERE opening = %(opening)s AND patient = %(patient)s AND person = %(person)s AND closed_us IS NULL AND until_us > %(now)s RETURNING patient
 
 -- name: is_attended
 -- Whether the person's unit takes part in the care of the patient, or the person has an emergency opening.
@@ -63,3 +63,44 @@ FROM resource r JOIN owner o ON o.owner = r.owner WHERE r.rkey = ANY(%(keys)s::b
 -- name: blocks_of
 -- Consents that block something of a patient, in the order of their keys, as every writer locks.
 SELECT DISTINCT r.id, r.rkey FROM block b JOIN resource r ON r.rkey = b.rkey WHERE b.patient = ANY(%(keys)s::bigint[]) ORDER BY r.rkey
+
+-- name: law_before
+-- Which points of law were open at the last start (access.settings).
+SELECT value FROM fact WHERE name = 'law'
+
+-- name: keep_law
+INSERT INTO fact VALUES ('law', %(law)s) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+
+-- name: derived
+-- How far what the record says about access has been derived from older versions: due, after a key, derived.
+SELECT value FROM fact WHERE name = 'access facts'
+
+-- name: keep_derived
+UPDATE fact SET value = %(place)s WHERE name = 'access facts'
+
+-- name: to_derive
+-- The next living resources that can say something about access, in the order of their keys, locked.
+SELECT r.rkey, r.type, r.id, o.unit, o.provider, v.dictionary, v.body
+FROM resource r JOIN version v ON v.seq = r.seq JOIN owner o ON o.owner = r.owner
+WHERE r.type = ANY(%(types)s::smallint[]) AND NOT r.deleted AND r.rkey > %(after)s AND v.body IS NOT NULL
+ORDER BY r.rkey LIMIT %(limit)s FOR UPDATE OF r
+
+-- name: put_facts
+-- What these resources say, in the place of what was kept of them. A protection is added, never taken away.
+WITH a AS (DELETE FROM care_relation WHERE rkey = ANY(%(keys)s::bigint[])),
+     b AS (DELETE FROM block WHERE rkey = ANY(%(keys)s::bigint[])),
+     c AS (DELETE FROM consent WHERE rkey = ANY(%(keys)s::bigint[])),
+relations AS (
+    INSERT INTO care_relation (rkey, patient, unit, from_us, until_us)
+    SELECT * FROM unnest(%(r_rkey)s::bigint[], %(r_patient)s::bigint[], %(r_unit)s::text[], %(r_from)s::bigint[], %(r_until)s::bigint[])
+), blocks AS (
+    INSERT INTO block (rkey, patient, provider, unit, kind, is_inner, is_outer, from_us, until_us,
+                       lifted_for, lifted_from_us, lifted_until_us)
+    SELECT * FROM unnest(%(b_rkey)s::bigint[], %(b_patient)s::bigint[], %(b_provider)s::text[], %(b_unit)s::text[], %(b_kind)s::text[],
+                         %(b_inner)s::boolean[], %(b_outer)s::boolean[], %(b_from)s::bigint[], %(b_until)s::bigint[],
+                         %(b_lifted_for)s::text[], %(b_lifted_from)s::bigint[], %(b_lifted_until)s::bigint[])
+), consents AS (
+    INSERT INTO consent (rkey, patient, receiver, from_us, until_us)
+    SELECT * FROM unnest(%(c_rkey)s::bigint[], %(c_patient)s::bigint[], %(c_receiver)s::text[], %(c_from)s::bigint[], %(c_until)s::bigint[])
+)
+INSERT INTO protected (patient) SELECT * FROM unnest(%(p_patient)s::bigint[]) ON CONFLICT DO NOTHING

@@ -77,6 +77,14 @@ UPDATE alias SET root = %(root)s WHERE patient = %(patient)s AND root <> %(root)
 -- name: end_alias
 DELETE FROM alias WHERE patient = %(patient)s AND into_patient = %(into_patient)s
 
+-- name: keep_apart
+-- The record that the patient's entries, and those given back to it before, stood in for a while.
+INSERT INTO apart (patient, was_in, from_us, until_us)
+SELECT %(patient)s, w.was_in, w.from_us, w.until_us
+FROM (SELECT %(was_in)s::bigint AS was_in, %(from_us)s::bigint AS from_us, %(until_us)s::bigint AS until_us
+      UNION SELECT was_in, from_us, until_us FROM apart WHERE patient = %(was_in)s AND was_in <> %(patient)s) w
+ON CONFLICT DO NOTHING
+
 -- name: proposal
 -- The newest proposal to merge this patient into that, unless it has expired or was carried out since.
 SELECT rkey, actor FROM mark m

@@ -22,5 +22,10 @@ WHERE EXISTS (SELECT 1 FROM care_relation c
               WHERE c.patient = a.patient AND c.unit = a.unit AND a.at >= c.from_us AND a.at < c.until_us)
 
 -- name: emergencies
+-- Under all ids of the record, and of records that it stood in: who is meant, is told by the log.
 SELECT person, unit, opened_us, least(until_us, coalesce(closed_us, until_us)) FROM opening
-WHERE patient = %(patient)s AND what = 3
+WHERE what = 3 AND patient IN (
+    SELECT %(patient)s::bigint
+    UNION SELECT root FROM alias WHERE patient = %(patient)s
+    UNION SELECT a.patient FROM alias a WHERE a.root = coalesce((SELECT x.root FROM alias x WHERE x.patient = %(patient)s), %(patient)s)
+    UNION SELECT was_in FROM apart WHERE patient = %(patient)s)

@@ -17,20 +17,20 @@ WHERE {access}
 -- name: read_versions
 -- Versions by their sequence numbers.
 SELECT r.rkey, r.type, r.id, v.version, v.epoch, v.updated_us, v.action, v.redacted, v.dictionary, v.body, v.seq,
-       v.patient, v.owner, EXISTS (SELECT 1 FROM protected x WHERE x.patient = r.rkey)
+       {origin} AS patient, v.owner, EXISTS (SELECT 1 FROM protected x WHERE x.patient = r.rkey)
 FROM version v JOIN resource r USING (rkey)
 WHERE v.seq = ANY(%(seqs)s::bigint[]) AND {access}
 
 -- name: read_version
 SELECT r.rkey, r.type, r.id, v.version, v.epoch, v.updated_us, v.action, v.redacted, v.dictionary, v.body, v.seq,
-       v.patient, v.owner, EXISTS (SELECT 1 FROM protected x WHERE x.patient = r.rkey)
+       {origin} AS patient, v.owner, EXISTS (SELECT 1 FROM protected x WHERE x.patient = r.rkey)
 FROM version v JOIN resource r USING (rkey)
 WHERE v.rkey = %(rkey)s AND v.version = %(version)s AND v.epoch = %(epoch)s AND {access}
 
 -- name: history_instance
 -- Newest first. at_us: only what was current then or later, so nothing that had a successor at that time.
 SELECT r.rkey, r.type, r.id, v.version, v.epoch, v.updated_us, v.action, v.redacted, v.dictionary, v.body, v.seq,
-       v.patient, v.owner, EXISTS (SELECT 1 FROM protected x WHERE x.patient = r.rkey)
+       {origin} AS patient, v.owner, EXISTS (SELECT 1 FROM protected x WHERE x.patient = r.rkey)
 FROM version v JOIN resource r USING (rkey)
 WHERE v.rkey = %(rkey)s AND v.seq < %(before)s AND v.updated_us >= %(since_us)s AND v.updated_us < %(until_us)s
     AND (%(at_us)s::bigint IS NULL
@@ -40,7 +40,7 @@ ORDER BY v.seq DESC LIMIT %(limit)s
 
 -- name: history_type
 SELECT r.rkey, r.type, r.id, v.version, v.epoch, v.updated_us, v.action, v.redacted, v.dictionary, v.body, v.seq,
-       v.patient, v.owner, EXISTS (SELECT 1 FROM protected x WHERE x.patient = r.rkey)
+       {origin} AS patient, v.owner, EXISTS (SELECT 1 FROM protected x WHERE x.patient = r.rkey)
 FROM version v JOIN resource r USING (rkey)
 WHERE v.type = %(type)s AND v.seq < %(before)s AND v.updated_us >= %(since_us)s AND v.updated_us < %(until_us)s
     AND (%(at_us)s::bigint IS NULL
@@ -50,7 +50,7 @@ ORDER BY v.seq DESC LIMIT %(limit)s
 
 -- name: history_system
 SELECT r.rkey, r.type, r.id, v.version, v.epoch, v.updated_us, v.action, v.redacted, v.dictionary, v.body, v.seq,
-       v.patient, v.owner, EXISTS (SELECT 1 FROM protected x WHERE x.patient = r.rkey)
+       {origin} AS patient, v.owner, EXISTS (SELECT 1 FROM protected x WHERE x.patient = r.rkey)
 FROM version v JOIN resource r USING (rkey)
 WHERE v.seq < %(before)s AND v.updated_us >= %(since_us)s AND v.updated_us < %(until_us)s
     AND (%(at_us)s::bigint IS NULL
