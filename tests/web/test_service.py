@@ -94,7 +94,13 @@ def test_several_assignments_and_what_the_service_leaves(
     log_in(browser, identity)
     assert "write" not in claims(browser.session)["assignment"]["rights"]
     assert "read" in claims(browser.session)["assignment"]["rights"]
-    assert browser.get("/assignment").headers["location"] == "/login", "another assignment is the service's to give"
+    page = browser.get("/assignment")
+    assert page.status_code == 200, (
+        "another assignment is the service's to give: it is asked again, not gone round in a circle"
+    )
+    assert "log in there again to choose another" in page.text
+    assert 'name="assignment"' not in page.text
+    assert "/login/service/0" in page.text
 
 
 def test_a_service_of_one_provider_logs_in_to_no_other(

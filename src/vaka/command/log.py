@@ -181,10 +181,11 @@ def verify_(data: str, database: str | None, as_json: bool) -> int:
     "--to", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.pdf", help="A new file."
 )
 @click.option("--since", metavar="TIME")
+@click.option("--language", type=click.Choice(("sv", "en")), default="sv", show_default=True)
 @options.data
 @database
-def extract(patient: str, to: Path, since: str | None, data: str, database: str | None) -> None:
-    """Write what the patient is told of who has had access: when, which unit, who (in public care), what kind. In Swedish."""
+def extract(patient: str, to: Path, since: str | None, language: str, data: str, database: str | None) -> None:
+    """Write what the patient is told of who has had access: when, which unit, who (in public care), what kind."""
     from vaka.web import log_extract
 
     if to.exists():
@@ -194,10 +195,10 @@ def extract(patient: str, to: Path, since: str | None, data: str, database: str 
         id_ = await log_extract.patient_of(journal, patient)
         key = resource_key("Patient", id_)
         await looked(journal, "extract", (key,))
-        return await log_extract.extract(journal, id_, Asked(patient=key, since=a_time(since)))
+        return await log_extract.extract(journal, id_, Asked(patient=key, since=a_time(since)), language=language)
 
     shown = run(data, database, work)
-    made = log_extract.as_pdf(shown)
+    made = log_extract.as_pdf(shown, language)
     with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(made)
     click.echo(f"{to}: {len(shown.lines)} lines", err=True)
@@ -235,7 +236,13 @@ def review_(
                 found = await read.event(connection, event)
                 who = reviewer or record.actor.name
                 number = await review.record_review(
-                    connection, found.id, drawn="asked", reviewer=who, verdict=verdict or "", comment=comment
+                    connection,
+                    found.id,
+                    drawn="asked",
+                    reviewer=who,
+                    verdict=verdict or "",
+                    comment=comment,
+                    provider=None,
                 )
                 return [{"review": number, "event": found.id, "verdict": verdict}]
             if sample is None:

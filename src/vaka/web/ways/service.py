@@ -34,8 +34,8 @@ from vaka.journal import people
 from vaka.web import entry
 from vaka.web.entry import Flow, Login, LoginFailed
 from vaka.web.pages.message import MessagePage
-from vaka.web.render import HEADERS, HTML, page
-from vaka.web.texts import N_, language_of, texts
+from vaka.web.render import HEADERS, HTML, page, spoken
+from vaka.web.texts import N_
 
 REFUSED: Final = N_("The identity service's answer could not be accepted. Log in again.")
 AWAY: Final = N_("The identity service does not answer. Log in another way, or try again later.")
@@ -112,7 +112,7 @@ async def come_back(server: Server, request: Request) -> Response:
     login = await _login(server, service, claims)
     to = await entry.enter(server, request, login, found)
     await entry.end_former(server, content.get("former"))
-    told = texts(language_of(request.header("accept-language"))).gettext
+    told = spoken(request)
     shown = MessagePage(told(N_("You are logged in")), login.person.name, "", to, refresh=True)
     return page(request, shown)
 
