@@ -33,6 +33,7 @@ _SECRET_NAMES: Final = frozenset(
     {"access_token", "id_token", "refresh_token", "token", "authorization", "bearer", "session", "jwt", "password"}
 )
 _STANDING_MAX: Final = 20_000
+_AUTHORIZATION_MAX_CHARS: Final = 8_200  # what is longer is neither token nor session, and not worth remembering
 
 
 def hide_tokens(text: str) -> str:
@@ -159,9 +160,13 @@ async def caller(server: Server, request: Request) -> AccessFilter:
     return access
 
 
-@lru_cache(maxsize=4_096)
 def _session_in(authorization: str) -> str | None:
     """The session of an Authorization header, None if it carries something else."""
+    return _found_in(authorization) if len(authorization) <= _AUTHORIZATION_MAX_CHARS else None
+
+
+@lru_cache(maxsize=4_096)
+def _found_in(authorization: str) -> str | None:
     scheme, _, token = authorization.partition(" ")
     return token.strip() if scheme.lower() == "bearer" and is_session(token.strip()) else None
 

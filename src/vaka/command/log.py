@@ -146,19 +146,24 @@ def show(
 
 
 @command.command("verify")
+@click.option(
+    "--since", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+    help="What --json printed at an earlier time, kept where nobody could change it.",
+)  # fmt: skip
 @options.data
 @database
 @options.as_json
-def verify_(data: str, database: str | None, as_json: bool) -> int:
+def verify_(since: Path | None, data: str, database: str | None, as_json: bool) -> int:
     """Follow the chain of every stream through tables and files. Exit code 1 where something is not as it was written."""
 
+    known = _ends(since) if since is not None else {}
     folder = folder_of(data)
 
     async def work(dsn: str) -> verify.Verified:
         journal = await Journal.open(dsn)
         try:
             async with journal.pool.connection() as connection:
-                return await verify.verify(connection, folder)
+                return await verify.verify(connection, folder, known)
         finally:
             await journal.close()
 
@@ -173,6 +178,18 @@ def verify_(data: str, database: str | None, as_json: bool) -> int:
         sound = "all as it was written" if not found.findings else f"{len(found.findings)} findings"
         click.echo(f"{found.streams} streams, {found.blocks} blocks, {found.records} records: {sound}")
     return 1 if found.findings else 0
+
+
+def _ends(path: Path) -> dict[str, verify.End]:
+    """Where each stream ended, of what ``verify --json`` has printed. Invalid if it is something else."""
+    try:
+        told = orjson.loads(path.read_bytes())["ends"]
+        return {
+            str(stream): verify.End(int(end["block"]), str(end["hash"]), int(end["time_us"]))
+            for stream, end in told.items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise errors.Invalid(f"{path} is not what vaka log verify --json prints") from error
 
 
 @command.command("extract")
