@@ -319,8 +319,8 @@ def _reviewer(provider: str, hsa: str, given: str, family: str) -> list[dict[str
 def directory() -> list[dict[str, Any]]:
     """All of it as resources, what is referred to first."""
     made = [_organization(key, name, hsa, "prov", None) for key, name, hsa, _ in PROVIDERS]
-    for provider, (*_, number) in zip(made, PROVIDERS, strict=True):
-        provider["identifier"].append({"system": _ORGANISATION_NUMBER, "value": number})
+    for public, (*_, organisation) in zip(made, PROVIDERS, strict=True):
+        public["identifier"].append({"system": _ORGANISATION_NUMBER, "value": organisation})
     for number, (key, name, provider) in enumerate(SITES):
         made.append(_organization(key, name, f"TSTVAKA0001-2{number:03d}", "prov", provider))
     for number, unit in enumerate(UNITS.values()):

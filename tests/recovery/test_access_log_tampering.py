@@ -242,6 +242,7 @@ def test_a_damaged_file_is_not_thrown_away(vaka: Vaka, tmp_path: Path) -> None:
     async def go() -> list[str]:
         async with asyncio.timeout(60):
             log = await AccessLog.open(place, connect_to(vaka.data), "test", segment_bytes=65_536, ballast_bytes=1_024)
+            await log.write(Record(time.time_ns() // 1_000, Actor("", "SE-1", "Namn"), "read"))
             await log.shipper.ship(everything=True)
             await log.close()
         return [path.name for _, path in files.segments(place)]

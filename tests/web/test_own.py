@@ -239,10 +239,8 @@ def test_changes_of_the_ways_in_are_told(demo: Instance, enrolled: Enrolled) -> 
     assert "your ways in have changed" in told
     assert "an administrator made a set-up code" in told
     assert "passphrase and code app were set up" in told
-    as_if_older(demo, enrolled.hsa, 1)
     later = Browser(demo.url)
     assert log_in(later, enrolled.hsa, again.code())[0] == 303
-    as_if_older(demo, enrolled.hsa, -1)
     assert "your ways in have changed" not in text_of(later.get("/").text), "told once"
     assert vaka(demo, "person", "forget", "--hsa", enrolled.hsa).returncode == 0
     after = Browser(demo.url)

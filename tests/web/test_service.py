@@ -252,7 +252,7 @@ def test_a_service_that_is_not_set_up_any_more(demo: Instance, browser: Browser,
     from vaka.api.sealed import Sealed
     from vaka.api.secrets import secret
 
-    content = {"issuer": "https://gone.example", "service": 7, "state": "s" * 40, "nonce": "n", "verifier": "v"}
+    content = {"service": ["Gone", identity.issuer], "state": "s" * 40, "nonce": "n", "verifier": "v"}
     flow = {"id": "f" * 32, "next": "/", "content": content}
     sealed = Sealed(secret(demo.data, "login.key"))
     browser.cookies["__Host-vaka-login"] = sealed.seal("login", flow, alive_s=60)

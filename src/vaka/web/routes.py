@@ -115,12 +115,18 @@ _FROM_BELOW = (
 )
 
 
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def refused(request: Request, error: VakaError) -> Response:
     """The page that tells an error; nothing of a fault's inside."""
     heading = _HEADINGS.get(error.status, N_("This did not succeed"))
     to = "/login" if isinstance(error, Unauthenticated) or request.path[0] == "login" else "/"
     told = spoken(request)
-    shown = MessagePage(told(heading), told(error.message), told(error.help) if error.help else "", to)
+    shown = MessagePage(
+        told(heading), _sentence(told(error.message)), _sentence(told(error.help)) if error.help else "", to
+    )
     answer = page(request, shown, status=error.status)
     if isinstance(error, Busy):
         answer.headers.append(("Retry-After", str(error.retry_after_s)))

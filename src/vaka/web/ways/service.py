@@ -86,7 +86,7 @@ async def begin(server: Server, request: Request, number: str) -> Response:
             raise ServiceAway(AWAY, why=f"{service.name}: {type(error).__name__} {error}"[:300]) from error
         more = {"acr_values": " ".join(service.acr)} if service.acr else {}
         address, _ = client.create_authorization_url(endpoint, state=state, code_verifier=verifier, nonce=nonce, **more)
-    content = {"issuer": service.issuer, "state": state, "nonce": nonce, "verifier": verifier}
+    content = {"service": [service.name, service.issuer], "state": state, "nonce": nonce, "verifier": verifier}
     if (former := cookie(request, SESSION)) is not None:
         content["former"] = former  # the browser will not send it on the way back from another site
     entry.keep(server, request, Flow(found.id, found.next, content))
@@ -102,7 +102,7 @@ async def come_back(server: Server, request: Request) -> Response:
         raise LoginFailed(REFUSED, why="identity service: state is not of this browser's login")
     if not await people.spend(server.journal, "state", state, alive_s=config.LOGIN_MAX_S):
         raise LoginFailed(REFUSED, why="identity service: state was used before")
-    service = next((one for one in server.identity if one.issuer == content.get("issuer")), None)
+    service = next((one for one in server.identity if [one.name, one.issuer] == content["service"]), None)
     if service is None:
         raise LoginFailed(REFUSED, why="identity service: it is not set up any more")
     if request.option("iss") not in (None, service.issuer):
