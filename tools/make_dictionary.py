@@ -17,9 +17,7 @@ from vaka.region.generate import generate
 _TARGET = Path(__file__).parents[1] / "src" / "vaka" / "journal" / "zstd.dict"
 _SIZE_BYTES = 96 * 1024
 _SAMPLES = 12_000
-_HEAD = (
-    b'"id":"01a209cd-890b-73ec-9892-cf90c5898722","meta":{"versionId":"1","lastUpdated":"2026-11-23T19:06:34.639Z"},'
-)
+_HEAD = b'"id":"01a209cd-890b-73ec-9892-cf90c5898722","meta":{"versionId":"1","lastUpdated":"2026-11-23T19:06:34.639Z"},'
 
 
 def main() -> None:
@@ -27,9 +25,7 @@ def main() -> None:
     chance = random.Random(1)
     lines = [text for _, text in generate(400, 1, date(2026, 11, 23))]
     chance.shuffle(lines)
-    samples: list[bytes | bytearray | memoryview[int]] = [
-        line[:1] + _HEAD + line[1:] for line in lines[: _SAMPLES + 4_000]
-    ]
+    samples: list[bytes | bytearray | memoryview[int]] = [line[:1] + _HEAD + line[1:] for line in lines[: _SAMPLES + 4_000]]
     dictionary = zstandard.train_dictionary(_SIZE_BYTES, samples[:_SAMPLES])
     _TARGET.write_bytes(dictionary.as_bytes())
     compressor = zstandard.ZstdCompressor(level=3, dict_data=dictionary)

@@ -11,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import hmac
 import secrets
+import ssl
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 import httpx
@@ -48,10 +50,17 @@ class ServiceAway(LoginFailed):
     status = 503
 
 
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The authorities that a service's certificate may be of, read once: for each client it would stop the loop for 30 ms and
+    more, and anybody may ask for one."""
+    return httpx.create_ssl_context()
+
+
 def _client(request: Request, service: Service) -> AsyncOAuth2Client:
     return AsyncOAuth2Client(
         service.client_id, service.secret, scope=service.scope, code_challenge_method="S256",
-        redirect_uri=own_origin(request) + "/login/callback", timeout=config.IDENTITY_SERVICE_TIMEOUT_S,
+        redirect_uri=own_origin(request) + "/login/callback", timeout=config.IDENTITY_SERVICE_TIMEOUT_S, verify=_trusted(),
     )  # fmt: skip
 
 
