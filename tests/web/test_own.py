@@ -25,6 +25,13 @@ REVIEWER = "TSTVAKA0001-L001"
 NEW = "fyra grå kråkor på ett tak"
 
 
+@pytest.fixture(autouse=True)
+def nobody_has_guessed(demo: Instance) -> None:
+    """All tests come from one address: what others have failed is not held against these."""
+    with psycopg.connect(cluster.at(demo.data / "pg").dsn(), autocommit=True) as connection:
+        connection.execute("DELETE FROM attempt")
+
+
 def text_of(page: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
 
