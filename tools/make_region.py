@@ -6,7 +6,10 @@ Needs the output of two generators (see docs/decisions/0004-demo-region.md), whi
     clinosim simulate -o CLINOSIM -p 3000 -s 7 --country US --start 2025-07-01 --end 2026-01-01 --format fhir-r4
     python tools/make_region.py --synthea SYNTHEA [SYNTHEA …] --clinosim CLINOSIM
 
-The same input gives the same file.
+The same input gives the same file. A change of providers, units or staff alone needs neither: it is put into the file that is
+there, whose people stay as they are::
+
+    python tools/make_region.py --directory
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from region_record import Record
 
 _OUT = Path(__file__).parent.parent / "src/vaka/region/region.ndjson.zst"
 _LEVEL = 19
+_MAX_BYTES = 1 << 30
 
 
 def _json(value: Any) -> bytes:
@@ -45,24 +49,45 @@ def _person(record: Record) -> dict[str, Any]:
     }
 
 
-def lines(records: list[Record]) -> Iterator[bytes]:
-    """The lines of the file."""
+def places(patients: int) -> Iterator[bytes]:
+    """The lines before the first person."""
     staff = [[one.given, one.family, one.female] for one in region_places.STAFF]
-    yield _json({"region": {"name": "Region Vikmark", "staff": staff, "patients": len(records)}})
+    yield _json({"region": {"name": "Region Vikmark", "staff": staff, "patients": patients}})
     for resource in region_places.directory():
         yield _json(resource)
+
+
+def lines(records: list[Record]) -> Iterator[bytes]:
+    """The lines of the file."""
+    yield from places(len(records))
     for record in records:
         yield _json({"person": _person(record)})
         for after, resource in record.lines:
             yield after.encode() + _json(resource)
 
 
+def renew(path: Path) -> None:
+    """Puts the directory of ``region_places`` in the place of the one in ``path``."""
+    old = zstandard.ZstdDecompressor().decompress(path.read_bytes(), max_output_size=_MAX_BYTES)
+    patients = json.loads(old[: old.index(b"\n")])["region"]["patients"]
+    people = old[old.index(b'\n{"person"') + 1 :]
+    content = b"\n".join(places(patients)) + b"\n" + people
+    path.write_bytes(zstandard.ZstdCompressor(level=_LEVEL).compress(content))
+    print(f"{len(content) / 1e6:.1f} MB, of which {len(people) / 1e6:.1f} MB people as before")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--synthea", type=Path, nargs="+", required=True)
-    parser.add_argument("--clinosim", type=Path, required=True)
+    parser.add_argument("--synthea", type=Path, nargs="+")
+    parser.add_argument("--clinosim", type=Path)
+    parser.add_argument("--directory", action="store_true", help="renew providers, units and staff alone")
     parser.add_argument("--out", type=Path, default=_OUT)
     given = parser.parse_args()
+    if given.directory:
+        renew(given.out)
+        return
+    if not given.synthea or given.clinosim is None:
+        parser.error("--synthea and --clinosim are needed, or --directory")
     records = everybody(given.synthea, given.clinosim, Random(20260101))
     content = b"\n".join(lines(records)) + b"\n"
     packed = zstandard.ZstdCompressor(level=_LEVEL).compress(content)

@@ -12,10 +12,13 @@ _PHYSICAL: Final = "http://terminology.hl7.org/CodeSystem/location-physical-type
 # Licensed professions, code list of the National Board of Health and Welfare.
 _LICENCE: Final = "urn:oid:1.2.752.116.3.1.3"
 
+_ORGANISATION_NUMBER: Final = "urn:oid:2.5.4.97"
+# Key, name, HSA-id, organisation number: 2 at its beginning is a public body, 5 a company. Their check digits are wrong, so
+# that they are nobody's.
 PROVIDERS: Final = (
-    ("region-vikmark", "Region Vikmark", "TSTVAKA0001-1000"),
-    ("capella-vard", "Capella Vård AB", "TSTVAKA0002-1000"),
-    ("strandviks-kommun", "Strandviks kommun", "TSTVAKA0003-1000"),
+    ("region-vikmark", "Region Vikmark", "TSTVAKA0001-1000", "232100-9901"),
+    ("capella-vard", "Capella Vård AB", "TSTVAKA0002-1000", "559900-9900"),
+    ("strandviks-kommun", "Strandviks kommun", "TSTVAKA0003-1000", "212000-9900"),
 )
 SITES: Final = (
     ("norrvalla-sjukhus", "Norrvalla sjukhus", "region-vikmark"),
@@ -192,6 +195,12 @@ def _staff() -> tuple[Staff, ...]:
 
 
 STAFF: Final = _staff()
+# Reviews the access log of a whole provider. No other name in clones, so that the staff's stay what they are.
+_TASK: Final = "urn:vaka:task"
+REVIEWERS: Final = (
+    ("region-vikmark", "TSTVAKA0001-L001", "Vera", "Sandahl"),
+    ("capella-vard", "TSTVAKA0002-L001", "Love", "Alvarsson"),
+)
 DOCTOR, NURSE, PHYSIO = "Läkare", "Sjuksköterska", "Fysioterapeut"
 
 
@@ -286,9 +295,32 @@ def _practitioner(one: Staff) -> list[dict[str, Any]]:
     return [person, *roles]
 
 
+def _reviewer(provider: str, hsa: str, given: str, family: str) -> list[dict[str, Any]]:
+    task = {"text": "Loggranskare"} | _coded(_TASK, "log-reviewer", "Loggranskare")
+    name = next(one[1] for one in PROVIDERS if one[0] == provider)
+    person = {
+        "resourceType": "Practitioner",
+        "id": f"granskare-{provider}{BLOCK}",
+        "identifier": [{"system": HSA, "value": f"{hsa}{BLOCK}"}],
+        "active": True,
+        "name": [{"family": family, "given": [given]}],
+    }
+    role = {
+        "resourceType": "PractitionerRole",
+        "id": f"roll-granskare-{provider}{BLOCK}",
+        "active": True,
+        "practitioner": {"reference": f"Practitioner/granskare-{provider}{BLOCK}", "display": f"{given} {family}"},
+        "organization": {"reference": f"Organization/{provider}", "display": name},
+        "code": [task],
+    }
+    return [person, role]
+
+
 def directory() -> list[dict[str, Any]]:
     """All of it as resources, what is referred to first."""
-    made = [_organization(key, name, hsa, "prov", None) for key, name, hsa in PROVIDERS]
+    made = [_organization(key, name, hsa, "prov", None) for key, name, hsa, _ in PROVIDERS]
+    for public, (*_, organisation) in zip(made, PROVIDERS, strict=True):
+        public["identifier"].append({"system": _ORGANISATION_NUMBER, "value": organisation})
     for number, (key, name, provider) in enumerate(SITES):
         made.append(_organization(key, name, f"TSTVAKA0001-2{number:03d}", "prov", provider))
     for number, unit in enumerate(UNITS.values()):
@@ -311,4 +343,6 @@ def directory() -> list[dict[str, Any]]:
         made += _locations(unit, unit.site)
     for one in STAFF:
         made += _practitioner(one)
+    for reviewer in REVIEWERS:
+        made += _reviewer(*reviewer)
     return made

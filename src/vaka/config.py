@@ -79,6 +79,10 @@ STANDING_CHECK_S: Final = 60.0
 REVOCATIONS_POLL_S: Final = 0.5
 # Ended sessions held in memory before those past their time are dropped.
 REVOCATIONS_KEPT: Final = 50_000
+# What people are shown of their own logins.
+OWN_SESSIONS_MAX: Final = 50
+WAY_CHANGES_SHOWN_MAX: Final = 10
+WAY_CHANGES_KEPT_DAYS: Final = 400
 # From the first page of a login to its end.
 LOGIN_MAX_S: Final = 600
 ENROLMENT_HOURS: Final = 24
@@ -86,6 +90,8 @@ DEVICE_DAYS: Final = 180
 FORM_MAX_BYTES: Final = 16 * 1024
 PASSPHRASE_MIN_CHARS: Final = 12
 PASSPHRASE_MAX_CHARS: Final = 128
+# As a power of ten: at 50 ms a guess on one core, sixteen years.
+PASSPHRASE_MIN_GUESSES_LOG10: Final = 10.0
 # One argon2 hash takes 64 MB and 50 ms of a core.
 PASSPHRASE_CHECKS_AT_ONCE: Final = 2
 PASSPHRASE_CHECKS_WAITING: Final = 32

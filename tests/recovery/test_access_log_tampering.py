@@ -18,7 +18,7 @@ from tests.recovery.running import vaka as command
 from vaka.accesslog import files
 from vaka.accesslog.blocks import Block
 from vaka.accesslog.record import Actor, Record
-from vaka.accesslog.verify import Verified, verify
+from vaka.accesslog.verify import End, Verified, verify
 from vaka.accesslog.writer import AccessLog
 
 BLOCKS = 12
@@ -49,10 +49,10 @@ def write(vaka: Vaka, place: Path, *, ship: bool) -> str:
     return asyncio.run(go())
 
 
-def look(vaka: Vaka, place: Path | None) -> Verified:
+def look(vaka: Vaka, place: Path | None, known: dict[str, End] | None = None) -> Verified:
     async def go() -> Verified:
         async with connect_to(vaka.data)() as connection:
-            return await verify(connection, place)
+            return await verify(connection, place, known)
 
     return asyncio.run(go())
 
@@ -166,6 +166,101 @@ def test_tables_that_were_tampered_with_are_found(vaka: Vaka, tmp_path: Path, st
     assert [one for one in look(vaka, None).findings if one.stream == stream], "tampering was not found"
 
 
+def test_a_second_content_of_a_block_is_found(vaka: Vaka, tmp_path: Path) -> None:
+    """Would break: a later file says otherwise what stands in an earlier one, and it is passed over."""
+    from vaka.accesslog.blocks import make
+
+    place = tmp_path / "log"
+    stream = write(vaka, place, ship=False)
+    path = files.segments(place)[0][1]
+    blocks = [block for block, _ in files.read_from(path, 0, b"")]
+    old = blocks[5]
+    other = make(old.number, old.chapter, old.time_us, blocks[6].payload, old.before)
+    head = files._HEAD.pack(files._MARK, bytes.fromhex(stream), other.number, other.before)
+    (place / "00000007.log").write_bytes(head + other.framed)
+    found = [one for one in look(vaka, place).findings if one.stream == stream]
+    assert [(one.block, one.where) for one in found] == [(old.number, "00000007.log")]
+    (place / "00000007.log").write_bytes(head + old.framed)  # the same once more is no harm
+    assert not [one for one in look(vaka, place).findings if one.stream == stream]
+
+
+def test_a_block_that_says_nothing_is_a_finding_not_a_fault(vaka: Vaka, tmp_path: Path) -> None:
+    """Would break: whoever adds a block of rubbish with a right hash stops the check for everybody."""
+    from vaka.accesslog.blocks import make
+
+    place = tmp_path / "log"
+    stream = write(vaka, place, ship=False)
+    path = files.segments(place)[0][1]
+    last, end = list(files.read_from(path, 0, b""))[-1]
+    rubbish = make(last.number + 1, last.chapter, last.time_us, b"\xff" * 40, last.hash)
+    content = path.read_bytes()
+    path.write_bytes(content[:end] + rubbish.framed + content[end + len(rubbish.framed) :])
+    found = [one for one in look(vaka, place).findings if one.stream == stream]
+    assert [one.block for one in found] == [rubbish.number]
+    assert "cannot be read" in found[0].what
+
+
+FORGED = {
+    "the tail cut off, and the head put back": (
+        "DELETE FROM log.run WHERE stream = %(stream)s",
+        "DELETE FROM log.head WHERE stream = %(stream)s",
+        "DELETE FROM log.described WHERE stream = %(stream)s",
+    ),
+    "said to be forgotten": (
+        "INSERT INTO log.forgotten (stream, block, hash, before, who) SELECT stream, block, hash, '2021-01-01', 'x' FROM log.head WHERE stream = %(stream)s",
+        "DELETE FROM log.run WHERE stream = %(stream)s",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED.keys())
+def test_what_was_verified_before_cannot_be_forged_away(vaka: Vaka, tmp_path: Path, forged: tuple[str, ...]) -> None:
+    """Would break: who writes to the database, and makes all of it fit together, passes even where yesterday's ends were kept."""
+    stream = write(vaka, tmp_path / "log", ship=True)
+    kept = {name: end for name, end in look(vaka, None).ends.items() if name == stream}
+    assert kept[stream].block == BLOCKS
+    assert not [one for one in look(vaka, None, kept).findings if one.stream == stream]
+    with psycopg.connect(dsn(vaka.data), autocommit=True) as connection:
+        for table in ("run", "described"):
+            connection.execute(f"ALTER TABLE log.{table} DISABLE TRIGGER USER")
+        try:
+            for statement in forged:
+                assert connection.execute(statement.encode(), {"stream": stream}).rowcount >= 1
+        finally:
+            for table in ("run", "described"):
+                connection.execute(f"ALTER TABLE log.{table} ENABLE TRIGGER USER")
+    assert not [one for one in look(vaka, None).findings if one.stream == stream], "what only the kept ends can show"
+    assert [one for one in look(vaka, None, kept).findings if one.stream == stream]
+
+
+def test_a_damaged_file_is_not_thrown_away(vaka: Vaka, tmp_path: Path) -> None:
+    """Would break: one bad byte on the disk, and a day later all accesses after it are gone for good, though the file held them."""
+    import os
+
+    place = tmp_path / "log"
+
+    async def go() -> list[str]:
+        async with asyncio.timeout(60):
+            log = await AccessLog.open(place, connect_to(vaka.data), "test", segment_bytes=65_536, ballast_bytes=1_024)
+            await log.write(Record(time.time_ns() // 1_000, Actor("", "SE-1", "Namn"), "read"))
+            await log.shipper.ship(everything=True)
+            await log.close()
+        return [path.name for _, path in files.segments(place)]
+
+    write(vaka, place, ship=False)
+    path = files.segments(place)[0][1]
+    ends = [end for _, end in files.read_from(path, 0, b"")]
+    content = bytearray(path.read_bytes())
+    content[ends[5] - 40] ^= 1
+    path.write_bytes(content)
+    os.utime(path, (1, 1))
+    assert path.name in asyncio.run(go())
+    content[ends[5] - 40] ^= 1  # mended by a person: then it may go
+    path.write_bytes(content)
+    os.utime(path, (1, 1))
+    assert path.name not in asyncio.run(go())
+
+
 def test_the_tables_refuse_changes(vaka: Vaka, tmp_path: Path) -> None:
     """Would break: a mistaken statement changes the log."""
     write(vaka, tmp_path / "log", ship=True)
@@ -232,3 +327,15 @@ def test_the_command_tells_where_and_exits_with_1(tmp_path: Path) -> None:
             file.seek(ends[3] - 50)
             file.write(byte)
         assert command("log", "verify", "--data", vaka.data).returncode == 0
+        kept = tmp_path / "ends.json"
+        kept.write_text(sound.stdout)
+        assert command("log", "verify", "--data", vaka.data, "--since", kept).returncode == 0
+        told = orjson.loads(sound.stdout)
+        stream = next(iter(told["ends"]))
+        told["ends"][stream]["hash"] = "0" * 64
+        kept.write_bytes(orjson.dumps(told))
+        changed = command("log", "verify", "--data", vaka.data, "--since", kept)
+        assert changed.returncode == 1
+        assert "another block than when it was verified before" in changed.stdout
+        kept.write_text("{}")
+        assert command("log", "verify", "--data", vaka.data, "--since", kept).returncode == 65

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 from tests.conftest import Instance
 from tests.web.identity import Identity
+from tests.web.test_code import set_up_code
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: on Debian, apt-get install chromium")
@@ -202,6 +204,37 @@ def test_another_sites_form_does_nothing(
 
 
 @pytest.mark.slow
+def test_a_picture_of_the_key_is_what_a_phone_reads(page: Page, demo: Instance, npm: Callable[..., Path]) -> None:
+    """Would break: a code app photographs the picture, and gives codes of another key (decoded by jsQR)."""
+    script = (npm("jsqr") / "node_modules/jsqr/dist/jsQR.js").read_text()
+    page.goto("/login/enrol")
+    page.get_by_label("HSA-id").fill("TSTVAKA0001-P046")
+    page.get_by_label("Startkod").fill(set_up_code(demo, "TSTVAKA0001-P046"))
+    page.get_by_role("button", name="Fortsätt").click()
+    address = page.get_by_role("link", name="Öppna i appen").get_attribute("href")
+    picture = base64.b64encode(page.locator("svg.qr").screenshot()).decode()
+    reader = page.context.browser.new_page()  # type: ignore[union-attr]
+    reader.evaluate(script + "; window.jsQR = jsQR; 1")
+    read = reader.evaluate(
+        """async (picture) => {
+            const image = new Image();
+            image.src = "data:image/png;base64," + picture;
+            await image.decode();
+            const canvas = document.createElement("canvas");
+            canvas.width = image.width; canvas.height = image.height;
+            const context = canvas.getContext("2d");
+            context.drawImage(image, 0, 0);
+            const found = jsQR(context.getImageData(0, 0, image.width, image.height).data, image.width, image.height);
+            return found && found.data;
+        }""",
+        picture,
+    )
+    reader.close()
+    assert read == address
+    assert str(address).startswith("otpauth://totp/Vaka:TSTVAKA0001-P046?secret=")
+
+
+@pytest.mark.slow
 def test_pages_pass_an_accessibility_check(page: Page, tmp_path: Path, npm: Callable[..., Path]) -> None:
     """Would break: somebody with poor sight, or a screen reader, cannot use a page (WCAG 2.1 AA, by axe-core)."""
     script = (npm("axe-core") / "node_modules/axe-core/axe.min.js").read_text()
@@ -226,8 +259,15 @@ def test_pages_pass_an_accessibility_check(page: Page, tmp_path: Path, npm: Call
     check("/")
     page.get_by_role("link", name="Passkeys").click()
     check("/login/passkeys")
+    page.goto("/")
+    page.get_by_role("button", name="Logga ut").click()
+    page.get_by_role("button", name="Vera Sandahl").click()
+    own = ("/", "/assignment", "/login/sessions", "/login/passphrase", "/log", "/log/review")
+    for address in own:
+        page.goto(address)
+        check(address)
     page.set_viewport_size({"width": 360, "height": 700})
-    for address in ("/", "/assignment"):
+    for address in own:
         page.goto(address)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{address} is wider than a phone"
         check(address)

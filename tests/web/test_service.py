@@ -94,7 +94,12 @@ def test_several_assignments_and_what_the_service_leaves(
     log_in(browser, identity)
     assert "write" not in claims(browser.session)["assignment"]["rights"]
     assert "read" in claims(browser.session)["assignment"]["rights"]
-    assert browser.get("/assignment").headers["location"] == "/login", "another assignment is the service's to give"
+    # Another assignment is the service's to give: it is asked again, not gone round in a circle.
+    choosing = browser.get("/assignment")
+    assert choosing.status_code == 200
+    assert "log in there again to choose another" in choosing.text
+    assert 'name="assignment"' not in choosing.text
+    assert "/login/service/0" in choosing.text
 
 
 def test_a_service_of_one_provider_logs_in_to_no_other(
@@ -240,3 +245,17 @@ def test_a_service_that_hangs_holds_nobody(demo: Instance, browser: Browser, ide
             assert time.monotonic() - began < config.IDENTITY_SERVICE_TIMEOUT_S + 5
     finally:
         identity.silent = False
+
+
+def test_a_service_that_is_not_set_up_any_more(demo: Instance, browser: Browser, identity: Identity) -> None:
+    """Would break: who was on the way while the settings changed meets a fault, or the code goes to another service."""
+    from vaka.api.sealed import Sealed
+    from vaka.api.secrets import secret
+
+    content = {"service": ["Gone", identity.issuer], "state": "s" * 40, "nonce": "n", "verifier": "v"}
+    flow = {"id": "f" * 32, "next": "/", "content": content}
+    sealed = Sealed(secret(demo.data, "login.key"))
+    browser.cookies["__Host-vaka-login"] = sealed.seal("login", flow, alive_s=60)
+    answer = browser.get(f"/login/callback?state={'s' * 40}&code=x")
+    assert answer.status_code == 401
+    assert "could not be accepted" in answer.text

@@ -232,20 +232,24 @@ def trim(found: Scanned) -> None:
         os.truncate(found.path, found.used)
 
 
-def remove_old(folder: Path, shipped: int) -> list[Path]:
-    """Removes segments whose blocks are all in the tables, up to ``shipped``, and unchanged for ``config.LOG_KEEP_FILES_S``;
-    the newest stays."""
-    known = segments(folder)
-    gone = []
-    for (_, path), (_, after) in itertools.pairwise(known):
-        with after.open("rb") as file:
-            head = file.read(_HEAD.size)
-        follows = _HEAD.unpack(head)[2] if len(head) == _HEAD.size else 0
-        if follows - 1 > shipped or time.time() - path.stat().st_mtime < config.LOG_KEEP_FILES_S:
+def old(folder: Path) -> list[tuple[Path, int, int]]:
+    """Segments that were not changed for ``config.LOG_KEEP_FILES_S``, each with its first and last block as its head and that
+    of the next say, whatever can be read between them; the newest is none of them."""
+    found = []
+    for (_, path), (_, after) in itertools.pairwise(segments(folder)):
+        first, follows = _first(path), _first(after)
+        if first is None or follows is None or time.time() - path.stat().st_mtime < config.LOG_KEEP_FILES_S:
             break
-        path.unlink()
-        gone.append(path)
-    return gone
+        found.append((path, first, follows - 1))
+    return found
+
+
+def _first(path: Path) -> int | None:
+    """The first block of a segment; None if its head is not one of ours."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD.size)
+    mark, _, first, _ = _HEAD.unpack(head) if len(head) == _HEAD.size else (b"", b"", 0, b"")
+    return int(first) if mark == _MARK else None
 
 
 def sync_folder(folder: Path) -> None:

@@ -171,7 +171,8 @@ async def event(connection: Connection, id_: str) -> Event:
         if row is not None:
             described = await tables.described(connection, match[1], row[3])
             run = (microseconds(row[0]), row[2])
-            for found in _events((match[1], row[5]), run, bytes(row[4]), described, Asked()):
+            where = (match[1], row[5])
+            for found in await asyncio.to_thread(_events, where, run, bytes(row[4]), described, Asked()):
                 if (found.block, found.place) == (block, place):
                     return found
     raise NotFound("there is no such event in the access log")

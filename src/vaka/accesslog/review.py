@@ -7,8 +7,8 @@ added, never changed; who found it, when, and how the event was drawn stand with
 from __future__ import annotations
 
 import random
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -105,7 +105,7 @@ def draw(events: Sequence[Drawn], count: int, *, suspicious: bool, chance: rando
     if not suspicious:
         return [Drawn(one.event, ()) for one in chance.sample(list(events), min(count, len(events)))]
     marked = [one for one in events if one.signs]
-    often: Mapping[str, int] = {sign: sum(sign in one.signs for one in marked) for one in marked for sign in one.signs}
+    often = Counter(sign for one in marked for sign in one.signs)
     weight = {one.event.id: (sum(1 / often[sign] for sign in one.signs), chance.random()) for one in marked}
     return sorted(marked, key=lambda one: weight[one.event.id], reverse=True)[:count]
 
@@ -115,27 +115,35 @@ def _folded(name: str) -> str:
 
 
 async def record_review(
-    connection: Connection, event: str, *, drawn: str, reviewer: str, verdict: str, comment: str
+    connection: Connection, event: str, *, drawn: str, reviewer: str, verdict: str, comment: str, provider: str | None
 ) -> int:
-    """Adds what was found; returns its number. Invalid for a verdict that is none, or a finding without words."""
+    """Adds what was found for ``provider`` (Organization id; None: the region); returns its number. Invalid for a verdict that
+    is none, or a finding without words."""
     if verdict not in VERDICTS:
-        raise Invalid(f"a verdict is one of {', '.join(VERDICTS)}", path="verdict")
+        raise Invalid("a verdict is one of justified, unclear, unjustified", path="verdict")
     comment = " ".join(comment.split())[: config.LOG_TEXT_MAX_CHARS * 4]
     if verdict != "justified" and not comment:
         raise Invalid("say in words what was found", path="comment")
-    values = {"event": event, "drawn": drawn[:200], "reviewer": reviewer, "verdict": verdict, "comment": comment}
+    values = {
+        "event": event, "drawn": drawn[:200], "reviewer": reviewer, "verdict": verdict, "comment": comment,
+        "provider": provider,
+    }  # fmt: skip
     row = await (await connection.execute(statements()["put_review"], values)).fetchone()
     assert row is not None
     return int(row[0])
 
 
-async def reviews(connection: Connection, limit: int = config.LOG_PAGE_MAX) -> list[Review]:
-    """The newest findings."""
-    rows = await (await connection.execute(statements()["reviews"], {"limit": limit})).fetchall()
+async def reviews(
+    connection: Connection, provider: str | None = None, limit: int = config.LOG_PAGE_MAX
+) -> list[Review]:
+    """The newest findings: those made for ``provider``; None: all."""
+    values = {"provider": provider, "limit": limit}
+    rows = await (await connection.execute(statements()["reviews"], values)).fetchall()
     return [Review(*row) for row in rows]
 
 
-async def reviewed(connection: Connection, events: Sequence[str]) -> set[str]:
-    """Those of ``events`` that somebody has reviewed."""
-    rows = await connection.execute(statements()["reviewed"], {"events": list(events)})
+async def reviewed(connection: Connection, events: Sequence[str], provider: str | None) -> set[str]:
+    """Those of ``events`` that somebody has reviewed for ``provider``, or for the region. None: for whomever."""
+    values = {"events": list(events), "provider": provider}
+    rows = await connection.execute(statements()["reviewed"], values)
     return {row[0] for row in await rows.fetchall()}

@@ -11,7 +11,7 @@ import asyncio
 import time
 from pathlib import Path
 
-from vaka import config
+from vaka import config, log
 from vaka.accesslog import files, tables
 from vaka.accesslog.blocks import Block
 from vaka.accesslog.codec import Described
@@ -30,6 +30,7 @@ class Shipper:
         self._described: dict[int, Described] = {}
         self._waiting: list[Block] = []
         self._shipped = 0
+        self._kept: set[Path] = set()
         self._one = asyncio.Lock()
 
     async def ship(self, *, everything: bool = False) -> int:
@@ -57,8 +58,27 @@ class Shipper:
             if not more:
                 break
         if self._shipped:
-            await asyncio.to_thread(files.remove_old, self._folder, self._shipped)
+            await self._remove_old()
         return put
+
+    async def _remove_old(self) -> None:
+        """Removes old files of which the tables have every block: what could not be read is in the file alone."""
+        for path, first, last in await asyncio.to_thread(files.old, self._folder):
+            if last > self._shipped:
+                return
+            async with self._connect() as connection:
+                covered = await tables.covered_blocks(connection, self._stream, first=first, last=last)
+            following = first
+            for begins, ends in covered:
+                if begins > following:
+                    break
+                following = max(following, ends + 1)
+            if following <= last:
+                if path not in self._kept:
+                    self._kept.add(path)
+                    log.error("access log file kept: not all of it can be read", path=path.name, block=following)
+                continue
+            await asyncio.to_thread(path.unlink)
 
     async def _put(self, blocks: list[Block]) -> int:
         async with self._connect() as connection:

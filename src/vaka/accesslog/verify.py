@@ -2,19 +2,23 @@
 
 What a kill tore is no finding: a block that was never whole was never acknowledged, and no head tells of it. Invariant: a
 changed byte, a missing, added, moved or doubled block, a cut-off tail and a changed description are each found, and told
-where. What lies past the newest head (a second's worth) rests on the hash alone.
+where. What lies past the newest head (a second's worth) rests on the hash alone. Who can write to the database can make a
+chain and its head anew, or say that its beginning was forgotten: that is found against what an earlier ``verify`` told
+(``known``), where that was kept out of their reach.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from vaka.accesslog import blocks, files, tables
 from vaka.accesslog.blocks import Block
 from vaka.accesslog.codec import Damaged, Described
+from vaka.accesslog.forget import oldest_allowed
 from vaka.accesslog.tables import Connection, statements
 
 _RUNS_AT_ONCE = 50
@@ -30,15 +34,26 @@ class Finding:
     what: str
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """Where a stream ended when it was verified."""
+
+    block: int
+    hash: str
+    time_us: int
+
+
 @dataclass(slots=True)
 class Verified:
-    """``notes``: what is as it may be, but worth telling (a torn tail)."""
+    """``notes``: what is as it may be, but worth telling (a torn tail). ``ends``: the last block of each stream, with the hex of
+    its hash and its time, to be kept and compared with later."""
 
     blocks: int = 0
     records: int = 0
     streams: int = 0
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    ends: dict[str, End] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -50,6 +65,7 @@ class _Chain:
     hash: bytes
     head: tuple[int, bytes] | None
     told: Verified
+    known: End | None = None
 
     def find(self, block: int, where: str, what: str) -> None:
         self.told.findings.append(Finding(self.stream, block, where, what))
@@ -63,30 +79,45 @@ class _Chain:
             self.find(block.number, where, "does not follow the block before it")
         self.number, self.hash = block.number, block.hash
         self.told.blocks += 1
+        self.told.ends[self.stream] = End(block.number, block.hash.hex(), block.time_us)
+        if self.known is not None and block.number == self.known.block and block.hash.hex() != self.known.hash:
+            self.find(block.number, where, "is another block than when it was verified before")
         if self.head is not None and block.number == self.head[0] and block.hash != self.head[1]:
             self.find(block.number, where, "is not the block that the head tells of")
 
 
-async def verify(connection: Connection, folder: Path | None) -> Verified:
-    """Follows every stream. ``folder``: this machine's files, if it has some."""
+async def verify(connection: Connection, folder: Path | None, known: Mapping[str, End] | None = None) -> Verified:
+    """Follows every stream. ``folder``: this machine's files, if it has some. ``known``: the ``ends`` of an earlier time."""
+    known = known or {}
     sql = statements()
     told = Verified()
     # The heads first: what they tell of is in files or tables by then, and stays there.
     heads = {row[0]: (int(row[2]), bytes(row[3])) for row in await (await connection.execute(sql["heads"])).fetchall()}
-    names = {row[0] for row in await (await connection.execute(sql["streams"])).fetchall()} | set(heads)
+    names = {row[0] for row in await (await connection.execute(sql["streams"])).fetchall()} | set(heads) | set(known)
     own = await asyncio.to_thread(files.stream_name, folder) if folder is not None else None
     for stream in sorted(names | ({own} if own else set())):
         told.streams += 1
         row = await (await connection.execute(sql["forgotten"], {"stream": stream})).fetchone()
         number, hash_ = (int(row[0]), bytes(row[1])) if row else (0, blocks.genesis(stream))
-        chain = _Chain(stream, number, hash_, heads.get(stream), told)
+        chain = _Chain(stream, number, hash_, heads.get(stream), told, known.get(stream))
+        if number:
+            told.ends[stream] = End(number, hash_.hex(), 0)
+        if chain.known is not None and chain.known.block <= number and chain.known.time_us > _may_be_forgotten_us():
+            chain.find(number, "tables", "what was verified before, and is younger than the law keeps, was forgotten")
         shipped = await _tables(connection, chain)
         if stream == own and folder is not None:
             await asyncio.to_thread(_files, folder, chain, shipped)
         if chain.head is not None and chain.number < chain.head[0]:
             what = f"blocks {chain.number + 1} to {chain.head[0]} are missing: the tail was cut off"
             chain.find(chain.number + 1, "the end", what)
+        elif chain.known is not None and chain.number < chain.known.block:
+            what = f"blocks {chain.number + 1} to {chain.known.block}, verified before, are missing"
+            chain.find(chain.number + 1, "the end", what)
     return told
+
+
+def _may_be_forgotten_us() -> int:
+    return tables.microseconds(oldest_allowed(datetime.now(UTC)))
 
 
 async def _tables(connection: Connection, chain: _Chain) -> dict[int, bytes]:
@@ -141,6 +172,7 @@ def _check_run(
 def _files(folder: Path, chain: _Chain, shipped: dict[int, bytes]) -> None:
     """Follows the stream on through the files, and compares what is in both."""
     known = files.segments(folder)
+    followed: dict[int, bytes] = {}
     for place, (_, path) in enumerate(known):
         found = files.scan(path)
         if found is None or found.stream != chain.stream:
@@ -152,7 +184,13 @@ def _files(folder: Path, chain: _Chain, shipped: dict[int, bytes]) -> None:
                     chain.find(block.number, path.name, "is not what the tables have")
             elif block.number > chain.number:
                 chain.follow(block, path.name)
-                chain.told.records += block.contents().records
+                followed[block.number] = block.hash
+                try:
+                    chain.told.records += block.contents().records
+                except Damaged as error:
+                    chain.find(block.number, path.name, f"cannot be read: {error}")
+            elif followed.get(block.number, block.hash) != block.hash:
+                chain.find(block.number, path.name, "stands twice, with two contents")
         if found.torn:
             next_block = found.blocks[-1].number + 1 if found.blocks else found.first
             where = f"{path.name}, byte {found.used}"

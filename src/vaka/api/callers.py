@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Final
 from vaka import config
 from vaka.access.filter import AccessFilter
 from vaka.access.session import Right, Session
+from vaka.api import living
 from vaka.api.cookies import CSRF_HEADER, SAFE, SESSION, Proof, cookie, kept
 from vaka.api.http import Request
 from vaka.api.people import People
 from vaka.api.revocations import Revocations
 from vaka.api.sessions import Sessions, is_session, longer
 from vaka.errors import Busy, Invalid, Unauthenticated
+from vaka.journal.journal import Journal
 
 if TYPE_CHECKING:
     from vaka.api.server import Server
@@ -31,6 +33,7 @@ _SECRET_NAMES: Final = frozenset(
     {"access_token", "id_token", "refresh_token", "token", "authorization", "bearer", "session", "jwt", "password"}
 )
 _STANDING_MAX: Final = 20_000
+_AUTHORIZATION_MAX_CHARS: Final = 8_200  # what is longer is neither token nor session, and not worth remembering
 
 
 def hide_tokens(text: str) -> str:
@@ -68,8 +71,11 @@ class _Standing:
 class Callers:
     """All that is needed to know a person by a session."""
 
-    def __init__(self, sessions: Sessions, revocations: Revocations, people: People, proof: Proof) -> None:
+    def __init__(
+        self, journal: Journal, sessions: Sessions, revocations: Revocations, people: People, proof: Proof
+    ) -> None:
         self.sessions, self.revocations, self.people, self.proof = sessions, revocations, people, proof
+        self._journal = journal
         self._standing: dict[str, _Standing] = {}
 
     async def session(self, token: str) -> Session:
@@ -119,7 +125,9 @@ class Callers:
             new = offer.assignment
             if (new.id, new.unit, new.provider, new.purpose) == (old.id, old.unit, old.provider, old.purpose):
                 self._standing.pop(session.id, None)
-                return longer(replace(session, assignment=replace(new, rights=new.rights & old.rights)))
+                made = longer(replace(session, assignment=replace(new, rights=new.rights & old.rights)))
+                await living.renewed(self._journal, made)
+                return made
         raise Unauthenticated(
             "your assignment has ended", help="log in again to choose another", why=f"assignment {old.id} ended"
         )
@@ -163,9 +171,13 @@ async def caller(server: Server, request: Request) -> AccessFilter:
     return access
 
 
-@lru_cache(maxsize=4_096)
 def _session_in(authorization: str) -> str | None:
     """The session of an Authorization header, None if it carries something else."""
+    return _found_in(authorization) if len(authorization) <= _AUTHORIZATION_MAX_CHARS else None
+
+
+@lru_cache(maxsize=4_096)
+def _found_in(authorization: str) -> str | None:
     scheme, _, token = authorization.partition(" ")
     return token.strip() if scheme.lower() == "bearer" and is_session(token.strip()) else None
 

@@ -64,7 +64,8 @@ class Keyring:
     def rotate(self) -> str:
         """A new key signs from now on; the one before verifies until ``forget``. Returns the new kid."""
         folder = self._data_dir / "secret"
-        os.link(folder / f"{self._name}.key", folder / f"{self._name}.{self.kid}.old")
+        with suppress(FileExistsError):  # a change that was cut off here: it goes on
+            os.link(folder / f"{self._name}.key", folder / f"{self._name}.{self.kid}.old")
         renew(self._data_dir, f"{self._name}.key")
         self._read()
         return self.kid

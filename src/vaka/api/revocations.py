@@ -64,6 +64,10 @@ class Revocations:
         """Ends all that ``person`` has."""
         self._note(await people.revoke(self._journal, person, None, reason))
 
+    async def end_one(self, person: str, session: str, reason: str) -> None:
+        """Ends the session of this id, which is ``person``'s."""
+        self._note(await people.revoke(self._journal, person, session, reason))
+
     def check(self, session: Session) -> None:
         """Unauthenticated if ``session`` was ended."""
         if session.id in self._sessions or session.began_us <= self._persons.get(session.person, 0):

@@ -96,7 +96,7 @@ async def _serve(
     revocations = Revocations(journal)
     await revocations.load()
     proof = Proof(secret(data_dir, "form.key"))
-    callers = Callers(Sessions(Keyring(data_dir, "session")), revocations, People(journal), proof)
+    callers = Callers(journal, Sessions(Keyring(data_dir, "session")), revocations, People(journal), proof)
     server = Server(
         journal, Tokens(Keyring(data_dir, "token"), clients), Pages(Secret(data_dir, "page.key")), access_log, callers,
         Sealed(secret(data_dir, "login.key")), Passphrases(), clients, services(data_dir), demo,

@@ -30,9 +30,13 @@ _REQUIRED: Final = ["exp", "iat", "sub", "aud", "iss", "jti"]
 REFUSED: Final = "you are not logged in, or not any more"
 
 
-@lru_cache(maxsize=_CACHE_MAX)
 def is_session(token: str) -> bool:
     """Whether ``token`` says of itself that it is a session; only ``verify`` knows whether it is one."""
+    return len(token) <= _TOKEN_MAX_CHARS and _says_so(token)
+
+
+@lru_cache(maxsize=_CACHE_MAX)
+def _says_so(token: str) -> bool:
     try:
         return jwt.get_unverified_header(token).get("typ") == TYPE
     except jwt.PyJWTError:

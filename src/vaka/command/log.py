@@ -146,19 +146,24 @@ def show(
 
 
 @command.command("verify")
+@click.option(
+    "--since", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+    help="What --json printed at an earlier time, kept where nobody could change it.",
+)  # fmt: skip
 @options.data
 @database
 @options.as_json
-def verify_(data: str, database: str | None, as_json: bool) -> int:
+def verify_(since: Path | None, data: str, database: str | None, as_json: bool) -> int:
     """Follow the chain of every stream through tables and files. Exit code 1 where something is not as it was written."""
 
+    known = _ends(since) if since is not None else {}
     folder = folder_of(data)
 
     async def work(dsn: str) -> verify.Verified:
         journal = await Journal.open(dsn)
         try:
             async with journal.pool.connection() as connection:
-                return await verify.verify(connection, folder)
+                return await verify.verify(connection, folder, known)
         finally:
             await journal.close()
 
@@ -175,16 +180,29 @@ def verify_(data: str, database: str | None, as_json: bool) -> int:
     return 1 if found.findings else 0
 
 
+def _ends(path: Path) -> dict[str, verify.End]:
+    """Where each stream ended, of what ``verify --json`` has printed. Invalid if it is something else."""
+    try:
+        told = orjson.loads(path.read_bytes())["ends"]
+        return {
+            str(stream): verify.End(int(end["block"]), str(end["hash"]), int(end["time_us"]))
+            for stream, end in told.items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise errors.Invalid(f"{path} is not what vaka log verify --json prints") from error
+
+
 @command.command("extract")
 @click.option("--patient", required=True, metavar="PERSONNUMMER|ID")
 @click.option(
     "--to", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.pdf", help="A new file."
 )
 @click.option("--since", metavar="TIME")
+@click.option("--language", type=click.Choice(("sv", "en")), default="sv", show_default=True)
 @options.data
 @database
-def extract(patient: str, to: Path, since: str | None, data: str, database: str | None) -> None:
-    """Write what the patient is told of who has had access: when, which unit, who (in public care), what kind. In Swedish."""
+def extract(patient: str, to: Path, since: str | None, language: str, data: str, database: str | None) -> None:
+    """Write what the patient is told of who has had access: when, which unit, who (in public care), what kind."""
     from vaka.web import log_extract
 
     if to.exists():
@@ -194,10 +212,10 @@ def extract(patient: str, to: Path, since: str | None, data: str, database: str 
         id_ = await log_extract.patient_of(journal, patient)
         key = resource_key("Patient", id_)
         await looked(journal, "extract", (key,))
-        return await log_extract.extract(journal, id_, Asked(patient=key, since=a_time(since)))
+        return await log_extract.extract(journal, id_, Asked(patient=key, since=a_time(since)), language=language)
 
     shown = run(data, database, work)
-    made = log_extract.as_pdf(shown)
+    made = log_extract.as_pdf(shown, language)
     with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(made)
     click.echo(f"{to}: {len(shown.lines)} lines", err=True)
@@ -235,7 +253,13 @@ def review_(
                 found = await read.event(connection, event)
                 who = reviewer or record.actor.name
                 number = await review.record_review(
-                    connection, found.id, drawn="asked", reviewer=who, verdict=verdict or "", comment=comment
+                    connection,
+                    found.id,
+                    drawn="asked",
+                    reviewer=who,
+                    verdict=verdict or "",
+                    comment=comment,
+                    provider=None,
                 )
                 return [{"review": number, "event": found.id, "verdict": verdict}]
             if sample is None:

@@ -71,6 +71,7 @@ async def enrol(journal: Journal, person: str, code: bytes, hashed: str, secret:
         if not await _run(connection, "enrolled", {"person": person, "code": code}):
             return False
         await _run(connection, "keep_passphrase", {"person": person, "hash": hashed, "secret": secret})
+        await _run(connection, "way_changed", {"person": person, "now_us": now_us(), "what": "set-up"})
         return True
 
 
@@ -79,4 +80,6 @@ async def forget(journal: Journal) -> None:
     now = now_us()
     await run(journal, "forget_revocations", now_us=now)
     await run(journal, "forget_spent", now_us=now)
+    await run(journal, "forget_sessions", now_us=now)
+    await run(journal, "forget_way_changes", before_us=now - config.WAY_CHANGES_KEPT_DAYS * 86_400 * 1_000_000)
     await run(journal, "forget_attempts", before_us=now - 4 * config.ATTEMPT_HALVING_S * 1_000_000)

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from vaka import config
 from vaka.access.session import Assignment, Right, Session
-from vaka.api import sessions
+from vaka.api import living, sessions
 from vaka.api.callers import person_filter
 from vaka.api.cookies import CSRF_FIELD, LOGIN, SESSION, cookie, dropped, kept
 from vaka.api.http import Request, Response
@@ -36,6 +36,14 @@ class LoginFailed(Unauthenticated):
     def __init__(self, message: str, *, why: str, person: str = "") -> None:
         super().__init__(message, why=why)
         self.person = person
+
+
+class NotLoggedIn(Unauthenticated):
+    """A page that needs a session, asked for without: answered with the page of the login, which leads to ``next``."""
+
+    def __init__(self, next_: str) -> None:
+        super().__init__(N_("Log in to see this page."), why="no session")
+        self.next = next_
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +180,6 @@ async def choose(server: Server, request: Request, choice: Choosing, chosen: str
     if not await people.spend(server.journal, "choice", choice.id, alive_s=config.LOGIN_MAX_S):
         raise Forbidden(N_("This choice was made already. Log in again."), why="choice replayed")
     await _start(server, request, choice.login, offer.assignment, choice.began_us, activity="assignment")
-    request.add_headers.append(dropped(CHOICE))
     return choice.next
 
 
@@ -186,6 +193,11 @@ async def change(server: Server, request: Request, session: Session, chosen: str
     await _start(server, request, Login(person, session.way), offer.assignment, session.began_us, activity="assignment")
 
 
+async def again(server: Server, request: Request, login: Login, session: Session, *, activity: str) -> None:
+    """A new session in the same assignment, for who has proved anew who they are."""
+    await _start(server, request, login, session.assignment, time.time_ns() // 1_000, activity=activity)
+
+
 async def _start(
     server: Server, request: Request, login: Login, assignment: Assignment, began_us: int, *, activity: str
 ) -> None:
@@ -195,7 +207,8 @@ async def _start(
         person=person.hsa, practitioner=person.practitioner, name=person.name, assignment=assignment, way=login.way,
         began_us=began_us,
     )  # fmt: skip
-    request.add_headers += [dropped(LOGIN), kept(SESSION, server.callers.sessions.make(session))]
+    await living.begun(server.journal, request, session)
+    request.add_headers += [dropped(LOGIN), dropped(CHOICE), kept(SESSION, server.callers.sessions.make(session))]
     request.access = person_filter(server, request, session)
     request.access.trail.activity = activity
     request.access.trail.reason = login.way
@@ -218,7 +231,7 @@ async def end(server: Server, request: Request, session: Session) -> Response:
     return redirect("/login")
 
 
-def failed(request: Request, error: VakaError) -> None:
-    """Tells the access log of a login that did not succeed."""
-    request.access.trail.activity = "login-failed"
+def failed(request: Request, error: VakaError, *, activity: str = "login-failed") -> None:
+    """Tells the access log of a login, or what asks for the same proof, that did not succeed."""
+    request.access.trail.activity = activity
     request.access.trail.reason = error.why or error.message

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from vaka import config
-from vaka.access.session import Session
+from vaka.access.session import Right, Session
+from vaka.api import living
 from vaka.api.cookies import CSRF_FIELD, SESSION, cookie
 from vaka.api.http import Request, Response
 from vaka.api.server import Server
@@ -14,10 +16,11 @@ from vaka.journal import people
 from vaka.web import entry, login
 from vaka.web.forms import form
 from vaka.web.pages.assignment import AssignmentPage, Choice
-from vaka.web.pages.home import HomePage
-from vaka.web.render import Head, page, redirect
-from vaka.web.texts import N_, language_of, texts
+from vaka.web.pages.home import HomePage, LastLogin
+from vaka.web.render import Head, page, redirect, spoken
+from vaka.web.texts import N_
 
+ASK_AGAIN = N_("Your identity service says which assignments you have: log in there again to choose another.")
 ENDED = N_("You are not logged in any more: the session or your assignment has ended.")
 PURPOSES = {
     "care": N_("care and treatment"),
@@ -35,8 +38,25 @@ RIGHTS = {
 }  # fmt: skip
 
 
+CHANGES = {
+    living.PASSPHRASE: N_("the passphrase was changed"), living.SET_UP: N_("passphrase and code app were set up"),
+    living.PASSKEY: N_("a passkey was made"), living.SET_UP_CODE: N_("an administrator made a set-up code"),
+    living.TAKEN_BACK: N_("an administrator took all ways in back"),
+}  # fmt: skip
+
+
 def clock(at_us: int) -> str:
     return datetime.fromtimestamp(at_us / 1_000_000, UTC).astimezone(ZONE).strftime("%H:%M")
+
+
+def at_time(at_us: int) -> str:
+    """Day and clock time."""
+    return datetime.fromtimestamp(at_us / 1_000_000, UTC).astimezone(ZONE).strftime("%Y-%m-%d %H:%M")
+
+
+def named_rights(told: Callable[[str], str], rights: frozenset[Right]) -> tuple[str, ...]:
+    """Rights in words, in the order of ``RIGHTS``."""
+    return tuple(told(text) for code, text in RIGHTS.items() if code in rights)
 
 
 async def head_of(server: Server, session: Session) -> Head:
@@ -45,7 +65,7 @@ async def head_of(server: Server, session: Session) -> Head:
     names = await server.callers.people.names((at.unit, at.provider))
     return Head(
         session.name, at.title, names.get(at.unit, at.unit), names.get(at.provider, at.provider),
-        server.callers.proof.token(session.id),
+        server.callers.proof.token(session.id), session.may(Right.LOG),
     )  # fmt: skip
 
 
@@ -56,39 +76,49 @@ async def home(server: Server, request: Request) -> Response:
         if cookie(request, SESSION) is not None:
             return await login.show(server, request, problem=ENDED, status=401)
         return redirect("/login")
-    told = texts(language_of(request.header("accept-language"))).gettext
+    told = spoken(request)
     head = await head_of(server, session)
     at = session.assignment
+    other = await living.other_login(server.journal, session)
+    since_us = min(other.at_us, session.began_us) if other is not None else 0
+    changes = await living.changes(server.journal, session.person, since_us)
     shown = HomePage(
         session.name, session.person, at.title, head.unit, head.provider, told(PURPOSES[at.purpose]),
-        tuple(told(text) for code, text in RIGHTS.items() if code in at.rights), told(WAYS.get(session.way, session.way)),
+        named_rights(told, at.rights), told(WAYS.get(session.way, session.way)),
         clock(session.began_us), clock(session.began_us + config.SESSION_MAX_S * 1_000_000),
         len(await people.run(server.journal, "passkeys_of", person=session.person)),
+        len(await living.of(server.journal, session.person)),
+        LastLogin(at_time(other.at_us), told(WAYS.get(other.way, other.way)), other.device, other.source) if other else None,
+        tuple(f"{at_time(at_us)}: {told(CHANGES.get(what, what))}" for at_us, what in changes),
+        session.may(Right.LOG),
     )  # fmt: skip
     return page(request, shown, head=head)
 
 
 async def choices(server: Server, request: Request) -> Response:
     """The assignments of who has just logged in, or wants another."""
-    told = texts(language_of(request.header("accept-language"))).gettext
+    told = spoken(request)
     waiting = await entry.choosing(server, request)
     if waiting is not None:
         offers = waiting.login.offered(await server.callers.people.assignments_of(waiting.login.person))
         bound, name, now, head = waiting.id, waiting.login.person.name, "", None
     else:
         session = await entry.session_of(server, request)
-        if session is None or session.way == "oidc":  # the service said what may be chosen: it is asked again
+        if session is None:
             return redirect("/login")
+        if session.way == "oidc":  # the service said what may be chosen: it is asked again
+            return await login.show(server, request, problem=ASK_AGAIN)
         person = await server.callers.people.person(session.person)
         offers = await server.callers.people.assignments_of(person) if person is not None else []
         bound, name, now, head = session.id, session.name, session.assignment.id, await head_of(server, session)
     shown = AssignmentPage(
         csrf=server.callers.proof.token(bound),
+        waiting=waiting is not None,
         name=name,
         choices=tuple(
             Choice(
                 one.assignment.id, one.unit, one.provider, one.assignment.title, told(PURPOSES[one.assignment.purpose]),
-                one.assignment.id == now,
+                one.assignment.id == now, named_rights(told, one.assignment.rights),
             )
             for one in offers
         ),
@@ -105,8 +135,10 @@ async def choose(server: Server, request: Request) -> Response:
         server.callers.proof.check(request, waiting.id, given)
         return redirect(await entry.choose(server, request, waiting, chosen))
     session = await entry.session_of(server, request)
-    if session is None or session.way == "oidc":
+    if session is None:
         return redirect("/login")
+    if session.way == "oidc":
+        return redirect("/assignment")
     server.callers.proof.check(request, session.id, given)
     await entry.change(server, request, session, chosen)
     return redirect("/")

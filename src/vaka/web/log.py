@@ -18,7 +18,7 @@ from vaka.accesslog.tables import when
 from vaka.api.callers import caller
 from vaka.api.cookies import CSRF_FIELD
 from vaka.api.http import Request, Response
-from vaka.api.interactions.audit_events import visible
+from vaka.api.interactions.audit_events import OF_ANOTHER, visible
 from vaka.api.server import Server
 from vaka.errors import Forbidden, Invalid, NotFound
 from vaka.fhir.dates import ZONE
@@ -31,34 +31,34 @@ from vaka.web.log_extract import DID, as_pdf, extract, name_of, patient_of
 from vaka.web.log_review import sample
 from vaka.web.pages.log_home import LogPage
 from vaka.web.pages.log_review import Access, Found, LogReviewPage
-from vaka.web.render import HEADERS, Head, page, redirect
+from vaka.web.render import HEADERS, Head, page, redirect, spoken
+from vaka.web.texts import LANGUAGES, N_, language_of
 
 _SYSTEM: Final = system_filter("log-review")
 _SHOWN_PATIENTS: Final = 5
 _PAPER: Final = asyncio.Semaphore(1)
 """One at a time: a long extract is seconds of work."""
 _SIGNS: Final = {
-    "emergency": "nödöppning eller hävd spärr", "own-record": "egen journal", "relative": "närstående",
-    "same-surname": "samma efternamn",
-    "protected": "skyddade uppgifter eller känd person", "no-care-relation": "ingen vårdrelation vid tiden",
-    "many-patients": "många patienter på kort tid",
+    "emergency": N_("emergency opening or lifted block"), "own-record": N_("own record"), "relative": N_("relative"),
+    "same-surname": N_("same surname"), "protected": N_("protected identity or well-known person"),
+    "no-care-relation": N_("no care relation at the time"), "many-patients": N_("many patients in a short time"),
+    "random": N_("at random"), "asked": N_("chosen by hand"),
 }  # fmt: skip
-_VERDICTS: Final = {"justified": "befogad", "unclear": "oklar", "unjustified": "obefogad"}
+VERDICTS: Final = {"justified": N_("justified"), "unclear": N_("unclear"), "unjustified": N_("not justified")}
 
 
 async def answer(server: Server, request: Request) -> Response:
     """Answers a request below /log. Unauthenticated, Forbidden, NotFound."""
-    fields: dict[str, str] = {}
-    if request.method == "POST":
-        session = await entry.session_of(server, request) if request.header("authorization") is None else None
-        if session is not None:  # a form proves itself by its field, not by a header
-            fields = await form(request)
-            server.callers.proof.check(request, session.id, fields.get(CSRF_FIELD))
-        else:
-            request.access = await caller(server, request)
-            fields = await form(request)
-    else:
+    session = None
+    if request.header("authorization") is not None:
         request.access = await caller(server, request)
+    else:
+        session = await entry.session_of(server, request)
+        if session is None:
+            raise entry.NotLoggedIn("/" + "/".join(request.path) if request.method == "GET" else "/log")
+    fields = await form(request) if request.method == "POST" else {}
+    if session is not None and request.method == "POST":  # a form proves itself by its field, not by a header
+        server.callers.proof.check(request, session.id, fields.get(CSRF_FIELD))
     server.log.require(urgent=False)
     method = "GET" if request.method == "HEAD" else request.method
     match (method, *request.path[1:]):
@@ -89,11 +89,18 @@ async def show_extract(server: Server, request: Request, id_: str, *, paper: boo
     key = resource_key("Patient", id_)
     request.access.trail.patient = key
     await server.log.shipper.ship(everything=True)
-    shown = await extract(server.journal, id_, replace(asked, patient=key), pdf=f"/log/extract/{id_}/pdf")
+    # The page is in the language of who looks at it, the paper in the patient's: Swedish unless asked for otherwise.
+    language = request.option("language") or "sv" if paper else language_of(request.header("accept-language"))
+    if language not in LANGUAGES:
+        raise Invalid(N_("the extract is in Swedish (sv) or English (en)"), path="language")
+    shown = await extract(
+        server.journal, id_, replace(asked, patient=key), language=language, pdf=f"/log/extract/{id_}/pdf"
+    )
     if not paper:
-        return page(request, shown, head=await _head(server, request))
+        head = await _head(server, request)
+        return await asyncio.to_thread(page, request, shown, head=head)  # 20,000 lines are a second of work
     async with _PAPER:
-        made = await asyncio.to_thread(as_pdf, shown)
+        made = await asyncio.to_thread(as_pdf, shown, language)
     headers = [*HEADERS, ("Content-Disposition", 'attachment; filename="loggutdrag.pdf"')]
     return Response(200, made, headers, "application/pdf")
 
@@ -107,19 +114,22 @@ async def show_review(server: Server, request: Request) -> Response:
     await server.log.shipper.ship(everything=True)
     drawn = await sample(server.journal, asked, count, suspicious=suspicious)
     async with server.journal.reading.connection() as connection:
-        before = await review.reviews(connection, config.LOG_SAMPLE_MAX)
+        before = await review.reviews(connection, asked.provider, config.LOG_SAMPLE_MAX)
+    told = spoken(request)
     head = await _head(server, request)
     found = tuple(
         Found(
-            f"{one.at.astimezone(ZONE):%Y-%m-%d %H:%M}", one.event, one.drawn, one.reviewer,
-            _VERDICTS.get(one.verdict, one.verdict), one.comment,
+            f"{one.at.astimezone(ZONE):%Y-%m-%d %H:%M}", one.event,
+            ", ".join(told(_SIGNS.get(sign, sign)) for sign in one.drawn.split(",")), one.reviewer,
+            told(VERDICTS.get(one.verdict, one.verdict)), one.comment,
         )
         for one in before
     )  # fmt: skip
     shown = LogReviewPage(
         suspicious,
         count,
-        await _accesses(server, drawn),
+        config.LOG_SAMPLE_MAX,
+        await _accesses(server, request, drawn),
         found,
         request.option("saved") == "1",
         head.csrf if head else "",
@@ -132,16 +142,19 @@ async def save_review(server: Server, request: Request, fields: dict[str, str]) 
     request.access.trail.activity = "log-review"
     asked = await visible(server, request.access, Asked())
     session = request.access.session
+    drawn = fields.get("drawn") or "asked"
+    if not set(drawn.split(",")) <= set(_SIGNS):
+        raise Invalid(N_("this event was not drawn by a sign that is known"), path="drawn")
     reviewer = f"{session.name} ({session.person})" if session is not None else request.access.principal
     async with server.journal.pool.connection() as connection:
         event = await read.event(connection, fields.get("event", ""))
         if not asked.fits(event.record):
-            raise Forbidden("this event is of another provider", why="L3: neither by nor about the own provider")
+            raise Forbidden(OF_ANOTHER, why="L3: neither by nor about the own provider")
         if session is not None and event.record.actor.person == session.person:
-            raise Forbidden("nobody reviews their own accesses", why="L3: own access")
+            raise Forbidden(N_("nobody reviews their own accesses"), why="L3: own access")
         await review.record_review(
-            connection, event.id, drawn=fields.get("drawn") or "asked", reviewer=reviewer,
-            verdict=fields.get("verdict", ""), comment=fields.get("comment", ""),
+            connection, event.id, drawn=drawn, reviewer=reviewer, verdict=fields.get("verdict", ""),
+            comment=fields.get("comment", ""), provider=asked.provider,
         )  # fmt: skip
     return redirect("/log/review?saved=1")
 
@@ -153,16 +166,17 @@ async def _head(server: Server, request: Request) -> Head | None:
 def _sample(request: Request) -> int:
     text = request.option("sample") or "10"
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= config.LOG_SAMPLE_MAX):
-        raise Invalid(f"a sample is of 1 to {config.LOG_SAMPLE_MAX}", path="sample")
+        raise Invalid(N_("this is no number of accesses that can be drawn at once"), path="sample")
     return int(text)
 
 
-async def _accesses(server: Server, drawn: list[Drawn]) -> tuple[Access, ...]:
+async def _accesses(server: Server, request: Request, drawn: list[Drawn]) -> tuple[Access, ...]:
     records = [one.event.record for one in drawn]
     keys = {key for record in records for key in record.patients[:_SHOWN_PATIENTS]}
     references = await names.resources(server.journal, keys, access=_SYSTEM)
     patients = await server.journal.searching(_SYSTEM).read_many(list(references.values()))
-    called = {one.rkey: name_of(orjson.loads(one.body)) for one in patients if one.body is not None}
+    told = spoken(request)
+    called = {one.rkey: name_of(told, orjson.loads(one.body)) for one in patients if one.body is not None}
     places = {id_ for record in records for id_ in (record.actor.unit, record.actor.provider) if id_}
     units = await server.callers.people.names(sorted(places))
     made = []
@@ -170,11 +184,11 @@ async def _accesses(server: Server, drawn: list[Drawn]) -> tuple[Access, ...]:
         record, actor = one.event.record, one.event.record.actor
         made.append(
             Access(
-                one.event.id, ",".join(one.signs) or "random", tuple(_SIGNS[sign] for sign in one.signs),
+                one.event.id, ",".join(one.signs) or "random", tuple(told(_SIGNS[sign]) for sign in one.signs),
                 f"{when(record.time_us).astimezone(ZONE):%Y-%m-%d %H:%M:%S}",
                 f"{actor.name}, {actor.title} ({actor.person})" if actor.title else f"{actor.name} ({actor.person})",
                 ", ".join(dict.fromkeys(units.get(id_, id_) for id_ in (actor.unit, actor.provider) if id_)),
-                " ".join(part for part in (DID.get(record.activity, record.activity), record.type) if part),
+                " ".join(part for part in (told(DID.get(record.activity, record.activity)), record.type) if part),
                 tuple(
                     ("/".join(references[key]), called.get(key, ""))
                     for key in record.patients[:_SHOWN_PATIENTS]

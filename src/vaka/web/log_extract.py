@@ -7,7 +7,8 @@ is a public body (its organisation number says so).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -28,6 +29,7 @@ from vaka.fhir.query import parse_query
 from vaka.journal import names
 from vaka.journal.journal import Journal
 from vaka.web.pages.log_extract import Line, LogExtractPage
+from vaka.web.texts import N_, texts
 
 _SYSTEM: Final = system_filter("log-extract")
 PERSONAL_NUMBERS: Final = (
@@ -39,28 +41,56 @@ _ORGANISATION_NUMBER: Final = "urn:oid:2.5.4.97"
 _PUBLIC: Final = "2"
 """What the organisation number of state, region and municipality begins with."""
 DID: Final[Mapping[str, str]] = {
-    "read": "Läst", "vread": "Läst en tidigare version", "history": "Läst tidigare versioner",
-    "search": "Sett i en sökning eller lista",
-    "everything": "Hämtat hela journalen", "create": "Skrivit in", "update": "Ändrat", "patch": "Ändrat", "delete": "Tagit bort",
-    "transaction": "Läst eller skrivit flera uppgifter", "validate": "Kontrollerat uppgifter", "sign": "Signerat",
-    "acknowledge": "Vidimerat provsvar", "print": "Skrivit ut", "open": "Öppnat en annan enhets uppgifter",
-    "incapacity": "Öppnat för en patient som inte kan samtycka",
-    "emergency": "Öppnat i en nödsituation", "existence": "Sett att det finns uppgifter hos andra",
-    "existence-blocked": "Sett att det finns spärrade uppgifter", "attest": "Intygat en vårdrelation",
-    "lift": "Hävt en spärr", "cancel-lift": "Återställt en hävd spärr", "revoke": "Återkallat en spärr eller ett samtycke",
-    "close": "Stängt det som öppnats", "log": "Läst loggen", "log-extract": "Tagit fram loggutdrag",
-    "countersign": "Kontrasignerat", "correct": "Rättat en signerad uppgift", "lock": "Låst en uppgift",
-    "annul": "Makulerat en uppgift", "misfiled": "Flyttat en felförd uppgift", "visibility": "Bestämt vad som visas på nätet",
-    "unsigned": "Sett i listan över osignerat", "unacknowledged": "Sett i listan över ovidimerat",
-    "merge": "Slagit ihop journaler", "unmerge": "Tagit isär journaler", "link": "Kopplat ihop två nummer",
-    "redact": "Tagit bort innehåll efter myndighetsbeslut", "feed": "Hämtat ändringar", "load": "Läst in uppgifter",
+    "read": N_("Read"), "vread": N_("Read an earlier version"), "history": N_("Read earlier versions"),
+    "search": N_("Seen in a search or list"), "everything": N_("Fetched the whole record"), "create": N_("Written"),
+    "update": N_("Changed"), "patch": N_("Changed"), "delete": N_("Deleted"),
+    "transaction": N_("Read or written several entries"), "validate": N_("Checked entries"), "sign": N_("Signed"),
+    "acknowledge": N_("Acknowledged a result"), "print": N_("Printed"),
+    "open": N_("Opened another unit's information"), "emergency": N_("Opened in an emergency"),
+    "incapacity": N_("Opened for a patient who cannot consent"),
+    "existence": N_("Seen that others have information"),
+    "existence-blocked": N_("Seen that there is blocked information"), "attest": N_("Attested a care relation"),
+    "lift": N_("Lifted a block"), "cancel-lift": N_("Put a lifted block back"),
+    "revoke": N_("Revoked a block or a consent"), "close": N_("Closed what was opened"), "log": N_("Read the log"),
+    "log-extract": N_("Made an extract of the log"), "countersign": N_("Countersigned"),
+    "correct": N_("Corrected a signed entry"), "lock": N_("Locked an entry"), "annul": N_("Annulled an entry"),
+    "misfiled": N_("Moved a misfiled entry"), "visibility": N_("Decided what is shown online"),
+    "unsigned": N_("Seen in the list of the unsigned"),
+    "unacknowledged": N_("Seen in the list of the unacknowledged"), "merge": N_("Merged records"),
+    "unmerge": N_("Took records apart"), "link": N_("Linked two numbers"),
+    "redact": N_("Removed content as an authority ordered"), "feed": N_("Fetched changes"),
+    "load": N_("Loaded entries"),
 }  # fmt: skip
 _KINDS: Final[Mapping[str, str]] = {
-    "alert": "uppmärksamhetssignaler", "contact": "vårdkontakter", "plan": "vårdplaner", "note": "journalanteckningar",
-    "diagnosis": "diagnoser och åtgärder", "laboratory": "provsvar", "imaging": "bilddiagnostik", "referral": "remisser",
-    "vaccination": "vaccinationer", "medication": "läkemedel", "observation": "mätvärden", "person": "personuppgifter",
-    "consent": "samtycken och spärrar", "other": "övrigt", "directory": "",
+    "alert": N_("alerts"), "contact": N_("care contacts"), "plan": N_("care plans"), "note": N_("notes"),
+    "diagnosis": N_("diagnoses and procedures"), "laboratory": N_("results"), "imaging": N_("imaging"),
+    "referral": N_("referrals"), "vaccination": N_("vaccinations"), "medication": N_("medication"),
+    "observation": N_("measurements"), "person": N_("personal details"), "consent": N_("consents and blocks"),
+    "other": N_("other"), "directory": "",
 }  # fmt: skip
+
+
+PAPER: Final[Mapping[str, str]] = {
+    "extract": N_("Log extract"), "title": N_("Log extract: who has had access to your record"),
+    "about": N_("This tells who has read or changed information about %(name)s (%(number)s), until %(at)s."),
+    "about-since": N_("This tells who has read or changed information about %(name)s (%(number)s), from %(since)s until %(at)s."),
+    "protected": N_("Your identity is protected."),
+    "protected-why": N_(
+        "So neither time, place nor name stands here: they could show where you have been. "
+        "The care provider can answer questions."
+    ),
+    "names": N_("Who has read is told by name for public care providers. For private ones the profession is told."),
+    "cut": N_("This extract is not complete: the newest accesses stand here. Ask for another one for earlier times."),
+    "none": N_("Nobody has had access to the information in this time."), "emergency": N_("Emergency opening."),
+    "times": N_("times"), "reason": N_("Reason:"), "profession": N_("Profession"), "what": N_("What"), "when": N_("When"),
+    "unit": N_("Unit"), "who": N_("Who"), "printed": N_("Printed %(at)s. Information until %(at)s."),
+    "sheet": N_("Page"), "of": N_("of"),
+    "questions": N_(
+        "If you have questions, or think that somebody has read without the right to: ask the care provider. "
+        "You can also complain to the Swedish Authority for Privacy Protection (IMY)."
+    ),
+}  # fmt: skip
+"""What stands on the paper."""
 
 
 async def patient_of(journal: Journal, given: str) -> str:
@@ -73,16 +103,17 @@ async def patient_of(journal: Journal, given: str) -> str:
         if len(found.matches) == 1:
             return found.matches[0].id
         if found.matches:
-            raise NotFound("several patients have this number", help="give the id of one of them")
-        raise NotFound("nobody in this record has this number")
+            raise NotFound(N_("several patients have this number"), help=N_("give the id of one of them"))
+        raise NotFound(N_("nobody in this record has this number"))
     return given
 
 
-async def extract(journal: Journal, id_: str, asked: Asked, *, pdf: str = "") -> LogExtractPage:
-    """The extract of one patient; ``asked`` says what of the log its reader may see. NotFound if there is no such patient."""
+async def extract(journal: Journal, id_: str, asked: Asked, *, language: str = "sv", pdf: str = "") -> LogExtractPage:
+    """The extract of one patient, in ``language``; ``asked`` says what of the log its reader may see. NotFound if there is no
+    such patient."""
     patient = await journal.reader.read("Patient", id_, access=_SYSTEM)
     if patient is None or patient.body is None:
-        raise NotFound(f"Patient/{id_} does not exist")
+        raise NotFound(N_("there is no such patient"))
     resource = orjson.loads(patient.body)
     key = resource_key("Patient", id_)
     now = datetime.now(UTC)
@@ -97,19 +128,29 @@ async def extract(journal: Journal, id_: str, asked: Asked, *, pdf: str = "") ->
     protected = await names.is_protected(journal, key, access=_SYSTEM)
     openings = await names.emergencies(journal, key, access=_SYSTEM)
     kinds = {number: owner.kind for number, owner in owners.items()}
-    made = [
-        _line(record, kinds, organizations, protected=protected, emergency=_in_emergency(record, openings))
-        for record in records
-    ]
+    told = texts(language).gettext
+
+    def lines() -> tuple[Line, ...]:
+        return _merged(
+            _line(told, record, kinds, organizations, protected=protected, emergency=_in_emergency(record, openings))
+            for record in records
+        )
+
+    made = await asyncio.to_thread(lines)  # off the event loop: there may be 20,000
+    at = told(N_("%(day)s at %(clock)s")) % {
+        "day": f"{now.astimezone(ZONE):%Y-%m-%d}",
+        "clock": f"{now.astimezone(ZONE):%H:%M}",
+    }
     since = min((record.time_us for record in records), default=None)
     return LogExtractPage(
-        name_of(resource), _number(resource), protected,
+        name_of(told, resource), _number(resource), protected,
         "" if since is None or protected else f"{when(since).astimezone(ZONE):%Y-%m-%d}",
-        f"{now.astimezone(ZONE):%Y-%m-%d kl. %H:%M}", f"{now.astimezone(ZONE):%Y-%m-%d kl. %H:%M}", cut, _merged(made), pdf,
+        at, at, cut, made, pdf,
     )  # fmt: skip
 
 
 def _line(
+    spoken: Callable[[str], str],
     record: Record,
     kinds: Mapping[int, str],
     organizations: Mapping[str, dict[str, Any]],
@@ -118,14 +159,16 @@ def _line(
     emergency: bool,
 ) -> Line:
     actor = record.actor
-    did = DID.get(record.activity, record.activity)
-    told = sorted({text for owner in record.owners if (text := _KINDS.get(kinds.get(owner, ""), "övrigt"))})
+    did = spoken(DID.get(record.activity, record.activity))
+    told = sorted(
+        {spoken(text) for owner in record.owners if (text := _KINDS.get(kinds.get(owner, ""), _KINDS["other"]))}
+    )
     if protected:
         return Line("", "", actor.title, did, ", ".join(told), 1, emergency, "")
     provider, unit = organizations.get(actor.provider, {}), organizations.get(actor.unit, {})
     place = [str(one.get("name", "")) for one in (unit, provider)]
     if not actor.person:
-        who = f"Datasystem: {actor.principal}"
+        who = spoken(N_("Computer system: %(name)s")) % {"name": actor.principal}
     elif is_public(provider):
         who = f"{actor.name}, {actor.title}" if actor.title else actor.name
     else:
@@ -171,11 +214,11 @@ def _merged(lines: Iterable[Line]) -> tuple[Line, ...]:
     return tuple(sorted(found.values(), key=lambda line: (line.when, line.emergency), reverse=True))
 
 
-def name_of(patient: Mapping[str, Any]) -> str:
+def name_of(told: Callable[[str], str], patient: Mapping[str, Any]) -> str:
     given = patient.get("name") or [{}]
     official = next((one for one in given if one.get("use") == "official"), given[0])
     parts = [*(official.get("given") or ()), official.get("family")]
-    return " ".join(str(part) for part in parts if part) or str(official.get("text") or "Namn saknas")
+    return " ".join(str(part) for part in parts if part) or str(official.get("text") or told(N_("name not recorded")))
 
 
 def _number(patient: Mapping[str, Any]) -> str:
@@ -187,12 +230,17 @@ def _number(patient: Mapping[str, Any]) -> str:
     return f"id {patient.get('id')}"
 
 
-def as_pdf(shown: LogExtractPage) -> bytes:
+def as_pdf(shown: LogExtractPage, language: str) -> bytes:
     """The extract on paper: tagged, two identifiers, time and page number on each page."""
     import typst
 
+    told = texts(language).gettext
+    values = {"name": shown.name, "number": shown.number, "at": shown.printed, "since": shown.since}
+    words = {name: told(text) % values if "%(" in text else told(text) for name, text in PAPER.items()}
     template = (files("vaka.web") / "templates" / "log_extract.typ").read_bytes()
-    values = {"page": orjson.dumps({**asdict(shown), "pdf": ""}).decode()}
-    made = typst.compile(template, format="pdf", sys_inputs=values, ignore_system_fonts=True)
+    content = {**asdict(shown), "pdf": "", "language": language, "words": words}
+    made = typst.compile(
+        template, format="pdf", sys_inputs={"page": orjson.dumps(content).decode()}, ignore_system_fonts=True
+    )
     assert isinstance(made, bytes)
     return made

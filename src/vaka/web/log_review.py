@@ -34,12 +34,15 @@ async def sample(
                 found.append(event)
                 if len(found) >= config.LOG_REVIEW_EVENTS:
                     break
-        done = await review.reviewed(connection, [event.id for event in found])
+        done = await review.reviewed(connection, [event.id for event in found], asked.provider)
     found = [event for event in found if event.id not in done]
     chosen = [Drawn(event, ()) for event in found]
     if suspicious:
         chosen = await _with_signs(journal, found)
-    return review.draw(chosen, count, suspicious=suspicious, chance=chance or random.SystemRandom())
+    # Off the event loop: there may be tens of thousands.
+    return await asyncio.to_thread(
+        review.draw, chosen, count, suspicious=suspicious, chance=chance or random.SystemRandom()
+    )
 
 
 async def _with_signs(journal: Journal, found: list[Event]) -> list[Drawn]:
@@ -52,16 +55,20 @@ async def _with_signs(journal: Journal, found: list[Event]) -> list[Drawn]:
     }
     related = await names.related(journal, {place for one in places.values() for place in one}, access=_SYSTEM)
     many = await asyncio.to_thread(review.crowded, found)
-    return [
-        Drawn(
-            event,
-            review.signs(
-                event, [people[key] for key in looked_at[event.id] if key in people],
-                related=places[event.id] <= related, many=event.id in many,
-            ),
-        )
-        for event in found
-    ]  # fmt: skip
+
+    def drawn() -> list[Drawn]:
+        return [
+            Drawn(
+                event,
+                review.signs(
+                    event, [people[key] for key in looked_at[event.id] if key in people],
+                    related=places[event.id] <= related, many=event.id in many,
+                ),
+            )
+            for event in found
+        ]  # fmt: skip
+
+    return await asyncio.to_thread(drawn)
 
 
 async def _people(journal: Journal, keys: set[int]) -> dict[int, Person]:

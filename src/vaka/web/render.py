@@ -6,6 +6,7 @@ escaped. Source: OWASP ASVS 4.0.3, 14.4; https://www.w3.org/TR/CSP3/.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, ClassVar, Final, Protocol
@@ -47,6 +48,13 @@ class Head:
     unit: str
     provider: str
     csrf: str
+    log: bool
+    """Whether the pages of the access log are open to this assignment."""
+
+
+def spoken(request: Request) -> Callable[[str], str]:
+    """Gives a text in the language of who asks."""
+    return texts(language_of(request.header("accept-language"))).gettext
 
 
 @cache

@@ -5,12 +5,12 @@ from __future__ import annotations
 from vaka.api.http import Request, Response
 from vaka.api.server import Server
 from vaka.errors import Busy, NotAllowed, NotFound, Unauthenticated, VakaError
-from vaka.web import entry, home, log, login
+from vaka.web import entry, home, log, login, own
 from vaka.web.entry import LoginFailed
 from vaka.web.pages.message import MessagePage
-from vaka.web.render import page, redirect
+from vaka.web.render import page, redirect, spoken
 from vaka.web.static_files import static
-from vaka.web.texts import N_, language_of, texts
+from vaka.web.texts import N_
 from vaka.web.ways import code, demo, enrol, passkey, service
 
 _PLACES = frozenset({"", "login", "assignment", "logout", "static", "log"})
@@ -25,6 +25,9 @@ async def dispatch(server: Server, request: Request) -> Response:
     """Answers a request for a page. NotFound for an address that is none, NotAllowed for a method that it does not have."""
     try:
         return await _dispatch(server, request)
+    except entry.NotLoggedIn as error:
+        request.access.trail.reason = error.why or request.access.trail.reason
+        return await login.show(server, request, problem=error.message, status=error.status, next_=error.next)
     except LoginFailed as error:
         entry.failed(request, error)
         if request.path[:2] == ("login", "enrol"):
@@ -59,6 +62,14 @@ async def _dispatch(server: Server, request: Request) -> Response:
             return await passkey.new_options(server, request)
         case ("POST", "login", "passkeys"):
             return await passkey.register(server, request)
+        case ("GET", "login", "sessions"):
+            return await own.show_sessions(server, request)
+        case ("POST", "login", "sessions"):
+            return await own.end_session(server, request)
+        case ("GET", "login", "passphrase"):
+            return await own.show_passphrase(server, request)
+        case ("POST", "login", "passphrase"):
+            return await own.change_passphrase(server, request)
         case ("GET", "login", "service", number):
             return await service.begin(server, request, number)
         case ("GET", "login", "callback"):
@@ -93,15 +104,29 @@ _FROM_BELOW = (
     N_("there is no such page"),
     N_("too many are logging in at this moment"),
     N_("a token never goes into an address"),
+    N_("send it in the Authorization header"),
+    N_("this needs the right to the access log"),
+    N_("this event is of another provider"),
+    N_("there is no such event in the access log"),
+    N_("a verdict is one of justified, unclear, unjustified"),
+    N_("say in words what was found"),
+    N_("the access log cannot be written, and what is read or changed must be logged"),
+    N_("this page cannot be used in this way"),
 )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def refused(request: Request, error: VakaError) -> Response:
     """The page that tells an error; nothing of a fault's inside."""
     heading = _HEADINGS.get(error.status, N_("This did not succeed"))
     to = "/login" if isinstance(error, Unauthenticated) or request.path[0] == "login" else "/"
-    told = texts(language_of(request.header("accept-language"))).gettext
-    shown = MessagePage(told(heading), told(error.message), told(error.help) if error.help else "", to)
+    told = spoken(request)
+    shown = MessagePage(
+        told(heading), _sentence(told(error.message)), _sentence(told(error.help)) if error.help else "", to
+    )
     answer = page(request, shown, status=error.status)
     if isinstance(error, Busy):
         answer.headers.append(("Retry-After", str(error.retry_after_s)))

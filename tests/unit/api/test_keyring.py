@@ -97,3 +97,27 @@ def test_a_program_that_nobody_has_registered(tmp_path: Path) -> None:
     made = tokens.for_client(Client(1, "lab", {}, "system/*.*", None, datetime.now(UTC)), "system/*.*")
     with pytest.raises(Unauthenticated):
         tokens.verify(f"Bearer {made}")
+
+
+def test_a_change_of_keys_that_was_cut_off_goes_on(tmp_path: Path) -> None:
+    """Would break: a kill between the two steps of a rotation, and the key can never be changed again."""
+    keys = Keyring(tmp_path, "session")
+    made, old = Sessions(keys).make(session()), keys.kid
+    folder = tmp_path / "secret"
+    (folder / f"session.{old}.old").hardlink_to(folder / "session.key")
+    assert keys.rotate() != old
+    assert Sessions(Keyring(tmp_path, "session")).verify(made).person == "SE-1"
+    assert keys.kids() == [keys.kid, old]
+
+
+def test_what_anybody_sends_is_not_remembered_at_any_length() -> None:
+    """Would break: a stranger fills memory with long headers, each kept in case it comes again."""
+    from vaka.api import callers, sessions
+
+    callers._found_in.cache_clear()
+    sessions._says_so.cache_clear()
+    for number in range(50):
+        assert callers._session_in(f"Bearer {number}{'x' * 100_000}") is None
+        assert not sessions.is_session(f"{number}{'x' * 100_000}")
+    assert callers._found_in.cache_info().currsize == 0
+    assert sessions._says_so.cache_info().currsize == 0

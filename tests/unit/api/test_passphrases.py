@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
 from vaka import config
-from vaka.api.passphrases import Passphrases
+from vaka.api.passphrases import Passphrases, easy
 from vaka.errors import Busy
 from vaka.web.ways.enrol import _fault
 
@@ -31,6 +32,41 @@ HSA = "TSTVAKA0001-P001"
 def test_length_counts_and_composition_does_not(passphrase: str, taken: bool) -> None:
     """Broken: a short passphrase is taken, a long or unusual one refused, or capitals and digits are demanded (ASVS 2.1)."""
     assert (_fault(HSA, passphrase, passphrase) is None) is taken
+
+
+@pytest.mark.parametrize(
+    ("passphrase", "easy_"),
+    [
+        ("password1234", True), ("iloveyou1234567", True), ("P@ssw0rd2026!!", True), ("qwertyuiop123", True),
+        ("Lösenord2026!", True), ("Välkommen2026!", True), ("sommar2024!!", True), ("hemligt hemligt", True),
+        ("Avdelning31!!", True), ("Tove Testsson 1", True), ("abcdefgh" * 16, True),
+        ("korrekt häst batteri klammer", False), ("hästar äter 🥕 om natten", False), ("k7$qLz9!pR2x", False),
+        ("bara små bokstäver utan siffror", False), ("en lång mening som är lätt att minnas", False),
+    ],
+)  # fmt: skip
+def test_what_many_use_is_easy_and_what_is_long_and_ones_own_is_not(passphrase: str, easy_: bool) -> None:
+    """Broken: leaked and common ones are taken (ASVS 2.1.7), in English or Swedish; or good ones are refused."""
+    assert easy(passphrase, [HSA, "Tove Testsson"]) is easy_
+
+
+def test_looking_for_an_easy_one_takes_little_time() -> None:
+    """Broken: a passphrase made for it keeps a core busy for seconds."""
+    hostile = ["a4@b8c([{<g69i1!|l7s$5t+x%z2" * 4, "4@" * 64, "1q" * 64, "å" * 128, "🙂" * 128]
+    easy("first, so that the lists are read", [])
+    began = time.process_time()
+    for one in hostile:
+        easy(one, [HSA])
+    assert time.process_time() - began < 2.0
+
+
+def test_one_passphrase_however_a_keyboard_composes_it() -> None:
+    """Broken: a passphrase with å that was chosen on one computer is wrong on another."""
+
+    async def work() -> None:
+        keeper = Passphrases()
+        assert await keeper.verify(await keeper.hash("sma\u030a ha\u0308star"), "små hästar")
+
+    asyncio.run(work())
 
 
 def test_kept_by_argon2id_with_a_salt_of_its_own() -> None:

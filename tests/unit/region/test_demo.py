@@ -17,7 +17,8 @@ from vaka.fhir.parse import parse_resource
 from vaka.fhir.validate import validate
 from vaka.region import demo
 from vaka.region.days import ZONE, midnight
-from vaka.region.numbers import is_published_test_number, is_valid
+from vaka.region.numbers import check_digit, is_published_test_number, is_valid
+from vaka.web.log_extract import is_public
 
 _PERSONNUMMER = "http://electronichealth.se/identifier/personnummer"
 _RESERVE = "urn:oid:1.2.752.97.3.1.3"
@@ -118,6 +119,28 @@ def test_numbers_are_published_test_numbers_and_agree_with_the_person() -> None:
     systems = [{one["system"] for one in patient["identifier"]} for patient in _of("Patient")]
     assert {_RESERVE} in systems
     assert {_RESERVE, _PERSONNUMMER} in systems
+
+
+def test_providers_say_whether_they_are_public_by_numbers_that_are_nobodys() -> None:
+    """A log extract would tell no name in the demo, or that of a private provider's staff; or name a real company."""
+    providers = [one for one in _of("Organization") if "partOf" not in one]
+    told = {one["id"]: identifier["value"] for one in providers for identifier in one["identifier"] if identifier["system"] == "urn:oid:2.5.4.97"}  # fmt: skip
+    assert set(told) == {one["id"] for one in providers}
+    assert {one["id"] for one in providers if is_public(one)} == {"region-vikmark", "strandviks-kommun"}
+    for number in told.values():
+        digits = number.replace("-", "")
+        assert len(digits) == 10
+        assert check_digit(digits[:9]) != int(digits[9])
+
+
+def test_somebody_reviews_the_log_of_a_public_and_of_a_private_provider() -> None:
+    """Nobody in the demo could look at the pages of the access log."""
+    reviewers = [
+        role
+        for role in _of("PractitionerRole")
+        if any(coding.get("code") == "log-reviewer" for code in role["code"] for coding in code.get("coding", ()))
+    ]
+    assert {role["organization"]["reference"] for role in reviewers} == {"Organization/region-vikmark", "Organization/capella-vard"}  # fmt: skip
 
 
 def test_protected_identity_has_no_address_of_its_own() -> None:

@@ -89,14 +89,16 @@ LEFT JOIN log.head h USING (stream)
 WHERE stream = %(stream)s AND r.first_block BETWEEN %(block)s - %(span)s AND %(block)s AND r.last_block >= %(block)s
 
 -- name: put_review
-INSERT INTO log.review (event, drawn, reviewer, verdict, comment)
-VALUES (%(event)s, %(drawn)s, %(reviewer)s, %(verdict)s, %(comment)s) RETURNING review
+INSERT INTO log.review (event, drawn, reviewer, verdict, comment, provider)
+VALUES (%(event)s, %(drawn)s, %(reviewer)s, %(verdict)s, %(comment)s, %(provider)s) RETURNING review
 
 -- name: reviews
-SELECT review, at, event, drawn, reviewer, verdict, comment FROM log.review ORDER BY review DESC LIMIT %(limit)s
+SELECT review, at, event, drawn, reviewer, verdict, comment FROM log.review
+WHERE %(provider)s::text IS NULL OR provider = %(provider)s ORDER BY review DESC LIMIT %(limit)s
 
 -- name: reviewed
 SELECT DISTINCT event FROM log.review WHERE event = ANY(%(events)s::text[])
+  AND (%(provider)s::text IS NULL OR provider IS NULL OR provider = %(provider)s)
 
 -- name: partitions
 -- Months that are wholly before a time, oldest first.

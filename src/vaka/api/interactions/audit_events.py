@@ -37,6 +37,8 @@ _KNOWN: Final = frozenset({"patient", "entity", "agent", "agent:identifier", "da
 _FORM: Final = frozenset({"_count", "_source", "_format", "_pretty", "_page"})
 _SYSTEM: Final = system_filter("log")
 _SCOPE: Final = "AuditEvent of the log"
+NO_RIGHT: Final = "this needs the right to the access log"
+OF_ANOTHER: Final = "this event is of another provider"
 
 
 def may_read(access: AccessFilter) -> bool:
@@ -47,7 +49,7 @@ def may_read(access: AccessFilter) -> bool:
 async def visible(server: Server, access: AccessFilter, asked: Asked) -> Asked:
     """``asked``, narrowed to what ``access`` may read of the log. Forbidden if nothing."""
     if not may_read(access):
-        raise Forbidden(f"{access.principal} has no right to the access log", why="L3: no right to the log")
+        raise Forbidden(NO_RIGHT, why="L3: no right to the log")
     access.trail.patient = asked.patient
     if access.session is None:
         return asked
@@ -65,7 +67,7 @@ async def read(server: Server, request: Request, id_: str) -> Response:
     async with server.journal.reading.connection() as connection:
         event = await logged.event(connection, id_.removeprefix(ID_PREFIX))
     if not asked.fits(event.record):
-        raise Forbidden("this event is of another provider", why="L3: neither by nor about the own provider")
+        raise Forbidden(OF_ANOTHER, why="L3: neither by nor about the own provider")
     request.access.trail.patient = event.record.patients[0] if len(event.record.patients) == 1 else None
     found = audit_event(event, await names_of(server, [event]))
     return Response(200, orjson.dumps(found, option=orjson.OPT_INDENT_2 if request.option("_pretty") == "true" else 0))

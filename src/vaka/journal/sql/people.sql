@@ -85,3 +85,46 @@ DELETE FROM passphrase WHERE person = %(person)s
 
 -- name: drop_enrolment
 DELETE FROM enrolment WHERE person = %(person)s
+
+-- name: change_passphrase
+-- No row where another change came first.
+UPDATE passphrase SET hash = %(hash)s, made = now() WHERE person = %(person)s AND hash = %(old)s RETURNING 1
+
+-- name: session_begun
+INSERT INTO session (session, person, way, unit, title, source, device, began_us, used_us, until_us)
+VALUES (%(session)s, %(person)s, %(way)s, %(unit)s, %(title)s, %(source)s, %(device)s, %(began_us)s, %(now_us)s, %(until_us)s)
+
+-- name: session_renewed
+UPDATE session SET used_us = %(now_us)s, until_us = %(until_us)s WHERE session = %(session)s
+
+-- name: sessions_of
+-- The living ones of a person, newest first.
+SELECT session, way, unit, title, source, device, began_us, used_us FROM session s
+WHERE person = %(person)s AND until_us > %(now_us)s AND NOT EXISTS (
+    SELECT FROM revocation r WHERE r.person = s.person
+    AND (r.session = s.session OR (r.session IS NULL AND r.at_us >= s.began_us)))
+ORDER BY began_us DESC, session LIMIT %(limit)s
+
+-- name: logged_in
+-- The choice of another assignment is no new login: it has the time of the one that it came from.
+INSERT INTO login AS l (person, at_us, way, source, device)
+VALUES (%(person)s, %(began_us)s, %(way)s, %(source)s, %(device)s)
+ON CONFLICT (person) DO UPDATE SET
+    at_us = excluded.at_us, way = excluded.way, source = excluded.source, device = excluded.device,
+    before_us = l.at_us, before_way = l.way, before_source = l.source, before_device = l.device
+WHERE l.at_us < excluded.at_us
+
+-- name: logins_of
+SELECT at_us, way, source, device, before_us, before_way, before_source, before_device FROM login WHERE person = %(person)s
+
+-- name: way_changed
+INSERT INTO way_change (person, at_us, what) VALUES (%(person)s, %(now_us)s, %(what)s)
+
+-- name: way_changes
+SELECT at_us, what FROM way_change WHERE person = %(person)s AND at_us > %(since_us)s ORDER BY at_us DESC LIMIT %(limit)s
+
+-- name: forget_sessions
+DELETE FROM session WHERE until_us < %(now_us)s
+
+-- name: forget_way_changes
+DELETE FROM way_change WHERE at_us < %(before_us)s

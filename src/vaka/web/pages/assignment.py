@@ -14,11 +14,15 @@ class Choice:
     title: str
     purpose: str
     current: bool
+    rights: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AssignmentPage:
+    """``waiting``: a login that is not done before something is chosen."""
+
     template: ClassVar[str] = "assignment.html"
     csrf: str
+    waiting: bool
     name: str
     choices: tuple[Choice, ...]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from markupsafe import Markup
+
 
 @dataclass(frozen=True, slots=True)
 class EnrolPage:
@@ -17,7 +19,8 @@ class EnrolPage:
 @dataclass(frozen=True, slots=True)
 class SetUpPage:
     """``sealed``: what this page carries to the next step; ``secret``: to be typed into a code app; ``address``: the same for an
-    app on this device; ``least``, ``most``: characters of a passphrase."""
+    app on this device; ``picture``: the same to be scanned, an ``svg`` element; ``least``, ``most``: characters of a
+    passphrase."""
 
     template: ClassVar[str] = "set_up.html"
     csrf: str
@@ -25,6 +28,7 @@ class SetUpPage:
     sealed: str
     secret: str
     address: str
+    picture: Markup
     least: int
     most: int
     problem: str

@@ -7,8 +7,17 @@ from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True)
+class LastLogin:
+    when: str
+    way: str
+    device: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class HomePage:
-    """``began``, ``until``: clock times; ``rights``: as codes; ``passkeys``: how many the person has."""
+    """``began``, ``until``: clock times; ``rights``: in words; ``passkeys``, ``sessions``: how many the person has; ``last``: the
+    newest login but this one; ``changes``: what happened to the person's ways in since; ``log``: may go to the access log."""
 
     template: ClassVar[str] = "home.html"
     name: str
@@ -22,3 +31,7 @@ class HomePage:
     began: str
     until: str
     passkeys: int
+    sessions: int
+    last: LastLogin | None
+    changes: tuple[str, ...]
+    log: bool

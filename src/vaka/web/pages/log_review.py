@@ -39,6 +39,7 @@ class LogReviewPage:
     template: ClassVar[str] = "log_review.html"
     suspicious: bool
     count: int
+    most: int
     accesses: tuple[Access, ...]
     found: tuple[Found, ...]
     saved: bool

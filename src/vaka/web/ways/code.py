@@ -97,7 +97,20 @@ async def log_in(server: Server, request: Request) -> str:
     fields = await form(request)
     found = entry.proven(server, request, fields)
     person = typed_person(fields)
-    passphrase, code = fields.get("passphrase", ""), digits(fields.get("code", ""))
+    hashed = await proved(server, request, person, fields.get("passphrase", ""), fields.get("code", ""))
+    who = await server.callers.people.person(person)
+    if who is None:
+        raise LoginFailed(WRONG, why=f"{person} is nobody who may work", person=person)
+    if server.passphrases.outdated(hashed):
+        again = await server.passphrases.hash(fields.get("passphrase", ""))
+        await people.run(server.journal, "rehash_passphrase", person=person, hash=again, old=hashed)
+    remember_device(server, request, person)
+    return await entry.enter(server, request, Login(who, "code"), found)
+
+
+async def proved(server: Server, request: Request, person: str, passphrase: str, typed: str) -> str:
+    """Spends the one-time code; the hash of the passphrase. LoginFailed unless both are right."""
+    code = digits(typed)
     known = _device(server, request)
     if person in known["people"]:
         counts = [attempts.device(known["id"], person)]
@@ -113,12 +126,5 @@ async def log_in(server: Server, request: Request) -> str:
         raise LoginFailed(WRONG, why=f"{person}: {'code' if right else 'passphrase'} is wrong", person=person)
     if not await people.spend(server.journal, "code", f"{person}:{step}", alive_s=4 * STEP_S):
         raise LoginFailed(WRONG, why=f"{person}: code was used before", person=person)
-    who = await server.callers.people.person(person)
-    if who is None:
-        raise LoginFailed(WRONG, why=f"{person} is nobody who may work", person=person)
     await attempts.succeeded(server.journal, counts)
-    if server.passphrases.outdated(hashed):
-        again = await server.passphrases.hash(passphrase)
-        await people.run(server.journal, "rehash_passphrase", person=person, hash=again, old=hashed)
-    remember_device(server, request, person)
-    return await entry.enter(server, request, Login(who, "code"), found)
+    return str(hashed)

@@ -12,6 +12,8 @@ from hashlib import sha256
 from typing import Final
 
 import pyotp
+import segno
+from markupsafe import Markup
 
 from vaka import config
 from vaka.api import attempts
@@ -22,11 +24,14 @@ from vaka.web import entry
 from vaka.web.entry import Login, LoginFailed
 from vaka.web.forms import form
 from vaka.web.pages.enrol import EnrolPage, SetUpPage
-from vaka.web.render import page, redirect
-from vaka.web.texts import N_, language_of, texts
+from vaka.web.render import page, redirect, spoken
+from vaka.web.texts import N_
 from vaka.web.ways.code import STEP_S, count, digits, remember_device, step_of, typed_person
 
 WRONG: Final = N_("HSA-id or set-up code is wrong, or the code was used or is too old.")
+EASY: Final = N_(
+    "The passphrase is too easy to guess: it is, or begins with, what many use, a date, a name or a row of keys."
+)
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _CODE_CHARS: Final = 20
 ISSUER: Final = "Vaka"
@@ -47,7 +52,7 @@ def code_hash(text: str) -> bytes:
 def begin(server: Server, request: Request, *, problem: str = "", person: str = "", status: int = 200) -> Response:
     """The page that asks for the set-up code."""
     found = entry.begin(server, request, None)
-    told = texts(language_of(request.header("accept-language"))).gettext
+    told = spoken(request)
     shown = EnrolPage(server.callers.proof.token(found.id), told(problem) if problem else "", person)
     return page(request, shown, status=status)
 
@@ -63,7 +68,8 @@ async def check(server: Server, request: Request) -> Response:
     fields = await form(request)
     found = entry.proven(server, request, fields)
     person = typed_person(fields)
-    counts = [attempts.source(request.source), attempts.account(person, "enrol")]
+    # By its source alone: nobody guesses 100 bits, and a count of the account would let a stranger keep its owner out.
+    counts = [attempts.source(request.source)]
     await count(server, request, counts, person)
     hashed = code_hash(fields.get("code", ""))
     await _require_code(server, person, hashed)
@@ -75,13 +81,15 @@ async def check(server: Server, request: Request) -> Response:
 def _set_up(
     server: Server, request: Request, found: entry.Flow, content: dict[str, str], problem: str = ""
 ) -> Response:
-    secret, told = content["secret"], texts(language_of(request.header("accept-language"))).gettext
+    secret, told = content["secret"], spoken(request)
+    address = pyotp.TOTP(secret).provisioning_uri(name=content["person"], issuer_name=ISSUER)
     shown = SetUpPage(
         csrf=server.callers.proof.token(found.id),
         person=content["person"],
         sealed=server.sealed.seal("enrol", content, alive_s=config.LOGIN_MAX_S),
         secret=" ".join(secret[start : start + 4] for start in range(0, len(secret), 4)),
-        address=pyotp.TOTP(secret).provisioning_uri(name=content["person"], issuer_name=ISSUER),
+        address=address,
+        picture=Markup(segno.make(address, micro=False).svg_inline(scale=4, border=4, svgclass="qr", lineclass=None)),  # noqa: S704  made here, of two numbers
         least=config.PASSPHRASE_MIN_CHARS,
         most=config.PASSPHRASE_MAX_CHARS,
         problem=told(problem) if problem else "",
@@ -89,14 +97,21 @@ def _set_up(
     return page(request, shown, status=422 if problem else 200)
 
 
+async def fault_of(server: Server, person: str, name: str, passphrase: str, again: str) -> str | None:
+    """What is wrong with a new passphrase of ``person`` (HSA-id), who is called ``name``."""
+    fault = _fault(person, passphrase, again)
+    if fault is None and await server.passphrases.easy(passphrase, [person, name]):
+        return EASY
+    return fault
+
+
 def _fault(person: str, passphrase: str, again: str) -> str | None:
-    """What is wrong with a new passphrase."""
     if passphrase != again:
         return N_("The two passphrases are not the same.")
     if not config.PASSPHRASE_MIN_CHARS <= len(passphrase) <= config.PASSPHRASE_MAX_CHARS:
         return N_("The passphrase is too short or too long.")
     if person.casefold() in passphrase.casefold() or len(set(passphrase)) < 5:
-        return N_("The passphrase is too easy to guess.")
+        return EASY
     return None
 
 
@@ -108,7 +123,8 @@ async def finish(server: Server, request: Request) -> Response:
     if content is None or content["flow"] != found.id:
         raise LoginFailed(N_("The page was open for too long. Begin again."), why="set-up of another login, or too old")
     person, passphrase = content["person"], fields.get("passphrase", "")
-    fault = _fault(person, passphrase, fields.get("again", ""))
+    who = await server.callers.people.person(person)
+    fault = await fault_of(server, person, who.name if who is not None else "", passphrase, fields.get("again", ""))
     step = step_of(content["secret"], digits(fields.get("code", "")))
     if fault is None and step is None:
         fault = N_("The code of the app is wrong. Is the clock of the phone right?")
@@ -119,7 +135,6 @@ async def finish(server: Server, request: Request) -> Response:
     if not await people.enrol(server.journal, person, bytes.fromhex(content["code"]), hashed, secret):
         raise LoginFailed(WRONG, why=f"{person}: set-up code was used before", person=person)
     await people.spend(server.journal, "code", f"{person}:{step}", alive_s=4 * STEP_S)
-    who = await server.callers.people.person(person)
     if who is None:
         raise LoginFailed(WRONG, why=f"{person} is nobody who may work", person=person)
     await server.callers.revocations.end_all(person, "new passphrase")

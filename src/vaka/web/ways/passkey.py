@@ -22,6 +22,7 @@ from webauthn.helpers.structs import (
 
 from vaka import config
 from vaka.access.session import Session
+from vaka.api import living
 from vaka.api.cookies import CSRF_HEADER, own_origin
 from vaka.api.http import Request, Response
 from vaka.api.server import Server
@@ -171,6 +172,7 @@ async def register(server: Server, request: Request) -> Response:
     )  # fmt: skip
     if not kept:
         raise Forbidden(N_("No passkey was made. Try again."), why="passkey is known already")
+    await living.changed(server.journal, session.person, living.PASSKEY)
     request.access.trail.activity = "enrol"
     request.access.trail.reason = "passkey"
     return _json(orjson.dumps({"next": "/login/passkeys"}))

@@ -11,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import hmac
 import secrets
+import ssl
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 import httpx
@@ -34,8 +36,8 @@ from vaka.journal import people
 from vaka.web import entry
 from vaka.web.entry import Flow, Login, LoginFailed
 from vaka.web.pages.message import MessagePage
-from vaka.web.render import HEADERS, HTML, page
-from vaka.web.texts import N_, language_of, texts
+from vaka.web.render import HEADERS, HTML, page, spoken
+from vaka.web.texts import N_
 
 REFUSED: Final = N_("The identity service's answer could not be accepted. Log in again.")
 AWAY: Final = N_("The identity service does not answer. Log in another way, or try again later.")
@@ -48,10 +50,17 @@ class ServiceAway(LoginFailed):
     status = 503
 
 
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The authorities that a service's certificate may be of, read once: for each client it would stop the loop for 30 ms and
+    more, and anybody may ask for one."""
+    return httpx.create_ssl_context()
+
+
 def _client(request: Request, service: Service) -> AsyncOAuth2Client:
     return AsyncOAuth2Client(
         service.client_id, service.secret, scope=service.scope, code_challenge_method="S256",
-        redirect_uri=own_origin(request) + "/login/callback", timeout=config.IDENTITY_SERVICE_TIMEOUT_S,
+        redirect_uri=own_origin(request) + "/login/callback", timeout=config.IDENTITY_SERVICE_TIMEOUT_S, verify=_trusted(),
     )  # fmt: skip
 
 
@@ -86,7 +95,7 @@ async def begin(server: Server, request: Request, number: str) -> Response:
             raise ServiceAway(AWAY, why=f"{service.name}: {type(error).__name__} {error}"[:300]) from error
         more = {"acr_values": " ".join(service.acr)} if service.acr else {}
         address, _ = client.create_authorization_url(endpoint, state=state, code_verifier=verifier, nonce=nonce, **more)
-    content = {"service": int(number), "state": state, "nonce": nonce, "verifier": verifier}
+    content = {"service": [service.name, service.issuer], "state": state, "nonce": nonce, "verifier": verifier}
     if (former := cookie(request, SESSION)) is not None:
         content["former"] = former  # the browser will not send it on the way back from another site
     entry.keep(server, request, Flow(found.id, found.next, content))
@@ -102,7 +111,9 @@ async def come_back(server: Server, request: Request) -> Response:
         raise LoginFailed(REFUSED, why="identity service: state is not of this browser's login")
     if not await people.spend(server.journal, "state", state, alive_s=config.LOGIN_MAX_S):
         raise LoginFailed(REFUSED, why="identity service: state was used before")
-    service = server.identity[content["service"]]
+    service = next((one for one in server.identity if [one.name, one.issuer] == content["service"]), None)
+    if service is None:
+        raise LoginFailed(REFUSED, why="identity service: it is not set up any more")
     if request.option("iss") not in (None, service.issuer):
         raise LoginFailed(REFUSED, why="identity service: the answer is another issuer's")
     code = request.option("code")
@@ -112,7 +123,7 @@ async def come_back(server: Server, request: Request) -> Response:
     login = await _login(server, service, claims)
     to = await entry.enter(server, request, login, found)
     await entry.end_former(server, content.get("former"))
-    told = texts(language_of(request.header("accept-language"))).gettext
+    told = spoken(request)
     shown = MessagePage(told(N_("You are logged in")), login.person.name, "", to, refresh=True)
     return page(request, shown)
 

@@ -1,0 +1,108 @@
+"""What people are told of their own logins: living sessions, the login before, changes of their ways in.
+
+Invariants: a person is told of the own logins only; a session stands here from its beginning until it has ended, and nothing here
+lets anybody in (``api.sessions`` and ``api.revocations`` do). Source: OWASP ASVS 4.0.3, 2.2.3, 2.5.5, 3.3.4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from vaka import config
+from vaka.access.session import Session
+from vaka.api.http import Request
+from vaka.journal import people
+from vaka.journal.journal import Journal
+
+# The first that a User-Agent holds is what it is: most call themselves by the others' names too.
+_BROWSERS: Final = (("Edg", "Edge"), ("Firefox/", "Firefox"), ("Chrom", "Chrome"), ("Safari/", "Safari"))
+_SYSTEMS: Final = (
+    ("Windows", "Windows"), ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Mac OS", "Mac"),
+    ("Linux", "Linux"),
+)  # fmt: skip
+# What can have happened to somebody's ways in (``way_change.what``).
+PASSPHRASE, SET_UP, PASSKEY, SET_UP_CODE, TAKEN_BACK = "passphrase", "set-up", "passkey", "set-up-code", "taken-back"
+
+
+@dataclass(frozen=True, slots=True)
+class Living:
+    """A session. ``unit``: Organization id; ``device``: browser and system as they call themselves; times in microseconds."""
+
+    session: str
+    way: str
+    unit: str
+    title: str
+    source: str
+    device: str
+    began_us: int
+    used_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """A login."""
+
+    at_us: int
+    way: str
+    source: str
+    device: str
+
+
+def device_of(request: Request) -> str:
+    """Browser and system, as far as they say; empty where they do not."""
+    agent = request.header("user-agent") or ""
+    found = (next((name for mark, name in marks if mark in agent), "") for marks in (_BROWSERS, _SYSTEMS))
+    return ", ".join(name for name in found if name)
+
+
+async def begun(journal: Journal, request: Request, session: Session) -> None:
+    """Writes down a session that begins."""
+    told = {
+        "person": session.person, "way": session.way, "source": request.source[:64], "device": device_of(request),
+        "began_us": session.began_us,
+    }  # fmt: skip
+    at = session.assignment
+    await people.run(
+        journal, "session_begun", session=session.id, unit=at.unit, title=at.title, now_us=people.now_us(),
+        until_us=session.expires_us, **told,
+    )  # fmt: skip
+    await people.run(journal, "logged_in", **told)
+
+
+async def renewed(journal: Journal, session: Session) -> None:
+    await people.run(
+        journal, "session_renewed", session=session.id, now_us=people.now_us(), until_us=session.expires_us
+    )
+
+
+async def of(journal: Journal, person: str) -> list[Living]:
+    """The living sessions of a person, newest first."""
+    rows = await people.run(
+        journal, "sessions_of", person=person, now_us=people.now_us(), limit=config.OWN_SESSIONS_MAX
+    )
+    return [Living(*row) for row in rows]
+
+
+async def other_login(journal: Journal, session: Session) -> Came | None:
+    """The newest login of the session's person that is not its own; None where there was none."""
+    rows = await people.run(journal, "logins_of", person=session.person)
+    if not rows:
+        return None
+    newest, before = rows[0][:4], rows[0][4:]
+    if newest[0] != session.began_us:
+        return Came(*newest)
+    return Came(*before) if before[0] is not None else None
+
+
+async def changed(journal: Journal, person: str, what: str) -> None:
+    """Writes down that a way in of ``person`` was made, changed or taken back."""
+    await people.run(journal, "way_changed", person=person, now_us=people.now_us(), what=what)
+
+
+async def changes(journal: Journal, person: str, since_us: int) -> list[tuple[int, str]]:
+    """(time, what) of each change since, newest first."""
+    rows = await people.run(
+        journal, "way_changes", person=person, since_us=since_us, limit=config.WAY_CHANGES_SHOWN_MAX
+    )
+    return [(int(at_us), str(what)) for at_us, what in rows]
