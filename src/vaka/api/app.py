@@ -84,6 +84,7 @@ class Application:
             response = self._refused(scope, request, refusal)
         if request is not None:
             response.headers += request.add_headers
+            await request.drain()
         response = await self._logged(scope, request, response, refusal)
         sent = await self._send(protocol, scope, response)
         self._note(scope, request, response.status if sent else 499, began)
