@@ -59,10 +59,10 @@ def record_of(
     listed = seqs[: config.LOG_RESOURCES_MAX]
     type_ = path[1] if len(path) > 1 and path[1] in _TYPES else ""
     why, asked = (cut(error.why or error.message), cut(address.text)) if error is not None else ("", "")
+    activity = cut(trail.activity) if trail.activity else activity_of(method, path)
     return Record(
-        time.time_ns() // 1_000, actor_of(access), cut(trail.activity) or activity_of(method, path), method[:8], type_, status,
-        epoch, cut(trail.rule), cut(trail.reason, config.LOG_REASON_MAX_CHARS), why, asked, patients, owners, listed,
-        len(seqs) - len(listed),
+        time.time_ns() // 1_000, actor_of(access), activity, method[:8], type_, status, epoch, cut(trail.rule),
+        cut(trail.reason, config.LOG_REASON_MAX_CHARS), why, asked, patients, owners, listed, len(seqs) - len(listed),
     )  # fmt: skip
 
 

@@ -97,7 +97,8 @@ class Application:
             response = self._refused(scope, request, refusal)
         if request is not None:
             response.headers += request.add_headers
-            await request.drain()
+            if request.header("content-length") or request.header("transfer-encoding"):
+                await request.drain()
         return request, await self._logged(scope, address, request, response, refusal)
 
     async def _logged(
@@ -108,8 +109,12 @@ class Application:
         if not address.is_logged and not access.trail.activity:
             return response
         record = record_of(scope.method, address, response.status, access, self._server.journal.epoch, error=refusal)
+        durable = True
         try:
-            await self._server.log.write(record, urgent=request is not None and is_of_one(request, record))
+            for future in self._server.log.submit(record):
+                durable = await future and durable
+            if not durable:
+                self._server.log.tell_owed(record, urgent=request is not None and is_of_one(request, record))
         except VakaError as error:
             if response.stream is not None:
                 await response.stream.aclose()

@@ -114,7 +114,8 @@ class Reader:
         found = await future
         if found is None or (found.type, found.id) != (type_, id_):
             return None
-        return await self.unmasked(found, access) or seen(access, found)
+        whole = await self.unmasked(found, access) if found.protected else None
+        return whole or seen(access, found)
 
     async def unmasked(self, version: Version, access: AccessFilter) -> Version | None:
         """``version`` whole where it is of a protected identity and the caller may see that: with the right to, where the own
