@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -42,6 +43,17 @@ class Durability:
     lost: tuple[str, ...]
     doubled: tuple[str, ...]
     ready_s: tuple[float, ...]
+
+    @property
+    def wrong(self) -> tuple[str, ...]:
+        return (*self.lost, *self.doubled)
+
+    def figure(self) -> Figure:
+        """How many were lost or doubled: none may be."""
+        named = f", the first: {', '.join(self.wrong[:10])}" if self.wrong else ""
+        detail = f"{self.acknowledged} acknowledged, {self.resent} sent again, seed {self.seed}{named}"
+        what = f"acknowledged writes lost or doubled in {self.kills} kills of everything"
+        return Figure("durability", what, len(self.wrong), "writes", 0, 0, lower_is_better=True, detail=detail)
 
 
 @dataclass(slots=True)
@@ -188,9 +200,16 @@ def _bundle(client: httpx.AsyncClient, headers: dict[str, str]) -> tuple[tuple[s
 
 
 def vaka_durability(kills: int, folder: Path | None = None, *, seed: int | None = None) -> Durability:
-    """Runs ``kills`` rounds in ``folder`` (none: a temporary one). RuntimeError where an answer is not to be expected."""
-    with tempfile.TemporaryDirectory(prefix="vaka-durability-", ignore_cleanup_errors=True) as temporary:
-        return _rounds(kills, folder or Path(temporary), random.randrange(2**32) if seed is None else seed)
+    """Runs ``kills`` rounds in ``folder`` (none: one of its own, kept where something is wrong: it is the evidence).
+    RuntimeError where an answer is not to be expected."""
+    own = folder or Path(tempfile.mkdtemp(prefix="vaka-durability-"))
+    found = _rounds(kills, own, random.randrange(2**32) if seed is None else seed)
+    if folder is None:
+        if found.wrong:
+            print(f"record and ledger are kept in {own}", file=sys.stderr)
+        else:
+            shutil.rmtree(own, ignore_errors=True)
+    return found
 
 
 def _rounds(kills: int, folder: Path, seed: int) -> Durability:
@@ -239,16 +258,10 @@ async def _round(load: Load, vaka: Vaka, chance: random.Random) -> float:
 
 
 def measure(kills: int = 200) -> list[Figure]:
-    found = vaka_durability(kills)
-    wrong = [*found.lost, *found.doubled]
-    detail = f"{found.acknowledged} acknowledged, {found.resent} sent again, seed {found.seed} {wrong[:10] or ''}"
-    what = f"acknowledged writes lost or doubled in {kills} kills of everything"
-    return [Figure("durability", what, len(wrong), "writes", 0, 0, lower_is_better=True, detail=detail)]
+    return [vaka_durability(kills).figure()]
 
 
 if __name__ == "__main__":
-    print(
-        orjson.dumps(
-            vaka_durability(int(sys.argv[1]) if len(sys.argv) > 1 else 20), option=orjson.OPT_INDENT_2
-        ).decode()
-    )
+    found = vaka_durability(int(sys.argv[1]) if len(sys.argv) > 1 else 20)
+    print(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+    sys.exit(1 if found.wrong else 0)

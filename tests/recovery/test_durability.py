@@ -12,7 +12,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from bench.durability import Load, vaka_durability
+from bench import recovery
+from bench.durability import Durability, Load, vaka_durability
 from bench.ledger import SYSTEM, Ledger, judge
 from bench.running import Vaka, running
 
@@ -93,6 +94,19 @@ def test_the_judge_sees_what_is_lost_and_what_is_doubled(vaka: Vaka, client: htt
     assert {"Patient/nobody/1", changed, "never"} <= set(verdict.lost)
     assert not any("once" in name for name in (*verdict.lost, *verdict.doubled))
     assert "twice" in verdict.doubled
+
+
+@pytest.mark.parametrize(("lost", "doubled"), [((), ()), (("Patient/a/1",), ()), ((), ("t-b",))])
+def test_the_figure_of_recovery_tells_what_its_kills_lost(
+    monkeypatch: pytest.MonkeyPatch, lost: tuple[str, ...], doubled: tuple[str, ...]
+) -> None:
+    """Would break: twenty kills that lose a write would be published as twenty quick starts."""
+    found = Durability(20, 1, 900, 30, lost, doubled, (2.0,) * 20)
+    monkeypatch.setattr(recovery, "vaka_durability", lambda kills: found)
+    quick, kept = recovery.measure()
+    assert (quick.name, quick.holds) == ("recovery", True)
+    assert (kept.name, kept.value, kept.holds) == ("durability", len(lost + doubled), not lost + doubled)
+    assert all(name in kept.detail for name in lost + doubled)
 
 
 def _await_ready(vaka: Vaka) -> None:
