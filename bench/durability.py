@@ -34,7 +34,8 @@ ANSWER_MAX_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Durability:
-    """``ready_s``: seconds from each kill to /ready. ``resent``: requests whose answer was lost, sent again."""
+    """``acknowledged``: requests that were answered with success. ``resent``: whose answer was lost, sent again. ``lost``,
+    ``doubled``, ``torn``: as the ledger's judge says. ``ready_s``: seconds from each kill to /ready."""
 
     kills: int
     seed: int
@@ -42,14 +43,15 @@ class Durability:
     resent: int
     lost: tuple[str, ...]
     doubled: tuple[str, ...]
+    torn: tuple[str, ...]
     ready_s: tuple[float, ...]
 
     @property
     def wrong(self) -> tuple[str, ...]:
-        return (*self.lost, *self.doubled)
+        return (*self.lost, *self.doubled, *self.torn)
 
     def figure(self) -> Figure:
-        """How many were lost or doubled: none may be."""
+        """How many were lost, doubled or done by half: none may be."""
         named = f", the first: {', '.join(self.wrong[:10])}" if self.wrong else ""
         detail = f"{self.acknowledged} acknowledged, {self.resent} sent again, seed {self.seed}{named}"
         what = f"acknowledged writes lost or doubled in {self.kills} kills of everything"
@@ -232,9 +234,7 @@ def _rounds(kills: int, folder: Path, seed: int) -> Durability:
     finally:
         vaka.stop()
         ledger.close()
-    return Durability(
-        kills, seed, len(ledger.acknowledged) + len(ledger.owed), resent, verdict.lost, verdict.doubled, tuple(ready_s)
-    )
+    return Durability(kills, seed, ledger.answers, resent, verdict.lost, verdict.doubled, verdict.torn, tuple(ready_s))
 
 
 async def _round(load: Load, vaka: Vaka, chance: random.Random) -> float:

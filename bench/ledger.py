@@ -25,12 +25,15 @@ SYSTEM = "http://example.org/ledger"
 @dataclass(slots=True)
 class Ledger:
     """``path``: its file. ``acknowledged``: "Type/id/version" → SHA-256 of the bytes that were answered. ``owed``:
-    values that must exist exactly once, and ``sent``: values that may exist at most once."""
+    values that must exist exactly once, and ``sent``: values that may exist at most once. ``together``: values of one request
+    each: all of them exist, or none. ``answers``: how many requests were acknowledged."""
 
     path: Path
     acknowledged: dict[str, str] = field(default_factory=dict)
     owed: set[str] = field(default_factory=set)
     sent: set[str] = field(default_factory=set)
+    together: list[tuple[str, ...]] = field(default_factory=list)
+    answers: int = 0
     _file: Any = None
 
     def __post_init__(self) -> None:
@@ -44,9 +47,12 @@ class Ledger:
     def intend(self, *values: str) -> None:
         """Before sending: each value names one resource that the request would create."""
         self.sent.update(values)
+        if len(values) > 1:
+            self.together.append(values)
 
     def acknowledge(self, versions: Iterable[tuple[str, bytes]], *values: str) -> None:
         """After a 2xx: (Type/id/version, bytes) of each version, and the values that exist from now on."""
+        self.answers += 1
         told = {name: sha256(body).hexdigest() for name, body in versions}
         self.acknowledged.update(told)
         self.owed.update(values)
@@ -58,10 +64,12 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``lost``: acknowledged and not there, or not with these bytes. ``doubled``: there more than once."""
+    """``lost``: acknowledged and not there, or not with these bytes. ``doubled``: there more than once. ``torn``: there, while
+    others of the same transaction are not."""
 
     lost: tuple[str, ...]
     doubled: tuple[str, ...]
+    torn: tuple[str, ...]
 
 
 def judge(ledger: Ledger, client: httpx.Client) -> Verdict:
@@ -82,6 +90,9 @@ def judge(ledger: Ledger, client: httpx.Client) -> Verdict:
     lost += [value for value in ledger.owed if created[value] == 0]
     doubled = [name for name, count in found.items() if count > 1]
     doubled += [value for value in ledger.sent | ledger.owed if created[value] > 1]
+    torn = [
+        value for values in ledger.together if not all(map(created.get, values)) for value in values if created[value]
+    ]
     for name in list(ledger.acknowledged)[-50:]:
         type_, id_, version = name.split("/")
         read = asked(client, client.build_request("GET", f"/fhir/{type_}/{id_}/_history/{version}"))
@@ -92,7 +103,7 @@ def judge(ledger: Ledger, client: httpx.Client) -> Verdict:
         searched = asked(client, search).json()
         if searched.get("total", len(searched.get("entry", ()))) != 1:
             (doubled if searched.get("entry") else lost).append(f"{value} by searching")
-    return Verdict(tuple(lost), tuple(doubled))
+    return Verdict(tuple(lost), tuple(doubled), tuple(torn))
 
 
 def everything(client: httpx.Client) -> list[dict[str, Any]]:

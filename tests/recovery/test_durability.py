@@ -25,6 +25,7 @@ def test_nothing_acknowledged_is_lost_or_doubled_by_kills_of_everything(tmp_path
     print(found)
     assert not found.lost, f"seed {found.seed}"
     assert not found.doubled, f"seed {found.seed}"
+    assert not found.torn, f"seed {found.seed}"
     assert found.acknowledged > 20 * kills, "too little load to show anything"
     assert found.resent, "no answer was lost: the kills came at idle moments"
 
@@ -74,7 +75,7 @@ def test_postgresql_restarting_in_the_middle_of_requests(
     assert client.get("/health").json()["pid"] == api, "the API must outlive its database"
     verdict = judge(ledger, client)
     ledger.close()
-    assert (verdict.lost, verdict.doubled) == ((), ())
+    assert (verdict.lost, verdict.doubled, verdict.torn) == ((), (), ())
     assert len(ledger.owed) > 20, "too little load to show anything"
 
 
@@ -89,24 +90,29 @@ def test_the_judge_sees_what_is_lost_and_what_is_doubled(vaka: Vaka, client: htt
         ledger.acknowledge([(f"Patient/{made.json()['id']}/1", made.content)], value)
     changed = f"Patient/{made.json()['id']}/1"
     ledger.acknowledge([("Patient/nobody/1", b"{}"), (changed, b"other bytes")], "never")
+    ledger.intend("twice", "no sibling of twice")
+    ledger.intend("not", "answered")
     verdict = judge(ledger, client)
     ledger.close()
     assert {"Patient/nobody/1", changed, "never"} <= set(verdict.lost)
     assert not any("once" in name for name in (*verdict.lost, *verdict.doubled))
     assert "twice" in verdict.doubled
+    assert verdict.torn == ("twice",)
+    assert ledger.answers == 4
 
 
-@pytest.mark.parametrize(("lost", "doubled"), [((), ()), (("Patient/a/1",), ()), ((), ("t-b",))])
+@pytest.mark.parametrize("wrong", [{}, {"lost": ("Patient/a/1",)}, {"doubled": ("t-b",)}, {"torn": ("t-c",)}])
 def test_the_figure_of_recovery_tells_what_its_kills_lost(
-    monkeypatch: pytest.MonkeyPatch, lost: tuple[str, ...], doubled: tuple[str, ...]
+    monkeypatch: pytest.MonkeyPatch, wrong: dict[str, tuple[str, ...]]
 ) -> None:
     """Would break: twenty kills that lose a write would be published as twenty quick starts."""
-    found = Durability(20, 1, 900, 30, lost, doubled, (2.0,) * 20)
+    none: dict[str, tuple[str, ...]] = {"lost": (), "doubled": (), "torn": ()}
+    found = Durability(kills=20, seed=1, acknowledged=900, resent=30, ready_s=(2.0,) * 20, **(none | wrong))
     monkeypatch.setattr(recovery, "vaka_durability", lambda kills: found)
     quick, kept = recovery.measure()
     assert (quick.name, quick.holds) == ("recovery", True)
-    assert (kept.name, kept.value, kept.holds) == ("durability", len(lost + doubled), not lost + doubled)
-    assert all(name in kept.detail for name in lost + doubled)
+    assert (kept.name, kept.value, kept.holds) == ("durability", len(wrong), not wrong)
+    assert all(name in kept.detail for names in wrong.values() for name in names)
 
 
 def _await_ready(vaka: Vaka) -> None:
