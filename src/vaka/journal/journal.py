@@ -25,15 +25,16 @@ from vaka.access.law import NEEDS_PERMISSION
 from vaka.errors import Busy, Conflict, Fault, Unavailable, Unprocessable
 from vaka.fhir.criteria import Criterion, Query
 from vaka.fhir.keys import resource_key
-from vaka.journal.access import require_writing
+from vaka.journal.access import gate, require_writing
 from vaka.journal.aliases import Aliases
 from vaka.journal.codec import Codec
 from vaka.journal.feed import Feed
 from vaka.journal.owners import Owners
 from vaka.journal.paging import Page, Position
-from vaka.journal.permission import hidden_from
+from vaka.journal.permission import hidden_from, known_to
 from vaka.journal.pool import Connection, Pool
 from vaka.journal.read import FLIGHTS_MAX, Reader, seen
+from vaka.journal.scopes import READING
 from vaka.journal.search import Match, Searcher
 from vaka.journal.statements import statements
 from vaka.journal.version import Version
@@ -77,7 +78,7 @@ class Transaction:
         """The current version, a deletion included; ``lock``: nobody else changes it before this transaction ends."""
         rkey = resource_key(type_, id_)
         if lock:
-            await self._journal.writer.lock(self.connection, [rkey])
+            await self._journal.writer.lock(self.connection, [rkey], gate(self.access, letter=READING))
         found = (await self._journal.reader.current(self.connection, [rkey], access=self.access)).get(rkey)
         if found is None or (found.type, found.id) != (type_, id_):
             return None
@@ -112,9 +113,13 @@ class Transaction:
             for write in writes
             if write.act is None or (write.act in NEEDS_PERMISSION and write.type != "Provenance")
         ]
+        hidden: set[int] = set()
         if asked and not self.access.full:
-            await self._journal.writer.lock_all(self.connection, writes)
-        hidden = await hidden_from(self.connection, self.access, asked) if asked else set()
+            decided = {write.rkey for write in writes} - {write.rkey for write in asked}
+            locked = await self._journal.writer.lock_all(
+                self.connection, writes, known_to(self.access), decided=decided
+            )
+            hidden = await hidden_from(self.connection, self.access, asked, locked)
         made = await self._journal.writer.write(self.connection, writes, access=self.access, hidden=hidden)
         return [seen(self.access, version) if version is not None else None for version in made]
 

@@ -1,12 +1,13 @@
 """May these changes be made? Looked up in the transaction that makes them.
 
 Invariant: nothing that a caller's filter hides is changed, replaced or confirmed: it looks as if it did not exist, and callers
-with limited rights cannot choose ids, so that an id that is taken and one that is free look alike.
+with limited rights cannot choose ids, so that an id that is taken and one that is free look alike; neither is locked, so that
+nobody waits for the one and not for the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vaka.access.filter import AccessFilter
@@ -15,8 +16,9 @@ from vaka.access.session import Session
 from vaka.access.writing import BEGINS_RELATION, Change, guardian_blocks, refusal
 from vaka.errors import Conflict, Forbidden
 from vaka.fhir.keys import resource_key
-from vaka.journal.access import gate, now_us, require_writing
+from vaka.journal.access import Gate, gate, now_us, require_writing
 from vaka.journal.arrays import integers
+from vaka.journal.scopes import KNOWING, require_granted
 from vaka.journal.statements import statements
 
 if TYPE_CHECKING:
@@ -24,25 +26,31 @@ if TYPE_CHECKING:
     from vaka.journal.write import Write
 
 
-async def hidden_from(connection: Connection, access: AccessFilter, writes: Sequence[Write]) -> set[int]:
-    """Keys of ``writes`` that stand but are hidden from ``access``. Forbidden where something of the rest may not be done."""
+def known_to(access: AccessFilter) -> Gate:
+    """What ``access`` may know to stand."""
+    return gate(access, letter="r" if access.session is not None else KNOWING)
+
+
+async def hidden_from(
+    connection: Connection, access: AccessFilter, writes: Sequence[Write], locked: Collection[int]
+) -> set[int]:
+    """Keys of ``writes`` that stand but are hidden from ``access``, or were when it ``locked`` what it saw. Forbidden where
+    something of the rest may not be done."""
     if access.full:
         return set()
     require_writing(access)
-    through = gate(access, letter="r" if access.session is not None else "rsud")
+    through = known_to(access)
     sql = statements("access")["standing"].replace("{access}", through.on("r"))
     values = {"keys": integers(sorted(write.rkey for write in writes)), **dict(through.values)}
     rows = await (await connection.execute(sql, values)).fetchall()
     standing = {row[0]: row[1:] for row in rows}
-    hidden = {rkey for rkey, row in standing.items() if not row[0]}
+    hidden = {rkey for rkey, row in standing.items() if not row[0] or rkey not in locked}
     for write in writes:
         write.may_create = write.must_be_new
     doing = [write for write in writes if write.rkey not in hidden and (write.rkey in standing or write.must_be_new)]
     if access.session is not None:
         await _require(connection, access, access.session, doing, standing)
     else:
-        from vaka.journal.scopes import require_granted
-
         await require_granted(connection, access, doing, standing)
     return hidden
 

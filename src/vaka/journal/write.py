@@ -25,6 +25,7 @@ from vaka.fhir.index import IndexRows
 from vaka.fhir.keys import key, resource_key
 from vaka.fhir.splice import splice
 from vaka.journal import facts, law
+from vaka.journal.access import Gate
 from vaka.journal.aliases import Aliases
 from vaka.journal.arrays import byteas, floats, integers, lexemes, texts
 from vaka.journal.codec import Codec
@@ -125,10 +126,18 @@ class Writer:
         """Waits for other writers of these identities; the statement after this one sees what they committed."""
         await connection.execute(statements("write")["lock_identities"], {"keys": integers(sorted(set(keys)))})
 
-    async def lock(self, connection: Connection, keys: Iterable[int]) -> dict[int, State]:
-        """The current state of the resources with these keys, locked until the transaction ends."""
+    async def lock(
+        self, connection: Connection, keys: Iterable[int], through: Gate | None = None, *, decided: Iterable[int] = ()
+    ) -> dict[int, State]:
+        """The current state of the resources with these keys, locked until the transaction ends; of those alone that ``through``
+        lets pass, or that are among ``decided``."""
         sql = statements("write")
-        cursor = await connection.execute(sql["lock_resources"], {"keys": integers(sorted(set(keys)))})
+        values: dict[str, object] = {"keys": integers(sorted(set(keys)))}
+        if through is None or through.everything:
+            cursor = await connection.execute(sql["lock_resources"], values)
+        else:
+            values |= {"decided": integers(decided), **dict(through.values)}
+            cursor = await connection.execute(sql["lock_visible"].replace("{access}", through.on("r")), values)
         rows = await cursor.fetchall()
         epochs: dict[int, int] = {}
         if self.epoch > 1 and rows:  # the first epoch has no other before it
@@ -139,14 +148,18 @@ class Writer:
             for row in rows
         }
 
-    async def lock_all(self, connection: Connection, writes: Sequence[Write]) -> dict[int, State]:
-        """Locks what ``writes`` may meet, in the one order; the states of what they change."""
+    async def lock_all(
+        self, connection: Connection, writes: Sequence[Write], through: Gate | None = None, *, decided: Iterable[int] = (),
+        hidden: Collection[int] = (),
+    ) -> dict[int, State]:  # fmt: skip
+        """Locks what ``writes`` may meet, in the one order; the states of what they change. What is ``hidden``, or does not pass
+        ``through``, is asked for in as many steps as what does not exist, and not locked."""
         known = [write.rkey for write in writes if not write.must_be_new]
         if not known:
             return {}
         if identities := sorted({k for write in writes for k in identity_keys(write.resource)}):
             await self.lock_identities(connection, identities)
-        return await self.lock(connection, known)
+        return await self.lock(connection, [rkey for rkey in known if rkey not in hidden], through, decided=decided)
 
     async def write(
         self,
@@ -162,14 +175,13 @@ class Writer:
         Conflict, NotAllowed: nothing of the transaction may be committed then."""
         for write in writes:
             self.aliases.apply(write)
-        states = await self.lock_all(connection, writes)
         # What is hidden looks as if it did not stand: the law says nothing of it either.
-        known_states = {rkey: state for rkey, state in states.items() if rkey not in hidden}
-        await law.require_lawful(connection, writes, known_states, access, self.aliases.into)
+        states = await self.lock_all(connection, writes, hidden=hidden)
+        await law.require_lawful(connection, writes, states, access, self.aliases.into)
         planned: list[Plan | None] = []
         now_us = time.time_ns() // 1_000_000 * 1_000
         for write in writes:
-            state = states.get(write.rkey) if write.rkey not in hidden else None
+            state = states.get(write.rkey)
             _check(write, state, self.epoch)
             if write.deletes and not write.redact and (state is None or state.deleted):
                 planned.append(None)

@@ -8,6 +8,15 @@ SELECT pg_advisory_xact_lock(k) FROM unnest(%(keys)s::bigint[]) AS k
 SELECT r.rkey, r.type, r.id, r.version, r.deleted, r.updated_us, r.seq, r.patient, r.owner
 FROM resource r WHERE rkey = ANY(%(keys)s::bigint[]) ORDER BY rkey FOR UPDATE
 
+-- name: lock_visible
+-- The same of what a caller may know of, and of keys that an operation has ``decided`` about: who waited for the lock on what is
+-- hidden would learn that it stands. Visible is asked of the snapshot, before any wait: after one, the row's new owner may not be in it.
+SELECT l.rkey, l.type, l.id, l.version, l.deleted, l.updated_us, l.seq, l.patient, l.owner
+FROM resource l
+WHERE l.rkey = ANY(ARRAY(SELECT r.rkey FROM resource r
+                         WHERE r.rkey = ANY(%(keys)s::bigint[]) AND (r.rkey = ANY(%(decided)s::bigint[]) OR {access})))
+ORDER BY l.rkey FOR UPDATE OF l
+
 -- name: epochs
 SELECT seq, epoch FROM version WHERE seq = ANY(%(seqs)s::bigint[])
 
