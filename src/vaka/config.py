@@ -9,6 +9,9 @@ BODY_MAX_BYTES: Final = 32 * 1024 * 1024
 BINARY_MAX_BYTES: Final = 512 * 1024 * 1024
 BODY_TIMEOUT_S: Final = 60.0
 BODY_IDLE_TIMEOUT_S: Final = 10.0
+# A body that nobody wanted is read away before the answer: what a refused request of usual size sends, on a usual line.
+UNREAD_MAX_BYTES: Final = 1024 * 1024
+UNREAD_TIMEOUT_S: Final = 2.0
 HEADERS_TIMEOUT_MS: Final = 10_000
 STOP_TIMEOUT_S: Final = 10.0
 JSON_MAX_DEPTH: Final = 64

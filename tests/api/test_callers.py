@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 from tests.client import Api, outcome, patient
 
 from vaka import config
@@ -159,6 +160,32 @@ def test_a_chunked_body(api: Api, tag: str) -> None:
     except httpx.TransportError:
         pass  # refused while it was still being sent
     assert len(api.ids(f"/Patient?identifier={tag}")) == 1
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("asked", ["GET /fhir/metadata", "GET /fhir/Patient", "PUT /fhir/nonsense/1", "POST /health"])
+def test_an_answer_waits_for_a_body_that_nobody_reads(api: Api, asked: str, chunked: bool) -> None:
+    """Would break: who sends a body where none is wanted gets a reset connection, and never the answer."""
+    told = head(api, 3).replace(b"POST /fhir/Patient", asked.encode())
+    body = b'"x"'
+    if chunked:
+        told, body = told.replace(b"Content-Length: 3", b"Transfer-Encoding: chunked"), b'3\r\n"x"\r\n0\r\n\r\n'
+    with connect(api) as connection:
+        connection.sendall(told)
+        time.sleep(0.5)
+        connection.sendall(body)
+        assert answer_of(connection).startswith(b"HTTP/1.1 ")
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert b"HTTP/1.1 200 OK" in answer_of(connection)
+
+
+def test_a_body_that_nobody_reads_and_that_never_comes(api: Api) -> None:
+    """Would break: who announces a body and sends none is never answered."""
+    with connect(api) as connection:
+        began = time.monotonic()
+        connection.sendall(head(api, 3).replace(b"POST /fhir/Patient", b"GET /fhir/metadata"))
+        assert answer_of(connection).startswith(b"HTTP/1.1 200")
+        assert time.monotonic() - began < config.UNREAD_TIMEOUT_S + 5
 
 
 def test_slow_and_silent_clients_do_not_hold_others(api: Api) -> None:

@@ -97,6 +97,7 @@ class Application:
             response = self._refused(scope, request, refusal)
         if request is not None:
             response.headers += request.add_headers
+            await request.drain()
         return request, await self._logged(scope, address, request, response, refusal)
 
     async def _logged(

@@ -10,6 +10,7 @@ import asyncio
 import re
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, Protocol
@@ -81,6 +82,8 @@ class Request:
     source: str = ""
     """The address that it came from."""
     add_headers: list[tuple[str, str]] = field(default_factory=list)
+    _begun: bool = False
+    """Whether somebody has begun to read the body."""
 
     def header(self, name: str) -> str | None:
         return self.headers.get(name)
@@ -118,6 +121,7 @@ class Request:
     async def _at_once(self) -> bytes:
         """A short body whose length was declared, in one step."""
         assert not isinstance(self.raw_body, bytes)
+        self._begun = True
         try:
             async with asyncio.timeout(config.BODY_IDLE_TIMEOUT_S):
                 return await self.raw_body()
@@ -131,6 +135,7 @@ class Request:
         if isinstance(self.raw_body, bytes):
             yield self.raw_body
             return
+        self._begun = True
         pieces = aiter(self.raw_body)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
@@ -146,6 +151,24 @@ class Request:
                 raise ClientGone from error
             if piece:
                 yield bytes(piece)
+
+    async def drain(self) -> None:
+        """Reads a short body away that nobody has wanted. An answer that leaves before its request has come in whole is lost when
+        the rest comes to a closed connection, which is then reset (RFC 9112, 9.6)."""
+        length = self.header("content-length")
+        if length is None:
+            if self.header("transfer-encoding") is None:
+                return
+        elif not length.isdigit() or not 0 < int(length) <= config.UNREAD_MAX_BYTES:
+            return
+        if self._begun or isinstance(self.raw_body, bytes):
+            return
+        size = 0
+        with suppress(VakaError, ClientGone):  # too late, or gone: the answer is sent all the same
+            async for piece in self.chunks(config.UNREAD_TIMEOUT_S):
+                size += len(piece)
+                if size > config.UNREAD_MAX_BYTES:
+                    return
 
 
 def _late() -> Invalid:
