@@ -126,15 +126,24 @@ class Running:
                 return
 
     async def force(self) -> None:
-        """Evidence, then the end."""
+        """Evidence, then the end: of this process, not of the one that may have been started in its place meanwhile."""
         self.forced = True
-        if self.process is not None and self.part.force_signal != signal.SIGKILL:
+        child = self.process
+        if child is not None and self.part.force_signal != signal.SIGKILL:
             try:
-                self.process.send_signal(self.part.force_signal)
+                child.send_signal(self.part.force_signal)
             except ProcessLookupError:
                 return
             await asyncio.sleep(1.0)
-        self.signal(signal.SIGKILL)
+        if self.process is child:
+            self.signal(signal.SIGKILL)
+
+    def stood_still(self, seconds: float) -> None:
+        """For so long nothing ran on this machine: neither silence nor a slow stop is held against the part for that time."""
+        now = time.monotonic()
+        self._heard = min(self._heard + seconds, now)
+        if self._asked is not None:
+            self._asked = min(self._asked + seconds, now)
 
     def last_words(self) -> str:
         """Why it did not start, in its own words."""

@@ -1,8 +1,9 @@
 """The supervisor of ``vaka up``: sees, decides, acts, and writes one line for each thing it did.
 
 Invariants: what to do is decided in ``decide`` alone; a part's death is known at once (its exit wakes the loop), its
-silence within a probe's interval; the supervisor ends only when every part has ended. It keeps no state but what it
-sees and writes, and imports nothing of the record.
+silence within a probe's interval; the time in which this itself did not run (a machine that is moved, copied or starved) is
+no part's silence; the supervisor ends only when every part has ended. It keeps no state but what it sees and writes, and
+imports nothing of the record.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ PROBE_STARTING_S: Final = 0.02
 PROBE_READY_S: Final = 1.0
 PROBE_TIMEOUT_S: Final = 5.0
 CYCLE_MAX_S: Final = 0.5
+LATE_MAX_S: Final = 2.0  # a cycle that is later was kept from running
 
 
 class Supervisor:
@@ -59,8 +61,10 @@ class Supervisor:
         for running in self._running.values():
             self._task(self._probe(running))
         failure: errors.Setup | None = None
+        turned = time.monotonic()
         while True:
             self._wake.clear()
+            turned = self._turn(turned)
             action = decide([running.state() for running in self._running.values()], stopping=self._stopping)
             if action.verb not in (Verb.WAIT, Verb.FINISH):
                 self._note = f"{action.verb.value}: {action.reason}"
@@ -86,6 +90,15 @@ class Supervisor:
         self._write_status()
         if failure is not None:
             raise failure
+
+    def _turn(self, last: float) -> float:
+        """Now. Where the cycle that began at ``last`` took so long that all stood still, that time is held against nobody."""
+        now = time.monotonic()
+        if (late_s := now - last - CYCLE_MAX_S) > LATE_MAX_S:
+            log.warning("stood still", seconds=round(late_s, 1))
+            for running in self._running.values():
+                running.stood_still(late_s)
+        return now
 
     async def _act(self, action: Action) -> None:
         if action.part is None:
