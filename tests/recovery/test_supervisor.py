@@ -38,7 +38,13 @@ class Watched:
         )
         self.ready = asyncio.Event()
         self.supervisor = Supervisor(
-            [part], log_folder=folder, status_path=self.status, dsn=None, url="", on_ready=lambda _: self.ready.set()
+            [part],
+            log_folder=folder,
+            status_path=self.status,
+            dsn=None,
+            url="",
+            law={},
+            on_ready=lambda _: self.ready.set(),
         )
 
     async def _probe(self) -> bool:
