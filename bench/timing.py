@@ -1,8 +1,9 @@
 """Whether the time of a refusal tells what the refusal does not: hidden ids against ids that do not exist.
 
 One person's session in a region of 400 patients, one connection, each question of a hidden id, of a missing one and of another
-missing one in random order. For each: medians, and the AUC, the chance that the answer about a hidden id takes longer than the
-one about a missing id: 0.5 tells nothing, 1 tells all. Missing against missing shows what chance makes of it.
+missing one in random order. For each: medians, the bound of the quickest tenth, and the AUC, the chance that the answer about
+a hidden id takes longer than the one about a missing id: 0.5 tells nothing, 1 tells all. Missing against missing shows what
+chance makes of it.
 """
 
 from __future__ import annotations
@@ -84,10 +85,16 @@ class Found:
 
     def row(self) -> str:
         a, b = median(self.hidden), median(self.missing)
+        quick = _tenth(self.hidden) - _tenth(self.missing)
         return (
-            f"| {self.question} | {len(self.hidden)} | {a:.0f} | {b:.0f} | {a - b:+.0f} ({(a - b) / b:+.1%}) "
+            f"| {self.question} | {len(self.hidden)} | {a:.0f} | {b:.0f} | {a - b:+.0f} ({(a - b) / b:+.1%}) | {quick:+.0f} "
             f"| {auc(self.hidden, self.missing):.3f} | {auc(self.other, self.missing):.3f} |"
         )
+
+
+def _tenth(times: list[float]) -> float:
+    """The time that a tenth stays below: what a busy machine disturbs least."""
+    return sorted(times)[len(times) // 10]
 
 
 def auc(longer: list[float], shorter: list[float]) -> float:
@@ -175,8 +182,10 @@ def main() -> None:
         region = Path(folder) / "region"
         subprocess.run(vaka("region", "--patients", "400", "--to", str(region)), check=True, capture_output=True)
         subprocess.run(vaka("load", str(region), "--data", str(journal.data)), check=True, capture_output=True)
-        print("| question | askings | hidden µs | missing µs | difference | AUC | AUC of missing against missing |")
-        print("|---|---|---|---|---|---|---|")
+        print(
+            "| question | askings | hidden µs | missing µs | difference | quickest tenth | AUC | missing against missing |"
+        )
+        print("|---|---|---|---|---|---|---|---|")
         for one in measure(journal, askings):
             print(one.row(), flush=True)
 

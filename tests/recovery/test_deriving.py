@@ -41,6 +41,8 @@ def _older(vaka: Vaka) -> None:
     with psycopg.connect(_dsn(vaka), autocommit=True) as connection:
         connection.execute(f"TRUNCATE {', '.join(TABLES)}")
         connection.execute("DROP TABLE apart; DROP INDEX alias_root; DELETE FROM fact WHERE name = 'access facts'")
+        connection.execute("DROP TABLE session, login, way_change; DROP INDEX revocation_person")
+        connection.execute("ALTER TABLE log.review DROP COLUMN provider")
         connection.execute("UPDATE fact SET value = '7' WHERE name = 'schema'")
 
 

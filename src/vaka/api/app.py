@@ -68,6 +68,8 @@ class Application:
             request, response = await self._respond(scope, address, protocol)
         finally:
             access_log.under_way -= 1
+        if request is not None and response is not None and request.has_body:
+            await request.drain()  # here, where the log waits for nobody
         sent = response is not None and await self._send(protocol, scope, response)
         self._note(scope, address, request, response.status if response is not None and sent else 499, began)
 
@@ -97,8 +99,6 @@ class Application:
             response = self._refused(scope, request, refusal)
         if request is not None:
             response.headers += request.add_headers
-            if request.header("content-length") or request.header("transfer-encoding"):
-                await request.drain()
         return request, await self._logged(scope, address, request, response, refusal)
 
     async def _logged(

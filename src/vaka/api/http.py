@@ -152,6 +152,10 @@ class Request:
             if piece:
                 yield bytes(piece)
 
+    @property
+    def has_body(self) -> bool:
+        return "content-length" in self.headers or "transfer-encoding" in self.headers
+
     async def drain(self) -> None:
         """Reads a short body away that nobody has wanted. An answer that leaves before its request has come in whole is lost when
         the rest comes to a closed connection, which is then reset (RFC 9112, 9.6)."""

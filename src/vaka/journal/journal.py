@@ -108,19 +108,13 @@ class Transaction:
 
     async def write(self, writes: Sequence[Write]) -> list[Version | None]:
         # What an operation on records may do, it has decided itself; what it changes of an entry is the person's to write too.
-        asked = [
-            write
-            for write in writes
-            if write.act is None or (write.act in NEEDS_PERMISSION and write.type != "Provenance")
-        ]
-        hidden: set[int] = set()
+        asked = [w for w in writes if w.act is None or (w.act in NEEDS_PERMISSION and w.type != "Provenance")]
+        writer, hidden = self._journal.writer, set[int]()
         if asked and not self.access.full:
             decided = {write.rkey for write in writes} - {write.rkey for write in asked}
-            locked = await self._journal.writer.lock_all(
-                self.connection, writes, known_to(self.access), decided=decided
-            )
+            locked = await writer.lock_all(self.connection, writes, known_to(self.access), decided=decided)
             hidden = await hidden_from(self.connection, self.access, asked, locked)
-        made = await self._journal.writer.write(self.connection, writes, access=self.access, hidden=hidden)
+        made = await writer.write(self.connection, writes, access=self.access, hidden=hidden)
         return [seen(self.access, version) if version is not None else None for version in made]
 
     async def amend(self, writes: Sequence[Write]) -> list[Version]:

@@ -37,6 +37,7 @@ _READ: Final[Mapping[str, str]] = {
     "pint": "BSD-3-Clause",
     "pyasn1-modules": "BSD-2-Clause",
     "pystemmer": "MIT AND BSD-3-Clause",
+    "segno": "BSD-3-Clause",
 }
 
 
