@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -119,6 +120,14 @@ def test_weakened_durability_is_refused(tmp_path: Path) -> None:
     # And a cluster of another PostgreSQL.
     (tmp_path / "pg" / "PG_VERSION").write_text("17\n")
     assert "PostgreSQL 17" in refused(tmp_path)
+
+
+def test_a_log_that_another_process_writes_is_told(tmp_path: Path) -> None:
+    """Would break: what fails before the first answer keeps its process alive, and nobody learns why nothing starts."""
+    (tmp_path / "accesslog").mkdir(mode=0o700)
+    with (tmp_path / "accesslog" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "another process writes the access log" in refused(tmp_path)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")

@@ -77,31 +77,20 @@ async def _serve(
     dsn: str, host: str, port: int, data_dir: Path, demo: bool, web: Web | None, wire: Wire, law: Settings
 ) -> None:
     journal = await Journal.open(dsn)
+    registering = Pool(dsn, size=2)
+    requests = RequestLog(data_dir / "log" / "requests.log")
     try:
+        await registering.open()
         await derive(journal)
         await settled.keep(journal, law)
-    except BaseException:
+        server = await _server(journal, Clients(registering), data_dir, law)
+        login_by_click = demo and is_loopback(host) and not wire.behind_proxy
+        server = replace(server, demo=demo, demo_login=login_by_click)
+    except BaseException:  # pools that stay open would keep the process from ending
         await journal.close()
+        await registering.close()
         raise
-    # What is there now stays: the collector need not look through it again and again, and need not look after every 700 objects.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
-    access_log = await AccessLog.open(data_dir / "accesslog", journal.pool.connection, "journal")
-    (data_dir / "log").mkdir(mode=0o700, exist_ok=True)
-    requests = RequestLog(data_dir / "log" / "requests.log")
-    registering = Pool(dsn, size=2)
-    await registering.open()
-    clients = Clients(registering)
-    revocations = Revocations(journal)
-    await revocations.load()
-    proof = Proof(secret(data_dir, "form.key"))
-    callers = Callers(journal, Sessions(Keyring(data_dir, "session")), revocations, People(journal), proof)
-    server = Server(
-        journal, Tokens(Keyring(data_dir, "token"), clients), Pages(Secret(data_dir, "page.key")), access_log, callers,
-        Sealed(secret(data_dir, "login.key")), Passphrases(), clients, services(data_dir), demo,
-        demo and is_loopback(host) and not wire.behind_proxy, redactions=Redactions(data_dir), settings=law,
-    )  # fmt: skip
+    access_log, clients, revocations = server.log, server.clients, server.callers.revocations
 
     def application(front: Front) -> Application:
         return Application(replace(server, wire=front), requests, web)
@@ -132,6 +121,24 @@ async def _serve(
         log.info("stopped", waiting_commits=not closed)
         if not closed:
             os._exit(0)  # the loop's own end would cancel the commits that still wait
+
+
+async def _server(journal: Journal, clients: Clients, data_dir: Path, law: Settings) -> Server:
+    # What is there now stays: the collector need not look through it again and again, and need not look after every 700 objects.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+    (data_dir / "log").mkdir(mode=0o700, exist_ok=True)
+    revocations = Revocations(journal)
+    await revocations.load()
+    proof = Proof(secret(data_dir, "form.key"))
+    callers = Callers(journal, Sessions(Keyring(data_dir, "session")), revocations, People(journal), proof)
+    access_log = await AccessLog.open(data_dir / "accesslog", journal.pool.connection, "journal")
+    return Server(
+        journal, Tokens(Keyring(data_dir, "token"), clients), Pages(Secret(data_dir, "page.key")), access_log, callers,
+        Sealed(secret(data_dir, "login.key")), Passphrases(), clients, services(data_dir), redactions=Redactions(data_dir),
+        settings=law,
+    )  # fmt: skip
 
 
 async def _chores(journal: Journal, clients: Clients) -> None:
