@@ -9,7 +9,7 @@ lock() {
     shift
     # setuptools builds the project itself, and must be locked like the rest.
     printf 'setuptools>=77\n' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-        --no-build --no-emit-index-url --no-emit-find-links --no-header --no-annotate "$@" pyproject.toml - -o "$target" \
+        --no-build --no-header --no-annotate "$@" pyproject.toml - -o "$target" \
         >/dev/null
     if grep -n '://' "$target"; then
         echo "$target names an address" >&2

@@ -122,16 +122,12 @@ class AccessLog:
         for future in self.submit(record):
             durable = await future and durable
         if not durable:
-            self.tell_owed(record, urgent=urgent)
-
-    def tell_owed(self, record: Record, *, urgent: bool) -> None:
-        """For a record that is not durable: Unavailable, or a line in the process's log for what is ``urgent``."""
-        if not urgent:
-            raise unwritable()
-        log.error(
-            "access not yet logged", activity=record.activity, person=record.actor.person or record.actor.principal,
-            patients=" ".join(map(str, record.patients[:4])), owed=len(self._owed),
-        )  # fmt: skip
+            if not urgent:
+                raise unwritable()
+            log.error(
+                "access not yet logged", activity=record.activity, person=record.actor.person or record.actor.principal,
+                patients=" ".join(map(str, record.patients[:4])), owed=len(self._owed),
+            )  # fmt: skip
 
     def submit(self, record: Record) -> list[asyncio.Future[bool]]:
         """Puts ``record`` in line, for who cannot wait: whether each part of it is durable. A future that is cancelled keeps

@@ -109,12 +109,8 @@ class Application:
         if not address.is_logged and not access.trail.activity:
             return response
         record = record_of(scope.method, address, response.status, access, self._server.journal.epoch, error=refusal)
-        durable = True
         try:
-            for future in self._server.log.submit(record):
-                durable = await future and durable
-            if not durable:
-                self._server.log.tell_owed(record, urgent=request is not None and is_of_one(request, record))
+            await self._server.log.write(record, urgent=request is not None and is_of_one(request, record))
         except VakaError as error:
             if response.stream is not None:
                 await response.stream.aclose()
