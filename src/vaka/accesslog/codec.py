@@ -13,9 +13,10 @@ A *chapter* is what one set of numbers holds for: blocks between a start of the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, TypeGuard
+from itertools import chain
+from typing import Any
 
 import orjson
 
@@ -116,13 +117,13 @@ def contents(payload: bytes) -> Contents:
     before, actors, forms, patients, owners, seqs, more = columns
     if not all(isinstance(column, list) and len(column) == len(before) for column in columns):
         raise Damaged("columns of different lengths")
-    if not all(map(_are_integers, (before, actors, forms, more, *patients, *owners, *seqs))):
+    if not all(map(_are_integers, (before, actors, forms, more))) or not all(map(_are_lists, (patients, owners, seqs))):
         raise Damaged("something else than a number in a column of numbers")
     if not isinstance(words, dict) or not all(map(_are_words, words.values())):
         raise Damaged("words that are none")
     return Contents(
         {first + n: Described(*one) for n, one in enumerate(told)}, tuple(dict.fromkeys(actors)),
-        tuple(sorted({patient for of_one in patients for patient in of_one})), len(before), tuple(columns), words,
+        tuple(sorted(set(chain.from_iterable(patients)))), len(before), tuple(columns), words,
     )  # fmt: skip
 
 
@@ -162,8 +163,13 @@ def _is_description(value: object) -> bool:
     return isinstance(value, list) and len(value) == 2 and value[0] in (ACTOR, FORM) and isinstance(value[1], str)
 
 
-def _are_integers(values: object) -> TypeGuard[list[int]]:
-    return isinstance(values, list) and all(type(value) is int for value in values)
+def _are_integers(values: Iterable[object]) -> bool:
+    return set(map(type, values)) <= {int}
+
+
+def _are_lists(column: list[Any]) -> bool:
+    """Of integers. Every record that is shipped passes here: a column at a time, in C."""
+    return set(map(type, column)) <= {list} and _are_integers(chain.from_iterable(column))
 
 
 def _are_words(values: object) -> bool:

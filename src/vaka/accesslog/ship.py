@@ -85,8 +85,6 @@ class Shipper:
             if blocks[0].chapter != self._chapter:
                 self._chapter = blocks[0].chapter
                 self._described = await tables.described(connection, self._stream, self._chapter)
-            for block in blocks:
-                self._described |= block.contents().described
             put = await tables.put_run(connection, Run(self._stream, blocks, self._described))
         self._shipped = max(self._shipped, blocks[-1].number)
         return put

@@ -6,6 +6,7 @@ left out); a run, what it describes and nothing else commit together; rows are n
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from importlib.resources import files
+from itertools import chain
 from typing import Any, TypeAlias
 
 import psycopg
@@ -21,13 +23,13 @@ from psycopg.rows import TupleRow
 
 from vaka import config
 from vaka.accesslog.blocks import Block
-from vaka.accesslog.codec import Described
+from vaka.accesslog.codec import Contents, Described
 
 Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
 Connect: TypeAlias = Callable[[], AbstractAsyncContextManager[Connection]]
 """Gives a connection in autocommit whose durability was checked (``journal.pool``)."""
 
-_LEVEL = 12
+_LEVEL = 6
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _RUN_MAX_BYTES = 1 << 30
 
@@ -50,11 +52,12 @@ def microseconds(at: datetime) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Consecutive blocks of one chapter and one month. ``described``: all that its chapter has described so far."""
+    """Consecutive blocks of one chapter and one month. ``described``: all that its chapter has described before; ``put_run`` adds
+    what these blocks describe."""
 
     stream: str
     blocks: Sequence[Block]
-    described: Mapping[int, Described]
+    described: dict[int, Described]
 
 
 def take(blocks: Sequence[Block]) -> int:
@@ -73,22 +76,18 @@ def take(blocks: Sequence[Block]) -> int:
     return count + 1 if blocks else 0
 
 
-def row(run: Run) -> dict[str, Any]:
-    """A run as the table holds it."""
-    patients: set[int] = set()
-    persons: set[int] = set()
-    records = 0
-    for block in run.blocks:
-        told = block.contents()
-        patients.update(told.patients)
-        persons.update(run.described[actor].actor().key for actor in told.actors if actor in run.described)
-        records += told.records
-    first, last = run.blocks[0], run.blocks[-1]
-    content = zstandard.ZstdCompressor(level=_LEVEL).compress(b"".join(block.bare for block in run.blocks))
+def row(stream: str, blocks: Sequence[Block], told: Sequence[Contents], described: Mapping[int, Described]) -> dict[str, Any]:
+    """A run as the table holds it. ``told``: the contents of each block."""
+    actors = set(chain.from_iterable(one.actors for one in told))
+    first, last = blocks[0], blocks[-1]
+    content = zstandard.ZstdCompressor(level=_LEVEL).compress(b"".join(block.bare for block in blocks))
     return {
-        "stream": run.stream, "first": first.number, "last": last.number, "chapter": first.chapter, "records": records,
-        "began": when(min(block.time_us for block in run.blocks)), "ended": when(max(block.time_us for block in run.blocks)),
-        "before": first.before, "hash": last.hash, "patients": sorted(patients), "persons": sorted(persons),
+        "stream": stream, "first": first.number, "last": last.number, "chapter": first.chapter,
+        "records": sum(one.records for one in told),
+        "began": when(min(block.time_us for block in blocks)), "ended": when(max(block.time_us for block in blocks)),
+        "before": first.before, "hash": last.hash,
+        "patients": sorted(set(chain.from_iterable(one.patients for one in told))),
+        "persons": sorted({described[actor].actor().key for actor in actors if actor in described}),
         "content": content,
     }  # fmt: skip
 
@@ -104,6 +103,9 @@ def unpacked(content: bytes) -> bytes:
 async def put_run(connection: Connection, run: Run) -> int:
     """Puts what is not there yet of ``run`` into the tables; returns after COMMIT how many blocks that were."""
     sql = statements()
+    told = {block.number: block.contents() for block in run.blocks}
+    for one in told.values():
+        run.described.update(one.described)
     async with connection.transaction():
         await connection.execute(sql["lock_stream"], {"stream": run.stream})
         span = {"first": run.blocks[0].number, "last": run.blocks[-1].number}
@@ -113,9 +115,9 @@ async def put_run(connection: Connection, run: Run) -> int:
         while left:
             count = take(left)
             part, left = left[:count], left[count:]
-            values = row(Run(run.stream, part, run.described))
+            values = await asyncio.to_thread(row, run.stream, part, [told[block.number] for block in part], run.described)
             await _make_partition(connection, values["began"])
-            await _describe(connection, run.stream, part)
+            await _describe(connection, run.stream, part[0].chapter, [told[block.number] for block in part])
             await connection.execute(sql["insert_run"], values)
             put += count
     return put
@@ -135,13 +137,13 @@ async def _make_partition(connection: Connection, at: datetime) -> None:
         await connection.execute(made[0])
 
 
-async def _describe(connection: Connection, stream: str, blocks: Sequence[Block]) -> None:
+async def _describe(connection: Connection, stream: str, chapter: int, contents: Sequence[Contents]) -> None:
     told: dict[int, Described] = {}
-    for block in blocks:
-        told |= block.contents().described
+    for one in contents:
+        told |= one.described
     if told:
         values = {
-            "stream": stream, "chapter": blocks[0].chapter, "numbers": list(told),
+            "stream": stream, "chapter": chapter, "numbers": list(told),
             "kinds": [one.kind for one in told.values()], "contents": [one.text for one in told.values()],
         }  # fmt: skip
         await connection.execute(statements()["insert_described"], values)
