@@ -75,6 +75,8 @@ LOAD_COMMIT_MS: Final = 200
 SESSION_ALIVE_S: Final = 15 * 60
 SESSION_RENEWED_AFTER_S: Final = 5 * 60
 SESSION_MAX_S: Final = 12 * 3600
+# What matters most (two records become one, content goes for good, a new passkey) is done so long after the login at most.
+FRESH_LOGIN_S: Final = 15 * 60
 # Clocks of journal and copies may differ by so much.
 CLOCK_SKEW_S: Final = 30
 # An assignment is looked up again in the record so often while its session is used.

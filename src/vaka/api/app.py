@@ -215,7 +215,7 @@ def _error_response(error: VakaError) -> Response:
     if isinstance(error, Busy):
         headers.append(("Retry-After", str(error.retry_after_s)))
     if isinstance(error, Unauthenticated):
-        headers.append(("WWW-Authenticate", 'Bearer realm="vaka"'))
+        headers.append(("WWW-Authenticate", error.challenge))
     version = getattr(error, "version", None)
     if version is not None:
         headers.append(("ETag", f'W/"{version}"'))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vaka.api.http import Request, Response
 from vaka.api.server import Server
 from vaka.errors import Busy, NotAllowed, NotFound, Unauthenticated, VakaError
-from vaka.web import entry, home, log, login, own
+from vaka.web import entry, home, log, login, own, strength
 from vaka.web.entry import LoginFailed
 from vaka.web.pages.message import MessagePage
 from vaka.web.render import page, redirect, spoken
@@ -70,6 +70,8 @@ async def _dispatch(server: Server, request: Request) -> Response:
             return await own.show_passphrase(server, request)
         case ("POST", "login", "passphrase"):
             return await own.change_passphrase(server, request)
+        case ("POST", "login", "strength"):
+            return await strength.tell(server, request)
         case ("GET", "login", "service", number):
             return await service.begin(server, request, number)
         case ("GET", "login", "callback"):
