@@ -109,6 +109,8 @@ class Application:
         if not address.is_logged and not access.trail.activity:
             return response
         record = record_of(scope.method, address, response.status, access, self._server.journal.epoch, error=refusal)
+        if request is not None:
+            self._server.usage.note(request, record)
         try:
             await self._server.log.write(record, urgent=request is not None and is_of_one(request, record))
         except VakaError as error:
@@ -159,6 +161,7 @@ class Application:
                 return await token(self._server, request)
             case _:
                 request.access = await caller(self._server, request)
+                self._server.usage.require(request)
                 self._server.log.require(urgent=is_urgent(request.method, request.access))
         match request.path:
             case ("feed",):
