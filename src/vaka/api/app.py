@@ -34,6 +34,8 @@ _NOBODY = "anonymous"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _PRIVATE = ("Cache-Control", "private, no-cache")
 _NOSNIFF = ("X-Content-Type-Options", "nosniff")
+# Of answers to programs. A browser that is led to one keeps it as a file of this name, never of one that the address chose.
+_NO_PAGE = (_NOSNIFF, ("Content-Disposition", 'attachment; filename="vaka.json"'))
 _SECURE = ("Strict-Transport-Security", "max-age=31536000")
 
 
@@ -46,8 +48,8 @@ class Web(Protocol):
     async def dispatch(self, server: Server, request: Request) -> Response:
         """Answers a request for a page."""
 
-    def refused(self, request: Request, error: VakaError) -> Response:
-        """The page that tells an error."""
+    def refused(self, request: Request, error: VakaError, path: tuple[str, ...]) -> Response:
+        """The page that tells an error. ``path``: of the address as it came."""
 
 
 class Application:
@@ -140,8 +142,11 @@ class Application:
 
     def _refused(self, scope: Scope, request: Request | None, error: VakaError) -> Response:
         # By the address as it came: what answered below /fhir has taken that away from the request's path.
-        if request is not None and self._web is not None and self._web.has(segments(scope.path)):
-            return self._web.refused(request, error)
+        # A browser that was led to an address for programs shows no such answer: it gets a page too.
+        if request is not None and self._web is not None:
+            path = segments(scope.path)
+            if self._web.has(path) or request.header("sec-fetch-dest") == "document":
+                return self._web.refused(request, error, path)
         return _error_response(error)
 
     async def _answer(self, request: Request) -> Response:
@@ -182,8 +187,8 @@ class Application:
             [("content-type", response.content_type), _PRIVATE] if response.body or response.stream else [_PRIVATE]
         )
         headers += response.headers
-        if _NOSNIFF not in response.headers:  # pages say it themselves
-            headers.append(_NOSNIFF)
+        if _NOSNIFF not in response.headers:  # pages and contents say it themselves
+            headers += _NO_PAGE
         if self._server.wire.secure:
             headers.append(_SECURE)
         try:
