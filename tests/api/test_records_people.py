@@ -108,7 +108,7 @@ def test_what_matters_most_needs_a_login_of_just_now(api: Api, ward: Ward, perso
     refused = operate(before, note, "redact", decision="1", authority="IVO")
     assert (
         refused.headers["www-authenticate"]
-        == 'Bearer realm="vaka", error="insufficient_user_authentication", max_age=900'
+        == 'Bearer realm="vaka", error="insufficient_user_authentication", max_age="900"'
     )
     assert "log out and in again" in outcome(refused, 401)[0]["diagnostics"]
     for operation in ("merge", "unmerge", "link"):

@@ -96,7 +96,9 @@ class Passphrases:
         return await self._aside(lambda: easy(passphrase, own))
 
     async def strength(self, passphrase: str, own: Sequence[str]) -> float:
-        """As ``guesses_log10``, off the event loop."""
+        """As ``guesses_log10``, off the event loop. Busy while others wait: no login stands behind a meter."""
+        if self._waiting >= config.PASSPHRASE_CHECKS_AT_ONCE:
+            raise Busy("too many are logging in at this moment", retry_after_s=2)
         return await self._aside(lambda: guesses_log10(passphrase, own))
 
     async def verify(self, hashed: str | None, passphrase: str) -> bool:

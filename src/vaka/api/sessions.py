@@ -34,7 +34,7 @@ class StaleLogin(Unauthenticated):
     """The session is good, but the login too long ago for what is asked (RFC 9470)."""
 
     challenge: ClassVar[str] = (
-        f'Bearer realm="vaka", error="insufficient_user_authentication", max_age={config.FRESH_LOGIN_S}'
+        f'Bearer realm="vaka", error="insufficient_user_authentication", max_age="{config.FRESH_LOGIN_S}"'
     )
 
 

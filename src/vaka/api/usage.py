@@ -89,7 +89,9 @@ class Usage:
         count.received_bytes += request.received_bytes
         if record.refused:
             count.refusals += 1
-            if count.refusals > config.HOURLY_REFUSALS_TOLD:
+            if (
+                count.refusals > config.HOURLY_REFUSALS_TOLD and not access.full
+            ):  # which may ask whether something is there
                 _alarm(who, count, "refusals", config.HOURLY_REFUSALS_TOLD)
         if access.session is None:
             if count.requests > config.HOURLY_PROGRAM_REQUESTS_TOLD:

@@ -110,6 +110,21 @@ def test_a_hash_is_no_use_without_the_key_that_lies_elsewhere() -> None:
     asyncio.run(work())
 
 
+def test_a_meter_lets_logins_go_first() -> None:
+    """Broken: somebody who types a new passphrase, or many who do, keep others from logging in."""
+
+    async def work() -> None:
+        keeper = Passphrases(KEY)
+        logins = [asyncio.ensure_future(keeper.verify(None, "guess")) for _ in range(config.PASSPHRASE_CHECKS_AT_ONCE)]
+        await asyncio.sleep(0)
+        with pytest.raises(Busy):
+            await keeper.strength("fyra grå kråkor", [])
+        await asyncio.gather(*logins)
+        assert await keeper.strength("fyra grå kråkor på ett tak", []) > config.PASSPHRASE_MIN_GUESSES_LOG10
+
+    asyncio.run(work())
+
+
 def test_no_more_wait_than_there_is_room_for() -> None:
     """Broken: guesses fill memory and cores, and nobody else is served."""
 

@@ -105,6 +105,8 @@ def test_a_program_is_bounded_and_the_regions_own_is_not(lines: Lines) -> None:
     with pytest.raises(TooMany):
         usage.require(request(PROGRAM))
     usage.require(request(OWN))
+    note(usage, request(OWN), times=config.HOURLY_REFUSALS_TOLD + 1, status=404)
+    assert not lines, "it asks whether something is there"
     busy = Usage(Clock())
     note(busy, request(PROGRAM), times=3)
     busy._counts["client:lab"].requests = config.HOURLY_PROGRAM_REQUESTS_TOLD
