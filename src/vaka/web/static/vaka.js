@@ -2,6 +2,7 @@
 // new passphrase's strength is told by the server, which reads it anyway: nothing is kept in the browser.
 "use strict";
 
+// What is being typed goes too: a page with more than a line to type has to keep drafts first (S19).
 function clear({ ended, again }) {
   const [told, link, place] = ["p", "a", "main"].map((name) => document.createElement(name));
   told.textContent = ended;
