@@ -75,6 +75,8 @@ LOAD_COMMIT_MS: Final = 200
 SESSION_ALIVE_S: Final = 15 * 60
 SESSION_RENEWED_AFTER_S: Final = 5 * 60
 SESSION_MAX_S: Final = 12 * 3600
+# What matters most (two records become one, content goes for good, a new passkey) is done so long after the login at most.
+FRESH_LOGIN_S: Final = 15 * 60
 # Clocks of journal and copies may differ by so much.
 CLOCK_SKEW_S: Final = 30
 # An assignment is looked up again in the record so often while its session is used.
@@ -151,3 +153,16 @@ MERGE_MAX_RESOURCES: Final = 20_000
 # A patient sees a result or an unsigned note by itself after this time, where nobody has decided otherwise.
 VISIBLE_AFTER_DAYS: Final = 14
 REDACT_BATCH: Final = 200
+# What one caller does within an hour (api/usage.py). Over "told": an alarm in the log. Over "max": 429 until the hour is over,
+# never for what a person reads or opens, nor for the region's own systems. A ward round is some thirty patients; a laboratory
+# sends a few results a second; 64 GB is a hospital's day of images.
+HOURLY_PATIENTS_TOLD: Final = 200
+HOURLY_OPENINGS_TOLD: Final = 10
+HOURLY_REFUSALS_TOLD: Final = 300
+HOURLY_PERSON_CHANGES_MAX: Final = 3_000
+HOURLY_PERSON_BYTES_MAX: Final = 8 * 1024**3
+HOURLY_PROGRAM_REQUESTS_TOLD: Final = 500_000
+HOURLY_PROGRAM_REQUESTS_MAX: Final = 5_000_000
+HOURLY_PROGRAM_BYTES_MAX: Final = 64 * 1024**3
+# The busiest ones have a line each, each hour.
+HOURLY_CALLERS_TOLD: Final = 50

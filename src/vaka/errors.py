@@ -67,9 +67,10 @@ class TooLarge(Invalid):
 
 
 class Unauthenticated(VakaError):
-    """No valid token: 401."""
+    """No valid token: 401. ``challenge``: the WWW-Authenticate header (RFC 6750)."""
 
     code, status, exit_code = "login", 401, 77
+    challenge: ClassVar[str] = 'Bearer realm="vaka"'
 
 
 class Forbidden(VakaError):

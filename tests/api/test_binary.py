@@ -18,19 +18,20 @@ import orjson
 import psutil
 import psycopg
 import pytest
-from tests.client import Api
+from tests import feeding
+from tests.client import Api, outcome
 from tests.conftest import Instance
 
 from vaka.api.paced import Pacing
 from vaka.config import BINARY_CHUNK_BYTES, BINARY_MAX_BYTES, PACED_MAX
 
-PDF = {"Content-Type": "application/pdf"}
+PLAIN = {"Content-Type": "application/octet-stream"}
 RESOURCE = {"Accept": "application/fhir+json"}
 
 
 def sent(api: Api, content: bytes, **headers: str) -> str:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    answer = api.post("/Binary", content=content, headers={**PDF, **named})
+    answer = api.post("/Binary", content=content, headers={**PLAIN, **named})
     assert answer.status_code == 201, answer.text
     id_ = answer.json()["id"]
     assert isinstance(id_, str)
@@ -43,7 +44,7 @@ def test_content_comes_back_as_it_went(api: Api) -> None:
         content = os.urandom(size)
         id_ = sent(api, content)
         answer = api.get(f"/Binary/{id_}")
-        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/octet-stream")
         assert answer.content == content
         assert answer.headers["content-length"] == str(size)
 
@@ -54,7 +55,7 @@ def test_content_needs_its_length(api: Api) -> None:
     def pieces() -> Iterator[bytes]:
         yield b"begun"
 
-    assert api.post("/Binary", content=pieces(), headers=PDF).status_code == 411
+    assert api.post("/Binary", content=pieces(), headers=PLAIN).status_code == 411
 
 
 def test_browsers_do_not_run_content(api: Api) -> None:
@@ -62,8 +63,36 @@ def test_browsers_do_not_run_content(api: Api) -> None:
     answer = api.post("/Binary", content=b"<script>alert(1)</script>", headers={"Content-Type": "text/html"})
     shown = api.get(f"/Binary/{answer.json()['id']}")
     assert shown.headers["x-content-type-options"] == "nosniff"
-    assert shown.headers["content-disposition"] == "attachment"
+    assert shown.headers["content-disposition"] == 'attachment; filename="content"'
     assert "sandbox" in shown.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    ("media", "good"),
+    [
+        ("application/pdf", b"%PDF-1.7\n" + b"x" * 5_000), ("application/pdf", b"\n" * 900 + b"%PDF-1.4"),
+        ("image/png", b"\x89PNG\r\n\x1a\n" + b"x" * 3_000_000), ("IMAGE/JPEG; q=1", b"\xff\xd8\xff\xe0short"),
+        ("application/dicom", b"\0" * 128 + b"DICM" + b"x" * 100), ("image/webp", b"RIFF\0\0\0\0WEBPVP8 "), ("text/html", b"%PDF-"),
+        ("image/png", b""),
+    ],
+)  # fmt: skip
+def test_content_is_what_its_type_says(api: Api, media: str, good: bytes) -> None:
+    """Breaks if a page or a program is kept as a picture, and a viewer opens it as what it is (ASVS 12.2.1); or good content is
+    refused, or cut, because of how its first bytes came."""
+    answer = api.post("/Binary", content=good, headers={"Content-Type": media})
+    assert answer.status_code == 201, answer.text
+    assert api.get(f"/Binary/{answer.json()['id']}", headers={"Accept": "*/*"}).content == good
+    if media == "text/html" or not good:
+        return
+    for bad in (b"MZ\x90\0" + b"x" * 3_000, b"<script>", b"\0" + b"x" * 2_000_000):
+        refused = api.post("/Binary", content=bad, headers={"Content-Type": media})
+        assert "does not begin as one" in outcome(refused, 422)[0]["diagnostics"]
+        data = base64.b64encode(bad).decode()
+        resource = {"resourceType": "Binary", "contentType": media, "data": data}
+        outcome(api.post("/Binary", json=resource), 422)
+        outcome(api.post("/Binary", json={**resource, "data": " " + data[:8] + "\n" + data[8:]}), 422)
+    spaced = base64.encodebytes(good[:1_500]).decode()
+    assert api.make({"resourceType": "Binary", "contentType": media, "data": spaced})["data"] == spaced
 
 
 def test_accept_chooses_between_content_and_resource(api: Api) -> None:
@@ -71,7 +100,7 @@ def test_accept_chooses_between_content_and_resource(api: Api) -> None:
     content = os.urandom(1_000)
     id_ = sent(api, content)
     resource = api.get(f"/Binary/{id_}", headers=RESOURCE).json()
-    assert (resource["contentType"], base64.b64decode(resource["data"])) == ("application/pdf", content)
+    assert (resource["contentType"], base64.b64decode(resource["data"])) == ("application/octet-stream", content)
     assert api.get(f"/Binary/{id_}", headers={"Accept": "application/*"}).content == content
     assert api.get(f"/Binary/{id_}", headers={"Accept": "image/png"}).status_code == 406
     assert api.get(f"/Binary/{id_}/_history/1").content == content
@@ -104,10 +133,10 @@ def test_parts_of_content(api: Api) -> None:
 def test_a_new_content_is_a_new_version(api: Api) -> None:
     """Breaks if an update loses the old version's content, or ignores If-Match."""
     id_ = f"b-{uuid.uuid4()}"
-    assert api.put(f"/Binary/{id_}", content=b"one", headers=PDF).status_code == 201
-    stale = api.put(f"/Binary/{id_}", content=b"no", headers={**PDF, "If-Match": 'W/"7"'})
+    assert api.put(f"/Binary/{id_}", content=b"one", headers=PLAIN).status_code == 201
+    stale = api.put(f"/Binary/{id_}", content=b"no", headers={**PLAIN, "If-Match": 'W/"7"'})
     assert stale.status_code == 412
-    second = api.put(f"/Binary/{id_}", content=b"two", headers={**PDF, "If-Match": 'W/"1"'})
+    second = api.put(f"/Binary/{id_}", content=b"two", headers={**PLAIN, "If-Match": 'W/"1"'})
     assert second.status_code == 200
     assert api.get(f"/Binary/{id_}").content == b"two"
     assert api.get(f"/Binary/{id_}/_history/1").content == b"one"
@@ -128,13 +157,13 @@ def test_anothers_content_cannot_be_named(api: Api) -> None:
     thief = {**body, "id": f"thief-{uuid.uuid4()}"}
     del thief["data"]
     assert api.put(f"/Binary/{thief['id']}", json=thief).status_code == 201
-    answer = api.get(f"/Binary/{thief['id']}", headers={"Accept": "application/pdf"})
+    answer = api.get(f"/Binary/{thief['id']}", headers={"Accept": "application/octet-stream"})
     assert b"secret" not in answer.content
 
 
 def test_a_key_does_it_once(api: Api) -> None:
     """Breaks if an upload that is sent again because its answer was lost makes a second Binary."""
-    key = {"Idempotency-Key": str(uuid.uuid4()), **PDF}
+    key = {"Idempotency-Key": str(uuid.uuid4()), **PLAIN}
     first = api.post("/Binary", content=b"same", headers=key)
     again = api.post("/Binary", content=b"same", headers=key)
     other = api.post("/Binary", content=b"other", headers=key)
@@ -144,10 +173,10 @@ def test_a_key_does_it_once(api: Api) -> None:
 
 def test_the_feed_stays_small(api: Api) -> None:
     """Breaks if content passes the feed, or the feed cannot tell its hash and size."""
-    content = os.urandom(300_000)
+    content, cursor = os.urandom(300_000), feeding.end(api)
     id_ = sent(api, content)
     token = api.headers["authorization"]
-    with api.stream("GET", f"{api.root}/feed?wait=0", headers={"Authorization": token}) as feed:
+    with api.stream("GET", f"{api.root}/feed?after={cursor}&wait=0", headers={"Authorization": token}) as feed:
         line = next(text for text in feed.iter_lines() if f'"id":"{id_}"' in text)
     assert len(line) < 2_000
     extension = orjson.loads(orjson.loads(line)["body"])["meta"]["extension"][0]["extension"]
@@ -163,7 +192,7 @@ def test_what_is_refused(api: Api) -> None:
         assert raw.recv(100).startswith(b"HTTP/1.1 413")
     for media in ("nonsense", "text/plain, text/html", 'a/b; x="\t"'):
         assert api.post("/Binary", content=b"x", headers={"Content-Type": media}).status_code == 415
-    packed = api.post("/Binary", content=b"x", headers={**PDF, "Content-Encoding": "gzip"})
+    packed = api.post("/Binary", content=b"x", headers={**PLAIN, "Content-Encoding": "gzip"})
     assert packed.status_code == 415
 
 
@@ -205,7 +234,7 @@ def large(api: Api) -> tuple[str, bytes]:
             digest.update(piece)
             yield piece
 
-    answer = api.post("/Binary", content=pieces(), headers={**PDF, "Content-Length": str(300 * BINARY_CHUNK_BYTES)})
+    answer = api.post("/Binary", content=pieces(), headers={**PLAIN, "Content-Length": str(300 * BINARY_CHUNK_BYTES)})
     assert answer.status_code == 201, answer.text
     return answer.json()["id"], digest.digest()
 

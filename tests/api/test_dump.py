@@ -43,7 +43,7 @@ def test_every_version_is_in_it_exactly(api: Api, journal: Instance, tmp_path: P
     kept = [api.get(f"/Observation/{t}/_history/{n}").content for n in (1, 2)]
     api.delete(f"/Observation/{t}")
     content = os.urandom(BINARY_CHUNK_BYTES + 5)
-    binary = api.post("/Binary", content=content, headers={"Content-Type": "application/pdf"}).json()["id"]
+    binary = api.post("/Binary", content=content, headers={"Content-Type": "application/octet-stream"}).json()["id"]
 
     path = tmp_path / "all.ndjson.zst"
     done = dumped(journal, "--to", str(path), "--json")

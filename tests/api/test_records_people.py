@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,6 +13,7 @@ from tests import feeding
 from tests.api.records import Ward, acts, marks, operate, parameters
 from tests.client import Api, Resource, entries, fresh, link, outcome
 
+from vaka import config
 from vaka.access.session import CLINICIAN, Purpose, Right
 
 IDENTITY = CLINICIAN | {Right.IDENTITY}
@@ -93,6 +95,29 @@ def test_each_right_is_asked(ward: Ward, staff: Staff) -> None:
     outcome(operate(quality, note, "sign"), 403)
     assert operate(signer, note, "sign").status_code == 201, "signing is a right of its own"
     outcome(signer.put(f"/Composition/{note['id']}", json=note), 403)
+
+
+def test_what_matters_most_needs_a_login_of_just_now(api: Api, ward: Ward, person: Person) -> None:
+    """Would break: who finds an open screen makes one record of two, or has content destroyed (ASVS 3.7.1, 4.3.3); or care has
+    to log in again for what cannot wait."""
+    rights = CLINICIAN | {Right.IDENTITY, Right.REDACT}
+    long_ago_us = time.time_ns() // 1_000 - (config.FRESH_LOGIN_S + 60) * 1_000_000
+    who = {"person": f"SE-late-{fresh()}", "practitioner": fresh(), "unit": ward.unit, "provider": ward.provider, "rights": rights}  # fmt: skip
+    before, now = person(began_us=long_ago_us, **who), person(**who)
+    note = ward.note()
+    refused = operate(before, note, "redact", decision="1", authority="IVO")
+    assert (
+        refused.headers["www-authenticate"]
+        == 'Bearer realm="vaka", error="insufficient_user_authentication", max_age="900"'
+    )
+    assert "log out and in again" in outcome(refused, 401)[0]["diagnostics"]
+    for operation in ("merge", "unmerge", "link"):
+        outcome(before.post(f"/Patient/${operation}", json=parameters(reason="r")), 401)
+        outcome(now.post(f"/Patient/${operation}", json=parameters(reason="r")), 400)  # no patients are named
+    assert api.get(f"/Composition/{note['id']}").json()["title"] == note["title"]
+    assert before.get(f"/Composition/{note['id']}").status_code == 200
+    assert operate(before, note, "sign").status_code == 201
+    assert operate(now, ward.note(), "redact", decision="1", authority="IVO").status_code == 201
 
 
 def test_what_is_hidden_cannot_be_signed_or_told(api: Api, ward: Ward, staff: Staff) -> None:

@@ -47,3 +47,22 @@ def test_no_header_tells_a_release(answer: httpx.Response) -> None:
 def test_no_other_origin_may_read(answer: httpx.Response) -> None:
     """Broken: a page from anywhere reads answers in the name of who has it open."""
     assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+def test_no_answer_for_programs_opens_as_a_page(answer: httpx.Response) -> None:
+    """Broken: a link to the API is opened by a browser as what the link's ending says, and run (ASVS 14.4.2, 12.3.4)."""
+    assert answer.headers.get_list("content-disposition") == ['attachment; filename="vaka.json"']
+
+
+def test_a_browser_that_is_led_to_a_programs_address_is_told(api: Api) -> None:
+    """Broken: who follows a link to the API sees a download that failed, and no way on."""
+    for address, status in (("/fhir/Patient", 401), ("/fhir", 401), ("/feed", 401), ("/fhir/Nothing/x", 401)):
+        page = httpx.get(
+            api.root + address, headers={"Sec-Fetch-Dest": "document", "Accept-Language": "en"}, timeout=60
+        )
+        assert page.status_code == status
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        assert "This address is for programs." in page.text
+        assert 'href="/login"' in page.text
+    program = httpx.get(api.root + "/fhir/Patient", headers={"Sec-Fetch-Dest": "empty"}, timeout=60)
+    assert program.headers["content-type"] == "application/fhir+json; charset=utf-8"

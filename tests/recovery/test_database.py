@@ -152,7 +152,7 @@ def worked(port: int, token: str) -> None:
         assert api.ids(address) == expected, address
     assert len(entries(api.bundle("/Observation?_include=Observation:subject"), "include")) == 1
     content = os.urandom(2_500_000)
-    sent = api.post("/Binary", content=content, headers={"Content-Type": "application/pdf"})
+    sent = api.post("/Binary", content=content, headers={"Content-Type": "application/octet-stream"})
     assert api.get(f"/Binary/{sent.json()['id']}").content == content
     assert api.delete("/Observation/o1").status_code == 204
     lines = httpx.get(f"{api.root}/feed", headers=dict(api.headers)).content.splitlines()

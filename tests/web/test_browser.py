@@ -15,6 +15,8 @@ from tests.conftest import Instance
 from tests.web.identity import Identity
 from tests.web.test_code import set_up_code
 
+from vaka import config
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: on Debian, apt-get install chromium")
 
@@ -171,6 +173,63 @@ def test_a_passkey_without_its_user_is_refused(context: Callable[..., BrowserCon
     assert not [one for one in page.context.cookies() if one["name"] == "__Host-vaka"]
 
 
+def test_what_is_typed_can_be_shown(page: Page) -> None:
+    """Would break: on a small keyboard nobody sees what they mistype (ASVS 2.1.12); or the browser keeps it as ordinary text."""
+    page.goto("/login")
+    typed = page.get_by_role("textbox", name="Lösenfras")
+    typed.fill("fel fel fel fel")
+    assert typed.get_attribute("type") == "password"
+    page.get_by_role("button", name="Visa det som skrivs").click()
+    assert typed.get_attribute("type") == "text"
+    page.get_by_role("button", name="Dölj det igen").click()
+    assert typed.get_attribute("type") == "password"
+    page.get_by_role("button", name="Visa det som skrivs").click()
+    page.evaluate(
+        "document.querySelector('form[action=\"/login/code\"]').addEventListener('submit', (e) => e.preventDefault())"
+    )
+    page.get_by_label("HSA-id").fill("TSTVAKA0001-P044")
+    page.get_by_label("Sex siffror").fill("123456")
+    page.get_by_role("button", name="Logga in", exact=True).click()
+    assert typed.get_attribute("type") == "password", "when it is sent"
+
+
+def test_the_strength_shows_while_one_types(page: Page, demo: Instance, employ: Callable[..., str]) -> None:
+    """Would break: what makes a good passphrase is learnt by being refused (ASVS 2.1.8); a page of policy stops the meter."""
+    hsa = employ("ava31")
+    page.goto("/login/enrol")
+    page.get_by_label("HSA-id").fill(hsa)
+    page.get_by_label("Startkod").fill(set_up_code(demo, hsa))
+    page.get_by_role("button", name="Fortsätt").click()
+    typed = page.get_by_role("textbox", name="Ny lösenfras")
+    meter = page.get_by_role("meter", name="Styrka")
+    expect(meter).to_be_hidden()
+    typed.press_sequentially("sommaren2026", delay=5)
+    expect(meter).to_be_visible(timeout=30_000)  # the first time, its lists are read
+    expect(page.get_by_role("status")).to_have_text("Fortfarande för lätt att gissa, eller för kort.")
+    typed.fill("fyra grå kråkor på ett tak")
+    expect(page.get_by_role("status")).to_have_text("Svår att gissa.", timeout=30_000)
+    assert meter.evaluate("one => one.value") == 1
+    typed.fill("")
+    expect(meter).to_be_hidden()
+
+
+def test_a_page_is_cleared_when_its_session_ends(page: Page) -> None:
+    """Would break: what a clinician looked at stays on the screen of an empty room (ASVS 8.2.3); or is had back by a key."""
+    page.clock.install()
+    page.goto("/login")
+    page.get_by_role("button", name="Sara Lindqvist").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Du är inloggad")
+    page.clock.run_for((config.SESSION_ALIVE_S - 60) * 1_000)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Du är inloggad")
+    page.clock.run_for(90 * 1_000)
+    expect(page.get_by_text("sidan tömdes")).to_be_visible()
+    assert "Sara" not in page.content()
+    assert "Avdelning" not in page.content()
+    expect(page).to_have_title("Vaka")
+    page.get_by_role("link", name="Öppna den igen").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Du är inloggad")  # this clock was the browser's alone
+
+
 def test_back_from_the_identity_service(page: Page, identity: Identity) -> None:
     """Would break: a browser does not send a Strict cookie on the way back from another site, and the person is logged out
     at once. The service is at 127.0.0.1, another site than localhost."""
@@ -235,7 +294,9 @@ def test_a_picture_of_the_key_is_what_a_phone_reads(page: Page, demo: Instance, 
 
 
 @pytest.mark.slow
-def test_pages_pass_an_accessibility_check(page: Page, tmp_path: Path, npm: Callable[..., Path]) -> None:
+def test_pages_pass_an_accessibility_check(
+    page: Page, demo: Instance, tmp_path: Path, npm: Callable[..., Path]
+) -> None:
     """Would break: somebody with poor sight, or a screen reader, cannot use a page (WCAG 2.1 AA, by axe-core)."""
     script = (npm("axe-core") / "node_modules/axe-core/axe.min.js").read_text()
 
@@ -251,7 +312,12 @@ def test_pages_pass_an_accessibility_check(page: Page, tmp_path: Path, npm: Call
     for address in ("/login", "/login/enrol"):
         page.goto(address)
         check(address)
-    page.get_by_label("HSA-id").fill("nobody")
+    page.get_by_label("HSA-id").fill("TSTVAKA0001-P046")
+    page.get_by_label("Startkod").fill(set_up_code(demo, "TSTVAKA0001-P046"))
+    page.get_by_role("button", name="Fortsätt").click()
+    page.get_by_role("textbox", name="Ny lösenfras").fill("fyra grå kråkor")
+    expect(page.get_by_role("meter", name="Styrka")).to_be_visible(timeout=30_000)
+    check("/login/enrol, setting up")
     page.goto("/login")
     page.get_by_role("button", name="Nadia Demir").click()
     check("/assignment")

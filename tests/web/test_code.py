@@ -112,6 +112,7 @@ def test_enrolling_and_logging_in(demo: Instance, enrolled: Enrolled) -> None:
 def test_a_set_up_code_works_once_and_for_its_person(demo: Instance, enrolled: Enrolled, tag: str) -> None:
     """Would break: who finds the paper later takes over the account."""
     code = set_up_code(demo, enrolled.hsa)
+    assert 5 * len(code.replace("-", "")) >= 112, "bits (ASVS 2.6.2)"
     browser = Browser(demo.url)
     csrf = browser.form("/login/enrol")
     for person, typed in (("TSTVAKA0001-P001", code), (enrolled.hsa, "0000-0000-0000-0000-0000"), (enrolled.hsa, "")):

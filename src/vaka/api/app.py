@@ -34,6 +34,8 @@ _NOBODY = "anonymous"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _PRIVATE = ("Cache-Control", "private, no-cache")
 _NOSNIFF = ("X-Content-Type-Options", "nosniff")
+# Of answers to programs. A browser that is led to one keeps it as a file of this name, never of one that the address chose.
+_NO_PAGE = (_NOSNIFF, ("Content-Disposition", 'attachment; filename="vaka.json"'))
 _SECURE = ("Strict-Transport-Security", "max-age=31536000")
 
 
@@ -46,8 +48,8 @@ class Web(Protocol):
     async def dispatch(self, server: Server, request: Request) -> Response:
         """Answers a request for a page."""
 
-    def refused(self, request: Request, error: VakaError) -> Response:
-        """The page that tells an error."""
+    def refused(self, request: Request, error: VakaError, path: tuple[str, ...]) -> Response:
+        """The page that tells an error. ``path``: of the address as it came."""
 
 
 class Application:
@@ -109,6 +111,8 @@ class Application:
         if not address.is_logged and not access.trail.activity:
             return response
         record = record_of(scope.method, address, response.status, access, self._server.journal.epoch, error=refusal)
+        if request is not None:
+            self._server.usage.note(request, record)
         try:
             await self._server.log.write(record, urgent=request is not None and is_of_one(request, record))
         except VakaError as error:
@@ -138,8 +142,11 @@ class Application:
 
     def _refused(self, scope: Scope, request: Request | None, error: VakaError) -> Response:
         # By the address as it came: what answered below /fhir has taken that away from the request's path.
-        if request is not None and self._web is not None and self._web.has(segments(scope.path)):
-            return self._web.refused(request, error)
+        # A browser that was led to an address for programs shows no such answer: it gets a page too.
+        if request is not None and self._web is not None:
+            path = segments(scope.path)
+            if self._web.has(path) or request.header("sec-fetch-dest") == "document":
+                return self._web.refused(request, error, path)
         return _error_response(error)
 
     async def _answer(self, request: Request) -> Response:
@@ -159,6 +166,7 @@ class Application:
                 return await token(self._server, request)
             case _:
                 request.access = await caller(self._server, request)
+                self._server.usage.require(request)
                 self._server.log.require(urgent=is_urgent(request.method, request.access))
         match request.path:
             case ("feed",):
@@ -179,8 +187,8 @@ class Application:
             [("content-type", response.content_type), _PRIVATE] if response.body or response.stream else [_PRIVATE]
         )
         headers += response.headers
-        if _NOSNIFF not in response.headers:  # pages say it themselves
-            headers.append(_NOSNIFF)
+        if _NOSNIFF not in response.headers:  # pages and contents say it themselves
+            headers += _NO_PAGE
         if self._server.wire.secure:
             headers.append(_SECURE)
         try:
@@ -215,7 +223,7 @@ def _error_response(error: VakaError) -> Response:
     if isinstance(error, Busy):
         headers.append(("Retry-After", str(error.retry_after_s)))
     if isinstance(error, Unauthenticated):
-        headers.append(("WWW-Authenticate", 'Bearer realm="vaka"'))
+        headers.append(("WWW-Authenticate", error.challenge))
     version = getattr(error, "version", None)
     if version is not None:
         headers.append(("ETag", f'W/"{version}"'))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -27,6 +27,7 @@ from vaka.api.http import (
     require_json_body,
 )
 from vaka.api.server import Server, check_id, known_type
+from vaka.api.sessions import require_fresh
 from vaka.errors import Conflict, Forbidden, Invalid, PreconditionFailed
 from vaka.fhir import exact
 from vaka.fhir.entries import reference_to
@@ -34,6 +35,9 @@ from vaka.fhir.parse import parse_resource
 from vaka.fhir.splice import relative_references
 from vaka.journal.journal import Transaction
 from vaka.journal.version import Version, parse_version_id
+
+# What cannot be taken back, or moves a whole record: an open screen that somebody has left is not enough (ASVS 3.7.1).
+_FRESH: Final = frozenset({Right.IDENTITY, Right.REDACT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,13 +210,16 @@ def _values(parameters: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, 
 
 
 def require_right(request: Request, right: Right, *, programs: bool = True) -> None:
-    """Forbidden unless the caller's assignment includes ``right``; of programs those with full rights may, where ``programs``."""
+    """Forbidden unless the caller's assignment includes ``right``; of programs those with full rights may, where ``programs``.
+    StaleLogin where the right asks for a login of just now."""
     session = request.access.session
     if session is not None:
         if not session.may(right):
             raise Forbidden(f"your assignment does not include {right.value}", why=f"A1: no right {right.value}")
         if right is Right.SIGN and session.assignment.purpose is not Purpose.CARE:
             raise Forbidden("the purpose of your assignment does not include this", why="A1: signing outside care")
+        if right in _FRESH:
+            require_fresh(session)
     elif not programs:
         raise Forbidden("only a person can do this", help="log in, and choose an assignment", why="a program asked")
     elif not request.access.full:

@@ -82,6 +82,8 @@ class Request:
     source: str = ""
     """The address that it came from."""
     add_headers: list[tuple[str, str]] = field(default_factory=list)
+    received_bytes: int = 0
+    """Of the body, so far."""
     _begun: bool = False
     """Whether somebody has begun to read the body."""
 
@@ -124,7 +126,9 @@ class Request:
         self._begun = True
         try:
             async with asyncio.timeout(config.BODY_IDLE_TIMEOUT_S):
-                return await self.raw_body()
+                body = await self.raw_body()
+                self.received_bytes += len(body)
+                return body
         except TimeoutError as error:
             raise _late() from error
         except (OSError, RuntimeError) as error:
@@ -150,6 +154,7 @@ class Request:
             except (OSError, RuntimeError) as error:
                 raise ClientGone from error
             if piece:
+                self.received_bytes += len(piece)
                 yield bytes(piece)
 
     @property

@@ -23,6 +23,7 @@ _SYSTEMS: Final = (
 )  # fmt: skip
 # What can have happened to somebody's ways in (``way_change.what``).
 PASSPHRASE, SET_UP, PASSKEY, SET_UP_CODE, TAKEN_BACK = "passphrase", "set-up", "passkey", "set-up-code", "taken-back"
+CODE_AGAIN: Final = "code-again"  # nothing changed: who knows the passphrase tried a code that was used
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ async def other_login(journal: Journal, session: Session) -> Came | None:
 
 
 async def changed(journal: Journal, person: str, what: str) -> None:
-    """Writes down that a way in of ``person`` was made, changed or taken back."""
+    """Writes down that a way in of ``person`` was made, changed, taken back or tried with a used code."""
     await people.run(journal, "way_changed", person=person, now_us=people.now_us(), what=what)
 
 

@@ -1,19 +1,23 @@
-"""Passphrases: argon2id, off the event loop, a few at a time; and which are too easy to guess.
+"""Passphrases: argon2id with a pepper, off the event loop, a few at a time; and which are too easy to guess.
 
-Invariants: an account without passphrase takes as long as one with it; more than a named number wait for nobody (Busy); the same
-letters are the same passphrase, however a keyboard composes them.
+Invariants: who has the table alone can try no guess, since each goes through HMAC with a key that is not in the database; an
+account without passphrase takes as long as one with it; more than a named number wait for nobody (Busy); the same letters are
+the same passphrase, however a keyboard composes them.
 Source: RFC 9106; OWASP ASVS 4.0.3, 2.1 and 2.4; NIST SP 800-63B 5.1.1.2; guesses by zxcvbn (Wheeler, USENIX Security 2016).
 """
 
 from __future__ import annotations
 
 import asyncio
+import hmac
 import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from vaka import config
 from vaka.errors import Busy
@@ -22,6 +26,7 @@ T = TypeVar("T")
 _LOOKED_AT_CHARS: Final = (
     24  # what is hard to guess by its beginning stays so; look-alikes like 4@ cost time with the length
 )
+_PEPPERED: Final = "p1"  # before the "$argon2id$" of a hash that was made with the pepper; those of before have none
 # The library knows leaked passwords and English; these are what Swedish ones are made of.
 _SWEDISH: Final = (  # noqa: SIM905  fewer lines than a list
     "lösenord lösen hemligt hemlig hemlighet sommar sommaren vinter vintern höst hösten vår våren välkommen sverige svenska "
@@ -40,20 +45,30 @@ def composed(passphrase: str) -> str:
 
 
 def easy(passphrase: str, own: Sequence[str]) -> bool:
-    """Whether few guesses find it: leaked and common ones, dates, keyboard walks, repetitions, ``own`` words (names, ids)."""
+    """Whether few guesses find it."""
+    return guesses_log10(passphrase, own) < config.PASSPHRASE_MIN_GUESSES_LOG10
+
+
+def guesses_log10(passphrase: str, own: Sequence[str]) -> float:
+    """How many guesses find it, as a power of ten: leaked and common ones, dates, keyboard walks, repetitions and ``own`` words
+    (names, ids) come first."""
+    if not passphrase:
+        return 0.0
     from zxcvbn import zxcvbn  # imported when it is needed: its lists take 15 MB
 
     told = [part for text in (*own, *_SWEDISH) for part in (text, *text.replace("-", " ").split())]
     found = zxcvbn(composed(passphrase)[:_LOOKED_AT_CHARS], user_inputs=told)
-    return float(found["guesses_log10"]) < config.PASSPHRASE_MIN_GUESSES_LOG10
+    return float(found["guesses_log10"])
 
 
 class Passphrases:
     """Hashes and verifies for this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, key: bytes) -> None:
+        """``key``: 32 secret bytes that lie elsewhere than the hashes; without them no hash of here can be verified."""
         self._hasher = PasswordHasher()
-        self._nobodys = self._hasher.hash("nobody has this passphrase")
+        self._pepper = HKDFExpand(SHA256(), 32, b"vaka passphrase pepper").derive(key)
+        self._nobodys = self._made("nobody has this passphrase")
         self._free = asyncio.Semaphore(config.PASSPHRASE_CHECKS_AT_ONCE)
         self._waiting = 0
 
@@ -68,23 +83,37 @@ class Passphrases:
             self._waiting -= 1
 
     async def hash(self, passphrase: str) -> str:
-        return await self._aside(lambda: self._hasher.hash(composed(passphrase)))
+        return await self._aside(lambda: self._made(passphrase))
+
+    def _made(self, passphrase: str) -> str:
+        return _PEPPERED + self._hasher.hash(self._peppered(passphrase))
+
+    def _peppered(self, passphrase: str) -> bytes:
+        return hmac.digest(self._pepper, composed(passphrase).encode(), "sha256")
 
     async def easy(self, passphrase: str, own: Sequence[str]) -> bool:
         """As ``easy``, off the event loop."""
         return await self._aside(lambda: easy(passphrase, own))
 
+    async def strength(self, passphrase: str, own: Sequence[str]) -> float:
+        """As ``guesses_log10``, off the event loop. Busy while others wait: no login stands behind a meter."""
+        if self._waiting >= config.PASSPHRASE_CHECKS_AT_ONCE:
+            raise Busy("too many are logging in at this moment", retry_after_s=2)
+        return await self._aside(lambda: guesses_log10(passphrase, own))
+
     async def verify(self, hashed: str | None, passphrase: str) -> bool:
         """Whether ``passphrase`` has this hash; the same work where there is none."""
 
         def work() -> bool:
+            kept = hashed or self._nobodys
+            tried = self._peppered(passphrase) if kept.startswith(_PEPPERED) else composed(passphrase)
             try:
-                return self._hasher.verify(hashed or self._nobodys, composed(passphrase)) and hashed is not None
+                return self._hasher.verify(kept.removeprefix(_PEPPERED), tried) and hashed is not None
             except (VerificationError, InvalidHashError):
                 return False
 
         return await self._aside(work)
 
     def outdated(self, hashed: str) -> bool:
-        """Whether it was made with less work than is usual now."""
-        return self._hasher.check_needs_rehash(hashed)
+        """Whether it was made without pepper, or with less work than is usual now."""
+        return not hashed.startswith(_PEPPERED) or self._hasher.check_needs_rehash(hashed.removeprefix(_PEPPERED))

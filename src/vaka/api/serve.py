@@ -134,9 +134,10 @@ async def _server(journal: Journal, clients: Clients, data_dir: Path, law: Setti
     proof = Proof(secret(data_dir, "form.key"))
     callers = Callers(journal, Sessions(Keyring(data_dir, "session")), revocations, People(journal), proof)
     access_log = await AccessLog.open(data_dir / "accesslog", journal.pool.connection, "journal")
+    login_key = secret(data_dir, "login.key")
     return Server(
         journal, Tokens(Keyring(data_dir, "token"), clients), Pages(Secret(data_dir, "page.key")), access_log, callers,
-        Sealed(secret(data_dir, "login.key")), Passphrases(), clients, services(data_dir), redactions=Redactions(data_dir),
+        Sealed(login_key), Passphrases(login_key), clients, services(data_dir), redactions=Redactions(data_dir),
         settings=law,
     )  # fmt: skip
 

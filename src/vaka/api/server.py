@@ -24,6 +24,7 @@ from vaka.api.passphrases import Passphrases
 from vaka.api.sealed import Sealed
 from vaka.api.slowing import Slowing
 from vaka.api.tokens import Tokens
+from vaka.api.usage import Usage
 from vaka.errors import Gone, Invalid, Issue, NotFound, PreconditionFailed, Unprocessable
 from vaka.fhir import exact
 from vaka.fhir.definitions import RESOURCE_TYPES
@@ -63,6 +64,7 @@ class Server:
     demo_login: bool = False
     wire: Front = field(default_factory=Front)
     slowing: Slowing = field(default_factory=Slowing)
+    usage: Usage = field(default_factory=Usage)
     redactions: Redactions | None = None
     settings: Settings = CLOSED
 

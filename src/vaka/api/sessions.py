@@ -3,7 +3,7 @@
 Invariants: one algorithm (EdDSA) with the keys called ``session``, and an audience of their own, so that a program's token is
 never a session nor the reverse; a session carries ``access.session.Session`` whole; it lives 15 minutes, and 12 hours after
 the login nothing renews it; what is wrong with one is told to the log, not to the caller.
-Sources: RFC 7519, RFC 8725 (types and audiences against confusion).
+Sources: RFC 7519, RFC 8725 (types and audiences against confusion), RFC 9470 (a login that is too old for what is asked).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import secrets
 import time
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import jwt
 
@@ -28,6 +28,29 @@ _CACHE_MAX: Final = 10_000
 _TOKEN_MAX_CHARS: Final = 4_096
 _REQUIRED: Final = ["exp", "iat", "sub", "aud", "iss", "jti"]
 REFUSED: Final = "you are not logged in, or not any more"
+
+
+class StaleLogin(Unauthenticated):
+    """The session is good, but the login too long ago for what is asked (RFC 9470)."""
+
+    challenge: ClassVar[str] = (
+        f'Bearer realm="vaka", error="insufficient_user_authentication", max_age="{config.FRESH_LOGIN_S}"'
+    )
+
+
+def is_fresh(session: Session) -> bool:
+    """Whether the person has just proved who they are."""
+    return time.time_ns() // 1_000 - session.began_us < config.FRESH_LOGIN_S * 1_000_000
+
+
+def require_fresh(session: Session) -> None:
+    """StaleLogin unless the person has just proved who they are."""
+    if not is_fresh(session):
+        raise StaleLogin(
+            f"this is done within {config.FRESH_LOGIN_S // 60} minutes after a login",
+            help="log out and in again, and do it then; an open screen is not enough for this",
+            why=f"step-up: session {session.id} began at {session.began_us}",
+        )
 
 
 def is_session(token: str) -> bool:

@@ -42,6 +42,7 @@ CHANGES = {
     living.PASSPHRASE: N_("the passphrase was changed"), living.SET_UP: N_("passphrase and code app were set up"),
     living.PASSKEY: N_("a passkey was made"), living.SET_UP_CODE: N_("an administrator made a set-up code"),
     living.TAKEN_BACK: N_("an administrator took all ways in back"),
+    living.CODE_AGAIN: N_("somebody with your passphrase was refused, since the code had been used before"),
 }  # fmt: skip
 
 
@@ -65,7 +66,8 @@ async def head_of(server: Server, session: Session) -> Head:
     names = await server.callers.people.names((at.unit, at.provider))
     return Head(
         session.name, at.title, names.get(at.unit, at.unit), names.get(at.provider, at.provider),
-        server.callers.proof.token(session.id), session.may(Right.LOG),
+        server.callers.proof.token(session.id), max(0, (session.expires_us - people.now_us()) // 1_000_000),
+        session.may(Right.LOG),
     )  # fmt: skip
 
 

@@ -89,7 +89,7 @@ async def change_passphrase(server: Server, request: Request) -> Response:
     fields = await form(request)
     server.callers.proof.check(request, session.id, fields.get(CSRF_FIELD))
     new = fields.get("passphrase", "")
-    fault = await enrol.fault_of(server, session.person, session.name, new, fields.get("again", ""))
+    fault = await enrol.judged(server, session.person, session.name, new, fields.get("again", ""))
     if fault is None and new == fields.get("old", ""):
         fault = N_("The new passphrase is the old one.")
     if fault is not None:

@@ -29,6 +29,7 @@ HEADERS: Final[tuple[tuple[str, str], ...]] = (
     ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
     ("Cache-Control", "no-store"),
 )
+JSON: Final = "application/json"
 HTML: Final = "text/html; charset=utf-8"
 
 
@@ -48,6 +49,8 @@ class Head:
     unit: str
     provider: str
     csrf: str
+    ends_s: int
+    """Seconds until the session ends, if nothing is done."""
     log: bool
     """Whether the pages of the access log are open to this assignment."""
 
@@ -75,6 +78,11 @@ def page(request: Request, shown: Page, *, status: int = 200, head: Head | None 
     body = _environment(language).get_template(shown.template).render(values, head=head)
     headers = [*HEADERS, ("Content-Language", language), ("Vary", "Accept-Language, Cookie")]
     return Response(status, body.encode(), headers, HTML)
+
+
+def data(body: bytes) -> Response:
+    """JSON for a script of a page."""
+    return Response(200, body, list(HEADERS), JSON)
 
 
 def redirect(to: str) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vaka.api.http import Request, Response
 from vaka.api.server import Server
 from vaka.errors import Busy, NotAllowed, NotFound, Unauthenticated, VakaError
-from vaka.web import entry, home, log, login, own
+from vaka.web import entry, home, log, login, own, strength
 from vaka.web.entry import LoginFailed
 from vaka.web.pages.message import MessagePage
 from vaka.web.render import page, redirect, spoken
@@ -14,6 +14,9 @@ from vaka.web.texts import N_
 from vaka.web.ways import code, demo, enrol, passkey, service
 
 _PLACES = frozenset({"", "login", "assignment", "logout", "static", "log"})
+
+
+FOR_PROGRAMS = N_("This address is for programs. What people read is on the pages here.")
 
 
 def has(path: tuple[str, ...]) -> bool:
@@ -70,6 +73,8 @@ async def _dispatch(server: Server, request: Request) -> Response:
             return await own.show_passphrase(server, request)
         case ("POST", "login", "passphrase"):
             return await own.change_passphrase(server, request)
+        case ("POST", "login", "strength"):
+            return await strength.tell(server, request)
         case ("GET", "login", "service", number):
             return await service.begin(server, request, number)
         case ("GET", "login", "callback"):
@@ -119,14 +124,13 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def refused(request: Request, error: VakaError) -> Response:
-    """The page that tells an error; nothing of a fault's inside."""
+def refused(request: Request, error: VakaError, path: tuple[str, ...]) -> Response:
+    """The page that tells an error; nothing of a fault's inside. ``path``: of the address as it came."""
     heading = _HEADINGS.get(error.status, N_("This did not succeed"))
-    to = "/login" if isinstance(error, Unauthenticated) or request.path[0] == "login" else "/"
+    to = "/login" if isinstance(error, Unauthenticated) or path[0] == "login" else "/"
     told = spoken(request)
-    shown = MessagePage(
-        told(heading), _sentence(told(error.message)), _sentence(told(error.help)) if error.help else "", to
-    )
+    message, help_ = (error.message, error.help or "") if has(path) else (FOR_PROGRAMS, "")
+    shown = MessagePage(told(heading), _sentence(told(message)), _sentence(told(help_)) if help_ else "", to)
     answer = page(request, shown, status=error.status)
     if isinstance(error, Busy):
         answer.headers.append(("Retry-After", str(error.retry_after_s)))

@@ -6,13 +6,16 @@ import asyncio
 import time
 
 import pytest
+from argon2 import PasswordHasher
+from argon2.exceptions import VerificationError
 
 from vaka import config
 from vaka.api.passphrases import Passphrases, easy
 from vaka.errors import Busy
-from vaka.web.ways.enrol import _fault
+from vaka.web.ways.enrol import fault_of
 
 HSA = "TSTVAKA0001-P001"
+KEY = b"k" * 32
 
 
 @pytest.mark.parametrize(
@@ -31,7 +34,7 @@ HSA = "TSTVAKA0001-P001"
 )
 def test_length_counts_and_composition_does_not(passphrase: str, taken: bool) -> None:
     """Broken: a short passphrase is taken, a long or unusual one refused, or capitals and digits are demanded (ASVS 2.1)."""
-    assert (_fault(HSA, passphrase, passphrase) is None) is taken
+    assert (fault_of(HSA, passphrase, passphrase) is None) is taken
 
 
 @pytest.mark.parametrize(
@@ -63,7 +66,7 @@ def test_one_passphrase_however_a_keyboard_composes_it() -> None:
     """Broken: a passphrase with å that was chosen on one computer is wrong on another."""
 
     async def work() -> None:
-        keeper = Passphrases()
+        keeper = Passphrases(KEY)
         assert await keeper.verify(await keeper.hash("sma\u030a ha\u0308star"), "små hästar")
 
     asyncio.run(work())
@@ -73,10 +76,10 @@ def test_kept_by_argon2id_with_a_salt_of_its_own() -> None:
     """Broken: who has the table has the passphrases (ASVS 2.4.1, 2.4.2)."""
 
     async def work() -> None:
-        keeper = Passphrases()
+        keeper = Passphrases(KEY)
         first, second = [await keeper.hash("hästar äter 🥕 om natten") for _ in range(2)]
         assert first != second
-        assert first.startswith("$argon2id$v=19$m=65536,t=3,")
+        assert first.startswith("p1$argon2id$v=19$m=65536,t=3,")
         assert len(first.split("$")[4]) >= 22  # 128 bits of salt
         assert await keeper.verify(first, "hästar äter 🥕 om natten")
         assert not await keeper.verify(first, "hästar äter 🥕 om natte")
@@ -87,11 +90,46 @@ def test_kept_by_argon2id_with_a_salt_of_its_own() -> None:
     asyncio.run(work())
 
 
+def test_a_hash_is_no_use_without_the_key_that_lies_elsewhere() -> None:
+    """Broken: who has copied the table tries guesses on their own machines (ASVS 2.4.5); or hashes of before, which had no
+    pepper, let nobody in, or are never made anew."""
+
+    async def work() -> None:
+        keeper, elsewhere = Passphrases(KEY), Passphrases(b"o" * 32)
+        kept = await keeper.hash("fyra grå kråkor")
+        assert not keeper.outdated(kept)
+        assert await keeper.verify(kept, "fyra grå kråkor")
+        assert not await elsewhere.verify(kept, "fyra grå kråkor")
+        with pytest.raises(VerificationError):
+            PasswordHasher().verify(kept.removeprefix("p1"), "fyra grå kråkor")
+        of_before = PasswordHasher().hash("fyra grå kråkor")
+        assert keeper.outdated(of_before)
+        assert await keeper.verify(of_before, "fyra grå kråkor")
+        assert not await keeper.verify(of_before, "fyra gra krakor")
+
+    asyncio.run(work())
+
+
+def test_a_meter_lets_logins_go_first() -> None:
+    """Broken: somebody who types a new passphrase, or many who do, keep others from logging in."""
+
+    async def work() -> None:
+        keeper = Passphrases(KEY)
+        logins = [asyncio.ensure_future(keeper.verify(None, "guess")) for _ in range(config.PASSPHRASE_CHECKS_AT_ONCE)]
+        await asyncio.sleep(0)
+        with pytest.raises(Busy):
+            await keeper.strength("fyra grå kråkor", [])
+        await asyncio.gather(*logins)
+        assert await keeper.strength("fyra grå kråkor på ett tak", []) > config.PASSPHRASE_MIN_GUESSES_LOG10
+
+    asyncio.run(work())
+
+
 def test_no_more_wait_than_there_is_room_for() -> None:
     """Broken: guesses fill memory and cores, and nobody else is served."""
 
     async def work() -> None:
-        keeper = Passphrases()
+        keeper = Passphrases(KEY)
         many = config.PASSPHRASE_CHECKS_WAITING + 5
         done = await asyncio.gather(*(keeper.verify(None, "guess") for _ in range(many)), return_exceptions=True)
         assert sum(isinstance(one, Busy) for one in done) == 5

@@ -12,7 +12,7 @@ import base64
 import binascii
 import re
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Final
 
 import orjson
@@ -41,9 +41,10 @@ from vaka.api.server import (
 from vaka.config import BINARY_MAX_BYTES, PACED_BYTES
 from vaka.errors import Invalid, NotFound, TooLarge
 from vaka.fhir.content_extension import content_of, extension
+from vaka.fhir.media import START_BYTES
 from vaka.fhir.parse import parse_resource
 from vaka.journal import binary
-from vaka.journal.accept import require_valid, write_of
+from vaka.journal.accept import require_type, require_valid, write_of
 from vaka.journal.journal import Transaction
 from vaka.journal.version import Action, Version, parse_version_id
 
@@ -54,7 +55,8 @@ _MEDIA: Final = re.compile(
 )
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _SAFE: Final = [
-    ("Content-Disposition", "attachment"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Content-Disposition", 'attachment; filename="content"'),
     ("Content-Security-Policy", "default-src 'none'; sandbox"),
     ("Accept-Ranges", "bytes"),
     ("Vary", "Accept"),
@@ -88,7 +90,7 @@ async def write(server: Server, request: Request, id_: str | None) -> Response:
     if id_ is not None:
         check_id(id_)
     expected, wishes, _ = if_match(request.header("if-match")), preferences(request), idempotency_key(request)
-    content = await binary.store(server.journal, request.chunks(UPLOAD_TIMEOUT_S))
+    content = await binary.store(server.journal, _of_type(media, request.chunks(UPLOAD_TIMEOUT_S)))
     kept = False
     try:
         if int(declared) != content.size_bytes:
@@ -114,6 +116,22 @@ async def write(server: Server, request: Request, id_: str | None) -> Response:
         if not kept:
             await binary.drop(server.journal, content.id)
     return written(request, wishes, version)
+
+
+async def _of_type(media: str, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """``pieces`` as they come, once they have begun as ``media`` does. Unprocessable."""
+    start = b""
+    async for piece in pieces:
+        if len(start) < START_BYTES:
+            start += piece
+            if len(start) < START_BYTES:
+                continue
+            piece = start
+            require_type(media, start)
+        yield piece
+    if len(start) < START_BYTES:
+        require_type(media, start)
+        yield start
 
 
 def _resource(id_: str, media: str, content: binary.Content, context: str | None) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import pyotp
 
 from vaka import config
-from vaka.api import attempts
+from vaka.api import attempts, living
 from vaka.api.cookies import DEVICE, cookie, kept
 from vaka.api.http import Request
 from vaka.api.people import hsa_id
@@ -125,6 +125,7 @@ async def proved(server: Server, request: Request, person: str, passphrase: str,
     if not right or step is None:
         raise LoginFailed(WRONG, why=f"{person}: {'code' if right else 'passphrase'} is wrong", person=person)
     if not await people.spend(server.journal, "code", f"{person}:{step}", alive_s=4 * STEP_S):
+        await living.changed(server.journal, person, living.CODE_AGAIN)
         raise LoginFailed(WRONG, why=f"{person}: code was used before", person=person)
     await attempts.succeeded(server.journal, counts)
     return str(hashed)

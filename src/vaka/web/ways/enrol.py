@@ -33,12 +33,12 @@ EASY: Final = N_(
     "The passphrase is too easy to guess: it is, or begins with, what many use, a date, a name or a row of keys."
 )
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_CODE_CHARS: Final = 20
+_CODE_CHARS: Final = 24
 ISSUER: Final = "Vaka"
 
 
 def make_code() -> str:
-    """A set-up code of 100 bits, in groups of four (Crockford's letters)."""
+    """A set-up code of 120 bits, in groups of four (Crockford's letters)."""
     text = "".join(secrets.choice(_ALPHABET) for _ in range(_CODE_CHARS))
     return "-".join(text[start : start + 4] for start in range(0, _CODE_CHARS, 4))
 
@@ -68,7 +68,7 @@ async def check(server: Server, request: Request) -> Response:
     fields = await form(request)
     found = entry.proven(server, request, fields)
     person = typed_person(fields)
-    # By its source alone: nobody guesses 100 bits, and a count of the account would let a stranger keep its owner out.
+    # By its source alone: nobody guesses 120 bits, and a count of the account would let a stranger keep its owner out.
     counts = [attempts.source(request.source)]
     await count(server, request, counts, person)
     hashed = code_hash(fields.get("code", ""))
@@ -97,15 +97,16 @@ def _set_up(
     return page(request, shown, status=422 if problem else 200)
 
 
-async def fault_of(server: Server, person: str, name: str, passphrase: str, again: str) -> str | None:
+async def judged(server: Server, person: str, name: str, passphrase: str, again: str) -> str | None:
     """What is wrong with a new passphrase of ``person`` (HSA-id), who is called ``name``."""
-    fault = _fault(person, passphrase, again)
+    fault = fault_of(person, passphrase, again)
     if fault is None and await server.passphrases.easy(passphrase, [person, name]):
         return EASY
     return fault
 
 
-def _fault(person: str, passphrase: str, again: str) -> str | None:
+def fault_of(person: str, passphrase: str, again: str) -> str | None:
+    """As ``judged``, without guessing."""
     if passphrase != again:
         return N_("The two passphrases are not the same.")
     if not config.PASSPHRASE_MIN_CHARS <= len(passphrase) <= config.PASSPHRASE_MAX_CHARS:
@@ -115,16 +116,22 @@ def _fault(person: str, passphrase: str, again: str) -> str | None:
     return None
 
 
+def setting_up(server: Server, found: entry.Flow, sealed: str | None) -> dict[str, str]:
+    """What ``_set_up`` sealed for this login: its set-up code was right. LoginFailed."""
+    content = server.sealed.open("enrol", sealed)
+    if content is None or content["flow"] != found.id:
+        raise LoginFailed(N_("The page was open for too long. Begin again."), why="set-up of another login, or too old")
+    return content
+
+
 async def finish(server: Server, request: Request) -> Response:
     """Keeps passphrase and app, and logs in. LoginFailed."""
     fields = await form(request)
     found = entry.proven(server, request, fields)
-    content = server.sealed.open("enrol", fields.get("sealed"))
-    if content is None or content["flow"] != found.id:
-        raise LoginFailed(N_("The page was open for too long. Begin again."), why="set-up of another login, or too old")
+    content = setting_up(server, found, fields.get("sealed"))
     person, passphrase = content["person"], fields.get("passphrase", "")
     who = await server.callers.people.person(person)
-    fault = await fault_of(server, person, who.name if who is not None else "", passphrase, fields.get("again", ""))
+    fault = await judged(server, person, who.name if who is not None else "", passphrase, fields.get("again", ""))
     step = step_of(content["secret"], digits(fields.get("code", "")))
     if fault is None and step is None:
         fault = N_("The code of the app is wrong. Is the clock of the phone right?")

@@ -26,21 +26,18 @@ from vaka.api import living
 from vaka.api.cookies import CSRF_HEADER, own_origin
 from vaka.api.http import Request, Response
 from vaka.api.server import Server
+from vaka.api.sessions import is_fresh
 from vaka.errors import Forbidden, Invalid
 from vaka.journal import people
 from vaka.web import entry, home
 from vaka.web.entry import Flow, Login, LoginFailed
 from vaka.web.forms import json_object
 from vaka.web.pages.passkeys import PasskeysPage
-from vaka.web.render import HEADERS, page, redirect
+from vaka.web.render import data, page, redirect
 from vaka.web.texts import N_
 
 REFUSED: Final = N_("The passkey could not be used. Try again, or log in another way.")
 _MALFORMED = (WebAuthnException, ValueError, TypeError, KeyError)
-
-
-def _json(body: bytes) -> Response:
-    return Response(200, body, list(HEADERS), "application/json")
 
 
 def _site(request: Request) -> str:
@@ -75,7 +72,7 @@ def options(server: Server, request: Request) -> Response:
         rp_id=_site(request), user_verification=UserVerificationRequirement.REQUIRED
     )
     _remember(server, request, found, made.challenge)
-    return _json(webauthn.options_to_json(made).encode())
+    return data(webauthn.options_to_json(made).encode())
 
 
 async def log_in(server: Server, request: Request) -> Response:
@@ -88,7 +85,7 @@ async def log_in(server: Server, request: Request) -> Response:
     if who is None:
         raise LoginFailed(REFUSED, why=f"passkey of {person}, who may not work")
     to = await entry.enter(server, request, Login(who, "passkey"), Flow(found.id, found.next, {}))
-    return _json(orjson.dumps({"next": to}))
+    return data(orjson.dumps({"next": to}))
 
 
 async def _verified(server: Server, request: Request, told: dict[str, Any], challenge: bytes) -> str:
@@ -112,10 +109,6 @@ async def _verified(server: Server, request: Request, told: dict[str, Any], chal
     return str(person)
 
 
-def _fresh(session: Session) -> bool:
-    return people.now_us() - session.began_us < config.SESSION_ALIVE_S * 1_000_000
-
-
 async def show(server: Server, request: Request) -> Response:
     """The page of one's passkeys."""
     session = await entry.session_of(server, request)
@@ -123,7 +116,7 @@ async def show(server: Server, request: Request) -> Response:
         return redirect("/login")
     entry.begin(server, request, None)
     count = len(await people.run(server.journal, "passkeys_of", person=session.person))
-    shown = PasskeysPage(server.callers.proof.token(session.id), count, _fresh(session))
+    shown = PasskeysPage(server.callers.proof.token(session.id), count, is_fresh(session))
     return page(request, shown, head=await home.head_of(server, session))
 
 
@@ -133,7 +126,7 @@ async def _registering(server: Server, request: Request) -> Session:
     if session is None:
         raise LoginFailed(N_("You are not logged in any more."), why="passkey without session")
     server.callers.proof.check(request, session.id, request.header(CSRF_HEADER))
-    if not _fresh(session):
+    if not is_fresh(session):
         raise Forbidden(N_("Log out and in again first."), why="passkey long after the login")
     return session
 
@@ -151,7 +144,7 @@ async def new_options(server: Server, request: Request) -> Response:
         exclude_credentials=[PublicKeyCredentialDescriptor(id=bytes(row[0])) for row in known],
     )  # fmt: skip
     _remember(server, request, entry.begin(server, request, None), made.challenge, session.id)
-    return _json(webauthn.options_to_json(made).encode())
+    return data(webauthn.options_to_json(made).encode())
 
 
 async def register(server: Server, request: Request) -> Response:
@@ -175,4 +168,4 @@ async def register(server: Server, request: Request) -> Response:
     await living.changed(server.journal, session.person, living.PASSKEY)
     request.access.trail.activity = "enrol"
     request.access.trail.reason = "passkey"
-    return _json(orjson.dumps({"next": "/login/passkeys"}))
+    return data(orjson.dumps({"next": "/login/passkeys"}))
