@@ -7,8 +7,7 @@ reads and searches among the entries see them. A batch is its entries, each on i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -18,8 +17,17 @@ import orjson
 
 from vaka.api.arrival import idempotency_key, keyed
 from vaka.api.bundles import bundle, entry, links
-from vaka.api.http import Request, Response, parse_query_string, preferences, require_json_answer, require_json_body
-from vaka.api.interactions.conditions import condition, lock_keys, require_unused, the_match
+from vaka.api.deciding import conditions_of, decide, placed
+from vaka.api.http import (
+    Request,
+    Response,
+    bundle_returns,
+    parse_query_string,
+    preferences,
+    require_json_answer,
+    require_json_body,
+)
+from vaka.api.interactions.conditions import require_unused
 from vaka.api.interactions.search import run, searchset
 from vaka.api.server import (
     Server,
@@ -31,10 +39,8 @@ from vaka.api.server import (
     require_version,
     write_of,
 )
-from vaka.errors import Invalid, Issue, NotAllowed, NotFound, Unprocessable, VakaError
-from vaka.fhir.criteria import Query
-from vaka.fhir.definitions import RESOURCE_TYPES
-from vaka.fhir.outcome import from_error
+from vaka.errors import Issue, NotAllowed, NotFound, Unprocessable, VakaError
+from vaka.fhir.outcome import from_error, operation_outcome
 from vaka.fhir.parse import Parsed, as_parsed, parse_json
 from vaka.fhir.patch import apply_patch
 from vaka.fhir.query import parse_query
@@ -43,7 +49,7 @@ from vaka.fhir.transaction import Assigned, Entry, assign_ids, plan
 from vaka.fhir.validate import validate
 from vaka.journal.journal import Transaction
 from vaka.journal.version import Action, Version, instant
-from vaka.journal.write import Write, identity_keys
+from vaka.journal.write import Write
 
 Dispatch: TypeAlias = Callable[[Server, Request], Awaitable[Response]]
 _BATCH_AT_ONCE = 16
@@ -68,18 +74,22 @@ async def transaction(server: Server, request: Request, dispatch: Dispatch) -> R
         return await _answer(server, request, list(before.parts), {}, {})
     drafted = assign_ids(entries, new_id)
     parsed = await _accept(drafted)
-    conditions = _conditions(server, entries, parsed, request.base_url)
+    conditions = conditions_of(server, entries, parsed, request.base_url)
     strict = preferences(request).strict
 
     async def work(
         tx: Transaction,
     ) -> tuple[list[tuple[int, int | None, str | None]], dict[int, Version], dict[int, bytes]]:
-        found, references = await _decide(tx, entries, parsed, conditions)
+        found, meant = await decide(tx, entries, parsed, conditions)
         assigned = assign_ids(entries, new_id, found=found) if found else drafted
+        references = {
+            text: to if isinstance(to, str) else f"{assigned.entries[to].type}/{assigned.entries[to].id}"
+            for text, to in meant.items()
+        }
         writes: dict[int, Write] = {}
         for number, one in enumerate(assigned.entries):
             body = assigned.body(one, references) if one.body else b""
-            with _placed(one):
+            with placed(one):
                 write = await _write_of(tx, one, parsed.get(one.index), found, body)
             if write is not None:
                 write.path = one.path
@@ -94,7 +104,7 @@ async def transaction(server: Server, request: Request, dispatch: Dispatch) -> R
         bodies: dict[int, bytes] = {}
         for one in assigned.entries:
             if one.method in ("GET", "HEAD"):
-                with _placed(one):
+                with placed(one):
                     bodies[one.index] = await _read(tx, server, request, one)
                 parts.append((200, None, None))
             elif one.method == "POST" and one.index in found:
@@ -113,23 +123,6 @@ async def transaction(server: Server, request: Request, dispatch: Dispatch) -> R
 
     parts, versions, bodies = await server.journal.run(work, access=request.access)
     return await _answer(server, request, parts, versions, bodies)
-
-
-@contextmanager
-def _placed(one: Entry) -> Iterator[None]:
-    """What is wrong within is told as of this entry."""
-    try:
-        yield
-    except VakaError as error:
-        issues = []
-        for issue in error.issues:
-            path = issue.path or ""
-            if not path.startswith("Bundle.entry"):
-                inside = one.type is not None and path.startswith(one.type + ".")
-                path = f"{one.path}.resource{path.removeprefix(one.type or '')}" if inside else one.path
-            issues.append(replace(issue, path=path))
-        error.issues = tuple(issues)
-        raise
 
 
 async def _accept(drafted: Assigned) -> dict[int, Parsed]:
@@ -168,62 +161,6 @@ def _parsed(one: Entry, body: bytes) -> Parsed:
     """The entry's resource as it stands in ``body``."""
     assert one.resource is not None
     return as_parsed(one.resource if body == one.body else orjson.loads(body), body, one.type)
-
-
-def _conditions(
-    server: Server, entries: Sequence[Entry], parsed: dict[int, Parsed], base_url: str
-) -> dict[str | int, Query]:
-    """What must be looked up before anything changes: by entry index, and by conditional reference."""
-    wanted: dict[str | int, Query] = {}
-    for one in entries:
-        try:
-            if one.method == "POST" and one.if_none_exist is not None:
-                wanted[one.index] = condition(server, one.type or "", one.if_none_exist, base_url)
-            elif one.method in ("PUT", "PATCH", "DELETE") and one.id is None:
-                wanted[one.index] = condition(server, one.type or "", one.query or "", base_url)
-            for reference in conditional_references(one.resource) if one.index in parsed else ():
-                if reference not in wanted:
-                    type_, _, query = reference.partition("?")
-                    if type_ not in RESOURCE_TYPES:
-                        raise Invalid(f"{type_[:64]} is not a resource type of FHIR R4")
-                    wanted[reference] = condition(server, type_, query, base_url)
-        except VakaError as error:
-            raise Invalid(error.message, path=one.path) from error
-    return wanted
-
-
-async def _decide(
-    tx: Transaction, entries: Sequence[Entry], parsed: dict[int, Parsed], conditions: dict[str | int, Query]
-) -> tuple[dict[int, str], dict[str, str]]:
-    """(ids found by entry index, what conditional references become), under the locks of all of them."""
-    if conditions:
-        keys = {key for query in conditions.values() for key in lock_keys(query)}
-        keys |= {key for one in parsed.values() for key in identity_keys(one.resource)}
-        await tx.lock_identities(sorted(keys))
-    found: dict[int, str] = {}
-    references: dict[str, str] = {}
-    creating: dict[tuple[object, ...], int] = {}
-    for what, query in conditions.items():
-        of = what if isinstance(what, int) else _naming(entries, what)
-        with _placed(entries[of]):
-            makes = isinstance(what, int) and entries[of].method in ("POST", "PUT")
-            match = await the_match(tx, query, creating=makes, locked=True)
-            if isinstance(what, str):
-                if match is None:
-                    raise Unprocessable(f"no resource matches the reference {what[:200]}")
-                references[what] = f"{query.types[0]}/{match}"
-            elif match is not None:
-                found[what] = match
-            elif entries[of].method in ("POST", "PUT"):
-                other = creating.setdefault((query.types, query.used), of)
-                if other != of:
-                    raise Invalid(f"entries {other} and {of} would both create what matches one condition")
-    return found, references
-
-
-def _naming(entries: Sequence[Entry], reference: str) -> int:
-    """The first entry that holds a reference."""
-    return next(one.index for one in entries if reference in conditional_references(one.resource))
 
 
 async def _write_of(
@@ -277,7 +214,7 @@ async def _answer(
     missing = [seq for _, seq, _ in parts if seq is not None and seq not in versions]
     if missing:
         versions = versions | await server.journal.by_seqs(missing, access=request.access)
-    wanted = "return=representation" in (request.header("prefer") or "").lower()
+    returns = bundle_returns(request)
     entries = []
     for index, (status, seq, _) in enumerate(parts):
         version = versions.get(seq) if seq is not None else None
@@ -286,10 +223,13 @@ async def _answer(
         if version is not None:
             response["etag"] = version.etag
             response["lastModified"] = instant(version.updated_us)
+            if returns == "OperationOutcome":
+                done = f"{version.type}/{version.id} is at version {version.version_id}"
+                response["outcome"] = operation_outcome([Issue("information", "informational", done)])
             if not version.deleted:
                 response["location"] = f"{version.type}/{version.id}/_history/{version.version_id}"
                 members = {"fullUrl": f"{request.base_url}/{version.type}/{version.id}", **members}
-        resource = bodies.get(index) or (version.body if version is not None and wanted else None)
+        resource = bodies.get(index) or (version.body if version is not None and returns == "representation" else None)
         entries.append(entry(members, resource))
     head = {"type": "transaction-response", "link": links([("self", request.base_url)])}
     return Response(200, bundle(head, entries))
@@ -311,7 +251,8 @@ async def _batch_entry(server: Server, request: Request, one: Entry, dispatch: D
     try:
         if one.error is not None:
             raise one.error
-        headers = {"prefer": request.header("prefer") or "return=minimal"}
+        strict = ", handling=strict" if preferences(request).strict else ""
+        headers = {"prefer": f"return={bundle_returns(request)}{strict}"}
         for name, value in (
             ("if-match", one.if_match), ("if-none-match", one.if_none_match),
             ("if-modified-since", one.if_modified_since), ("if-none-exist", one.if_none_exist),
@@ -343,4 +284,7 @@ async def _batch_entry(server: Server, request: Request, one: Entry, dispatch: D
                 response["location"] = value.removeprefix(request.base_url + "/")
             case "Last-Modified":
                 response["lastModified"] = parsedate_to_datetime(value).isoformat().replace("+00:00", "Z")
+    if answer.body and one.method not in ("GET", "HEAD") and bundle_returns(request) == "OperationOutcome":
+        response["outcome"] = orjson.loads(answer.body)
+        return entry({"response": response}, None)
     return entry({"response": response}, answer.body or None)
