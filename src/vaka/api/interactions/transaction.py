@@ -17,7 +17,6 @@ import orjson
 
 from vaka.api.arrival import idempotency_key, keyed
 from vaka.api.bundles import bundle, entry, links
-from vaka.api.deciding import conditions_of, decide, placed
 from vaka.api.http import (
     Request,
     Response,
@@ -27,7 +26,7 @@ from vaka.api.http import (
     require_json_answer,
     require_json_body,
 )
-from vaka.api.interactions.conditions import require_unused
+from vaka.api.interactions.conditions import condition, require_unused
 from vaka.api.interactions.search import run, searchset
 from vaka.api.server import (
     Server,
@@ -39,7 +38,8 @@ from vaka.api.server import (
     require_version,
     write_of,
 )
-from vaka.errors import Issue, NotAllowed, NotFound, Unprocessable, VakaError
+from vaka.errors import Invalid, Issue, NotAllowed, NotFound, Unprocessable, VakaError
+from vaka.fhir.definitions import RESOURCE_TYPES
 from vaka.fhir.outcome import from_error, operation_outcome
 from vaka.fhir.parse import Parsed, as_parsed, parse_json
 from vaka.fhir.patch import apply_patch
@@ -47,6 +47,7 @@ from vaka.fhir.query import parse_query
 from vaka.fhir.splice import conditional_references, relative_references
 from vaka.fhir.transaction import Assigned, Entry, assign_ids, plan
 from vaka.fhir.validate import validate
+from vaka.journal.deciding import Condition, decide, named, placed
 from vaka.journal.journal import Transaction
 from vaka.journal.version import Action, Version, instant
 from vaka.journal.write import Write
@@ -74,18 +75,16 @@ async def transaction(server: Server, request: Request, dispatch: Dispatch) -> R
         return await _answer(server, request, list(before.parts), {}, {})
     drafted = assign_ids(entries, new_id)
     parsed = await _accept(drafted)
-    conditions = conditions_of(server, entries, parsed, request.base_url)
+    resources = {index: one.resource for index, one in parsed.items()}
+    conditions = _conditions(server, entries, parsed, request.base_url)
     strict = preferences(request).strict
 
     async def work(
         tx: Transaction,
     ) -> tuple[list[tuple[int, int | None, str | None]], dict[int, Version], dict[int, bytes]]:
-        found, meant = await decide(tx, entries, parsed, conditions)
+        found, meant = await decide(tx, entries, resources, conditions)
         assigned = assign_ids(entries, new_id, found=found) if found else drafted
-        references = {
-            text: to if isinstance(to, str) else f"{assigned.entries[to].type}/{assigned.entries[to].id}"
-            for text, to in meant.items()
-        }
+        references = named(meant, assigned.entries)
         writes: dict[int, Write] = {}
         for number, one in enumerate(assigned.entries):
             body = assigned.body(one, references) if one.body else b""
@@ -161,6 +160,32 @@ def _parsed(one: Entry, body: bytes) -> Parsed:
     """The entry's resource as it stands in ``body``."""
     assert one.resource is not None
     return as_parsed(one.resource if body == one.body else orjson.loads(body), body, one.type)
+
+
+def _conditions(
+    server: Server, entries: Sequence[Entry], parsed: dict[int, Parsed], base_url: str
+) -> dict[str | int, Condition]:
+    """What must be looked up before anything changes, as ``decide`` takes it."""
+    wanted: dict[str | int, Condition] = {}
+    for one in entries:
+
+        def ask(what: str | int, type_: str, query: str, of: Entry = one) -> None:
+            wanted[what] = Condition(condition(server, type_, query, base_url), of)
+
+        try:
+            if one.method == "POST" and one.if_none_exist is not None:
+                ask(one.index, one.type or "", one.if_none_exist)
+            elif one.method in ("PUT", "PATCH", "DELETE") and one.id is None:
+                ask(one.index, one.type or "", one.query or "")
+            for reference in conditional_references(one.resource) if one.index in parsed else ():
+                if reference not in wanted:
+                    type_, _, query = reference.partition("?")
+                    if type_ not in RESOURCE_TYPES:
+                        raise Invalid(f"{type_[:64]} is not a resource type of FHIR R4")
+                    ask(reference, type_, query)
+        except VakaError as error:
+            raise Invalid(error.message, path=one.path) from error
+    return wanted
 
 
 async def _write_of(

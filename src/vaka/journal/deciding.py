@@ -7,21 +7,20 @@ transaction itself makes (https://hl7.org/fhir/R4/http.html#trules).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from vaka.api.interactions.conditions import condition, lock_keys, several, the_match
-from vaka.api.server import Server
 from vaka.errors import Invalid, Unprocessable, VakaError
 from vaka.fhir.coming import Coming
 from vaka.fhir.criteria import Query
-from vaka.fhir.definitions import RESOURCE_TYPES
-from vaka.fhir.parse import Parsed
-from vaka.fhir.splice import conditional_references
 from vaka.fhir.transaction import Entry
-from vaka.journal.journal import Transaction
+from vaka.journal.conditions import lock_keys, several, the_match
 from vaka.journal.write import identity_keys
+
+if TYPE_CHECKING:
+    from vaka.journal.journal import Transaction
 
 
 @contextmanager
@@ -49,45 +48,32 @@ class Condition:
     entry: Entry
 
 
-def conditions_of(
-    server: Server, entries: Sequence[Entry], parsed: dict[int, Parsed], base_url: str
-) -> dict[str | int, Condition]:
-    """The conditions of entries, by their index, and behind conditional references, by their text."""
-    wanted: dict[str | int, Condition] = {}
-    for one in entries:
-
-        def ask(what: str | int, type_: str, query: str, of: Entry = one) -> None:
-            wanted[what] = Condition(condition(server, type_, query, base_url), of)
-
-        try:
-            if one.method == "POST" and one.if_none_exist is not None:
-                ask(one.index, one.type or "", one.if_none_exist)
-            elif one.method in ("PUT", "PATCH", "DELETE") and one.id is None:
-                ask(one.index, one.type or "", one.query or "")
-            for reference in conditional_references(one.resource) if one.index in parsed else ():
-                if reference not in wanted:
-                    type_, _, query = reference.partition("?")
-                    if type_ not in RESOURCE_TYPES:
-                        raise Invalid(f"{type_[:64]} is not a resource type of FHIR R4")
-                    ask(reference, type_, query)
-        except VakaError as error:
-            raise Invalid(error.message, path=one.path) from error
-    return wanted
+def missing(reference: str) -> Exception:
+    """What a conditional reference is answered with that matches nothing."""
+    return Unprocessable(f"no resource matches the reference {reference[:200]}")
 
 
 async def decide(
-    tx: Transaction, entries: Sequence[Entry], parsed: dict[int, Parsed], conditions: dict[str | int, Condition]
+    tx: Transaction,
+    entries: Sequence[Entry],
+    resources: Mapping[int, dict[str, Any]],
+    conditions: Mapping[str | int, Condition],
+    *,
+    missing: Callable[[str], Exception] = missing,
 ) -> tuple[dict[int, str], dict[str, str | int]]:
-    """(ids found by entry index, what conditional references become: ``Type/id``, or the index of the entry that makes it)."""
+    """(ids found by entry index, what conditional references become: ``Type/id``, or the index of the entry that makes it).
+
+    ``resources``: those that entries bring, by their index. ``conditions``: of entries by their index, behind conditional
+    references by their text."""
     if not conditions:
         return {}, {}
     keys = {key for one in conditions.values() for key in lock_keys(one.query)}
-    keys |= {key for one in parsed.values() for key in identity_keys(one.resource)}
+    keys |= {key for resource in resources.values() for key in identity_keys(resource)}
     await tx.lock_identities(sorted(keys))
     found = await _found(tx, entries, {at: one.query for at, one in conditions.items() if isinstance(at, int)})
     making = {
-        index: (entries[index].id, one.resource)
-        for index, one in parsed.items()
+        index: (entries[index].id, resource)
+        for index, resource in resources.items()
         if entries[index].method == "PUT" or (entries[index].method == "POST" and index not in found)
     }
     coming = Coming(making, time.time_ns() // 1_000)
@@ -103,9 +89,14 @@ async def decide(
             if len(made) + (match is not None) > 1:
                 raise several(type_)
             if match is None and not made:
-                raise Unprocessable(f"no resource matches the reference {text[:200]}")
+                raise missing(text)
             references[text] = made[0] if match is None else f"{type_}/{match}"
     return found, references
+
+
+def named(meant: Mapping[str, str | int], entries: Sequence[Entry]) -> dict[str, str]:
+    """What conditional references become once ``entries`` have their ids."""
+    return {text: to if isinstance(to, str) else f"{entries[to].type}/{entries[to].id}" for text, to in meant.items()}
 
 
 async def _found(tx: Transaction, entries: Sequence[Entry], conditions: dict[int, Query]) -> dict[int, str]:
