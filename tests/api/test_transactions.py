@@ -102,9 +102,30 @@ def test_reads_in_a_transaction_see_its_writes(api: Api, tag: str) -> None:
     )
     assert found[0]["resource"]["total"] == 2
     assert found[1]["resource"]["active"] is True
+    assert found[1]["response"]["etag"] == 'W/"2"'
+    assert found[1]["response"]["lastModified"] == found[1]["resource"]["meta"]["lastUpdated"]
     searched = found[2]["resource"]
     assert [entry["resource"]["resourceType"] for entry in entries(searched)] == ["Flag"]
     assert [entry["resource"]["resourceType"] for entry in entries(searched, "include")] == ["Patient"]
+
+
+def test_versions_read_in_a_transaction(api: Api, tag: str) -> None:
+    """Would break: vread beside changes; the version that deleted, one that never was, and a history fail the whole."""
+    id_ = api.make(patient(tag))["id"]
+    api.make(patient(tag, id=id_, active=True))
+    old = f"Patient/{id_}/_history/1"
+    found = done(api.transact(ask("GET", old), put(patient(tag, id=id_, active=False))))
+    assert "active" not in found[0]["resource"]
+    assert (found[0]["response"]["etag"], found[1]["response"]["etag"]) == ('W/"1"', 'W/"3"')
+    api.delete(f"/Patient/{id_}")
+    for asked, expected in (
+        (f"Patient/{id_}/_history/4", 410), (f"Patient/{id_}/_history/9", 404), (f"Patient/{id_}/_history/x", 404),
+        (f"Patient/{id_}/_history", 405), ("Patient/_history", 405), (f"Patient/{id_}/$everything", 405), ("_history", 405),
+        (f"Patient/{id_}/Observation", 405),
+    ):  # fmt: skip
+        issue = outcome(api.transact(post(patient(tag)), ask("GET", asked)), expected)[0]
+        assert issue["expression"] == ["Bundle.entry[1]"], asked
+        assert api.ids(f"/Patient?identifier={tag}") == []
 
 
 def test_nothing_of_a_failed_transaction_stays(api: Api, tag: str) -> None:

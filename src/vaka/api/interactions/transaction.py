@@ -49,7 +49,7 @@ from vaka.fhir.transaction import Assigned, Entry, assign_ids, plan
 from vaka.fhir.validate import validate
 from vaka.journal.deciding import Condition, decide, named, placed
 from vaka.journal.journal import Transaction
-from vaka.journal.version import Action, Version, instant
+from vaka.journal.version import Action, Version, instant, parse_version_id
 from vaka.journal.write import Write
 
 Dispatch: TypeAlias = Callable[[Server, Request], Awaitable[Response]]
@@ -81,7 +81,7 @@ async def transaction(server: Server, request: Request, dispatch: Dispatch) -> R
 
     async def work(
         tx: Transaction,
-    ) -> tuple[list[tuple[int, int | None, str | None]], dict[int, Version], dict[int, bytes]]:
+    ) -> tuple[list[tuple[int, int | None, str | None]], dict[int, Version], dict[int, bytes | Version]]:
         found, meant = await decide(tx, entries, resources, conditions)
         assigned = assign_ids(entries, new_id, found=found) if found else drafted
         references = named(meant, assigned.entries)
@@ -100,11 +100,11 @@ async def transaction(server: Server, request: Request, dispatch: Dispatch) -> R
         made = await tx.write(list(writes.values()))
         versions = {index: version for index, version in zip(writes, made, strict=True) if version is not None}
         parts: list[tuple[int, int | None, str | None]] = []
-        bodies: dict[int, bytes] = {}
+        read: dict[int, bytes | Version] = {}
         for one in assigned.entries:
             if one.method in ("GET", "HEAD"):
                 with placed(one):
-                    bodies[one.index] = await _read(tx, server, request, one)
+                    read[one.index] = await _read(tx, server, request, one)
                 parts.append((200, None, None))
             elif one.method == "POST" and one.index in found:
                 current = await tx.current(one.type or "", found[one.index])
@@ -118,10 +118,10 @@ async def transaction(server: Server, request: Request, dispatch: Dispatch) -> R
                 version = versions[one.index]
                 parts.append((201 if version.action == Action.CREATE else 200, version.seq, None))
         await key.remember(tx, *parts)
-        return parts, {version.seq: version for version in versions.values()}, bodies
+        return parts, {version.seq: version for version in versions.values()}, read
 
-    parts, versions, bodies = await server.journal.run(work, access=request.access)
-    return await _answer(server, request, parts, versions, bodies)
+    parts, versions, read = await server.journal.run(work, access=request.access)
+    return await _answer(server, request, parts, versions, read)
 
 
 async def _accept(drafted: Assigned) -> dict[int, Parsed]:
@@ -216,17 +216,27 @@ async def _write_of(
     return write_of(parsed, one.id, must_be_new=new, if_match=expected, if_none_match=one.if_none_match == "*")
 
 
-async def _read(tx: Transaction, server: Server, request: Request, one: Entry) -> bytes:
-    """A read or search inside the transaction, seeing its changes."""
-    if one.type is not None and one.id is not None and one.operation is None and "_history" not in one.url:
-        return living(await tx.current(one.type, one.id), one.type, one.id).body or b""
-    if one.type is None or one.operation is not None or "_history" in one.url:
-        raise NotAllowed("inside a transaction only a resource or a type can be asked for", path=one.path)
+async def _read(tx: Transaction, server: Server, request: Request, one: Entry) -> bytes | Version:
+    """What is read inside the transaction, seeing its changes; the Bundle of a search."""
+    match one.url.partition("?")[0].split("/"):
+        case [type_, id_] if type_ == one.type and id_ == one.id:
+            return living(await tx.current(type_, id_), type_, id_)
+        case [type_, id_, "_history", text] if type_ == one.type:
+            number = parse_version_id(text)
+            return living(await tx.version(type_, id_, *number) if number is not None else None, type_, id_)
+        case [type_] if type_ == one.type:
+            pass
+        case _:
+            raise NotAllowed(
+                "inside a transaction only a resource, a version or a type can be asked for",
+                path=one.path,
+                help="send what asks for a history in a batch",
+            )
     pairs = parse_query_string(one.query or "")
     strict = preferences(request).strict
-    query = parse_query([one.type], pairs, base_url=request.base_url, strict=strict, same=server.journal.same)
+    query = parse_query([type_], pairs, base_url=request.base_url, strict=strict, same=server.journal.same)
     page, extra = await run(tx, query)
-    return searchset(server, request, query, page, extra, pairs, one.type, None)
+    return searchset(server, request, query, page, extra, pairs, type_, None)
 
 
 async def _answer(
@@ -234,7 +244,7 @@ async def _answer(
     request: Request,
     parts: list[tuple[int, int | None, str | None]],
     versions: dict[int, Version],
-    bodies: dict[int, bytes],
+    read: dict[int, bytes | Version],
 ) -> Response:
     missing = [seq for _, seq, _ in parts if seq is not None and seq not in versions]
     if missing:
@@ -254,7 +264,12 @@ async def _answer(
             if not version.deleted:
                 response["location"] = f"{version.type}/{version.id}/_history/{version.version_id}"
                 members = {"fullUrl": f"{request.base_url}/{version.type}/{version.id}", **members}
-        resource = bodies.get(index) or (version.body if version is not None and returns == "representation" else None)
+        resource = version.body if version is not None and returns == "representation" else None
+        if (found := read.get(index)) is not None:
+            resource = found.body if isinstance(found, Version) else found
+            if isinstance(found, Version):
+                response["etag"] = found.etag
+                response["lastModified"] = instant(found.updated_us)
         entries.append(entry(members, resource))
     head = {"type": "transaction-response", "link": links([("self", request.base_url)])}
     return Response(200, bundle(head, entries))
