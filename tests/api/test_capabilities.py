@@ -137,3 +137,33 @@ def test_every_operation_works(api: Api) -> None:
     ):
         outcome(api.get(address), 404)
         outcome(api.post(address, json=good), 404)
+
+
+def test_validate_says_no_more_than_it_has_looked_at(api: Api) -> None:
+    """Would break: "would be accepted" though a profile was asked for; a delete that needs a resource; an id of another."""
+    good = {"resourceType": "Patient"}
+    id_ = api.make(good)["id"]
+    profiled = {"name": "profile", "valueUri": "http://example.org/p"}
+    asked = {"resourceType": "Parameters", "parameter": [{"name": "resource", "resource": good}, profiled]}
+    for answer in (
+        api.post("/Patient/$validate?profile=http://example.org/p", json=good),
+        api.post("/Patient/$validate", json=asked),
+    ):
+        assert [(i["severity"], i["code"]) for i in outcome(answer, 200)] == [
+            ("warning", "not-supported"),
+            ("information", "informational"),
+        ]
+    unknown = outcome(api.post("/Patient/$validate?foo=x", json=good), 200)
+    assert (unknown[0]["severity"], unknown[0]["expression"]) == ("warning", ["foo"])
+    deleting = {"resourceType": "Parameters", "parameter": [{"name": "mode", "valueCode": "delete"}]}
+    for answer in (
+        api.post(f"/Patient/{id_}/$validate?mode=delete"),
+        api.post(f"/Patient/{id_}/$validate", json=deleting),
+        api.get(f"/Patient/{id_}/$validate?mode=delete"),
+    ):
+        assert "decided when you do" in outcome(answer, 200)[0]["diagnostics"]
+    assert api.get(f"/Patient/{id_}").status_code == 200
+    outcome(api.post(f"/Patient/never-{id_}/$validate?mode=delete"), 404)
+    outcome(api.post("/Patient/$validate?mode=delete"), 400)
+    other = outcome(api.post(f"/Patient/{id_}/$validate", json=good | {"id": "other"}), 200)
+    assert [(i["severity"], i["expression"]) for i in other] == [("error", ["Patient.id"])]

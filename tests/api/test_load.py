@@ -183,6 +183,23 @@ def test_conditions_wait_for_what_comes_later(api: Api, way: Way) -> None:
         assert len(api.ids(f"/Encounter?identifier=v-{t}&participant=Practitioner/{doctors[0]}")) == 1, wanted
 
 
+def test_conditions_mean_what_their_own_bundle_makes(api: Api, way: Way) -> None:
+    """Breaks if a transaction that refers by condition to its own entries is refused, or leads to another than it made."""
+    t = tag()
+    whom = patient(f"p-{t}", identifier=[{"value": t}])
+    about: Resource = {
+        "resourceType": "Flag", "status": "active", "code": {"text": "x"}, "identifier": [{"value": t}],
+        "subject": {"reference": f"Patient?identifier={t}"},
+    }  # fmt: skip
+    asked = {"method": "POST", "url": "Flag"}
+    put = {"method": "PUT", "url": f"Patient/p-{t}"}
+    way.bundle("1.json", "transaction", {"resource": about, "request": asked}, {"resource": whom, "request": put})
+    for _ in range(2):
+        loaded = way.load(way.folder)
+        assert (loaded.code, loaded.counts["refused"]) == (0, 0), loaded.refused
+        assert len(api.ids(f"/Flag?identifier={t}&patient=p-{t}")) == 1
+
+
 def test_a_collection_resolves_its_own_references(api: Api, way: Way) -> None:
     """Breaks if resources of a collection go on pointing at addresses that only meant something inside it."""
     t = tag()

@@ -174,9 +174,62 @@ def test_everything_of_a_patient(api: Api, tag: str) -> None:
     )
     assert everything_ids(api, f"/Patient/{one}/$everything?_since={last['meta']['lastUpdated']}") == [last["id"]]
     outcome(api.get(f"/Patient/never-{tag}/$everything"), 404)
-    for bad in ("_since=x", "_type=Foo", "_type=", "foo=bar", "_count=x", "start=2024"):
+    for bad in ("_since=x", "_type=Foo", "_type=", "foo=bar", "_count=x", "start=x", "end=1&end=2", "_type=Location"):
         answer = api.get(f"/Patient/{one}/$everything?{bad}")
         assert answer.status_code in ((200, 400) if bad == "_type=" else (400, 404)), bad
+
+
+def told(bundle: Resource) -> dict[str, set[str]]:
+    """Ids of a searchset by mode."""
+    return {mode: {entry["resource"]["id"] for entry in entries(bundle, mode)} for mode in ("match", "include")}
+
+
+def test_everything_of_some_days_with_what_supports_it(api: Api, tag: str) -> None:
+    """Would break: start and end by the days of care, _type given twice, POST, and the staff and units that entries refer to,
+    never another patient's entries."""
+    one, other = (api.make(patient(tag, birthDate="1980-01-01"))["id"] for _ in range(2))
+    of_one, address = {"reference": f"Patient/{one}"}, f"/Patient/{one}/$everything"
+    nurse = api.make({"resourceType": "Practitioner"})["id"]
+    ward = api.make({"resourceType": "Organization", "name": "x"})["id"]
+    theirs = api.make(observation(tag, subject={"reference": f"Patient/{other}"}))["id"]
+    by_nurse = [{"reference": f"Practitioner/{nurse}"}]
+    may = api.make(observation(tag, subject=of_one, effectiveDateTime="2024-05-10", performer=by_nurse))["id"]
+    period = {"start": "2023-01-01", "end": "2023-03-01"}
+    stay = {
+        "resourceType": "Encounter",
+        "status": "finished",
+        "class": {"code": "IMP"},
+        "subject": of_one,
+        "period": period,
+    }
+    winter = api.make(stay | {"serviceProvider": {"reference": f"Organization/{ward}"}})["id"]
+    undated = api.make(observation(tag, subject=of_one, derivedFrom=[{"reference": f"Observation/{theirs}"}]))["id"]
+    everyone, always = {one, may, winter, undated}, {one, undated}
+    for asked, matches, extra in (
+        ("", everyone, {nurse, ward}),
+        ("?start=2024-05-10&end=2024-05-10", always | {may}, {nurse}),
+        ("?start=2023-02-20&end=2023-02-20", always | {winter}, {ward}),
+        ("?start=2023-03-02", always | {may}, {nurse}),
+        ("?end=2023", always | {winter}, {ward}),
+        ("?start=2025", always, set()),
+        ("?_type=Observation&_type=Encounter", {may, undated, winter}, set()),
+        ("?_type=Observation,Practitioner", {may, undated}, {nurse}),
+        ("?_since=2100", set(), set()),
+    ):
+        assert told(api.bundle(address + asked)) == {"match": matches, "include": extra}, asked
+    parameters = [
+        {"name": "_type", "valueCode": "Observation"},
+        {"name": "start", "valueDate": "2024-05-10"},
+        {"name": "_count", "valueInteger": 1},
+    ]
+    posted = api.post(address, json={"resourceType": "Parameters", "parameter": parameters}).json()
+    following = link(posted, "next")
+    assert following is not None
+    assert told(posted)["match"] | told(api.bundle(following))["match"] == {may, undated}
+    assert told(api.post(address).json())["match"] == everyone
+    for bad in ({"name": "start"}, {"name": "foo", "valueString": "x"}, {"name": "start", "valueDate": "x"}, {}):
+        outcome(api.post(address, json={"resourceType": "Parameters", "parameter": [bad]}), 400)
+    outcome(api.post(address, json=patient(tag)), 400)
 
 
 def test_compartments(api: Api, tag: str) -> None:

@@ -1,11 +1,14 @@
-"""``vaka client``: registering, listing and removing programs from the command line."""
+"""``vaka token`` and ``vaka client``: what lets programs in, from the command line."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from base64 import urlsafe_b64decode
 from pathlib import Path
 
+import httpx
 import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
@@ -24,9 +27,40 @@ def pem(tmp_path: Path) -> Path:
     return path
 
 
-def client(journal: Instance, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-P", "-m", "vaka.cli", "client", *map(str, arguments), "--data", str(journal.data)]
+def vaka(data: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "vaka.cli", *map(str, arguments), "--data", str(data)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def client(journal: Instance, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return vaka(journal.data, "client", *arguments)
+
+
+def test_a_token_for_the_regions_own_work(journal: Instance, tag: str, tmp_path: Path) -> None:
+    """Broken: `vaka token --system` gives no token, or one that opens more or longer than was asked for."""
+
+    def statuses(*asked: str) -> list[int]:
+        made = vaka(journal.data, "token", "--system", f"t-{tag}", *asked)
+        assert made.returncode == 0, made.stderr
+        headers = {"Authorization": f"Bearer {made.stdout.strip()}"}
+        addresses = ("/fhir/Patient?_count=0", "/feed?after=1.0.0")
+        with httpx.Client(base_url=journal.url, headers=headers) as program:
+            tried = [program.head(address).status_code for address in addresses]
+            tried.append(program.post("/fhir/Basic", json={"resourceType": "Basic", "code": {"text": "x"}}).status_code)
+        return tried
+
+    assert statuses() == [200, 200, 201]
+    assert statuses("--scope", "feed") == [403, 200, 403]
+    assert statuses("--scope", "system/*.*") == [200, 403, 201]
+    told = orjson.loads(vaka(journal.data, "token", "--system", f"t-{tag}", "--days", "0.5", "--json").stdout)
+    payload = orjson.loads(urlsafe_b64decode(told["token"].split(".")[1] + "=="))
+    assert abs(payload["exp"] - time.time() - 43_200) < 120
+    for wrong in (("token",), ("token", "--system", "x", "--scope", "all"), ("token", "--system", "x", "--days", "0")):
+        assert vaka(journal.data, *wrong).returncode != 0
+    nowhere = vaka(tmp_path / "none", "token", "--system", "x")
+    assert nowhere.returncode != 0
+    assert "there is no Vaka in" in nowhere.stderr
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_client_comes_and_goes(journal: Instance, api: Api, pem: Path, tag: str) -> None:

@@ -102,9 +102,30 @@ def test_reads_in_a_transaction_see_its_writes(api: Api, tag: str) -> None:
     )
     assert found[0]["resource"]["total"] == 2
     assert found[1]["resource"]["active"] is True
+    assert found[1]["response"]["etag"] == 'W/"2"'
+    assert found[1]["response"]["lastModified"] == found[1]["resource"]["meta"]["lastUpdated"]
     searched = found[2]["resource"]
     assert [entry["resource"]["resourceType"] for entry in entries(searched)] == ["Flag"]
     assert [entry["resource"]["resourceType"] for entry in entries(searched, "include")] == ["Patient"]
+
+
+def test_versions_read_in_a_transaction(api: Api, tag: str) -> None:
+    """Would break: vread beside changes; the version that deleted, one that never was, and a history fail the whole."""
+    id_ = api.make(patient(tag))["id"]
+    api.make(patient(tag, id=id_, active=True))
+    old = f"Patient/{id_}/_history/1"
+    found = done(api.transact(ask("GET", old), put(patient(tag, id=id_, active=False))))
+    assert "active" not in found[0]["resource"]
+    assert (found[0]["response"]["etag"], found[1]["response"]["etag"]) == ('W/"1"', 'W/"3"')
+    api.delete(f"/Patient/{id_}")
+    for asked, expected in (
+        (f"Patient/{id_}/_history/4", 410), (f"Patient/{id_}/_history/9", 404), (f"Patient/{id_}/_history/x", 404),
+        (f"Patient/{id_}/_history", 405), ("Patient/_history", 405), (f"Patient/{id_}/$everything", 405), ("_history", 405),
+        (f"Patient/{id_}/Observation", 405),
+    ):  # fmt: skip
+        issue = outcome(api.transact(post(patient(tag)), ask("GET", asked)), expected)[0]
+        assert issue["expression"] == ["Bundle.entry[1]"], asked
+        assert api.ids(f"/Patient?identifier={tag}") == []
 
 
 def test_nothing_of_a_failed_transaction_stays(api: Api, tag: str) -> None:
@@ -244,6 +265,91 @@ def test_conditional_references(api: Api, tag: str) -> None:
         assert outcome(answer, answer.status_code)[0]["expression"][0].startswith("Bundle.entry[0]")
 
 
+def subject_of(api: Api, entry: Resource) -> str:
+    """What the entry's Flag refers to, as stored."""
+    stored = api.get("/" + entry["response"]["location"].split("/_history")[0]).json()
+    return str(stored["subject"]["reference"])
+
+
+def test_conditional_references_mean_what_the_transaction_makes(api: Api, tag: str) -> None:
+    """Would break: the specification resolves them last, when the transaction's own resources stand, whatever the order."""
+    by_number, by_name = f"Patient?identifier={SYSTEM}|{tag}", f"Patient?family=fam{tag}&birthdate=1980"
+    found = done(
+        api.transact(
+            post(flag(by_number)),
+            post(flag(by_name)),
+            post(patient(tag, name=[{"family": f"Fam{tag}"}], birthDate="1980-01-01"), urn()),
+            post(patient("other" + tag, name=[{"family": f"Fam{tag}"}], birthDate="1981-01-01")),
+        )
+    )
+    made = found[2]["response"]["location"].split("/_history")[0]
+    assert [subject_of(api, entry) for entry in found[:2]] == [made, made]
+    # What stands and what is made together are several; what an update replaces stands as the update says.
+    outcome(api.transact(post(flag(by_number)), post(patient(tag))), 412)
+    id_ = made.split("/")[1]
+    kept = done(api.transact(post(flag(by_number)), put(patient(tag, id=id_, active=True))))
+    assert subject_of(api, kept[0]) == made
+    issue = outcome(api.transact(post(flag(by_number)), put(patient("x" + tag, id=id_))), 422)[0]
+    assert issue["expression"] == ["Bundle.entry[0]"]
+    outcome(api.transact(post(flag(by_number)), ask("DELETE", made)), 422)
+    outcome(api.transact(post(flag(by_number)), ask("DELETE", by_number)), 422)
+    moved = done(api.transact(post(flag(by_number)), put(patient("x" + tag, id=id_)), put(patient(tag, id=f"{tag}-n"))))
+    assert subject_of(api, moved[0]) == f"Patient/{tag}-n"
+
+
+def test_a_reference_by_condition_beside_a_conditional_create(api: Api, tag: str) -> None:
+    """Would break: the entry that finds what stands is not another match; the one that creates is the match."""
+    entry = post(patient(tag), ifNoneExist=f"identifier={tag}")
+    first = done(api.transact(post(flag(f"Patient?identifier={tag}")), entry))
+    again = done(api.transact(post(flag(f"Patient?identifier={tag}")), entry))
+    assert [status(first[1]), status(again[1])] == [201, 200]
+    made = first[1]["response"]["location"].split("/_history")[0]
+    assert [subject_of(api, first[0]), subject_of(api, again[0])] == [made, made]
+
+
+@pytest.mark.parametrize("how", ["id", "condition"])
+def test_a_conditional_create_does_not_find_what_is_deleted_beside_it(api: Api, tag: str, how: str) -> None:
+    """Would break: deletions come first; else references would lead to what the same transaction has deleted."""
+    old, full = api.make(patient(tag))["id"], urn()
+    gone = ask("DELETE", f"Patient/{old}" if how == "id" else f"Patient?identifier={tag}")
+    found = done(api.transact(post(flag(full)), post(patient(tag), full, ifNoneExist=f"identifier={tag}"), gone))
+    assert [status(entry) for entry in found] == [201, 201, 204]
+    new = found[1]["response"]["location"].split("/")[1]
+    assert new != old
+    assert subject_of(api, found[0]) == f"Patient/{new}"
+    assert api.ids(f"/Patient?identifier={tag}") == [new]
+
+
+def test_many_conditional_references(api: Api, tag: str) -> None:
+    """Would break: time that grows with the square of the references to what the transaction itself makes."""
+    many = 1_500
+    began = time.monotonic()
+    found = done(
+        api.transact(
+            *[post(flag(f"Patient?identifier={tag}-{n}")) for n in range(many)],
+            *[post(patient(f"{tag}-{n}")) for n in range(many)],
+        )
+    )
+    assert time.monotonic() - began < 45
+    last = found[-1]["response"]["location"].split("/_history")[0]
+    assert subject_of(api, found[many - 1]) == last
+
+
+def test_a_version_specific_reference_stays_one(api: Api, tag: str) -> None:
+    """Would break: Patient/77 of another server would become, with its version, Patient/77 of this one: another person."""
+    base = "http://elsewhere.example/fhir"
+    made = {"fullUrl": f"{base}/Patient/77"} | post(patient(tag, id="77"))
+    found = done(
+        api.transact(
+            made,
+            {"fullUrl": f"{base}/Flag/1"} | post(flag("Patient/77/_history/4")),
+            {"fullUrl": f"{base}/Flag/2"} | post(flag(f"{base}/Patient/77/_history/1")),
+        )
+    )
+    new = found[0]["response"]["location"].split("/_history")[0]
+    assert [subject_of(api, entry) for entry in found[1:]] == [f"{new}/_history/4", f"{new}/_history/1"]
+
+
 def test_conditional_update_and_delete_inside(api: Api, tag: str) -> None:
     """Would break: conditions in the entries' addresses, and what refers to them."""
     old = api.make(patient(tag))["id"]
@@ -312,11 +418,24 @@ def test_the_same_conditional_create_twice_in_one_transaction(api: Api, tag: str
 
 def test_prefer_in_a_transaction(api: Api, tag: str) -> None:
     """Would break: bodies come back where they are asked for, and only there."""
-    for wish, has in (("return=representation", True), ("return=minimal", False), (None, False)):
+    wishes: list[tuple[str | None, bool, bool]] = [
+        ("return=representation", True, False),
+        ('return="representation"', True, False),
+        ("return=minimal", False, False),
+        ("return=OperationOutcome", False, True),
+        ("handling=strict", False, False),
+        (None, False, False),
+    ]
+    for wish, has, tells in wishes:
         headers = {"Prefer": wish} if wish else {}
         for type_ in ("transaction", "batch"):
             answer = api.transact(post(patient(tag)), put(patient(tag, id=fresh())), type_=type_, **headers)
             assert ["resource" in entry for entry in done(answer)] == [has, has], (wish, type_)
+            assert ["outcome" in entry["response"] for entry in done(answer)] == [tells, tells], (wish, type_)
+            assert all(one["severity"] == "information" for entry in done(answer)
+                       for one in entry["response"].get("outcome", {}).get("issue", []))  # fmt: skip
+    read = done(api.transact(ask("GET", "Patient?_count=1"), type_="batch", Prefer="return=OperationOutcome"))
+    assert read[0]["resource"]["type"] == "searchset"
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,13 @@ _RESULTS: dict[str, dict[str, Any]] = {
     "_revinclude": _TEXT,
 }
 _HISTORY: dict[str, dict[str, Any]] = {"_count": _COUNT, "_since": _TEXT, "_at": _TEXT}
+_EVERYTHING: dict[str, dict[str, Any]] = {
+    "_count": _COUNT,
+    "_since": _TEXT,
+    "_type": _TEXT,
+    "start": _TEXT,
+    "end": _TEXT,
+}
 _MODE: dict[str, dict[str, Any]] = {"mode": {"type": "string", "enum": ["create", "update", "delete"]}}
 _WRITING = ("Prefer", "Idempotency-Key")
 
@@ -207,7 +214,8 @@ def _of_type(type_: str) -> dict[str, Any]:
     }
     if type_ == "Patient":
         paths["/Patient/{id}/$everything"] = one | {
-            "get": _operation("all of a patient", 200, query={"_count": _COUNT, "_since": _TEXT, "_type": _TEXT})
+            "get": _operation("all of a patient", 200, query=_EVERYTHING),
+            "post": _operation("all of a patient", 200, body={FHIR_JSON: {"schema": _resource("Parameters")}}),
         }
     for asked in of_type(type_):
         if asked.name != "everything":

@@ -298,7 +298,7 @@ def preferences(request: Request) -> Preferences:
     returns: Literal["minimal", "representation", "OperationOutcome"] = "representation"
     strict = False
     for part in (request.header("prefer") or "").replace(";", ",").split(","):
-        match part.strip().lower():
+        match part.strip().lower().replace('"', ""):  # RFC 7240: a value may be quoted
             case "return=minimal":
                 returns = "minimal"
             case "return=operationoutcome":
@@ -306,6 +306,11 @@ def preferences(request: Request) -> Preferences:
             case "handling=strict":
                 strict = True
     return Preferences(returns, strict)
+
+
+def bundle_returns(request: Request) -> Literal["minimal", "representation", "OperationOutcome"]:
+    """What the entries of a batch or transaction carry: minimal unless Prefer says otherwise."""
+    return preferences(request).returns if "return" in (request.header("prefer") or "").lower() else "minimal"
 
 
 def link_query(pairs: Sequence[tuple[str, Any]]) -> str:

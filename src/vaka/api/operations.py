@@ -43,7 +43,14 @@ _OPENING: Final = ("what", "target", "reason", "no-consent", "hours")
 _PAIR: Final = ("source", "target", "reason")
 OPERATIONS: Final = (
     Operation("validate", "validate any resource", definition=_HL7 + "Resource-validate"),
-    Operation("everything", "all of a patient", _PATIENT, methods=("GET",), definition=_HL7 + "Patient-everything"),
+    Operation(
+        "everything",
+        "all of a patient",
+        _PATIENT,
+        methods=("GET", "POST"),
+        asks=("_since", "_type", "_count", "start", "end"),
+        definition=_HL7 + "Patient-everything",
+    ),
     Operation("unsigned", "entries that nobody has signed", methods=("GET",), asks=("unit", "person", "_count")),
     Operation(
         "unacknowledged", "results that lack a step", methods=("GET",), asks=("unit", "person", "step", "_count")

@@ -126,7 +126,7 @@ async def dispatch(server: Server, request: Request) -> Response:
             return await patch(server, request, type_, id_)
         case ("DELETE", type_, id_):
             return await delete(server, request, type_, id_)
-        case ("GET", "Patient", id_, "$everything"):
+        case ("GET" | "POST", "Patient", id_, "$everything"):
             return await everything(server, request, id_)
         case ("GET", "Patient", id_, "$access"):
             return await opening.access(server, request, id_)

@@ -7,15 +7,19 @@ https://hl7.org/fhir/R4/patient-operation-everything.html.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from vaka import errors
 from vaka.fhir import definitions
-from vaka.fhir.criteria import Criterion, Ids, LastUpdated, Tokens
-from vaka.fhir.index import DATE_MAX_US
-from vaka.fhir.keys import resource_key
-from vaka.fhir.stored import all_of, any_of
+from vaka.fhir.criteria import Criterion, Dates, Ids, LastUpdated, Not, Tokens
+from vaka.fhir.index import DATE_MAX_US, DATE_MIN_US
+from vaka.fhir.keys import key, resource_key
+from vaka.fhir.stored import all_of, any_of, numbers
 from vaka.fhir.tokens import ID, local_keys
 from vaka.fhir.values import Same, itself
+
+_NOT_OF_CARE: Final = frozenset({"_lastUpdated", "birthdate", "death-date", "value-date"})
+"""Date parameters that do not tell when care was given."""
 
 
 def members(name: str) -> tuple[str, ...]:
@@ -43,9 +47,32 @@ def compartment(name: str, id_: str, types: Sequence[str], same: Same = itself) 
 
 
 def everything(
-    patient_id: str, *, types: Sequence[str] = (), since_us: int | None = None, same: Same = itself
+    patient_id: str,
+    *,
+    types: Sequence[str] = (),
+    since_us: int | None = None,
+    start_us: int | None = None,
+    end_us: int | None = None,
+    same: Same = itself,
 ) -> Criterion:
-    """``Patient/[id]/$everything``: the patient and all that belongs to it, of ``types`` (none: all of ``members``),
-    and changed at ``since_us`` or later."""
-    found = compartment("Patient", patient_id, types or members("Patient"), same)
-    return found if since_us is None else all_of([found, LastUpdated("ge", since_us, DATE_MAX_US)])
+    """``Patient/[id]/$everything``: the patient and all that belongs to it, of ``types`` (none: all of ``members``), changed
+    at ``since_us`` or later, with care between ``start_us`` and ``end_us`` (not included)."""
+    asked = types or members("Patient")
+    parts = [compartment("Patient", patient_id, asked, same)]
+    if since_us is not None:
+        parts.append(LastUpdated("ge", since_us, DATE_MAX_US))
+    if start_us is not None or end_us is not None:
+        parts.append(_care(asked, start_us or DATE_MIN_US, end_us or DATE_MAX_US))
+    return all_of(parts)
+
+
+def _care(types: Sequence[str], low_us: int, high_us: int) -> Criterion:
+    """Resources with a date of care that overlaps the range, and those without any."""
+    dates = [
+        parameter
+        for type_ in types
+        for parameter in definitions.parameters(type_).values()
+        if parameter.kind == "date" and parameter.supported and parameter.code not in _NOT_OF_CARE
+    ]
+    undated = Not(Tokens(tuple(key(parameter.name, "present") for parameter in dates)))
+    return any_of([undated, Dates(numbers(dates), "ap", low_us, high_us)])

@@ -103,25 +103,32 @@ def _apply(body: bytes, edits: list[tuple[int, int, bytes]]) -> bytes:
 def replace_references(body: bytes, mapping: Mapping[str, str]) -> bytes:
     """``body`` with every reference, uri, url, oid or uuid that is a key of ``mapping``, and every ``href`` and
     ``src`` in a narrative, replaced by its value (``urn:uuid:…`` → ``Patient/1``). Only whole values, however they
-    are escaped."""
+    are escaped. The version that a reference names stays behind it."""
     if not mapping:
         return body
 
     def string(found: re.Match[bytes]) -> bytes:
         raw = found[0]
         value: str = orjson.loads(raw) if b"\\" in raw else raw[1:-1].decode()
-        new = mapping.get(value)
+        new = _replaced(value, mapping)
         return raw if new is None else orjson.dumps(new)
 
     def uri(found: re.Match[bytes]) -> bytes:
         return found[1] + _STRING.sub(string, found[2] or found[3])
 
     def link(found: re.Match[bytes]) -> bytes:
-        new = mapping.get(found[2].decode())
+        new = _replaced(found[2].decode(), mapping)
         return found[0] if new is None else found[1] + orjson.dumps(new)[1:-1]
 
     body = _URI.sub(uri, body)
     return _LINK.sub(link, body) if b"href" in body or b"src" in body else body
+
+
+def _replaced(reference: str, mapping: Mapping[str, str]) -> str | None:
+    """What ``reference`` becomes, None if it stays."""
+    base, history, version = reference.partition("/_history/")
+    new = mapping.get(base)
+    return new if new is None else new + history + version
 
 
 def references(resource: Any) -> Iterator[str]:

@@ -152,7 +152,9 @@ def number(text: str) -> Number:
         raise bad(f"{shown(text)} is out of range")
     exponent = exact.as_tuple().exponent
     assert isinstance(exponent, int)
-    half = Decimal((0, (5,), max(exponent, -1_000) - 1))
+    # The letter of R4: 1e2 is 95 to 105, a digit more than it shows.
+    place = max(exponent, -1_000) - ("e" in digits.lower())
+    half = Decimal((0, (5,), place - 1))
     if prefix == "ap":
         half = max(half, _EXACT.multiply(exact.copy_abs(), _AP_SHARE))
     value, low, high = float(exact), float(_EXACT.subtract(exact, half)), float(_EXACT.add(exact, half))

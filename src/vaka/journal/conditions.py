@@ -6,7 +6,7 @@ the writers waited for have committed (traps: Conditional create). https://hl7.o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -49,25 +49,32 @@ async def the_match(
     writing: Mapping[str, Any] | None = None,
     creating: bool = False,
     locked: bool = False,
+    without: Collection[str] = (),
 ) -> str | None:
     """The id of the one resource that matches, None if there is none. PreconditionFailed if there are several.
 
     ``writing``: what is to be written then; its identities are locked at once with the condition, since taking them
     later could meet another writer who holds them and waits for the condition. ``creating``: it is made where nothing matches.
+    ``without``: ids that are passed over, since they are deleted or replaced in the same transaction.
     What matches and is hidden is not told of: nothing is changed or referred to, and none is made beside it: Forbidden, as for
     what may not be made at all."""
     if not locked:
         await transaction.lock_identities([*lock_keys(query), *identity_keys(writing)])
     found = await transaction.match(query.types, query.where, identity=_numbers(transaction.access, query))
+    found = [match for match in found if match.id not in without]
     visible = [match.id for match in found if match.visible]
     if len(visible) > 1:
-        raise PreconditionFailed(
-            f"the condition matches several {query.types[0]} resources",
-            help="make it more precise, for example by identifier",
-        )
+        raise several(query.types[0])
     if not visible and found and creating:
         raise may_not_make(transaction.access, query.types[0])
     return visible[0] if visible else None
+
+
+def several(type_: str) -> PreconditionFailed:
+    """What a condition that has to be precise is answered with."""
+    return PreconditionFailed(
+        f"the condition matches several {type_} resources", help="make it more precise, for example by identifier"
+    )
 
 
 def _numbers(access: AccessFilter, query: Query) -> Criterion | None:

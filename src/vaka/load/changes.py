@@ -5,8 +5,8 @@ Sources: https://hl7.org/fhir/R4/http.html#transaction, #trules.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -20,11 +20,12 @@ from vaka.fhir.patch import apply_patch
 from vaka.fhir.query import parse_query
 from vaka.fhir.splice import conditional_references
 from vaka.fhir.transaction import Assigned, Entry, assign_ids
+from vaka.journal import deciding
 from vaka.journal.accept import require_valid, write_of
-from vaka.journal.conditions import lock_keys, the_match
+from vaka.journal.deciding import Condition
 from vaka.journal.journal import Transaction
 from vaka.journal.version import parse_version_id
-from vaka.journal.write import Write, identity_keys
+from vaka.journal.write import Write
 from vaka.load.items import BASE_URL, Bundle, known
 from vaka.load.sources import made_id
 
@@ -39,38 +40,28 @@ class NotYet(Exception):
         self.reference = reference
 
 
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """What must be looked up before anything is written: by entry index, and by conditional reference."""
-
-    of_entries: dict[int, Query]
-    of_references: dict[str, Query]
-
-    def __bool__(self) -> bool:
-        return bool(self.of_entries or self.of_references)
-
-
 def creates(entry: Entry) -> bool:
     return entry.method == "POST" and entry.operation is None
 
 
-def conditions(bundle: Bundle) -> Conditions:
+def conditions(bundle: Bundle) -> dict[str | int, Condition]:
     """The conditions of all entries. Invalid, with the entry's path, for one that cannot be asked."""
-    entries, references = dict[int, Query](), dict[str, Query]()
+    found: dict[str | int, Condition] = {}
     for one in bundle.entries:
         try:
             if creates(one) and one.if_none_exist is not None:
-                entries[one.index] = _condition(one.type or "", one.if_none_exist)
+                found[one.index] = Condition(_condition(one.type or "", one.if_none_exist), one)
             elif one.method in ("PUT", "PATCH", "DELETE") and one.id is None:
-                entries[one.index] = _condition(one.type or "", one.query or "")
+                found[one.index] = Condition(_condition(one.type or "", one.query or ""), one)
             if one.body is None or b"?" not in one.body:
                 continue
             for reference in conditional_references(one.resource):
-                type_, _, query = reference.partition("?")
-                references.setdefault(reference, _condition(type_, query))
+                if reference not in found:
+                    type_, _, query = reference.partition("?")
+                    found[reference] = Condition(_condition(type_, query), one)
         except VakaError as error:
             raise Invalid(error.message, path=one.path) from error
-    return Conditions(entries, references)
+    return found
 
 
 def _condition(type_: str, query: str) -> Query:
@@ -85,32 +76,11 @@ def _condition(type_: str, query: str) -> Query:
 
 
 async def decide(
-    tx: Transaction, bundle: Bundle, asked: Conditions, *, final: bool
-) -> tuple[dict[int, str], dict[str, str]]:
-    """(ids found by entry index, what conditional references become), under the locks of all of them.
-
-    For a reference that matches nothing NotYet, or if ``final`` Unprocessable; PreconditionFailed for several."""
-    queries = [*asked.of_entries.values(), *asked.of_references.values()]
-    keys = {key for query in queries for key in lock_keys(query)}
-    keys |= {key for one in bundle.entries if one.body for key in identity_keys(one.resource)}
-    await tx.lock_identities(sorted(keys))
-    references: dict[str, str] = {}
-    for reference, query in asked.of_references.items():
-        if (match := await the_match(tx, query, locked=True)) is not None:
-            references[reference] = f"{query.types[0]}/{match}"
-        elif final:
-            raise Unprocessable(f"no resource matches the reference {reference[:200]}")
-        else:
-            raise NotYet(reference)
-    found: dict[int, str] = {}
-    for index, query in asked.of_entries.items():
-        try:
-            match = await the_match(tx, query, locked=True)
-        except PreconditionFailed as error:
-            raise PreconditionFailed(error.message, path=f"Bundle.entry[{index}]") from error
-        if match is not None:
-            found[index] = match
-    return found, references
+    tx: Transaction, bundle: Bundle, asked: Mapping[str | int, Condition], *, final: bool
+) -> tuple[dict[int, str], dict[str, str | int]]:
+    """As ``deciding.decide``. For a reference that matches nothing NotYet, or if ``final`` Unprocessable."""
+    resources = {one.index: one.resource for one in bundle.entries if one.body and one.resource is not None}
+    return await deciding.decide(tx, bundle.entries, resources, asked, missing=deciding.missing if final else NotYet)
 
 
 def assigned(bundle: Bundle, found: dict[int, str]) -> Assigned:

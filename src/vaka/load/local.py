@@ -23,6 +23,7 @@ from vaka.access.ownership import inherits_from
 from vaka.errors import Busy, TooLarge, Unavailable, Unprocessable, VakaError
 from vaka.fhir.keys import resource_key
 from vaka.journal.accept import require_valid, write_of
+from vaka.journal.deciding import named
 from vaka.journal.journal import Journal, Transaction
 from vaka.journal.standing import Standing, standing
 from vaka.journal.version import Action, Version
@@ -192,8 +193,7 @@ class Loader:
         keys = {one.index: resource_key(one.type or "", one.id or "") for one in own.entries}
         there = await self._standing(keys.values())
         made_before = any(
-            changes.creates(one) and one.index not in asked.of_entries and keys[one.index] in there
-            for one in own.entries
+            changes.creates(one) and one.index not in asked and keys[one.index] in there for one in own.entries
         )
         if made_before:  # it is atomic: where one of its creates stands, all of it was done
             return Counts(unchanged=len(bundle.entries))
@@ -217,9 +217,9 @@ class Loader:
         async def work(tx: Transaction) -> tuple[list[Version | None], int]:
             if ready is not None:
                 return await tx.write(ready), 0
-            found, references = await changes.decide(tx, bundle, asked, final=final)
+            found, meant = await changes.decide(tx, bundle, asked, final=final)
             entries = changes.assigned(bundle, found)
-            parsed = changes.accepted(entries, found, references)
+            parsed = changes.accepted(entries, found, named(meant, entries.entries))
             writes = [
                 write for one in entries.entries
                 if (write := await changes.write_for(tx, one, parsed.get(one.index))) is not None

@@ -12,6 +12,7 @@ from vaka.fhir.dates import parse as parse_date
 from vaka.fhir.extract import extract
 from vaka.fhir.keys import resource_key
 from vaka.fhir.query import matches, parse_query
+from vaka.fhir.values import number
 
 BASE = "https://journal.example/fhir"
 UPDATED = "2024-05-10T08:00:00.250Z"
@@ -341,7 +342,7 @@ def test_prefixes_of_a_period(value: str, expected: bool) -> None:
         ("72.50", True),
         ("72.51", False),
         ("72.45", False),
-        ("7e1", True),  # one digit: 65 to 75
+        ("7e1", False),  # the letter of R4: 69.5 to 70.5
         ("ne72.5", False),
         ("ne71", True),
         ("gt72.5", False),
@@ -381,11 +382,29 @@ def test_prefixes_and_units_of_a_quantity(value: str, expected: bool) -> None:
         ("gt0.5", True),
         ("lt0.5", False),
         ("ap0.85", True),
+        ("8e-1", True),
+        ("7.9e-1", False),
+        ("8.4e-1", False),
     ],
 )
 def test_a_number(value: str, expected: bool) -> None:
     """A number parameter would not be found by its value."""
     assert selects(RISK, ("probability", value)) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high"),
+    [
+        ("100", 99.5, 100.5),
+        ("100.00", 99.995, 100.005),
+        ("1e2", 95, 105),
+        ("5.40", 5.395, 5.405),
+        ("-5.4", -5.45, -5.35),
+    ],
+)
+def test_the_range_that_digits_imply(text: str, low: float, high: float) -> None:
+    """The specification's own examples would find other values than it says (search.html#number)."""
+    assert number(text)[2:] == (low, high)
 
 
 def test_a_unit_that_is_no_ucum_is_compared_as_printed() -> None:

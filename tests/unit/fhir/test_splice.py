@@ -116,6 +116,7 @@ MAPPING = {URN: "Patient/9", "http://x/fhir/Patient/1": "Patient/8"}
         (b'{"a":{"reference":"http:\\/\\/x\\/fhir\\/Patient\\/1"}}', b'{"a":{"reference":"Patient/8"}}'),
         (b'{"valueUri":"urn:uuid:1","valueUrl":"urn:uuid:1"}', b'{"valueUri":"Patient/9","valueUrl":"Patient/9"}'),
         (b'{"instantiatesUri":["a", "urn:uuid:1"]}', b'{"instantiatesUri":["a", "Patient/9"]}'),
+        (b'{"a":{"reference":"http://x/fhir/Patient/1/_history/3"}}', b'{"a":{"reference":"Patient/8/_history/3"}}'),
         (b'{"div":"<a href=\\"urn:uuid:1\\">x</a>"}', b'{"div":"<a href=\\"Patient/9\\">x</a>"}'),
         (b'{"div":"<img src=\'urn:uuid:1\'/>"}', b'{"div":"<img src=\'Patient/9\'/>"}'),
     ],

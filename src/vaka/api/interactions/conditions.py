@@ -9,9 +9,9 @@ from vaka.api.server import Server
 from vaka.errors import Invalid
 from vaka.fhir.criteria import Query
 from vaka.fhir.query import parse_query
-from vaka.journal.conditions import lock_keys, require_unused, the_match
+from vaka.journal.conditions import require_unused, the_match
 
-__all__ = ["condition", "condition_of", "lock_keys", "require_unused", "the_match"]
+__all__ = ["condition", "condition_of", "require_unused", "the_match"]
 
 _RESULTS = frozenset({"_format", "_pretty", "_summary", "_elements", "_count", "_sort", "_total"})
 

@@ -7,8 +7,7 @@ reads and searches among the entries see them. A batch is its entries, each on i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -18,8 +17,16 @@ import orjson
 
 from vaka.api.arrival import idempotency_key, keyed
 from vaka.api.bundles import bundle, entry, links
-from vaka.api.http import Request, Response, parse_query_string, preferences, require_json_answer, require_json_body
-from vaka.api.interactions.conditions import condition, lock_keys, require_unused, the_match
+from vaka.api.http import (
+    Request,
+    Response,
+    bundle_returns,
+    parse_query_string,
+    preferences,
+    require_json_answer,
+    require_json_body,
+)
+from vaka.api.interactions.conditions import condition, require_unused
 from vaka.api.interactions.search import run, searchset
 from vaka.api.server import (
     Server,
@@ -32,18 +39,18 @@ from vaka.api.server import (
     write_of,
 )
 from vaka.errors import Invalid, Issue, NotAllowed, NotFound, Unprocessable, VakaError
-from vaka.fhir.criteria import Query
 from vaka.fhir.definitions import RESOURCE_TYPES
-from vaka.fhir.outcome import from_error
+from vaka.fhir.outcome import from_error, operation_outcome
 from vaka.fhir.parse import Parsed, as_parsed, parse_json
 from vaka.fhir.patch import apply_patch
 from vaka.fhir.query import parse_query
 from vaka.fhir.splice import conditional_references, relative_references
 from vaka.fhir.transaction import Assigned, Entry, assign_ids, plan
 from vaka.fhir.validate import validate
+from vaka.journal.deciding import Condition, decide, named, placed
 from vaka.journal.journal import Transaction
-from vaka.journal.version import Action, Version, instant
-from vaka.journal.write import Write, identity_keys
+from vaka.journal.version import Action, Version, instant, parse_version_id
+from vaka.journal.write import Write
 
 Dispatch: TypeAlias = Callable[[Server, Request], Awaitable[Response]]
 _BATCH_AT_ONCE = 16
@@ -68,18 +75,20 @@ async def transaction(server: Server, request: Request, dispatch: Dispatch) -> R
         return await _answer(server, request, list(before.parts), {}, {})
     drafted = assign_ids(entries, new_id)
     parsed = await _accept(drafted)
+    resources = {index: one.resource for index, one in parsed.items()}
     conditions = _conditions(server, entries, parsed, request.base_url)
     strict = preferences(request).strict
 
     async def work(
         tx: Transaction,
-    ) -> tuple[list[tuple[int, int | None, str | None]], dict[int, Version], dict[int, bytes]]:
-        found, references = await _decide(tx, entries, parsed, conditions)
+    ) -> tuple[list[tuple[int, int | None, str | None]], dict[int, Version], dict[int, bytes | Version]]:
+        found, meant = await decide(tx, entries, resources, conditions)
         assigned = assign_ids(entries, new_id, found=found) if found else drafted
+        references = named(meant, assigned.entries)
         writes: dict[int, Write] = {}
         for number, one in enumerate(assigned.entries):
             body = assigned.body(one, references) if one.body else b""
-            with _placed(one):
+            with placed(one):
                 write = await _write_of(tx, one, parsed.get(one.index), found, body)
             if write is not None:
                 write.path = one.path
@@ -91,11 +100,11 @@ async def transaction(server: Server, request: Request, dispatch: Dispatch) -> R
         made = await tx.write(list(writes.values()))
         versions = {index: version for index, version in zip(writes, made, strict=True) if version is not None}
         parts: list[tuple[int, int | None, str | None]] = []
-        bodies: dict[int, bytes] = {}
+        read: dict[int, bytes | Version] = {}
         for one in assigned.entries:
             if one.method in ("GET", "HEAD"):
-                with _placed(one):
-                    bodies[one.index] = await _read(tx, server, request, one)
+                with placed(one):
+                    read[one.index] = await _read(tx, server, request, one)
                 parts.append((200, None, None))
             elif one.method == "POST" and one.index in found:
                 current = await tx.current(one.type or "", found[one.index])
@@ -109,27 +118,10 @@ async def transaction(server: Server, request: Request, dispatch: Dispatch) -> R
                 version = versions[one.index]
                 parts.append((201 if version.action == Action.CREATE else 200, version.seq, None))
         await key.remember(tx, *parts)
-        return parts, {version.seq: version for version in versions.values()}, bodies
+        return parts, {version.seq: version for version in versions.values()}, read
 
-    parts, versions, bodies = await server.journal.run(work, access=request.access)
-    return await _answer(server, request, parts, versions, bodies)
-
-
-@contextmanager
-def _placed(one: Entry) -> Iterator[None]:
-    """What is wrong within is told as of this entry."""
-    try:
-        yield
-    except VakaError as error:
-        issues = []
-        for issue in error.issues:
-            path = issue.path or ""
-            if not path.startswith("Bundle.entry"):
-                inside = one.type is not None and path.startswith(one.type + ".")
-                path = f"{one.path}.resource{path.removeprefix(one.type or '')}" if inside else one.path
-            issues.append(replace(issue, path=path))
-        error.issues = tuple(issues)
-        raise
+    parts, versions, read = await server.journal.run(work, access=request.access)
+    return await _answer(server, request, parts, versions, read)
 
 
 async def _accept(drafted: Assigned) -> dict[int, Parsed]:
@@ -172,58 +164,28 @@ def _parsed(one: Entry, body: bytes) -> Parsed:
 
 def _conditions(
     server: Server, entries: Sequence[Entry], parsed: dict[int, Parsed], base_url: str
-) -> dict[str | int, Query]:
-    """What must be looked up before anything changes: by entry index, and by conditional reference."""
-    wanted: dict[str | int, Query] = {}
+) -> dict[str | int, Condition]:
+    """What must be looked up before anything changes, as ``decide`` takes it."""
+    wanted: dict[str | int, Condition] = {}
     for one in entries:
+
+        def ask(what: str | int, type_: str, query: str, of: Entry = one) -> None:
+            wanted[what] = Condition(condition(server, type_, query, base_url), of)
+
         try:
             if one.method == "POST" and one.if_none_exist is not None:
-                wanted[one.index] = condition(server, one.type or "", one.if_none_exist, base_url)
+                ask(one.index, one.type or "", one.if_none_exist)
             elif one.method in ("PUT", "PATCH", "DELETE") and one.id is None:
-                wanted[one.index] = condition(server, one.type or "", one.query or "", base_url)
+                ask(one.index, one.type or "", one.query or "")
             for reference in conditional_references(one.resource) if one.index in parsed else ():
                 if reference not in wanted:
                     type_, _, query = reference.partition("?")
                     if type_ not in RESOURCE_TYPES:
                         raise Invalid(f"{type_[:64]} is not a resource type of FHIR R4")
-                    wanted[reference] = condition(server, type_, query, base_url)
+                    ask(reference, type_, query)
         except VakaError as error:
             raise Invalid(error.message, path=one.path) from error
     return wanted
-
-
-async def _decide(
-    tx: Transaction, entries: Sequence[Entry], parsed: dict[int, Parsed], conditions: dict[str | int, Query]
-) -> tuple[dict[int, str], dict[str, str]]:
-    """(ids found by entry index, what conditional references become), under the locks of all of them."""
-    if conditions:
-        keys = {key for query in conditions.values() for key in lock_keys(query)}
-        keys |= {key for one in parsed.values() for key in identity_keys(one.resource)}
-        await tx.lock_identities(sorted(keys))
-    found: dict[int, str] = {}
-    references: dict[str, str] = {}
-    creating: dict[tuple[object, ...], int] = {}
-    for what, query in conditions.items():
-        of = what if isinstance(what, int) else _naming(entries, what)
-        with _placed(entries[of]):
-            makes = isinstance(what, int) and entries[of].method in ("POST", "PUT")
-            match = await the_match(tx, query, creating=makes, locked=True)
-            if isinstance(what, str):
-                if match is None:
-                    raise Unprocessable(f"no resource matches the reference {what[:200]}")
-                references[what] = f"{query.types[0]}/{match}"
-            elif match is not None:
-                found[what] = match
-            elif entries[of].method in ("POST", "PUT"):
-                other = creating.setdefault((query.types, query.used), of)
-                if other != of:
-                    raise Invalid(f"entries {other} and {of} would both create what matches one condition")
-    return found, references
-
-
-def _naming(entries: Sequence[Entry], reference: str) -> int:
-    """The first entry that holds a reference."""
-    return next(one.index for one in entries if reference in conditional_references(one.resource))
 
 
 async def _write_of(
@@ -254,17 +216,27 @@ async def _write_of(
     return write_of(parsed, one.id, must_be_new=new, if_match=expected, if_none_match=one.if_none_match == "*")
 
 
-async def _read(tx: Transaction, server: Server, request: Request, one: Entry) -> bytes:
-    """A read or search inside the transaction, seeing its changes."""
-    if one.type is not None and one.id is not None and one.operation is None and "_history" not in one.url:
-        return living(await tx.current(one.type, one.id), one.type, one.id).body or b""
-    if one.type is None or one.operation is not None or "_history" in one.url:
-        raise NotAllowed("inside a transaction only a resource or a type can be asked for", path=one.path)
+async def _read(tx: Transaction, server: Server, request: Request, one: Entry) -> bytes | Version:
+    """What is read inside the transaction, seeing its changes; the Bundle of a search."""
+    match one.url.partition("?")[0].split("/"):
+        case [type_, id_] if type_ == one.type and id_ == one.id:
+            return living(await tx.current(type_, id_), type_, id_)
+        case [type_, id_, "_history", text] if type_ == one.type:
+            number = parse_version_id(text)
+            return living(await tx.version(type_, id_, *number) if number is not None else None, type_, id_)
+        case [type_] if type_ == one.type:
+            pass
+        case _:
+            raise NotAllowed(
+                "inside a transaction only a resource, a version or a type can be asked for",
+                path=one.path,
+                help="send what asks for a history in a batch",
+            )
     pairs = parse_query_string(one.query or "")
     strict = preferences(request).strict
-    query = parse_query([one.type], pairs, base_url=request.base_url, strict=strict, same=server.journal.same)
+    query = parse_query([type_], pairs, base_url=request.base_url, strict=strict, same=server.journal.same)
     page, extra = await run(tx, query)
-    return searchset(server, request, query, page, extra, pairs, one.type, None)
+    return searchset(server, request, query, page, extra, pairs, type_, None)
 
 
 async def _answer(
@@ -272,12 +244,12 @@ async def _answer(
     request: Request,
     parts: list[tuple[int, int | None, str | None]],
     versions: dict[int, Version],
-    bodies: dict[int, bytes],
+    read: dict[int, bytes | Version],
 ) -> Response:
     missing = [seq for _, seq, _ in parts if seq is not None and seq not in versions]
     if missing:
         versions = versions | await server.journal.by_seqs(missing, access=request.access)
-    wanted = "return=representation" in (request.header("prefer") or "").lower()
+    returns = bundle_returns(request)
     entries = []
     for index, (status, seq, _) in enumerate(parts):
         version = versions.get(seq) if seq is not None else None
@@ -286,10 +258,18 @@ async def _answer(
         if version is not None:
             response["etag"] = version.etag
             response["lastModified"] = instant(version.updated_us)
+            if returns == "OperationOutcome":
+                done = f"{version.type}/{version.id} is at version {version.version_id}"
+                response["outcome"] = operation_outcome([Issue("information", "informational", done)])
             if not version.deleted:
                 response["location"] = f"{version.type}/{version.id}/_history/{version.version_id}"
                 members = {"fullUrl": f"{request.base_url}/{version.type}/{version.id}", **members}
-        resource = bodies.get(index) or (version.body if version is not None and wanted else None)
+        resource = version.body if version is not None and returns == "representation" else None
+        if (found := read.get(index)) is not None:
+            resource = found.body if isinstance(found, Version) else found
+            if isinstance(found, Version):
+                response["etag"] = found.etag
+                response["lastModified"] = instant(found.updated_us)
         entries.append(entry(members, resource))
     head = {"type": "transaction-response", "link": links([("self", request.base_url)])}
     return Response(200, bundle(head, entries))
@@ -311,7 +291,8 @@ async def _batch_entry(server: Server, request: Request, one: Entry, dispatch: D
     try:
         if one.error is not None:
             raise one.error
-        headers = {"prefer": request.header("prefer") or "return=minimal"}
+        strict = ", handling=strict" if preferences(request).strict else ""
+        headers = {"prefer": f"return={bundle_returns(request)}{strict}"}
         for name, value in (
             ("if-match", one.if_match), ("if-none-match", one.if_none_match),
             ("if-modified-since", one.if_modified_since), ("if-none-exist", one.if_none_exist),
@@ -343,4 +324,7 @@ async def _batch_entry(server: Server, request: Request, one: Entry, dispatch: D
                 response["location"] = value.removeprefix(request.base_url + "/")
             case "Last-Modified":
                 response["lastModified"] = parsedate_to_datetime(value).isoformat().replace("+00:00", "Z")
+    if answer.body and one.method not in ("GET", "HEAD") and bundle_returns(request) == "OperationOutcome":
+        response["outcome"] = orjson.loads(answer.body)
+        return entry({"response": response}, None)
     return entry({"response": response}, answer.body or None)
