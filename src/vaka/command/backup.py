@@ -16,7 +16,13 @@ from vaka.command import options
 
 @click.group("backup")
 def command() -> None:
-    """Make, list and verify backups."""
+    """Make, list and verify backups. While Vaka runs they are made by themselves; `vaka restore` brings one back.
+
+    \b
+    vaka backup list
+    vaka backup now       one more, before something risky
+    vaka backup verify    read all of it back
+    """
 
 
 def bar() -> Progress:

@@ -28,9 +28,7 @@ _WORKERS_MAX = 16
 @click.command("load")
 @click.argument("paths", nargs=-1, required=True, type=click.Path())
 @options.data
-@click.option(
-    "--database", metavar="URL", envvar="VAKA_DATABASE", help="The PostgreSQL that `vaka up --database` was given."
-)
+@options.database
 @click.option("--url", help="Load over HTTP into the Vaka at this address (…/fhir) instead of into the local one.")
 @click.option(
     "--token", envvar="VAKA_TOKEN", help="The token for --url; better in VAKA_TOKEN than on the command line."
@@ -49,6 +47,10 @@ def command(
     workers: int | None, report_path: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Load transaction, batch and collection bundles and NDJSON, also .gz and .zst, and folders of them.
+
+    \b
+    vaka load export/ --report refused.ndjson            into the Vaka in ./vaka-data, which runs
+    VAKA_TOKEN=… vaka load --url https://HOST/fhir FILE  into another one
 
     Loading the same again changes nothing, so a load that was stopped is resumed by the same command. Exit code 0: all
     is there; 65: some was refused, the rest is there; 75: the journal went away; 130: stopped.

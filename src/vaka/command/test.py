@@ -25,7 +25,12 @@ CHECKS: Final = (
 @click.option("--all", "everything", is_flag=True, help="Also the tests marked slow.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(everything: bool, arguments: tuple[str, ...]) -> int:
-    """Run the checks and tests. ARGUMENTS go to pytest; with some, only pytest runs."""
+    """Run the checks and tests. ARGUMENTS go to pytest; with some, only pytest runs.
+
+    \b
+    ./vaka test                                  all that has to pass before a change is taken
+    ./vaka test tests/api/test_load.py -k order
+    """
     root = Path(vaka.__file__).resolve().parents[2]
     if not (root / "pyproject.toml").exists():
         raise errors.Setup("the tests are not part of an installed Vaka", help="run ./vaka test in a checkout")
