@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def bar() -> Progress:
     """A progress bar on standard error, which scripts do not read."""
     return Progress(
         TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
-        console=Console(stderr=True), transient=True,
+        console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True,
     )  # fmt: skip
 
 

@@ -35,6 +35,7 @@ _WORKERS_MAX = 16
 )
 @click.option(
     "--workers",
+    "count",
     type=click.IntRange(1, _WORKERS_MAX),
     help="Processes (with --url: connections).  [default: one a core]",
 )
@@ -44,7 +45,7 @@ _WORKERS_MAX = 16
 @options.as_json
 def command(
     paths: tuple[str, ...], data: str, database: str | None, url: str | None, token: str | None,
-    workers: int | None, report_path: str | None, as_json: bool,
+    count: int | None, report_path: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Load transaction, batch and collection bundles and NDJSON, also .gz and .zst, and folders of them.
 
@@ -74,7 +75,7 @@ def command(
         dsn = None if url else dsn_of(assemble.directory(data), database)
         if dsn is not None:
             log_command(dsn, "load", "begins: " + " ".join(paths))
-        lanes, work = _lanes(dsn, url, token, workers or os.cpu_count() or 1)
+        lanes, work = _lanes(dsn, url, token, count or os.cpu_count() or 1)
         bar.begin()
         run = Run(lanes, work, lambda: bool(stop), refused)
         stopped = False
@@ -82,6 +83,13 @@ def command(
             run.load(found, lambda path, read: bar.at(path, read, run.counts))
         except Stopped:
             stopped = True
+        except KeyboardInterrupt:  # the second: nobody is waited for, and what was not committed is not there
+            stack.close()
+            if dsn is not None:
+                from vaka.load import workers
+
+                workers.abandon()
+            os._exit(EXIT_INTERRUPTED)
         finally:
             seconds = bar.seconds
             for lane in lanes:
