@@ -14,7 +14,7 @@ from typing import Final
 
 import click
 
-from vaka import errors
+from vaka import errors, process
 
 # name -> (module, attribute, help). Help stands here so that `vaka --help` imports nothing.
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -71,6 +71,7 @@ def vaka() -> None:
 
 def main() -> None:
     """Entry point: run the command and exit with its code."""
+    process.leave_evidence()
     try:
         code = vaka.main(prog_name="vaka", standalone_mode=False)
     except errors.VakaError as error:

@@ -90,3 +90,15 @@ def test_a_file_that_cannot_be_used_is_named(
         cli.main()
     assert ended.value.code == 74
     assert capsys.readouterr().err == "vaka: cannot use /mnt/report: Permission denied\n"
+
+
+def test_every_command_leaves_evidence_where_it_dies() -> None:
+    """Broken: a load or a restore that crashes in a library ends with one word, and nobody learns where."""
+    code = (
+        "import faulthandler, resource, sys; from vaka import cli; sys.argv = ['vaka', '--version']\n"
+        "try: cli.main()\n"
+        "except SystemExit: pass\n"
+        "soft, hard = resource.getrlimit(resource.RLIMIT_CORE); print(faulthandler.is_enabled(), soft == hard)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "True True"
