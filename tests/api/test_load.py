@@ -12,7 +12,6 @@ from pathlib import Path
 import orjson
 import psycopg
 import pytest
-from bench.running import free_port
 from tests.api.loading import MAX_S, Way
 from tests.client import Api, Resource
 from tests.conftest import Instance
@@ -267,11 +266,8 @@ def test_a_stopped_load_goes_on_where_it_was(api: Api, journal: Instance, tmp_pa
     assert again.counts["created"] == count - stopped["created"]
 
 
-@pytest.mark.parametrize("name", ["local", "remote"])
-def test_a_second_ctrl_c_ends_at_once(journal: Instance, tmp_path: Path, name: str) -> None:
+def test_a_second_ctrl_c_ends_at_once(journal: Instance, way: Way) -> None:
     """Breaks if somebody who wants out has to wait for a journal that does not answer."""
-    away = Instance(f"http://127.0.0.1:{free_port()}", journal.data) if name == "remote" else journal
-    way = Way(name, away, tmp_path)
     path = way.write("p.ndjson", [patient(f"{tag()}-{n}") for n in range(30_000)])
     with psycopg.connect(cluster.at(journal.data / "pg").dsn()) as held:
         held.execute("LOCK TABLE resource IN SHARE MODE")  # nothing can be written, for as long as this is open
