@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -83,6 +84,18 @@ def test_the_supervisor_does_not_use_wait_for() -> None:
     """Broken: before Python 3.12 wait_for swallows a cancellation now and then, and a clean stop hangs for ever."""
     files = [ROOT / "src" / "vaka" / "assemble.py", *(ROOT / "src" / "vaka" / "watch").glob("*.py")]
     assert not [file.name for file in files if ".wait_for(" in text(file)]
+
+
+def test_what_cannot_start_says_what_to_do() -> None:
+    """Broken: an operator is told that it does not start, and left alone with that."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{call.lineno}"
+        for path in (ROOT / "src").rglob("*.py")
+        for call in ast.walk(ast.parse(text(path)))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).rpartition(".")[2] == "Setup"
+        if not any(given.arg == "help" for given in call.keywords)
+    ]
+    assert not wrong
 
 
 def test_versions_are_only_added() -> None:
