@@ -169,7 +169,7 @@ def serve(start: Start) -> None:
     from vaka.journal import durability, migrate, redactions
     from vaka.web import routes
 
-    _await_database(dsn, DATABASE_WAIT_S if "/" not in dsn.partition("host=")[2][:1] else EMBEDDED_WAIT_S)
+    _await_database(dsn, wait_s(start.directory, dsn))
     durability.check(dsn)
     migrate.migrate(dsn, "pre")
     # One supervisor at a time has DIR, so no older release is serving when the second half runs.
@@ -180,6 +180,14 @@ def serve(start: Start) -> None:
     serve_api(
         dsn, start.host, start.port, start.directory.path, demo=start.demo, web=routes, wire=start.wire, law=start.law
     )
+
+
+def wait_s(directory: Directory, dsn: str) -> float:
+    """How long a start waits for the database: our own may recover for long, and a dead one is started again beside us."""
+    from vaka.journal import cluster
+
+    own = directory.pgdata.exists() and cluster.at(directory.pgdata).dsn() == dsn
+    return EMBEDDED_WAIT_S if own else DATABASE_WAIT_S
 
 
 def _await_database(dsn: str, wait_s: float) -> None:

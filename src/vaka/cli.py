@@ -14,7 +14,7 @@ from typing import Final
 
 import click
 
-from vaka import errors
+from vaka import errors, process
 
 # name -> (module, attribute, help). Help stands here so that `vaka --help` imports nothing.
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -32,7 +32,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "backup": ("vaka.command.backup", "Make, list and verify backups."),
     "restore": ("vaka.command.restore", "Restore a backup beside the live record, verify it, swap it in."),
     "log": ("vaka.command.log", "Verify, show, extract and review the access log."),
-    "region": ("vaka.region.command", "Make a synthetic region of any size."),
+    "region": ("vaka.command.region", "Make a synthetic region of any size."),
     "bench": ("vaka.command.bench", "Measure the published figures."),
     "sbom": ("vaka.command.sbom", "Name everything that this Vaka consists of, with licences."),
     "audit": ("vaka.command.audit", "Check what is installed; ask for known vulnerabilities."),
@@ -71,6 +71,7 @@ def vaka() -> None:
 
 def main() -> None:
     """Entry point: run the command and exit with its code."""
+    process.leave_evidence()
     try:
         code = vaka.main(prog_name="vaka", standalone_mode=False)
     except errors.VakaError as error:
@@ -84,6 +85,11 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        click.echo(f"vaka: cannot use {error.filename}: {error.strerror}", err=True)
+        sys.exit(74)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -21,20 +21,23 @@ PR_SET_PDEATHSIG = 1
 _fault_file = None
 
 
-def prepare(role: str, log_directory: Path | None) -> None:
-    """Close what this process makes to others, and switch on faulthandler (to ``<role>.fault``, or to standard error) and
-    core dumps in it.
+def leave_evidence() -> None:
+    """For every process from its first moment: stacks on standard error after a fatal signal, and core dumps."""
+    if sys.__stderr__ is not None:
+        faulthandler.enable(sys.__stderr__, all_threads=True)
+    allow_core()
+
+
+def prepare(role: str, log_directory: Path) -> None:
+    """Close what this process makes to others, and switch on faulthandler (to ``<role>.fault``) and core dumps in it.
 
     ``kill -USR1`` writes all stacks without ending the process; ``kill -ABRT`` writes them and ends it.
     """
     global _fault_file  # noqa: PLW0603  the handler writes to this descriptor for as long as the process lives
     os.umask(0o077)
-    if log_directory is None:
-        faulthandler.enable(all_threads=True)
-    else:
-        _fault_file = (log_directory / f"{role}.fault").open("a")
-        faulthandler.enable(_fault_file, all_threads=True)
-        faulthandler.register(signal.SIGUSR1, _fault_file, all_threads=True)
+    _fault_file = (log_directory / f"{role}.fault").open("a")
+    faulthandler.enable(_fault_file, all_threads=True)
+    faulthandler.register(signal.SIGUSR1, _fault_file, all_threads=True)
     allow_core()
 
 

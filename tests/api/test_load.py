@@ -10,10 +10,13 @@ import uuid
 from pathlib import Path
 
 import orjson
+import psycopg
 import pytest
 from tests.api.loading import MAX_S, Way
 from tests.client import Api, Resource
 from tests.conftest import Instance
+
+from vaka.journal import cluster
 
 
 @pytest.fixture(params=["local", "remote"])
@@ -108,6 +111,12 @@ def test_refusals_name_file_line_entry_and_path(api: Api, way: Way) -> None:
     assert {(name, line) for name, line, *_ in told} >= {("lines.ndjson", 3), ("lines.ndjson", 5)}
     for id_, status in ((f"a-{t}", 200), (f"b-{t}", 404), (f"c-{t}", 200), (f"d-{t}", 404), (f"e-{t}", 200)):
         assert api.get(f"/Patient/{id_}").status_code == status
+
+
+def test_one_alone_that_is_refused_has_its_own_path(way: Way) -> None:
+    """Breaks if what is told of a single resource speaks of the bundle that it was sent in."""
+    loaded = way.load(way.write("one.ndjson", [patient(f"a-{tag()}", gender="femail")]))
+    assert [issue["path"] for issue in loaded.refused[0]["issues"]] == ["Patient.gender"]
 
 
 def transaction(t: str, *, bad: bool = False) -> list[Resource]:
@@ -274,6 +283,22 @@ def test_a_stopped_load_goes_on_where_it_was(api: Api, journal: Instance, tmp_pa
     assert again.counts["created"] == count - stopped["created"]
 
 
+def test_a_second_ctrl_c_ends_at_once(journal: Instance, way: Way) -> None:
+    """Breaks if somebody who wants out has to wait for a journal that does not answer."""
+    path = way.write("p.ndjson", [patient(f"{tag()}-{n}") for n in range(30_000)])
+    with psycopg.connect(cluster.at(journal.data / "pg").dsn()) as held:
+        held.execute("LOCK TABLE resource IN SHARE MODE")  # nothing can be written, for as long as this is open
+        running = subprocess.Popen(way.command(path), env=way.env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(4)
+        running.send_signal(signal.SIGINT)
+        time.sleep(1)
+        assert running.poll() is None, "what has begun is being finished"
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=5)
+    assert running.returncode == 130
+    assert b"Traceback" not in said, said.decode()
+
+
 def test_no_server_is_told_as_such(journal: Instance, tmp_path: Path) -> None:
     """Breaks if a wrong folder, token or path ends in a stack trace instead of an exit code and a word of help."""
     way = Way("local", Instance("", tmp_path), tmp_path)
@@ -283,6 +308,13 @@ def test_no_server_is_told_as_such(journal: Instance, tmp_path: Path) -> None:
     assert "vaka up" in nowhere.errors
     missing = way.load(tmp_path / "none.ndjson")
     assert missing.code == 66
+    for elsewhere in (journal.url, journal.url + "/auth"):
+        lost = Way("remote", Instance(elsewhere.removesuffix("/fhir"), journal.data), tmp_path)
+        command = [one.replace("/fhir", "") for one in lost.command(path)]
+        told = subprocess.run(command, env=lost.env(), capture_output=True, timeout=MAX_S, check=False)
+        assert told.returncode == 78
+        assert b"no FHIR server at" in told.stderr
+        assert b"/fhir" in told.stderr
     command = [*Way("remote", journal, tmp_path).command(path)]
     wrong = subprocess.run(
         command, env={**os.environ, "VAKA_TOKEN": "x"}, capture_output=True, timeout=MAX_S, check=False

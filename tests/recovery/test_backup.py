@@ -21,6 +21,7 @@ import pytest
 from bench.running import command
 from tests.recovery.running import told, up, vaka, wait_until
 
+from vaka import assemble
 from vaka.journal import cluster
 from vaka.recover import place as places
 from vaka.recover import restore
@@ -302,3 +303,26 @@ def test_a_backup_now_of_a_stopped_vaka_is_refused(saved: Saved) -> None:
     done = vaka("backup", "now", "--data", saved.data)
     assert done.returncode == 78
     assert "not running" in done.stderr
+
+
+def test_a_mistyped_folder_is_left_alone(tmp_path: Path) -> None:
+    """Broken: a slip of the pen makes a folder that later commands take for a Vaka."""
+    for asked in (("--to", "latest"), ("--finish",), ("--cancel",)):
+        done = vaka("restore", *asked, "--data", tmp_path / "typo")
+        assert done.returncode == 66, done.stderr
+        assert "\n  help: " in done.stderr
+    assert vaka("restore", "--to", "yesterday", "--data", tmp_path / "typo").returncode == 65
+    assert not (tmp_path / "typo").exists()
+
+
+def test_giving_up_does_not_pull_a_restore_away_that_works(saved: Saved, tmp_path: Path) -> None:
+    """Broken: one person's --cancel ends another's restore in the middle, with an error that nobody understands."""
+    with copy(saved, tmp_path) as data:
+        _restored(data, "--to", "latest", "--no-swap")
+        with assemble.directory(data).lock("restore.lock"):
+            done = vaka("restore", "--cancel", "--data", data)
+            assert done.returncode == 78
+            assert f"in use by process {os.getpid()}" in done.stderr
+        assert restore.load(data) is not None
+        assert told(vaka("restore", "--cancel", "--json", "--data", data)) == {"cancelled": True}
+        assert restore.load(data) is None

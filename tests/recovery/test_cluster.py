@@ -46,6 +46,13 @@ def test_what_a_new_cluster_is(made: cluster.Cluster) -> None:
     assert made.leftovers() == []
 
 
+def test_an_older_postgresql_is_refused(made: cluster.Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken: Vaka starts on a server that lacks what it asks for, and fails in the middle of the first write."""
+    monkeypatch.setattr(durability, "VERSION_MIN", (made.programs.major + 1) * 10_000)
+    with made.started(), pytest.raises(errors.Setup, match=f"PostgreSQL {made.programs.major} is too old"):
+        durability.check(made.dsn())
+
+
 def test_a_stranger_on_the_machine_is_not_let_in(made: cluster.Cluster) -> None:
     """Broken: any user of the machine reads the record."""
     with made.started():

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,3 +76,16 @@ def test_two_first_starts_at_once_and_a_second_that_writes_nothing(checkout: Pat
     out, said = child.communicate(timeout=30)
     assert (child.returncode, said) == (0, "")
     checkout.chmod(0o700)
+
+
+def test_what_pip_installs_is_whole(checkout: Path, tmp_path: Path) -> None:
+    """Broken: `pip install .` gives a Vaka without its SQL, its pages or its demo region, which a checkout never shows."""
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*pip, "--wheel-dir", str(tmp_path), str(checkout)], check=True, timeout=120)
+    (wheel,) = tmp_path.glob("vaka-*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        inside = set(packed.namelist())
+        (commands,) = (packed.read(name).decode() for name in inside if name.endswith("entry_points.txt"))
+    here = {str(path.relative_to(ROOT / "src")) for path in (ROOT / "src" / "vaka").rglob("*") if path.is_file()}
+    assert {one for one in here if "__pycache__" not in one and not one.endswith(".md")} <= inside
+    assert "vaka = vaka.cli:main" in commands

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +53,15 @@ def test_one_life(tmp_path: Path) -> None:
             running.await_ready()
         assert running.read(id_) == 200
 
-        # Every process may leave a core, and writes its stacks where they survive it.
-        limits = Path(f"/proc/{running.pid('journal')}/limits").read_text()
-        (line,) = [line for line in limits.splitlines() if line.startswith("Max core file size")]
-        assert line.split()[4] == line.split()[5]
-        os.kill(running.pid("journal"), signal.SIGUSR1)
-        wait_until(lambda: "Thread" in (running.data / "log" / "journal.fault").read_text(), "stacks")
+        # Every process may leave a core, and each of ours writes its stacks where they survive it.
+        assert running.process.pid in running.pids()
+        for pid in running.pids():
+            limits = Path(f"/proc/{pid}/limits").read_text()
+            (line,) = [line for line in limits.splitlines() if line.startswith("Max core file size")]
+            assert line.split()[4] == line.split()[5], (pid, Path(f"/proc/{pid}/cmdline").read_text())
+        for name in ("watch", "journal", "backup"):
+            wait_until(partial(writes_stacks, running, name), f"stacks of {name}")
+        running.await_ready()
 
         # kill -9 of everything: the next start finds what was acknowledged.
         running.kill_all()
@@ -69,6 +73,16 @@ def test_one_life(tmp_path: Path) -> None:
         # PostgreSQL's log collector ends by itself, moments after its server.
         wait_until(lambda: not alive(pids), "nothing is left", 10)
     assert "shut down" in controldata(again.pgdata)
+
+
+def writes_stacks(running: Up, name: str) -> bool:
+    """Asks a part for its stacks, where it is far enough to be asked; whether they are there."""
+    pid = running.pid(name)
+    (caught,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt")]
+    if int(caught.split()[1], 16) >> (signal.SIGUSR1 - 1) & 1:
+        os.kill(pid, signal.SIGUSR1)
+    written = running.data / "log" / f"{name}.fault"
+    return written.exists() and "most recent call first" in written.read_text()
 
 
 def alive(pids: list[int]) -> list[int]:

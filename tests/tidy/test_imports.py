@@ -44,7 +44,7 @@ ALLOWED: dict[str, set[str]] = {
         "assemble",
         "supply",
     },
-    "cli": {"command", "region"},
+    "cli": {"command"},
 }
 # The database's address may be a secret and its client is heavy: neither the rules nor the supervisor touch it.
 FREE_OF = {

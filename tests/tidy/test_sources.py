@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -83,3 +84,61 @@ def test_the_supervisor_does_not_use_wait_for() -> None:
     """Broken: before Python 3.12 wait_for swallows a cancellation now and then, and a clean stop hangs for ever."""
     files = [ROOT / "src" / "vaka" / "assemble.py", *(ROOT / "src" / "vaka" / "watch").glob("*.py")]
     assert not [file.name for file in files if ".wait_for(" in text(file)]
+
+
+def test_what_cannot_start_says_what_to_do() -> None:
+    """Broken: an operator is told that it does not start, and left alone with that."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{call.lineno}"
+        for path in (ROOT / "src").rglob("*.py")
+        for call in ast.walk(ast.parse(text(path)))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).rpartition(".")[2] == "Setup"
+        if not any(given.arg == "help" for given in call.keywords)
+    ]
+    assert not wrong
+
+
+def test_versions_are_only_added() -> None:
+    """Broken: a statement changes or removes what was recorded; a redaction alone takes bodies out (S26)."""
+    changing = re.compile(
+        r"^.*\b(?:UPDATE|DELETE FROM|TRUNCATE|MERGE INTO)\s+(?:ONLY\s+)?version\b.*$", re.MULTILINE | re.IGNORECASE
+    )
+    found = [
+        line.strip()
+        for path in (ROOT / "src").rglob("*")
+        if path.suffix in (".sql", ".py") and path.parent.name != "migrations"
+        for line in changing.findall(text(path))
+    ]
+    assert len(found) == 2
+    assert all(line.startswith("UPDATE version SET body = NULL, redacted = true WHERE rkey = ") for line in found), (
+        found
+    )
+
+
+def test_what_must_pass_is_what_a_person_runs() -> None:
+    """Broken: what decides on a change is not what its author has tried."""
+    run = ROOT / ".ci" / "run"
+    assert run.stat().st_mode & 0o111
+    assert run.read_text().splitlines()[-1] == 'exec ./vaka test "$@"'
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    """Broken: who follows a link at night finds nothing."""
+    wrong = []
+    for path in tracked():
+        if path.suffix != ".md":
+            continue
+        for target in re.findall(r"\]\(([^)\s]+)\)", text(path)):
+            name, _, anchor = target.partition("#")
+            if "://" in target or target.startswith("mailto:"):
+                continue
+            other = (path.parent / name).resolve() if name else path
+            if not other.exists() or (anchor and other.suffix == ".md" and anchor not in anchors(text(other))):
+                wrong.append(f"{path.relative_to(ROOT)}: {target}")
+    assert not wrong
+
+
+def anchors(document: str) -> set[str]:
+    """What headings are linked to by."""
+    titles = re.findall(r"^#+ (.+)$", document, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}

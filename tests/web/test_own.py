@@ -223,7 +223,7 @@ def test_a_common_passphrase_is_not_set_up(demo: Instance, employ: Callable[...,
         answer = browser.post("/login/enrol/finish", fields)
         assert answer.status_code == 422
         assert "too easy to guess" in answer.text, weak
-    assert enrol(browser, hsa, code).browser.session is not None
+    assert enrol(demo, browser, hsa, code).browser.session is not None
 
 
 def test_the_login_before_is_told(demo: Instance, enrolled: Enrolled) -> None:
@@ -244,7 +244,7 @@ def test_the_login_before_is_told(demo: Instance, enrolled: Enrolled) -> None:
 def test_changes_of_the_ways_in_are_told(demo: Instance, enrolled: Enrolled) -> None:
     """Would break: somebody takes an account over by a set-up code, and its owner never learns it (ASVS 2.5.5)."""
     as_if_older(demo, enrolled.hsa, 60)
-    again = enrol(Browser(demo.url), enrolled.hsa, set_up_code(demo, enrolled.hsa))
+    again = enrol(demo, Browser(demo.url), enrolled.hsa, set_up_code(demo, enrolled.hsa))
     told = text_of(again.browser.get("/").text)
     assert "happened with your ways in" in told
     assert "an administrator made a set-up code" in told
@@ -334,7 +334,7 @@ def test_a_stranger_keeps_nobody_from_enrolling(demo: Instance, employ: Callable
     csrf = stranger.form("/login/enrol")
     for _ in range(9):
         stranger.post("/login/enrol", {"csrf": csrf, "person": hsa, "code": "0000-0000-0000-0000-0000"})
-    assert enrol(Browser(demo.url), hsa, code).browser.session is not None
+    assert enrol(demo, Browser(demo.url), hsa, code).browser.session is not None
 
 
 def test_findings_are_their_providers(demo: Instance, record: Api, tag: str) -> None:

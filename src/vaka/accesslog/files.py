@@ -161,7 +161,9 @@ def open_folder(folder: Path) -> tuple[str, IO[str]]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as taken:
         lock.close()
-        raise errors.Setup(f"another process writes the access log in {folder}") from taken
+        raise errors.Setup(
+            f"another process writes the access log in {folder}", help=f"end it first; fuser {folder}/lock names it"
+        ) from taken
     return stream_name(folder) or _new_stream(folder), lock
 
 

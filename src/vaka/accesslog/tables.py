@@ -76,7 +76,9 @@ def take(blocks: Sequence[Block]) -> int:
     return count + 1 if blocks else 0
 
 
-def row(stream: str, blocks: Sequence[Block], told: Sequence[Contents], described: Mapping[int, Described]) -> dict[str, Any]:
+def row(
+    stream: str, blocks: Sequence[Block], told: Sequence[Contents], described: Mapping[int, Described]
+) -> dict[str, Any]:
     """A run as the table holds it. ``told``: the contents of each block."""
     actors = set(chain.from_iterable(one.actors for one in told))
     first, last = blocks[0], blocks[-1]
@@ -115,7 +117,9 @@ async def put_run(connection: Connection, run: Run) -> int:
         while left:
             count = take(left)
             part, left = left[:count], left[count:]
-            values = await asyncio.to_thread(row, run.stream, part, [told[block.number] for block in part], run.described)
+            values = await asyncio.to_thread(
+                row, run.stream, part, [told[block.number] for block in part], run.described
+            )
             await _make_partition(connection, values["began"])
             await _describe(connection, run.stream, part[0].chapter, [told[block.number] for block in part])
             await connection.execute(sql["insert_run"], values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,14 +17,20 @@ from vaka.command import options
 
 @click.group("backup")
 def command() -> None:
-    """Make, list and verify backups."""
+    """Make, list and verify backups. While Vaka runs they are made by themselves; `vaka restore` brings one back.
+
+    \b
+    vaka backup list
+    vaka backup now       one more, before something risky
+    vaka backup verify    read all of it back
+    """
 
 
 def bar() -> Progress:
     """A progress bar on standard error, which scripts do not read."""
     return Progress(
         TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
-        console=Console(stderr=True), transient=True,
+        console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True,
     )  # fmt: skip
 
 

@@ -23,6 +23,9 @@ from vaka.command import options
 def command(names: tuple[str, ...], long_: bool, to: Path | None, as_json: bool) -> int:
     """Measure the published figures: NAMES, or all. Exit code 1 where one is below its "at least".
 
+    \b
+    vaka bench read create
+
     Every figure is a ratio or a size from one run on this machine, in a journal of its own, which is gone afterwards.
     """
     suite = _suite()

@@ -21,14 +21,15 @@ from vaka.load.target import dsn_of
 
 @click.command("dump")
 @options.data
-@click.option(
-    "--database", metavar="URL", envvar="VAKA_DATABASE", help="The PostgreSQL that `vaka up --database` was given."
-)
+@options.database
 @click.option("--to", default="-", show_default=True, metavar="FILE|-", help="A new file; .zst and .gz pack it.")
 @click.option("--since", metavar="CURSOR", help="Only what came after the dump that ended with this cursor.")
 @options.as_json
 def command(data: str, database: str | None, to: str, since: str | None, as_json: bool) -> None:
     """Write out every version of every resource, with owner, hash and exact bytes.
+
+    \b
+    vaka dump --to all.ndjson.zst
 
     The last line is a mark with the cursor for the next --since; a dump without it is not complete.
     """

@@ -31,17 +31,18 @@ def command(data: str, database: str | None, url: str) -> int:
         ).fetchone()
     assert row is not None
     code = 0
-    if row[0] and not row[1]:
+    path = directory.run / "demo.ndjson.zst"
+    cut_off = path.exists()  # a fill that was stopped goes on, however far it came
+    if row[0] and not row[1] and not cut_off:
         click.echo("The record holds something already, but no patients: the demo region is left out.", err=True)
         return 0
-    path = directory.run / "demo.ndjson.zst"
-    if not row[0] or path.exists():  # the file is there while a fill was cut off: it goes on
+    if not row[0] or cut_off:
         click.echo("Filling the record with the demo region (synthetic people, today's dates) …", err=True)
-        if not path.exists():
+        if not cut_off:
             _write(path)
         context = click.Context(loading.command)
         code = context.invoke(
-            loading.command, paths=(str(path),), data=data, database=database, url=None, token=None, workers=None,
+            loading.command, paths=(str(path),), data=data, database=database, url=None, token=None, count=None,
             report_path=None, as_json=False,
         )  # fmt: skip
         if code == 0:
@@ -49,6 +50,7 @@ def command(data: str, database: str | None, url: str) -> int:
     else:
         click.echo(f"The record holds {row[1]} patients.", err=True)
     token = f"$(./vaka token --system me --data '{data}')"
+    click.echo(f"Open {url.replace('//127.0.0.1:', '//localhost:')} and log in as one of the staff.", err=True)
     click.echo(f"Try:  curl -H \"Authorization: Bearer {token}\" '{url}/fhir/Patient?_count=3'", err=True)
     return int(code)
 

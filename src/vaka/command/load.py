@@ -28,15 +28,14 @@ _WORKERS_MAX = 16
 @click.command("load")
 @click.argument("paths", nargs=-1, required=True, type=click.Path())
 @options.data
-@click.option(
-    "--database", metavar="URL", envvar="VAKA_DATABASE", help="The PostgreSQL that `vaka up --database` was given."
-)
+@options.database
 @click.option("--url", help="Load over HTTP into the Vaka at this address (…/fhir) instead of into the local one.")
 @click.option(
     "--token", envvar="VAKA_TOKEN", help="The token for --url; better in VAKA_TOKEN than on the command line."
 )
 @click.option(
     "--workers",
+    "count",
     type=click.IntRange(1, _WORKERS_MAX),
     help="Processes (with --url: connections).  [default: one a core]",
 )
@@ -46,9 +45,13 @@ _WORKERS_MAX = 16
 @options.as_json
 def command(
     paths: tuple[str, ...], data: str, database: str | None, url: str | None, token: str | None,
-    workers: int | None, report_path: str | None, as_json: bool,
+    count: int | None, report_path: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Load transaction, batch and collection bundles and NDJSON, also .gz and .zst, and folders of them.
+
+    \b
+    vaka load export/ --report refused.ndjson            into the Vaka in ./vaka-data, which runs
+    VAKA_TOKEN=… vaka load --url https://HOST/fhir FILE  into another one
 
     Loading the same again changes nothing, so a load that was stopped is resumed by the same command. Exit code 0: all
     is there; 65: some was refused, the rest is there; 75: the journal went away; 130: stopped.
@@ -72,7 +75,7 @@ def command(
         dsn = None if url else dsn_of(assemble.directory(data), database)
         if dsn is not None:
             log_command(dsn, "load", "begins: " + " ".join(paths))
-        lanes, work = _lanes(dsn, url, token, workers or os.cpu_count() or 1)
+        lanes, work = _lanes(dsn, url, token, count or os.cpu_count() or 1)
         bar.begin()
         run = Run(lanes, work, lambda: bool(stop), refused)
         stopped = False
@@ -80,6 +83,13 @@ def command(
             run.load(found, lambda path, read: bar.at(path, read, run.counts))
         except Stopped:
             stopped = True
+        except KeyboardInterrupt:  # the second: nobody is waited for, and what was not committed is not there
+            stack.close()
+            if dsn is not None:
+                from vaka.load import workers
+
+                workers.abandon()
+            os._exit(EXIT_INTERRUPTED)
         finally:
             seconds = bar.seconds
             for lane in lanes:

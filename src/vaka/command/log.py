@@ -109,9 +109,11 @@ def told(event: Event) -> dict[str, Any]:
 @click.option("--person", metavar="HSA-ID|NAME", help="By this person, or program.")
 @click.option("--activity", "activities", multiple=True, help="Only this activity: read, search, emergency …")
 @click.option("--refused/--answered", default=None, help="Only what was refused, or only what was not.")
-@click.option("--since", metavar="TIME")
-@click.option("--until", metavar="TIME")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, config.LOG_EXTRACT_MAX))
+@click.option("--since", metavar="TIME", help="Only from this time on.")
+@click.option("--until", metavar="TIME", help="Only before this time.")
+@click.option(
+    "--limit", default=100, show_default=True, type=click.IntRange(1, config.LOG_EXTRACT_MAX), help="How many at most."
+)
 @options.data
 @database
 @options.as_json
@@ -193,12 +195,12 @@ def _ends(path: Path) -> dict[str, verify.End]:
 
 
 @command.command("extract")
-@click.option("--patient", required=True, metavar="PERSONNUMMER|ID")
+@click.option("--patient", required=True, metavar="PERSONNUMMER|ID", help="Whose extract it is.")
 @click.option(
     "--to", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.pdf", help="A new file."
 )
-@click.option("--since", metavar="TIME")
-@click.option("--language", type=click.Choice(("sv", "en")), default="sv", show_default=True)
+@click.option("--since", metavar="TIME", help="Only from this time on.")
+@click.option("--language", type=click.Choice(("sv", "en")), default="sv", show_default=True, help="Of the extract.")
 @options.data
 @database
 def extract(patient: str, to: Path, since: str | None, language: str, data: str, database: str | None) -> None:
@@ -226,7 +228,7 @@ def extract(patient: str, to: Path, since: str | None, language: str, data: str,
 @click.option("--suspicious", is_flag=True, help="Those that stand out, instead of any.")
 @click.option("--since", metavar="TIME", help=f"[default: {config.LOG_REVIEW_DAYS} days back]")
 @click.option("--event", metavar="ID", help="Record what was found of this event.")
-@click.option("--verdict", type=click.Choice(review.VERDICTS))
+@click.option("--verdict", type=click.Choice(review.VERDICTS), help="What was found.")
 @click.option("--comment", default="", help="In words.")
 @click.option("--reviewer", metavar="NAME", help="Who reviewed.  [default: this machine's user]")
 @options.data

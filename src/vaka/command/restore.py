@@ -38,27 +38,35 @@ def _time(text: str | None) -> datetime | None:
 def command(
     *, to: str | None, finish: bool, cancel: bool, no_swap: bool, data: str, backup_dir: Path | None, as_json: bool
 ) -> int:
-    """Restore beside the live record, verify, and swap in once Vaka is stopped. The old record is kept."""
+    """Restore beside the live record, verify, and swap in once Vaka is stopped. The old record is kept.
+
+    \b
+    vaka restore --to latest
+    vaka restore --to 2026-03-01T08:30:00+01:00
+    vaka restore --to latest --no-swap && vaka restore --cancel    a rehearsal
+    """
+    from vaka.recover import place as places
     from vaka.recover import restore
 
     if sum((to is not None, finish, cancel)) != 1:
         raise click.UsageError("give one of --to, --finish and --cancel")
     directory = assemble.directory(data)
     home = directory.path
+    root, moment = (backup_dir or directory.backup).resolve(), _time(to)
+    # Before anything is made: a folder that was mistyped stays as it is.
+    if to is not None:
+        places.wanted(places.of(root, directory.pgdata).bases(), moment)
+    elif not (home / restore.FOLDER).exists():
+        raise _none_here(home)
     directory.create()
     log.setup("restore", directory.log / "restore.jsonl")
-    if cancel:
-        if (found := restore.load(home)) is not None and found.step == "swap":
-            raise errors.Conflict("the swap has begun", help="vaka restore --finish ends it")
-        restore.cancel(home)
-        return 0
     with directory.lock("restore.lock"):
-        if finish:
-            plan = restore.load(home)
-            if plan is None:
-                raise errors.NotFound("no restore is under way here", help="begin one with --to")
-        else:
-            plan = restore.begin(home, (backup_dir or directory.backup).resolve(), _time(to))
+        if cancel:
+            _give_up(home, as_json=as_json)
+            return 0
+        plan = restore.begin(home, root, moment) if to is not None else restore.load(home)
+        if plan is None:
+            raise _none_here(home)
         with bar() as shown:
             tasks: dict[str, TaskID] = {}
 
@@ -82,3 +90,19 @@ def command(
         else:
             click.echo("verified and waiting: stop Vaka, then vaka restore --finish")
     return 0
+
+
+def _none_here(home: Path) -> errors.NotFound:
+    return errors.NotFound(
+        f"no restore is under way in {home}", help="begin one with --to, or give the folder with --data"
+    )
+
+
+def _give_up(home: Path, *, as_json: bool) -> None:
+    from vaka.recover import restore
+
+    found = restore.load(home)
+    if found is not None and found.step == "swap":
+        raise errors.Conflict("the swap has begun", help="vaka restore --finish ends it")
+    restore.cancel(home)
+    click.echo(orjson.dumps({"cancelled": True}) if as_json else "given up; the live record is as it was")

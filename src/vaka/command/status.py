@@ -27,7 +27,11 @@ NOT_RUNNING: Final = 3  # as the init scripts of the Linux Standard Base say it
 @options.data
 @options.as_json
 def command(data: str, as_json: bool) -> int:
-    """Every process: name, role, pid, address, state. Exit code 3 where Vaka is not running, 1 where not ready."""
+    """Every process: name, role, pid, address, state. Exit code 3 where Vaka is not running, 1 where not ready.
+
+    \b
+    vaka status --data /srv/vaka || echo "somebody has to look"
+    """
     directory = assemble.directory(data)
     found = status.read(directory.status)
     running = status.alive(found)

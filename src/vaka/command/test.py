@@ -14,6 +14,7 @@ from vaka import errors
 
 CHECKS: Final = (
     ["ruff", "check", "."],
+    ["ruff", "format", "--check", "--quiet", "."],
     ["mypy"],
     ["bandit", "--configfile", "pyproject.toml", "--quiet", "--recursive", "src"],
     # What is known against a package changes without a change here, and needs a network: `vaka audit` asks, the tests do not.
@@ -25,7 +26,12 @@ CHECKS: Final = (
 @click.option("--all", "everything", is_flag=True, help="Also the tests marked slow.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(everything: bool, arguments: tuple[str, ...]) -> int:
-    """Run the checks and tests. ARGUMENTS go to pytest; with some, only pytest runs."""
+    """Run the checks and tests. ARGUMENTS go to pytest; with some, only pytest runs.
+
+    \b
+    ./vaka test                                  all that has to pass before a change is taken
+    ./vaka test tests/api/test_load.py -k order
+    """
     root = Path(vaka.__file__).resolve().parents[2]
     if not (root / "pyproject.toml").exists():
         raise errors.Setup("the tests are not part of an installed Vaka", help="run ./vaka test in a checkout")
@@ -36,7 +42,7 @@ def command(everything: bool, arguments: tuple[str, ...]) -> int:
         click.echo(f"== {' '.join(step)}", err=True)
         done = subprocess.run([sys.executable, "-m", *step], cwd=root, check=False)  # nosec B603 # our own checks; no shell
         if done.returncode != 0:
-            failed.append("audit" if step[0] == "vaka.cli" else step[0])
+            failed.append("audit" if step[0] == "vaka.cli" else " ".join(step[:2]) if step[0] == "ruff" else step[0])
     if failed:
         click.echo(f"failed: {', '.join(failed)}", err=True)
     return 1 if failed else 0

@@ -21,7 +21,13 @@ _FULL = ("system/*.*", "feed")
 @click.option(
     "--scope", "scopes", multiple=True, type=click.Choice(_FULL), help="What it may do.  [default: all of these]"
 )
-@click.option("--days", default=float(DEFAULT_DAYS), show_default=True, type=click.FloatRange(0.01, 3_650))
+@click.option(
+    "--days",
+    default=float(DEFAULT_DAYS),
+    show_default=True,
+    type=click.FloatRange(0.01, 3_650),
+    help="How long it is valid.",
+)
 @options.as_json
 def command(data: str, name: str, scopes: tuple[str, ...], days: float, as_json: bool) -> None:
     """Make a token for a program, and print it. Whoever has it can do what it allows until it expires: keep it safe.

@@ -42,8 +42,17 @@ def command(
     law: Settings,
     wire: Wire,
 ) -> None:
-    """Start Vaka here and keep it running."""
-    _require_no_password(database)
+    """Start Vaka here and keep it running, until Ctrl-C or SIGTERM. It says when it is ready, at which address.
+
+    \b
+    vaka up --demo                                       to try it, with made-up people
+    vaka up --data /srv/vaka --backup-dir /mnt/other     backups on another disk
+    vaka up --host 0.0.0.0 --tls-own --name ehr.example  for others on the network
+    VAKA_DATABASE='host=… user=vaka' vaka up             on a PostgreSQL of your own
+
+    Exit code 78: it cannot start here, and says what to do.
+    """
+    _require_address(database)
     start = assemble.Start(assemble.directory(data), host, port, demo, database, backup_dir, wire, law)
     filling: list[subprocess.Popen[bytes]] = []
 
@@ -68,16 +77,20 @@ def command(
             child.terminate()
 
 
-def _require_no_password(database: str | None) -> None:
-    """Setup error for a password among the arguments: every user of the machine could read it in the process list."""
-    context = click.get_current_context()
-    if database is None or context.get_parameter_source("database") is not ParameterSource.COMMANDLINE:
+def _require_address(database: str | None) -> None:
+    """Setup error for what is no address of a PostgreSQL, and for a password among the arguments: every user of the machine
+    could read it in the process list."""
+    if database is None:
         return
     try:
         held = conninfo_to_dict(database).get("password")
-    except ProgrammingError:
-        return  # told by who tries to connect
-    if held:
+    except ProgrammingError as wrong:
+        raise errors.Setup(
+            "what --database or VAKA_DATABASE gives is not the address of a PostgreSQL",
+            help="for example postgresql://vaka@db.example/vaka, or 'host=/run/postgresql user=vaka dbname=vaka'",
+        ) from wrong
+    given = click.get_current_context().get_parameter_source("database")
+    if held and given is ParameterSource.COMMANDLINE:
         raise errors.Setup(
             "the password in --database would stand in the process list",
             help="give the address in the environment (VAKA_DATABASE), or the password in a passfile of PostgreSQL's",

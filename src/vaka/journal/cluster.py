@@ -181,7 +181,8 @@ class Cluster:
             while not self.accepting():
                 if server.poll() is not None or time.monotonic() > deadline:
                     raise errors.Setup(
-                        f"PostgreSQL does not start on {self.pgdata}: {said.read_text(errors='replace')[-2000:]}"
+                        f"PostgreSQL does not start on {self.pgdata}: {said.read_text(errors='replace')[-2000:]}",
+                        help=f"more of what it said is in {self.log}; what local.conf beside the data sets is yours to mend",
                     )
                 time.sleep(0.01)
             yield server
@@ -258,7 +259,10 @@ def _run(command: list[str], arguments: dict[str, Any], text: str = "") -> None:
         command, input=text, text=True, capture_output=True, check=False, **arguments
     )
     if done.returncode != 0 or "ERROR:" in done.stderr:
-        raise errors.Setup(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()[-2000:]}")
+        raise errors.Setup(
+            f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()[-2000:]}",
+            help="nothing was made; mend what it says, and start again",
+        )
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

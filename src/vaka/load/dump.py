@@ -121,7 +121,7 @@ def _created(path: Path) -> BinaryIO:
     try:
         return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
     except OSError as error:
-        raise Setup(f"cannot write {path}: {error.strerror}") from error
+        raise Setup(f"cannot write {path}: {error.strerror}", help="name a file in a folder that is there") from error
 
 
 @contextmanager

@@ -30,6 +30,7 @@ class Client:
         address = urlsplit(url.rstrip("/"))
         if address.scheme not in ("http", "https") or not address.hostname:
             raise errors.Setup(f"{url} is not the address of a FHIR server", help="for example https://HOST/fhir")
+        self._url = url
         self._tls, self._host, self._port = address.scheme == "https", address.hostname, address.port
         self._base = address.path
         self._headers = {**_HEADERS, "Authorization": f"Bearer {token}"}
@@ -56,6 +57,8 @@ class Client:
             raise errors.Unauthenticated(
                 f"{self._host} does not accept the token", help="make one with vaka token --system"
             )
+        if method == "GET" and status == 404:  # of searches there may be none, but not no such address
+            raise errors.Setup(f"there is no FHIR server at {self._url}", help="its address ends in /fhir, as a rule")
         return status, answer
 
     def _once(

@@ -136,7 +136,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
         file = path.open("rb")
     except OSError as failed:
-        raise Setup(f"cannot read {path}: {failed.strerror}") from failed
+        raise Setup(f"cannot read {path}: {failed.strerror}", help="name the file of an export") from failed
     with file:
         match path.suffix:
             case ".zst":

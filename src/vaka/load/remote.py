@@ -46,7 +46,7 @@ def lanes(url: str, token: str, count: int) -> tuple[list[Executor], Work]:
         outcome: Outcome = mine.loader.load(texts, final=final)
         return outcome
 
-    Client(url, token)  # a wrong address is told before anything begins
+    json_of(Client(url, token).send("GET", "/metadata")[1])  # a wrong address is told before anything begins
     return [ThreadPoolExecutor(1) for _ in range(count)], work
 
 
@@ -130,14 +130,14 @@ class Remote:
             self._transact(_bundle_bytes("transaction", entries), outcome)
         except Invalid as error:
             named = {int(found[1]) for issue in error.issues if (found := _ENTRY.match(issue.path or ""))}
-            if len(items) == 1:
-                outcome.refuse(Refusal.of(items[0].place, error, items[0].parsed.type, items[0].id))
-            elif named:
+            if named:
                 for n in sorted(named):
                     issues = tuple(i for i in error.issues if (i.path or "").startswith(f"Bundle.entry[{n}]"))
                     issues = tuple(replace(i, path=_within(i.path, items[n].parsed.type)) for i in issues)
                     outcome.refuse(Refusal(items[n].place, items[n].parsed.type, items[n].id, issues))
                 self._put([item for n, item in enumerate(items) if n not in named], outcome)
+            elif len(items) == 1:
+                outcome.refuse(Refusal.of(items[0].place, error, items[0].parsed.type, items[0].id))
             else:
                 middle = len(items) // 2
                 self._put(items[:middle], outcome)

@@ -160,9 +160,7 @@ def texts(path: Path, read_bytes: Callable[[int], None] = lambda _: None) -> Ite
         with opened(path) as (file, tell):
             first = _line(file, name, 1, DOCUMENT_MAX_BYTES)
             if first.startswith(b'{"format":"vaka-dump'):
-                raise Invalid(
-                    f"{name} is a dump, not resources", help="docs/operating/loading.md says how to take it in"
-                )
+                raise Invalid(f"{name} is a dump: docs/operating/loading.md has the line that makes resources of it")
             if _is_json(first) or path.name.removesuffix(".gz").removesuffix(".zst").endswith((".ndjson", ".jsonl")):
                 yield from _lines(path, file, first, lambda: read_bytes(tell()))
             else:

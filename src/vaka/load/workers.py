@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
+from multiprocessing import util
 from typing import Any, Final
 
 from vaka.fhir.parse import parse_resource
@@ -20,7 +21,7 @@ from vaka.journal.journal import Journal
 from vaka.load.local import Loader
 from vaka.load.report import Outcome
 from vaka.load.sources import Text
-from vaka.process import PR_SET_PDEATHSIG
+from vaka.process import PR_SET_PDEATHSIG, leave_evidence
 
 _WARMING: Final = (
     b'{"resourceType":"Patient","name":[{"family":"A"}],"birthDate":"1990-01-01"}',
@@ -39,6 +40,7 @@ def lanes(dsn: str, count: int) -> list[Executor]:
 
 def _begin(dsn: str) -> None:
     global _runner, _loader  # noqa: PLW0603  one worker is one process
+    leave_evidence()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
@@ -53,8 +55,22 @@ def _begin(dsn: str) -> None:
 
 def ready(lanes: Sequence[Executor]) -> None:
     """Returns when every worker has started; Setup error and the like where one cannot."""
-    for future in [lane.submit(_nothing) for lane in lanes]:
+    # A worker inherits what is blocked, so that Ctrl-C does not meet it before it has begun; here it waits meanwhile.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    try:
+        begun = [lane.submit(_nothing) for lane in lanes]
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    for future in begun:
         future.result()
+
+
+def abandon() -> None:
+    """Ends every worker as it stands: what it has not committed is not there. The pools cannot be used afterwards, nor be
+    waited for (their threads may hang in a queue that nobody reads): only the process's end may follow."""
+    for child in multiprocessing.active_children():
+        child.kill()
+    util._run_finalizers(0)  # type: ignore[attr-defined]  # else the pools' semaphores are told on the terminal as leaked
 
 
 def _nothing() -> None:

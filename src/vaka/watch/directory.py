@@ -92,7 +92,9 @@ class Directory:
             if self.backup != place:
                 self.backup.symlink_to(place)
         except OSError as failed:
-            raise errors.Setup(f"cannot keep backups in {place}: {failed.strerror}") from failed
+            raise errors.Setup(
+                f"cannot keep backups in {place}: {failed.strerror}", help="give another folder with --backup-dir"
+            ) from failed
 
     def lock(self, name: str = "lock") -> IO[str]:
         """Take DIR (or the part of it that ``name`` stands for) for this process, until the returned file closes.

@@ -59,7 +59,7 @@ def read(path: Path) -> Status | None:
             note=found["note"],
             law=found.get("law", {}),
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError as refused:
         raise errors.Setup(f"cannot read {path}", help="ask as the user that started vaka") from refused

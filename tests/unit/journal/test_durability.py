@@ -53,6 +53,15 @@ def test_the_configuration_itself_is_durable_and_private() -> None:
     assert "host" not in settings.pg_hba_conf()
 
 
+def test_recovery_after_a_crash_is_bounded() -> None:
+    """Broken: after a power cut under load, PostgreSQL reads back minutes of WAL before anybody is served."""
+    text = settings.postgresql_conf(2**36)
+    told = dict(re.findall(r"^(\w+) = '(\d+)(?:s|GB)'", text, re.MULTILINE))
+    assert int(told["checkpoint_timeout"]) <= 90
+    assert int(told["max_wal_size"]) <= 1
+    assert re.search(r"^recovery_init_sync_method = '(syncfs|fsync)'$", text, re.MULTILINE)
+
+
 def test_only_named_users_are_let_in() -> None:
     """Broken: every user of the machine can be the record's role."""
     lines = settings.pg_ident_conf(["anna", "root"]).splitlines()[1:]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from functools import cache
 from hashlib import sha256
+from importlib.resources import files
 from typing import Any
 
 import orjson
@@ -285,3 +287,41 @@ def test_another_day_moves_times_and_nothing_else_of_an_adult() -> None:
         if (_NOW - start).days > 2 and start.hour != 2 and other.hour != 2:
             assert other.replace(tzinfo=None) - start.replace(tzinfo=None) == timedelta(days=130)
             assert other.utcoffset() == other.astimezone(ZONE).utcoffset()
+
+
+def test_everything_that_care_consists_of_is_there() -> None:
+    """A page or a list for which the demo holds nothing would be shown, and tried, on nothing."""
+    units = {one["id"]: one["name"] for one in _of("Organization")}
+    parts = Counter(one["partOf"]["reference"] for one in _of("Organization") if "partOf" in one)
+    hospitals = [key for key, name in units.items() if name.endswith("sjukhus") and parts[f"Organization/{key}"] >= 3]
+    assert len(hospitals) >= 2
+    for kind, least in (("Akutmottagning", 2), ("Avdelning", 8), ("mottagning", 8), ("Vårdcentral", 4)):
+        assert sum(kind in name for name in units.values()) >= least, kind
+    professions = {coding["display"] for role in _of("PractitionerRole") for code in role["code"] for coding in code.get("coding", ())}  # fmt: skip
+    assert professions >= {"Läkare", "Sjuksköterska", "Barnmorska", "Fysioterapeut", "Dietist", "Apotekare", "Biomedicinsk analytiker"}  # fmt: skip
+    for staff in _of("Practitioner"):
+        assert any(one["system"] == "urn:oid:1.2.752.129.2.1.4.1" for one in staff["identifier"])
+    notes = [b64decode(one["content"][0]["attachment"]["data"]).decode() for one in _of("DocumentReference")]
+    keywords = Counter(line for note in notes for line in note.splitlines() if line.istitle() and " " not in line)
+    assert {"Kontaktorsak", "Status", "Bedömning", "Planering"} <= set(keywords)
+    kinds = Counter(one["type"]["text"] for one in _of("DocumentReference"))
+    assert len([kind for kind, count in kinds.items() if count >= 10]) >= 5, kinds
+    years = defaultdict[str, set[str]](set)
+    for result in _of("Observation"):
+        if result["category"][0]["coding"][0]["code"] == "laboratory":
+            years[result["subject"]["reference"]].add(result["effectiveDateTime"][:4])
+    assert sum(len(found) >= 5 for found in years.values()) >= 80
+    flags = {one["code"]["text"] for one in _of("Flag")}
+    assert len(flags) >= 4, flags
+    orders = Counter(one["category"][0]["text"] for one in _of("ServiceRequest"))
+    assert min(orders["Remiss"], orders["Bilddiagnostik"]) >= 50
+    imaging = [one for one in _of("DiagnosticReport") if any(each.get("text") == "imaging" for each in one["category"])]
+    assert len(imaging) >= 50
+    assert all(one.get("conclusion") or one.get("presentedForm") for one in imaging if one["status"] == "final")
+    given = Counter(one["subject"]["reference"] for one in _of("MedicationAdministration") if one["status"] == "completed")  # fmt: skip
+    assert sum(count >= 10 for count in given.values()) >= 20
+
+
+def test_it_is_packaged_in_one_small_file() -> None:
+    """The package would grow by what nobody asked for; or `vaka up --demo` would need a network."""
+    assert 100_000 < (files("vaka.region") / "region.ndjson.zst").stat().st_size < 5_000_000  # type: ignore[attr-defined]

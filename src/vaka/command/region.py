@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 import click
+import orjson
 import zstandard
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from vaka.command import options
 from vaka.errors import Setup
 from vaka.region.days import ZONE
 from vaka.region.generate import generate
@@ -65,8 +67,12 @@ def _to_directory(resources: Iterator[tuple[str, bytes]], directory: Path) -> in
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same region.")
 @click.option("--today", type=click.DateTime(["%Y-%m-%d"]), help="The day that is today; else this day.")
-def command(patients: int, target: str, seed: int, today: datetime | None) -> None:
-    """Write a synthetic region of any size as compressed NDJSON.
+@options.as_json
+def command(patients: int, target: str, seed: int, today: datetime | None, as_json: bool) -> None:
+    """Write a synthetic region of any size as compressed NDJSON, which `vaka load` takes.
+
+    \b
+    vaka region --patients 10000 --to region && vaka load region
 
     A directory gets one file for each resource type; standard output gets one stream, in loading order.
     """
@@ -78,7 +84,16 @@ def command(patients: int, target: str, seed: int, today: datetime | None) -> No
     else:
         directory = Path(target)
         if directory.exists() and any(directory.iterdir()):
-            raise Setup(f"{directory} is not empty", help="Name a new directory, or empty this one.")
+            raise Setup(f"{directory} is not empty", help="name a new directory, or empty this one")
         directory.mkdir(parents=True, exist_ok=True)
-        count = _to_directory(_counted(resources, patients), directory)
-    click.echo(f"{count} resources of {patients} patients", err=True)
+        try:
+            count = _to_directory(_counted(resources, patients), directory)
+        except BaseException:  # half a region must not be taken for one
+            for file in directory.iterdir():
+                file.unlink()
+            raise
+    if as_json:
+        told = {"to": target, "patients": patients, "resources": count, "today": f"{day}", "seed": seed}
+        click.echo(orjson.dumps(told), err=target == "-")
+    else:
+        click.echo(f"{count} resources of {patients} patients", err=True)
