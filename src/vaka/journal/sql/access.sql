@@ -86,21 +86,9 @@ WHERE r.type = ANY(%(types)s::smallint[]) AND NOT r.deleted AND r.rkey > %(after
 ORDER BY r.rkey LIMIT %(limit)s FOR UPDATE OF r
 
 -- name: put_facts
--- What these resources say, in the place of what was kept of them. A protection is added, never taken away.
+-- What these resources say, in the place of what was kept of them.
 WITH a AS (DELETE FROM care_relation WHERE rkey = ANY(%(keys)s::bigint[])),
      b AS (DELETE FROM block WHERE rkey = ANY(%(keys)s::bigint[])),
      c AS (DELETE FROM consent WHERE rkey = ANY(%(keys)s::bigint[])),
-relations AS (
-    INSERT INTO care_relation (rkey, patient, unit, from_us, until_us)
-    SELECT * FROM unnest(%(r_rkey)s::bigint[], %(r_patient)s::bigint[], %(r_unit)s::text[], %(r_from)s::bigint[], %(r_until)s::bigint[])
-), blocks AS (
-    INSERT INTO block (rkey, patient, provider, unit, kind, is_inner, is_outer, from_us, until_us,
-                       lifted_for, lifted_from_us, lifted_until_us)
-    SELECT * FROM unnest(%(b_rkey)s::bigint[], %(b_patient)s::bigint[], %(b_provider)s::text[], %(b_unit)s::text[], %(b_kind)s::text[],
-                         %(b_inner)s::boolean[], %(b_outer)s::boolean[], %(b_from)s::bigint[], %(b_until)s::bigint[],
-                         %(b_lifted_for)s::text[], %(b_lifted_from)s::bigint[], %(b_lifted_until)s::bigint[])
-), consents AS (
-    INSERT INTO consent (rkey, patient, receiver, from_us, until_us)
-    SELECT * FROM unnest(%(c_rkey)s::bigint[], %(c_patient)s::bigint[], %(c_receiver)s::text[], %(c_from)s::bigint[], %(c_until)s::bigint[])
-)
-INSERT INTO protected (patient) SELECT * FROM unnest(%(p_patient)s::bigint[]) ON CONFLICT DO NOTHING
+-- include: facts.said
+SELECT
