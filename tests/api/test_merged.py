@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import pytest
+from tests.accesses import events
 from tests.api.programs import dsn
 from tests.api.records import Ward, operate
 from tests.api.test_records_people import IDENTITY, Staff, merge, pair, staff, ward
@@ -17,6 +18,7 @@ from tests.client import SYSTEM, Api, Resource, ask, entries, fresh, identifier,
 from tests.conftest import Instance
 from tests.recovery.running import vaka
 
+from vaka import config
 from vaka.access.filter import system_filter
 from vaka.access.session import Right
 from vaka.fhir.criteria import Criterion
@@ -248,3 +250,29 @@ def test_the_log_is_asked_for_both_ids(api: Api, journal: Instance, ward: Ward, 
     assert "while-new" not in reviewer.get(f"{reviewer.root}/log/extract/{old}").text
     assert extract.count("Läst") > 0
     operate(api, note, "sign")
+
+
+def test_a_long_answer_counts_for_whom_it_can_have_been_about(
+    api: Api, journal: Instance, ward: Ward, staff: Staff
+) -> None:
+    """Breaks if, once apart, a list too long to be logged entry by entry counts for a patient of whom nothing was in it; or not
+    for one whose entries stood at its end."""
+    second = Ward(api)
+    anna, bo, doctor = staff("anna", IDENTITY), staff("bo", IDENTITY), staff("doctor")
+    old, new = second.admit(), ward.admit()
+    last = second.note(old)["id"]  # lists begin with the newest
+    notes = [ward.note(new)["id"] for _ in range(config.LOG_RESOURCES_MAX + 1)][::-1]
+    assert merge(anna, bo, old, new).status_code == 200
+    assert doctor.ids(f"/Composition?patient={new}&_count=100") == notes, "the other unit's is not shown"
+    assert api.ids(f"/Composition?patient={new}&_count=100") == [*notes, last]
+
+    def searched(patient: str) -> set[str]:
+        found = events(journal.data, patient=resource_key("Patient", patient))
+        return {
+            one.record.actor.name or "program" for one in found if one.record.activity == "search" and one.record.more
+        }
+
+    assert searched(old) == searched(new) == {"Doktor doctor", "program"}
+    assert anna.post("/Patient/$unmerge", json=pair(old, new)).status_code == 200
+    assert searched(new) == {"Doktor doctor", "program"}
+    assert searched(old) == {"program"}
