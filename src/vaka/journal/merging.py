@@ -24,6 +24,7 @@ from vaka.errors import Conflict, Fault, Gone, NotFound, Unprocessable
 from vaka.fhir import exact
 from vaka.fhir.keys import resource_key
 from vaka.fhir.parse import as_parsed, parse_resource
+from vaka.journal import openings
 from vaka.journal.accept import require_valid, write_of
 from vaka.journal.aliases import Aliases
 from vaka.journal.arrays import integers
@@ -97,6 +98,7 @@ async def merge(
         {"patient": source.rkey, "id": source.id, "into_patient": target.rkey, "into_id": target.id},
     )
     await _roots(tx, aliases)
+    await openings.end_at_merge(tx.connection, (source.rkey, target.rkey))
     ours, theirs = exact.loads(source.body or b""), exact.loads(target.body or b"")
     await _move(tx, source.rkey, aliases, Act.MERGE, skip={source.rkey, target.rkey})
     gone = await _patient(tx, replaced(ours, target.id), source, target.id, Act.MERGE)
@@ -132,6 +134,7 @@ async def unmerge(tx: Transaction, source: str, target: str, actor: Actor, reaso
         {"patient": one.rkey, "was_in": other.rkey, "from_us": told.at_us, "until_us": now_us()},
     )
     await _roots(tx, aliases)
+    await openings.end_at_unmerge(tx.connection, other.rkey, told.at_us)
     await _move(tx, other.rkey, aliases, Act.UNMERGE, skip={one.rkey, other.rkey})
     ours, theirs = exact.loads(one.body or b""), exact.loads(other.body or b"")
     back = await _patient(tx, restored(ours, target, befores[0]), one, source, Act.UNMERGE)
