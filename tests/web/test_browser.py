@@ -348,5 +348,6 @@ def test_pages_pass_an_accessibility_check(
     page.set_viewport_size({"width": 360, "height": 700})
     for address in own:
         page.goto(address)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{address} is wider than a phone"
+        wide = page.evaluate("[...document.body.querySelectorAll('*')].filter(e => e.getBoundingClientRect().right > innerWidth).map(e => e.outerHTML.slice(0, 99))")  # fmt: skip
+        assert not wide, f"{address} is wider than a phone: {wide}"
         check(address)
