@@ -196,6 +196,31 @@ def test_what_was_the_others_for_a_while_is_ones_own_again(api: Api, ward: Ward,
     assert note["id"] not in str(mine.bundle("/Composition/_history?_count=100"))
 
 
+def test_what_was_deleted_meanwhile_is_its_own_patients_too(api: Api, ward: Ward, staff: Staff) -> None:
+    """Breaks if what was deleted while a wrong merge lasted is read, in its old versions, by who cares for the other patient."""
+    second = Ward(api)
+    anna, bo, doctor = staff("anna", IDENTITY), staff("bo", IDENTITY), staff("doctor", ward=second)
+    old, new = second.admit(), ward.admit()
+    before, meanwhile, others = (api.make(observation(fresh(), **second.owned(old)))["id"] for _ in range(3))
+    api.make({**api.get(f"/Observation/{others}").json(), "subject": {"reference": f"Patient/{new}"}})
+    visit = api.get(f"/Encounter/{second.visits[old]}").json()
+    api.make({**visit, "id": fresh(), "subject": {"reference": f"Patient/{new}"}})  # the unit cares for both
+    assert merge(anna, bo, old, new).status_code == 200
+    late = api.make(observation(fresh(), **second.owned(old)))["id"]
+    for id_ in (meanwhile, late, others):
+        assert api.delete(f"/Observation/{id_}").status_code == 204
+
+    def read(id_: str) -> list[int]:
+        count = len(api.bundle(f"/Observation/{id_}/_history")["entry"])
+        return [doctor.get(f"/Observation/{id_}/_history/{version}").status_code for version in range(1, count + 1)]
+
+    assert anna.post("/Patient/$unmerge", json=pair(old, new)).status_code == 200
+    assert (read(before), read(meanwhile), read(late)) == ([200, 200, 200], [200, 200, 410], [200, 410])
+    assert api.delete(f"/Encounter/{visit['id']}").status_code == 204  # the unit cares for the other alone
+    assert (set(read(before)), set(read(meanwhile)), set(read(late))) == ({404}, {404}, {404})
+    assert read(others)[-2:] == [200, 410], "what was the other's stays that one's"
+
+
 def test_who_reads_an_old_version_is_logged_on_whose_it_is(
     api: Api, journal: Instance, ward: Ward, staff: Staff
 ) -> None:

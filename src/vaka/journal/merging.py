@@ -22,6 +22,7 @@ from vaka.access.marks import Actor
 from vaka.access.merging import Resource, released, replaced, restored, surviving
 from vaka.errors import Conflict, Fault, Gone, NotFound, Unprocessable
 from vaka.fhir import exact
+from vaka.fhir.definitions import type_name
 from vaka.fhir.keys import resource_key
 from vaka.fhir.parse import as_parsed, parse_resource
 from vaka.journal import openings
@@ -136,6 +137,7 @@ async def unmerge(tx: Transaction, source: str, target: str, actor: Actor, reaso
     await _roots(tx, aliases)
     await openings.end_at_unmerge(tx.connection, other.rkey, told.at_us)
     await _move(tx, other.rkey, aliases, Act.UNMERGE, skip={one.rkey, other.rkey})
+    await _give_back_deleted(tx, other.rkey, told.at_us, aliases)
     ours, theirs = exact.loads(one.body or b""), exact.loads(other.body or b"")
     back = await _patient(tx, restored(ours, target, befores[0]), one, source, Act.UNMERGE)
     alone = await _patient(tx, released(theirs, ours, befores[1]), other, target, Act.UNMERGE)
@@ -229,6 +231,19 @@ async def _move(tx: Transaction, patient: int, aliases: Aliases, act: Act, *, sk
                 await tx.write(writes)
             moved += len(writes)
     return moved
+
+
+async def _give_back_deleted(tx: Transaction, patient: int, merged_us: int, aliases: Aliases) -> None:
+    """What was deleted while a merge lasted is its own patient's again, with its history: nothing is written of it, since there
+    is nothing to show."""
+    values = {"patient": patient, "since_us": merged_us}
+    rows = await (await tx.connection.execute(statements("law")["deleted_since"], values)).fetchall()
+    for rkey, number, id_, version, epoch in rows:
+        last = await tx.any_version(type_name(number), id_, (version, epoch))
+        named = home(last) if last is not None else None
+        key = resource_key("Patient", aliases.resolve(named)) if named is not None else patient
+        if key != patient:
+            await tx.connection.execute(statements("law")["give_back_deleted"], {"rkey": rkey, "home": key})
 
 
 async def _moved(

@@ -62,7 +62,7 @@ def test_a_care_relation_begins_and_ends(resource: Resource, spans: list[tuple[s
     assert found == Facts(relations=tuple(Relation(*span) for span in spans))
 
 
-def consent(status: str = "active", **provision: Any) -> Resource:
+def consent(status: str = "active", /, **provision: Any) -> Resource:
     codes = provision.pop("codes", [])
     category = [{"coding": [{"system": "urn:x-vaka:consent", "code": code}]} for code in codes]
     whose = provision.pop("whose", ["Organization/u"])
