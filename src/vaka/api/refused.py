@@ -13,7 +13,7 @@ from vaka.access.rules import Outcome
 from vaka.api.accesses import Address, record_of
 from vaka.api.http import Request
 from vaka.api.server import Server
-from vaka.errors import VakaError
+from vaka.errors import Forbidden, VakaError
 from vaka.fhir.definitions import RESOURCE_TYPES
 from vaka.fhir.keys import resource_key
 from vaka.journal.openings import standing_of
@@ -25,6 +25,8 @@ _TYPES = frozenset(RESOURCE_TYPES)
 async def tell_the_log(server: Server, request: Request, error: VakaError) -> None:
     """Adds to ``error.why`` and the trail of ``request``, whose path begins with what was asked for, what is hidden."""
     access = request.access
+    if access.session is None and isinstance(error, Forbidden):
+        return  # what a program's scopes forbid is told to it
     if access.full or len(request.path) < 2 or request.path[0] not in _TYPES or request.path[1][:1] in ("$", "_"):
         return
     type_, id_ = request.path[:2]
