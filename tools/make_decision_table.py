@@ -173,7 +173,7 @@ SWEDISH: Final = Words(
         "villkor alla är uppfyllda, och vars undantag inte är det, avgör; raderna under den spelar då ingen roll. Sista raden "
         "passar alltid: det som ingen annan rad tillåter visas inte.",
         "Tabellerna prövas för varje uppgift (en version av en FHIR-resurs) som skulle lämnas ut, på ett enda ställe i "
-        "programmet, också i sökningar, räkningar och historik. Loggen har beslutets radnamn.",
+        "programmet, också i sökningar, räkningar och historik. När något vägras har loggen radens namn.",
     ),
     ("Nr", "Rad", "Om", "Utfall", "I ord", "Rättslig grund"),
     "och",
@@ -204,7 +204,7 @@ ENGLISH: Final = Words(
         "conditions all hold, and whose exceptions do not, decides; the rows below it then do not matter. The last row always "
         "fits: what no other row permits is not shown.",
         "The tables are tried for each piece of information (a version of a FHIR resource) that would be given out, in one place "
-        "of the program, searches, counts and history included. The log has the row's name.",
+        "of the program, searches, counts and history included. Where something is refused, the log has the row's name.",
     ),
     ("No", "Row", "If", "Outcome", "In words", "Law"),
     "and",

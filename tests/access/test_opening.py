@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -95,6 +96,26 @@ def test_a_relation_can_be_attested(ward: Ward) -> None:
     assert made.status_code == 201, made.text
     assert ward.sees(late, "v")
     assert not ward.sees(late, "u")
+
+
+def test_a_referral_begins_a_relation_at_its_receiver_and_ends(ward: Ward) -> None:
+    """Breaks if who is referred to cannot read what the own unit has, or still can when the referral is withdrawn (A2)."""
+    receiver = ward.at("w")
+    assert not ward.sees(receiver, "w")
+    referral = {
+        "resourceType": "ServiceRequest", "status": "active", "intent": "order", "authoredOn": datetime.now(UTC).isoformat(timespec="seconds"),
+        "subject": {"reference": f"Patient/{ward.patient}"}, "performer": [{"reference": f"Organization/{ward.tag}w"}],
+    }  # fmt: skip
+    made = ward.at("u").post("/ServiceRequest", json=referral)
+    assert made.status_code == 201, made.text
+    assert ward.sees(receiver, "w")
+    assert not ward.sees(receiver, "u")
+    assert not ward.sees(ward.at("v"), "v"), "nor is anybody else's care begun"
+    id_ = made.json()["id"]
+    assert (
+        ward.at("u").put(f"/ServiceRequest/{id_}", json={**referral, "id": id_, "status": "revoked"}).status_code == 200
+    )
+    assert not ward.sees(receiver, "w")
 
 
 def test_existence_is_told_in_two_steps(ward: Ward) -> None:

@@ -265,6 +265,31 @@ def test_a_review_draws_and_records(api: Api, person: People, place: Place, jour
     assert [one["verdict"] for one in findings if one["event"] == own.id] == ["unjustified"]
 
 
+def test_nobody_is_drawn_their_own_accesses(person: People, place: Place, journal: Instance) -> None:
+    """Would break: a reviewer's sample holds what that person may not review, in the place of what could be."""
+    rights = CLINICIAN | {Right.LOG}
+    reviewer, colleague = (somebody(person, place, name, rights=rights) for name in ("Kim Provqvist", "Lo Provqvist"))
+    for one in (reviewer, colleague):
+        assert one.get(f"/Patient/{place.patient}").status_code == 200
+    for kind in ("suspicious", "random"):
+        drawn = {
+            name: httpx.get(f"{one.root}/log/review?kind={kind}&sample=200", headers=one.headers).text.partition(
+                "<main"
+            )[2]
+            for name, one in (("Kim", reviewer), ("Lo", colleague))
+        }
+        assert "Lo Provqvist" in drawn["Kim"]
+        assert "Kim Provqvist" not in drawn["Kim"]
+        assert "Kim Provqvist" in drawn["Lo"]
+    hsa = f"SE-KimProvqvist-{place.tag[:8]}"
+    sample = ("log", "review", "--data", journal.data, "--sample", "200", "--suspicious", "--json")
+    assert hsa in vaka(*sample).stdout
+    assert hsa not in vaka(*sample, "--reviewer", hsa).stdout
+    (own,) = [event for event in events(journal.data, hsa) if event.record.activity == "read"]
+    fields = {"event": own.id, "drawn": "asked", "verdict": "justified", "comment": ""}
+    assert httpx.post(f"{reviewer.root}/log/review", data=fields, headers=reviewer.headers).status_code == 403
+
+
 def test_a_review_by_command(person: People, place: Place, journal: Instance) -> None:
     """Would break: a review cannot be done where there are no pages."""
     somebody(person, place, "Kim Provqvist").get(f"/Patient/{place.patient}")

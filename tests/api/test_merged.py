@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import pytest
+from tests.accesses import events
 from tests.api.programs import dsn
 from tests.api.records import Ward, operate
 from tests.api.test_records_people import IDENTITY, Staff, merge, pair, staff, ward
@@ -17,6 +18,7 @@ from tests.client import SYSTEM, Api, Resource, ask, entries, fresh, identifier,
 from tests.conftest import Instance
 from tests.recovery.running import vaka
 
+from vaka import config
 from vaka.access.filter import system_filter
 from vaka.access.session import Right
 from vaka.fhir.criteria import Criterion
@@ -194,6 +196,31 @@ def test_what_was_the_others_for_a_while_is_ones_own_again(api: Api, ward: Ward,
     assert note["id"] not in str(mine.bundle("/Composition/_history?_count=100"))
 
 
+def test_what_was_deleted_meanwhile_is_its_own_patients_too(api: Api, ward: Ward, staff: Staff) -> None:
+    """Breaks if what was deleted while a wrong merge lasted is read, in its old versions, by who cares for the other patient."""
+    second = Ward(api)
+    anna, bo, doctor = staff("anna", IDENTITY), staff("bo", IDENTITY), staff("doctor", ward=second)
+    old, new = second.admit(), ward.admit()
+    before, meanwhile, others = (api.make(observation(fresh(), **second.owned(old)))["id"] for _ in range(3))
+    api.make({**api.get(f"/Observation/{others}").json(), "subject": {"reference": f"Patient/{new}"}})
+    visit = api.get(f"/Encounter/{second.visits[old]}").json()
+    api.make({**visit, "id": fresh(), "subject": {"reference": f"Patient/{new}"}})  # the unit cares for both
+    assert merge(anna, bo, old, new).status_code == 200
+    late = api.make(observation(fresh(), **second.owned(old)))["id"]
+    for id_ in (meanwhile, late, others):
+        assert api.delete(f"/Observation/{id_}").status_code == 204
+
+    def read(id_: str) -> list[int]:
+        count = len(api.bundle(f"/Observation/{id_}/_history")["entry"])
+        return [doctor.get(f"/Observation/{id_}/_history/{version}").status_code for version in range(1, count + 1)]
+
+    assert anna.post("/Patient/$unmerge", json=pair(old, new)).status_code == 200
+    assert (read(before), read(meanwhile), read(late)) == ([200, 200, 200], [200, 200, 410], [200, 410])
+    assert api.delete(f"/Encounter/{visit['id']}").status_code == 204  # the unit cares for the other alone
+    assert (set(read(before)), set(read(meanwhile)), set(read(late))) == ({404}, {404}, {404})
+    assert read(others)[-2:] == [200, 410], "what was the other's stays that one's"
+
+
 def test_who_reads_an_old_version_is_logged_on_whose_it_is(
     api: Api, journal: Instance, ward: Ward, staff: Staff
 ) -> None:
@@ -248,3 +275,29 @@ def test_the_log_is_asked_for_both_ids(api: Api, journal: Instance, ward: Ward, 
     assert "while-new" not in reviewer.get(f"{reviewer.root}/log/extract/{old}").text
     assert extract.count("Läst") > 0
     operate(api, note, "sign")
+
+
+def test_a_long_answer_counts_for_whom_it_can_have_been_about(
+    api: Api, journal: Instance, ward: Ward, staff: Staff
+) -> None:
+    """Breaks if, once apart, a list too long to be logged entry by entry counts for a patient of whom nothing was in it; or not
+    for one whose entries stood at its end."""
+    second = Ward(api)
+    anna, bo, doctor = staff("anna", IDENTITY), staff("bo", IDENTITY), staff("doctor")
+    old, new = second.admit(), ward.admit()
+    last = second.note(old)["id"]  # lists begin with the newest
+    notes = [ward.note(new)["id"] for _ in range(config.LOG_RESOURCES_MAX + 1)][::-1]
+    assert merge(anna, bo, old, new).status_code == 200
+    assert doctor.ids(f"/Composition?patient={new}&_count=100") == notes, "the other unit's is not shown"
+    assert api.ids(f"/Composition?patient={new}&_count=100") == [*notes, last]
+
+    def searched(patient: str) -> set[str]:
+        found = events(journal.data, patient=resource_key("Patient", patient))
+        return {
+            one.record.actor.name or "program" for one in found if one.record.activity == "search" and one.record.more
+        }
+
+    assert searched(old) == searched(new) == {"Doktor doctor", "program"}
+    assert anna.post("/Patient/$unmerge", json=pair(old, new)).status_code == 200
+    assert searched(new) == {"Doktor doctor", "program"}
+    assert searched(old) == {"program"}

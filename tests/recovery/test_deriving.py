@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import orjson
 import psycopg
 import pytest
-from bench.running import Vaka, running
+from bench.running import Vaka, command, running
 from tests.access.wards import PROTECTED, build
 from tests.client import Api
 
@@ -43,7 +44,14 @@ def _older(vaka: Vaka) -> None:
         connection.execute("DROP TABLE apart; DROP INDEX alias_root; DELETE FROM fact WHERE name = 'access facts'")
         connection.execute("DROP TABLE session, login, way_change; DROP INDEX revocation_person")
         connection.execute("ALTER TABLE log.review DROP COLUMN provider")
-        connection.execute("UPDATE fact SET value = '7' WHERE name = 'schema'")
+        connection.execute(
+            "UPDATE fact SET value = '7' WHERE name = 'schema'; DELETE FROM fact WHERE name = 'migrations'"
+        )
+
+
+def _status(vaka: Vaka, *options: str) -> str:
+    done = subprocess.run(command("status", "--data", vaka.data, *options), capture_output=True, text=True, check=True)
+    return done.stdout
 
 
 def _filled(vaka: Vaka) -> None:
@@ -95,10 +103,14 @@ def test_a_start_that_is_stopped_goes_on(vaka: Vaka, monkeypatch: pytest.MonkeyP
         asyncio.run(go())
     part = _kept(vaka)
     assert part != whole
+    told = orjson.loads(_status(vaka, "--json"))
+    assert 0 < told["deriving_percent"] < 100
+    assert f"{told['deriving_percent']} % done" in _status(vaka)
     assert sum(map(len, part.values())) > 0
     first = asyncio.run(go())
     assert _kept(vaka) == whole
     assert asyncio.run(go()) == 0, "once is enough"
+    assert orjson.loads(_status(vaka, "--json"))["deriving_percent"] is None
     assert first > 0
 
 

@@ -128,8 +128,15 @@ def test_weakened_durability_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pg" / "local.conf").write_text("")
     found = cluster.at(running.pgdata)
     with found.started(), psycopg.connect(found.dsn(), autocommit=True) as connection:
+        have = connection.execute("SELECT value FROM fact WHERE name = 'schema'").fetchone()
         connection.execute("UPDATE fact SET value = '9999' WHERE name = 'schema'")
     assert "9999" in refused(tmp_path)
+
+    # And one that a migration was passed over in.
+    with found.started(), psycopg.connect(found.dsn(), autocommit=True) as connection:
+        connection.execute("UPDATE fact SET value = %s WHERE name = 'schema'", have)
+        connection.execute("UPDATE fact SET value = replace(value, ' 8 ', ' ') WHERE name = 'migrations'")
+    assert "never had 8" in refused(tmp_path)
 
     # And a cluster of another PostgreSQL.
     (tmp_path / "pg" / "PG_VERSION").write_text("17\n")

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from tests.access.wards import PROTECTED
+from tests.client import Api
 from tests.conftest import Instance
 from tests.web.identity import Identity
 from tests.web.test_code import set_up_code
@@ -293,9 +295,19 @@ def test_a_picture_of_the_key_is_what_a_phone_reads(page: Page, demo: Instance, 
     assert str(address).startswith("otpauth://totp/Vaka:TSTVAKA0001-P046?secret=")
 
 
+def _extract(record: Api, id_: str, **members: Any) -> str:
+    """The page of who has had access to a patient's record, with lines on it."""
+    name = [{"family": "Provqvist-Långtefternamn", "given": ["Eva", "Åsa"]}]
+    record.make({"resourceType": "Patient", "id": id_, "name": name, **members})
+    for unit in ("ward-a", "ward-b"):
+        record.make({"resourceType": "Observation", "status": "final", "code": {"text": unit}, "subject": {"reference": f"Patient/{id_}"}})  # fmt: skip
+        record.get(f"/Patient/{id_}/$everything")
+    return f"/log/extract/{id_}"
+
+
 @pytest.mark.slow
 def test_pages_pass_an_accessibility_check(
-    page: Page, demo: Instance, tmp_path: Path, npm: Callable[..., Path]
+    page: Page, demo: Instance, record: Api, tag: str, npm: Callable[..., Path]
 ) -> None:
     """Would break: somebody with poor sight, or a screen reader, cannot use a page (WCAG 2.1 AA, by axe-core)."""
     script = (npm("axe-core") / "node_modules/axe-core/axe.min.js").read_text()
@@ -328,12 +340,14 @@ def test_pages_pass_an_accessibility_check(
     page.goto("/")
     page.get_by_role("button", name="Logga ut").click()
     page.get_by_role("button", name="Vera Sandahl").click()
-    own = ("/", "/assignment", "/login/sessions", "/login/passphrase", "/log", "/log/review")
+    extracts = _extract(record, f"{tag}a"), _extract(record, f"{tag}b", meta={"security": [PROTECTED]})
+    own = ("/", "/assignment", "/login/sessions", "/login/passphrase", "/log", "/log/review", *extracts)
     for address in own:
         page.goto(address)
         check(address)
     page.set_viewport_size({"width": 360, "height": 700})
     for address in own:
         page.goto(address)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{address} is wider than a phone"
+        wide = page.evaluate("[...document.body.querySelectorAll('*')].filter(e => e.getBoundingClientRect().right > innerWidth).map(e => e.outerHTML.slice(0, 99))")  # fmt: skip
+        assert not wide, f"{address} is wider than a phone: {wide}"
         check(address)

@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import jwt
 import pytest
+from tests import accesses
 from tests.client import Api
 from tests.conftest import Instance
 from tests.web.browser import Browser, field
@@ -103,6 +105,10 @@ def test_logging_in_again_ends_the_session_before(demo: Instance, browser: Brows
     assert claims(other.session)["sub"] == "TSTVAKA0001-P023"
     assert not alive(demo, planted)
     assert form is None
+    fixed = httpx.get(f"{demo.url}/fhir/Patient/of-the-fixed", headers={"Cookie": f"__Host-vaka={planted}"})
+    assert fixed.status_code == 401
+    record = [event.record for event in accesses.events(demo.data) if event.record.address == "/fhir/Patient/of-the-fixed"][-1]  # fmt: skip
+    assert record.why == f"session {claims(planted)['jti']} was ended"
 
 
 def test_logging_out_ends_it_everywhere(demo: Instance, browser: Browser) -> None:
@@ -149,9 +155,14 @@ def test_forms_of_other_sites_log_nobody_in(demo: Instance, browser: Browser) ->
 @pytest.mark.parametrize(
     "next_", ["//evil.example", "https://evil.example", "/\\evil.example", "/%09/evil.example", "/..//evil.example", "javascript:alert(1)", "/logout", "/fhir/Patient", "/a?b=c", "", "evil", "/a/../../b", "/%2F%2Fevil.example", "/a%0d%0aSet-Cookie:x=y"]
 )  # fmt: skip
-def test_only_our_own_pages_follow_a_login(browser: Browser, next_: str) -> None:
+def test_only_our_own_pages_follow_a_login(demo: Instance, browser: Browser, next_: str) -> None:
     """Would break: an open redirect: a link to us leads to somebody else's copy of our login."""
-    assert browser.get(f"/login?next={next_}").status_code == 400
+    refused = browser.get(f"/login?next={next_}")
+    assert refused.status_code == 400
+    assert "location" not in refused.headers
+    record = [event.record for event in accesses.events(demo.data) if event.record.activity == "page-refused"][-1]
+    assert (record.status, record.address) == (400, "/login")
+    assert record.why == f"next={unquote(next_)[:100]!r}"
     answer = browser.demo(ONE)
     assert answer.headers["location"] == "/"
 

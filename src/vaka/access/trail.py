@@ -30,3 +30,10 @@ class Trail:
     rule: str = ""
     patient: int | None = None
     touched: list[Touched] = field(default_factory=list)
+
+    def add(self, other: Trail) -> None:
+        """What a part of the request did and touched."""
+        self.activity, self.reason = other.activity or self.activity, other.reason or self.reason
+        self.rule = other.rule or self.rule
+        self.patient = self.patient if other.patient is None else other.patient
+        self.touched += other.touched

@@ -20,7 +20,6 @@ from vaka.errors import Invalid
 
 VERDICTS: Final = ("justified", "unclear", "unjustified")
 EMERGENCIES: Final = frozenset({"emergency", "incapacity", "lift"})
-_EMERGENCY_RULE: Final = "A9"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ def signs(event: Event, patients: Sequence[Person], *, related: bool, many: bool
     ``many``: the person saw unusually many patients then."""
     record, found = event.record, []
     name = _folded(record.actor.name)
-    if record.activity in EMERGENCIES or record.rule.startswith(_EMERGENCY_RULE):
+    if record.activity in EMERGENCIES:
         found.append("emergency")
     if any(one.full and _folded(one.full) == name for one in patients):
         found.append("own-record")

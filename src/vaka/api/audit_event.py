@@ -102,6 +102,8 @@ def _agents(record: Record) -> list[dict[str, Any]]:
         who["name"] = actor.name
     if actor.session:
         who["altId"] = actor.session
+    if actor.assignment:
+        who["extension"] = [{"url": "urn:vaka:assignment", "valueString": actor.assignment}]
     if record.rule:
         who["policy"] = [f"urn:vaka:rule:{record.rule}"]
     agents = [who]

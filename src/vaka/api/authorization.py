@@ -37,6 +37,7 @@ async def token(server: Server, request: Request) -> Response:
     try:
         form = await _form(request)
         client = await _client(server, request, form)
+        request.access = replace(request.access, principal=f"client:{client.name}")
         scope = _scope(client, form.get("scope", ""))
     except Unauthenticated as error:
         log.warning("client refused", source=request.source, why=error.why)
@@ -46,7 +47,6 @@ async def token(server: Server, request: Request) -> Response:
         trail.reason = error.message
         return _error(400, error.kind, error.message)
     trail.activity, trail.reason = "token", scope
-    request.access = replace(request.access, principal=f"client:{client.name}")
     made = server.tokens.for_client(client, scope)
     told = {"access_token": made, "token_type": "bearer", "expires_in": CLIENT_SECONDS, "scope": scope}
     log.info("token given", client=client.name, source=request.source, scope=scope)

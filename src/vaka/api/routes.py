@@ -34,8 +34,9 @@ from vaka.api.interactions.validate import validate
 from vaka.api.interactions.visibility import shown, visibility
 from vaka.api.interactions.vread import vread
 from vaka.api.merged import follow
+from vaka.api.refused import tell_the_log
 from vaka.api.server import Server
-from vaka.errors import Invalid, NotAllowed, NotFound
+from vaka.errors import Forbidden, Invalid, NotAllowed, NotFound
 
 _READ_OTHERWISE = frozenset({"Binary", "AuditEvent"})
 OnEntry: TypeAlias = Callable[[Server, Request, str, str], Awaitable[Response]]
@@ -55,6 +56,15 @@ ON_ENTRIES: Mapping[str, OnEntry] = {
 
 async def dispatch(server: Server, request: Request) -> Response:
     """Answers a request. NotFound for an address that is none, NotAllowed for a method that it does not have."""
+    try:
+        return await answer(server, request)
+    except (NotFound, NotAllowed, Forbidden) as error:
+        await tell_the_log(server, request, error)
+        raise
+
+
+async def answer(server: Server, request: Request) -> Response:
+    """What answers a method at an address."""
     method = "GET" if request.method == "HEAD" else request.method
     follow(server, request)
     match (method, *request.path):

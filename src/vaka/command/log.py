@@ -230,7 +230,10 @@ def extract(patient: str, to: Path, since: str | None, language: str, data: str,
 @click.option("--event", metavar="ID", help="Record what was found of this event.")
 @click.option("--verdict", type=click.Choice(review.VERDICTS), help="What was found.")
 @click.option("--comment", default="", help="In words.")
-@click.option("--reviewer", metavar="NAME", help="Who reviewed.  [default: this machine's user]")
+@click.option(
+    "--reviewer", metavar="NAME",
+    help="Who reviews; with --sample, the HSA-id whose own accesses are left out.  [default: this machine's user]",
+)  # fmt: skip
 @options.data
 @database
 @options.as_json
@@ -266,7 +269,7 @@ def review_(
                 return [{"review": number, "event": found.id, "verdict": verdict}]
             if sample is None:
                 return [asdict(one) for one in await review.reviews(connection)]
-        drawn = await log_review.sample(journal, Asked(since=begin), sample, suspicious=suspicious)
+        drawn = await log_review.sample(journal, Asked(since=begin), sample, suspicious=suspicious, reviewer=reviewer)
         return [{**told(one.event), "signs": one.signs} for one in drawn]
 
     for row in run(data, database, work):

@@ -37,11 +37,12 @@ def command(data: str, as_json: bool) -> int:
     running = status.alive(found)
     answers = {path: _ask(found.url, path) if found and running else None for path in ("/health", "/ready")}
     certificate = _certificate(found.url) if found and running else None
+    deriving = _deriving(found.dsn) if found and running and found.dsn else None
     if as_json:
         processes = [asdict(part) for part in status.rows(found)] if found else []
         told: dict[str, object] = {"running": running, "processes": processes}
         told |= {path[1:]: code for path, code in answers.items()} | {"note": found.note if found else None}
-        told |= {"law": found.law if found else None}
+        told |= {"law": found.law if found else None, "deriving_percent": deriving}
         told |= {"certificate_expires": certificate.expires if certificate else None}
         click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
     elif not found or not running:
@@ -49,6 +50,10 @@ def command(data: str, as_json: bool) -> int:
     else:
         _table(found)
         click.echo("  ".join(f"{path} {code or 'no answer'}" for path, code in answers.items()))
+        if deriving is not None:
+            click.echo(
+                f"what the record says about access is being derived, {deriving} % done: nobody is served before it is"
+            )
         if opened := [name for name, on in found.law.items() if on]:
             click.echo(f"points of law that are open: {', '.join(opened)}")
         if certificate is not None:
@@ -58,6 +63,12 @@ def command(data: str, as_json: bool) -> int:
     if not running:
         return NOT_RUNNING
     return 0 if answers["/ready"] == 200 else 1
+
+
+def _deriving(dsn: str) -> int | None:
+    from vaka.journal import deriving
+
+    return deriving.progress(dsn)
 
 
 def _ask(url: str, path: str) -> int | None:

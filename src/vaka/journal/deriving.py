@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
+import psycopg
 
 from vaka import log
 from vaka.access.facts import TYPES, facts_of
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _BATCH: Final = 500
 _TOLD_EVERY_S: Final = 10.0
+_ASKED_S: Final = 3
 _LOWEST: Final = -(2**63)
 
 
@@ -46,7 +48,7 @@ async def derive(journal: Journal, *, batch: int = _BATCH) -> int:
             done += looked
             if time.monotonic() - told > _TOLD_EVERY_S:
                 told = time.monotonic()
-                log.info("deriving access facts", looked_at=done)
+                log.info("deriving access facts", looked_at=done, percent=percent(place) if place is not None else 100)
     log.info("derived access facts", looked_at=done)
     return done
 
@@ -54,9 +56,13 @@ async def derive(journal: Journal, *, batch: int = _BATCH) -> int:
 async def _place(connection: Connection) -> int | None:
     """After which key it goes on; None where nothing is due."""
     row = await (await connection.execute(statements("access")["derived"])).fetchone()
-    if row is None or row[0] == "derived":
+    return _after(row[0] if row is not None else None)
+
+
+def _after(kept: str | None) -> int | None:
+    if kept is None or kept == "derived":
         return None
-    return int(row[0].removeprefix("after ")) if row[0].startswith("after ") else _LOWEST
+    return int(kept.removeprefix("after ")) if kept.startswith("after ") else _LOWEST
 
 
 async def _next(connection: Connection, codec: Codec, place: int, batch: int) -> tuple[int, int | None]:
@@ -77,6 +83,22 @@ async def _next(connection: Connection, codec: Codec, place: int, batch: int) ->
         sql["keep_derived"], {"place": f"after {following}" if following is not None else "derived"}
     )
     return len(rows), following
+
+
+def progress(dsn: str) -> int | None:
+    """How much of it is done, in percent; None where nothing is due, or the database does not answer."""
+    try:
+        with psycopg.connect(dsn, autocommit=True, connect_timeout=_ASKED_S) as connection:
+            row = connection.execute(statements("access")["derived"]).fetchone()
+    except psycopg.Error:
+        return None
+    place = _after(row[0] if row is not None else None)
+    return None if place is None else percent(place)
+
+
+def percent(place: int) -> int:
+    """How much lies before the key ``place``: keys are hashes, as many anywhere."""
+    return (place - _LOWEST) * 100 // 2**64
 
 
 def _written(row: Any, codec: Codec, aliases: Aliases) -> Write:

@@ -22,8 +22,10 @@ from vaka.access.marks import Actor
 from vaka.access.merging import Resource, released, replaced, restored, surviving
 from vaka.errors import Conflict, Fault, Gone, NotFound, Unprocessable
 from vaka.fhir import exact
+from vaka.fhir.definitions import type_name
 from vaka.fhir.keys import resource_key
 from vaka.fhir.parse import as_parsed, parse_resource
+from vaka.journal import openings
 from vaka.journal.accept import require_valid, write_of
 from vaka.journal.aliases import Aliases
 from vaka.journal.arrays import integers
@@ -97,6 +99,7 @@ async def merge(
         {"patient": source.rkey, "id": source.id, "into_patient": target.rkey, "into_id": target.id},
     )
     await _roots(tx, aliases)
+    await openings.end_at_merge(tx.connection, (source.rkey, target.rkey))
     ours, theirs = exact.loads(source.body or b""), exact.loads(target.body or b"")
     await _move(tx, source.rkey, aliases, Act.MERGE, skip={source.rkey, target.rkey})
     gone = await _patient(tx, replaced(ours, target.id), source, target.id, Act.MERGE)
@@ -132,7 +135,9 @@ async def unmerge(tx: Transaction, source: str, target: str, actor: Actor, reaso
         {"patient": one.rkey, "was_in": other.rkey, "from_us": told.at_us, "until_us": now_us()},
     )
     await _roots(tx, aliases)
+    await openings.end_at_unmerge(tx.connection, other.rkey, told.at_us)
     await _move(tx, other.rkey, aliases, Act.UNMERGE, skip={one.rkey, other.rkey})
+    await _give_back_deleted(tx, other.rkey, told.at_us, aliases)
     ours, theirs = exact.loads(one.body or b""), exact.loads(other.body or b"")
     back = await _patient(tx, restored(ours, target, befores[0]), one, source, Act.UNMERGE)
     alone = await _patient(tx, released(theirs, ours, befores[1]), other, target, Act.UNMERGE)
@@ -226,6 +231,19 @@ async def _move(tx: Transaction, patient: int, aliases: Aliases, act: Act, *, sk
                 await tx.write(writes)
             moved += len(writes)
     return moved
+
+
+async def _give_back_deleted(tx: Transaction, patient: int, merged_us: int, aliases: Aliases) -> None:
+    """What was deleted while a merge lasted is its own patient's again, with its history: nothing is written of it, since there
+    is nothing to show."""
+    values = {"patient": patient, "since_us": merged_us}
+    rows = await (await tx.connection.execute(statements("law")["deleted_since"], values)).fetchall()
+    for rkey, number, id_, version, epoch in rows:
+        last = await tx.any_version(type_name(number), id_, (version, epoch))
+        named = home(last) if last is not None else None
+        key = resource_key("Patient", aliases.resolve(named)) if named is not None else patient
+        if key != patient:
+            await tx.connection.execute(statements("law")["give_back_deleted"], {"rkey": rkey, "home": key})
 
 
 async def _moved(

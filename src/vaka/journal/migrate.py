@@ -1,11 +1,13 @@
 """Brings a database to this release's schema, and keeps the epochs.
 
-Invariants: each migration runs once, whole, in order, under one advisory lock; a schema newer than this release is
-refused; the epoch rises whenever the cluster's identity or timeline is not the one of the last epoch (traps: Epoch).
+Invariants: each migration runs once, whole, in order, under one advisory lock; which ones have run is written down one by
+one, so that none is passed over unseen; a schema newer than this release is refused; the epoch rises whenever the cluster's
+identity or timeline is not the one of the last epoch (traps: Epoch).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import psycopg
@@ -36,7 +38,8 @@ def has_access_log(dsn: str) -> bool:
 
 
 def migrate(dsn: str, phase: Literal["pre", "post"]) -> None:
-    """Applies what is missing of ``phase``. Setup if the schema is newer than this release, or cannot be reached."""
+    """Applies what is missing of ``phase``. Setup if the schema is newer than this release, lacks one that was passed over, or
+    cannot be reached."""
     known = migration_files()
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
@@ -46,19 +49,46 @@ def migrate(dsn: str, phase: Literal["pre", "post"]) -> None:
                 f"the journal's schema is number {have}, this release knows up to {known[-1][0]}",
                 help="start the release that made it, or a newer one; an older release never opens a newer record",
             )
-        for number, its_phase, sql in known:
-            if number <= have or its_phase != phase:
-                continue
+        applied = _applied(connection, have)
+        for number, sql in due(known, applied, phase):
             with connection.transaction():
                 connection.execute(sql.encode())
-                connection.execute(
-                    "INSERT INTO fact VALUES ('schema', %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                    (str(number),),
-                )
+                applied.add(number)
+                _keep(connection, "schema", str(max(applied)))
+                _keep(connection, "migrations", " ".join(map(str, sorted(applied))))
         if phase == "pre":
             _store_dictionary(connection)
             _keep_epoch(connection)
             make_partitions(connection)
+
+
+def due(known: Sequence[tuple[int, str, str]], applied: set[int], phase: str) -> list[tuple[int, str]]:
+    """(number, SQL) of what is still to be applied in ``phase``, in order. Setup where one was passed over: what came after it
+    may rest on it, and a person has to look. Those of ``post`` wait for their phase while later ones of ``pre`` run."""
+    missing = [(number, sql) for number, its_phase, sql in known if its_phase == phase and number not in applied]
+    later = max(
+        (number for number, its_phase, _ in known if number in applied and phase in ("pre", its_phase)), default=0
+    )
+    if skipped := [number for number, _ in missing if number < later]:
+        raise Setup(
+            f"the journal's schema has migration {later}, but never had {', '.join(map(str, skipped))}",
+            help="a release that lacked it was here: restore a backup from before it, or load a dump into a new record",
+        )
+    return missing
+
+
+def _applied(connection: psycopg.Connection, have: int) -> set[int]:
+    """Numbers of the migrations that this database has had; of one from before they were written down: all up to ``have``."""
+    if not have:
+        return set()
+    row = connection.execute("SELECT value FROM fact WHERE name = 'migrations'").fetchone()
+    return {int(number) for number in row[0].split()} if row else set(range(1, have + 1))
+
+
+def _keep(connection: psycopg.Connection, name: str, value: str) -> None:
+    connection.execute(
+        "INSERT INTO fact VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value)
+    )
 
 
 def _store_dictionary(connection: psycopg.Connection) -> None:

@@ -1,6 +1,7 @@
 """What a person opens, and what there is to open (A3, A4, A6, A9).
 
-Invariant: an opening is kept with person, assignment, reason and times, and is never taken away: it ends, or is closed.
+Invariant: an opening is kept with person, assignment, reason and times, and is never taken away: it ends, or is closed. It is
+of the record that the patient's goes on in, whichever id it was asked under (S23).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from vaka.access.filter import AccessFilter
 from vaka.access.rules import Rule
 from vaka.access.session import Session
 from vaka.journal.access import PATIENT, now_us
+from vaka.journal.arrays import integers
 from vaka.journal.statements import statements
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ async def groups(
 async def open_(
     journal: Journal, session: Session, patient: int, what: What, target: str | None, reason: str, until_us: int
 ) -> uuid.UUID:
-    """Keeps an opening; what it opens is seen from the next request on."""
+    """Keeps an opening of what is in the record of the Patient with this key; it is seen from the next request on."""
     opening = uuid.uuid4()
     values = {
         "opening": opening, "patient": patient, "person": session.person, "unit": session.assignment.unit,
@@ -83,6 +85,22 @@ async def open_(
     async with journal.pool.connection() as connection:
         await connection.execute(statements("access")["open"], values)
     return opening
+
+
+async def end_at_merge(connection: Connection, patients: Sequence[int]) -> None:
+    """Two records become one: a block of either holds again, though somebody has lifted the other's (S23: the strictest)."""
+    await _end(connection, patients, (What.INNER_BLOCK,), 0)
+
+
+async def end_at_unmerge(connection: Connection, patient: int, merged_us: int) -> None:
+    """One record becomes two: what was opened while it was one rests on another picture of the patient, and is opened anew of
+    the one that it is about (S22: one patient). What was opened before the merge is as it was."""
+    await _end(connection, (patient,), tuple(What), merged_us)
+
+
+async def _end(connection: Connection, patients: Sequence[int], whats: Sequence[What], since_us: int) -> None:
+    values = {"patients": integers(patients), "whats": integers(whats), "since_us": since_us, "now": now_us()}
+    await connection.execute(statements("access")["close_opened"], values)
 
 
 async def close(journal: Journal, session: Session, patient: int, opening: uuid.UUID) -> bool:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from importlib.resources import files
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_INCLUDE = re.compile(r"^-- include: (\w+)\.(\w+)$", re.MULTILINE)
 
 
-@lru_cache(maxsize=16)
+@cache
 def statements(file: str) -> Mapping[str, str]:
-    """The statements of ``sql/FILE.sql`` by name."""
+    """The statements of ``sql/FILE.sql`` by name; ``-- include: FILE.NAME`` stands for that one, where several need it."""
     text = (files("vaka.journal") / "sql" / f"{file}.sql").read_text("utf-8")
-    parts = _NAME.split(text)
+    parts = [_INCLUDE.sub(lambda found: statements(found[1])[found[2]], part) for part in _NAME.split(text)]
     return {name: sql.strip() for name, sql in zip(parts[1::2], parts[2::2], strict=True)}
 
 

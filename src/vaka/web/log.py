@@ -112,7 +112,9 @@ async def show_review(server: Server, request: Request) -> Response:
     asked = await visible(server, request.access, Asked(since=since))
     count, suspicious = _sample(request), request.option("kind") == "suspicious"
     await server.log.shipper.ship(everything=True)
-    drawn = await sample(server.journal, asked, count, suspicious=suspicious)
+    session = request.access.session
+    reviewer = session.person if session is not None else None
+    drawn = await sample(server.journal, asked, count, suspicious=suspicious, reviewer=reviewer)
     async with server.journal.reading.connection() as connection:
         before = await review.reviews(connection, asked.provider, config.LOG_SAMPLE_MAX)
     told = spoken(request)

@@ -24,13 +24,16 @@ _PATIENTS_LOOKED_AT: Final = 20
 
 
 async def sample(
-    journal: Journal, asked: Asked, count: int, *, suspicious: bool, chance: random.Random | None = None
-) -> list[Drawn]:
-    """At most ``count`` accesses of people that nobody has reviewed yet; ``asked`` says from where, and what may be seen."""
+    journal: Journal, asked: Asked, count: int, *, suspicious: bool, reviewer: str | None = None,
+    chance: random.Random | None = None,
+) -> list[Drawn]:  # fmt: skip
+    """At most ``count`` accesses of people that nobody has reviewed yet; ``asked`` says from where, and what may be seen.
+    ``reviewer``: the HSA-id of who reviews, whose own are left out."""
     found: list[Event] = []
     async with journal.reading.connection() as connection:
         async for event in read.events(connection, asked):
-            if event.record.actor.person and event.record.patients and not event.record.refused:
+            who = event.record.actor.person
+            if who and who != reviewer and event.record.patients and not event.record.refused:
                 found.append(event)
                 if len(found) >= config.LOG_REVIEW_EVENTS:
                     break

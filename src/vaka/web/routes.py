@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vaka.api.http import Request, Response
 from vaka.api.server import Server
-from vaka.errors import Busy, NotAllowed, NotFound, Unauthenticated, VakaError
+from vaka.errors import Busy, Forbidden, Invalid, NotAllowed, NotFound, Unauthenticated, VakaError
 from vaka.web import entry, home, log, login, own, strength
 from vaka.web.entry import LoginFailed
 from vaka.web.pages.message import MessagePage
@@ -36,6 +36,10 @@ async def dispatch(server: Server, request: Request) -> Response:
         if request.path[:2] == ("login", "enrol"):
             return enrol.begin(server, request, problem=error.message, person=error.person, status=error.status)
         return await login.show(server, request, problem=error.message, person=error.person, status=error.status)
+    except (Invalid, Forbidden) as error:  # a form of another site, a page that is not ours: tried on purpose
+        if error.why is not None:
+            request.access.trail.activity = request.access.trail.activity or "page-refused"
+        raise
 
 
 async def _dispatch(server: Server, request: Request) -> Response:

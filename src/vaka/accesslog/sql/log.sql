@@ -83,6 +83,11 @@ WHERE patient = ANY(%(patients)s::bigint[]) OR was_in = ANY(%(patients)s::bigint
 -- Whose the resources of these versions are now.
 SELECT v.seq, r.patient FROM version v JOIN resource r USING (rkey) WHERE v.seq = ANY(%(seqs)s::bigint[])
 
+-- name: owners_of
+-- Which of these owners have entries in the records of these patients.
+SELECT DISTINCT patient, owner FROM resource
+WHERE patient = ANY(%(patients)s::bigint[]) AND owner = ANY(%(owners)s::int[]) AND NOT deleted
+
 -- name: find_run
 SELECT r.began, r.stream, r.first_block, r.chapter, r.content, coalesce(h.system, '') FROM log.run r
 LEFT JOIN log.head h USING (stream)

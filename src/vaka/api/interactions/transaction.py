@@ -28,6 +28,7 @@ from vaka.api.http import (
 )
 from vaka.api.interactions.conditions import condition, require_unused
 from vaka.api.interactions.search import run, searchset
+from vaka.api.refused import log_entry
 from vaka.api.server import (
     Server,
     accept_resource,
@@ -288,6 +289,8 @@ async def _batch(server: Server, request: Request, entries: Sequence[Entry], dis
 
 
 async def _batch_entry(server: Server, request: Request, one: Entry, dispatch: Dispatch) -> bytes:
+    access = request.access.anew()
+    path, _, query = one.url.partition("?")
     try:
         if one.error is not None:
             raise one.error
@@ -303,18 +306,19 @@ async def _batch_entry(server: Server, request: Request, one: Entry, dispatch: D
             headers["idempotency-key"] = f"{key[:190]}#{one.index}"
         if one.method == "PATCH":
             headers["content-type"] = "application/json-patch+json"
-        path, _, query = one.url.partition("?")
         asked = Request(
             one.method, tuple(part for part in path.split("/") if part), parse_query_string(query), headers,
-            request.base_url, one.patch if one.patch is not None else one.body or orjson.dumps(one.resource), request.access,
+            request.base_url, one.patch if one.patch is not None else one.body or orjson.dumps(one.resource), access,
         )  # fmt: skip
         answer = await dispatch(server, asked)
     except VakaError as error:
+        log_entry(server, one.method, path, access, error)
         failed: dict[str, Any] = {
             "status": f"{error.status} {HTTPStatus(error.status).phrase}",
             "outcome": from_error(error),
         }
         return entry({"response": failed}, None)
+    request.access.trail.add(access.trail)
     response: dict[str, Any] = {"status": f"{answer.status} {HTTPStatus(answer.status).phrase}"}
     for name, value in answer.headers:
         match name:

@@ -36,13 +36,21 @@ SELECT what, target, opened_us, until_us FROM opening
 WHERE patient = %(patient)s AND person = %(person)s AND unit = %(unit)s AND closed_us IS NULL
 
 -- name: open
+-- Of the record that the Patient's goes on in. Locked: a merge that is being made or taken apart is waited for (S23).
 INSERT INTO opening (opening, patient, person, unit, provider, what, target, reason, session, opened_us, until_us)
-VALUES (%(opening)s, %(patient)s, %(person)s, %(unit)s, %(provider)s, %(what)s, %(target)s, %(reason)s, %(session)s,
-        %(opened_us)s, %(until_us)s)
+SELECT %(opening)s, coalesce(r.patient, r.rkey), %(person)s, %(unit)s, %(provider)s, %(what)s, %(target)s, %(reason)s, %(session)s,
+       %(opened_us)s, %(until_us)s
+FROM resource r WHERE r.rkey = %(patient)s FOR SHARE
 
 -- name: close
 UPDATE opening SET closed_us = %(now)s
 WHERE opening = %(opening)s AND patient = %(patient)s AND person = %(person)s AND closed_us IS NULL AND until_us > %(now)s RETURNING patient
+
+-- name: close_opened
+-- Ends what is open of these patients and was opened at a time or later, of these sorts.
+UPDATE opening SET closed_us = %(now)s
+WHERE patient = ANY(%(patients)s::bigint[]) AND what = ANY(%(whats)s::smallint[]) AND opened_us >= %(since_us)s
+  AND closed_us IS NULL AND until_us > %(now)s
 
 -- name: is_attended
 -- Whether the person's unit takes part in the care of the patient, or the person has an emergency opening.
@@ -59,6 +67,11 @@ FROM unnest(%(patients)s::bigint[]) AS p (patient)
 -- What stands under the keys that a caller wants to change, and whether the caller may know of it.
 SELECT r.rkey, ({access}) AS visible, o.unit, o.provider, r.patient, r.deleted
 FROM resource r JOIN owner o ON o.owner = r.owner WHERE r.rkey = ANY(%(keys)s::bigint[])
+
+-- name: stands
+-- Whose it is that stands under a key, for the log of a refusal.
+SELECT r.patient, o.unit, o.provider, o.kind, r.id FROM resource r JOIN owner o ON o.owner = r.owner
+WHERE r.rkey = %(rkey)s AND NOT r.deleted
 
 -- name: blocks_of
 -- Consents that block something of a patient, in the order of their keys, as every writer locks.
@@ -86,21 +99,9 @@ WHERE r.type = ANY(%(types)s::smallint[]) AND NOT r.deleted AND r.rkey > %(after
 ORDER BY r.rkey LIMIT %(limit)s FOR UPDATE OF r
 
 -- name: put_facts
--- What these resources say, in the place of what was kept of them. A protection is added, never taken away.
+-- What these resources say, in the place of what was kept of them.
 WITH a AS (DELETE FROM care_relation WHERE rkey = ANY(%(keys)s::bigint[])),
      b AS (DELETE FROM block WHERE rkey = ANY(%(keys)s::bigint[])),
      c AS (DELETE FROM consent WHERE rkey = ANY(%(keys)s::bigint[])),
-relations AS (
-    INSERT INTO care_relation (rkey, patient, unit, from_us, until_us)
-    SELECT * FROM unnest(%(r_rkey)s::bigint[], %(r_patient)s::bigint[], %(r_unit)s::text[], %(r_from)s::bigint[], %(r_until)s::bigint[])
-), blocks AS (
-    INSERT INTO block (rkey, patient, provider, unit, kind, is_inner, is_outer, from_us, until_us,
-                       lifted_for, lifted_from_us, lifted_until_us)
-    SELECT * FROM unnest(%(b_rkey)s::bigint[], %(b_patient)s::bigint[], %(b_provider)s::text[], %(b_unit)s::text[], %(b_kind)s::text[],
-                         %(b_inner)s::boolean[], %(b_outer)s::boolean[], %(b_from)s::bigint[], %(b_until)s::bigint[],
-                         %(b_lifted_for)s::text[], %(b_lifted_from)s::bigint[], %(b_lifted_until)s::bigint[])
-), consents AS (
-    INSERT INTO consent (rkey, patient, receiver, from_us, until_us)
-    SELECT * FROM unnest(%(c_rkey)s::bigint[], %(c_patient)s::bigint[], %(c_receiver)s::text[], %(c_from)s::bigint[], %(c_until)s::bigint[])
-)
-INSERT INTO protected (patient) SELECT * FROM unnest(%(p_patient)s::bigint[]) ON CONFLICT DO NOTHING
+-- include: facts.said
+SELECT

@@ -99,6 +99,17 @@ SELECT rkey FROM mark WHERE entry = %(entry)s AND act = 12 AND detail = %(detail
 -- name: belonging
 SELECT rkey FROM resource WHERE patient = %(patient)s AND NOT deleted ORDER BY seq LIMIT %(limit)s
 
+-- name: deleted_since
+-- What was deleted from a patient's record from a time on: the last version of each that has a body.
+SELECT DISTINCT ON (r.rkey) r.rkey, r.type, r.id, v.version, v.epoch
+FROM version d JOIN resource r ON r.rkey = d.rkey JOIN version v ON v.rkey = d.rkey
+WHERE d.updated_us >= %(since_us)s AND d.action >= 3 AND d.patient = %(patient)s AND r.deleted AND r.patient = %(patient)s
+  AND v.body IS NOT NULL
+ORDER BY r.rkey, v.seq DESC
+
+-- name: give_back_deleted
+UPDATE resource SET patient = %(home)s WHERE rkey = %(rkey)s AND deleted
+
 -- name: left_behind
 -- Merged patients in whose record something still stands.
 SELECT a.id FROM alias a WHERE EXISTS (SELECT 1 FROM resource r WHERE r.patient = a.patient AND NOT r.deleted)

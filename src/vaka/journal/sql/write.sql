@@ -57,21 +57,9 @@ WITH locked AS MATERIALIZED (
 ), strings AS (
     INSERT INTO search_string (rkey, param, value, edge)
     SELECT * FROM unnest(%(s_rkey)s::bigint[], %(s_param)s::smallint[], %(s_value)s::text[], %(s_edge)s::smallint[])
-), relations AS (
-    INSERT INTO care_relation (rkey, patient, unit, from_us, until_us)
-    SELECT * FROM unnest(%(r_rkey)s::bigint[], %(r_patient)s::bigint[], %(r_unit)s::text[], %(r_from)s::bigint[], %(r_until)s::bigint[])
-), blocks AS (
-    INSERT INTO block (rkey, patient, provider, unit, kind, is_inner, is_outer, from_us, until_us,
-                       lifted_for, lifted_from_us, lifted_until_us)
-    SELECT * FROM unnest(%(b_rkey)s::bigint[], %(b_patient)s::bigint[], %(b_provider)s::text[], %(b_unit)s::text[], %(b_kind)s::text[],
-                         %(b_inner)s::boolean[], %(b_outer)s::boolean[], %(b_from)s::bigint[], %(b_until)s::bigint[],
-                         %(b_lifted_for)s::text[], %(b_lifted_from)s::bigint[], %(b_lifted_until)s::bigint[])
-), consents AS (
-    INSERT INTO consent (rkey, patient, receiver, from_us, until_us)
-    SELECT * FROM unnest(%(c_rkey)s::bigint[], %(c_patient)s::bigint[], %(c_receiver)s::text[], %(c_from)s::bigint[], %(c_until)s::bigint[])
-), protections AS (
-    INSERT INTO protected (patient) SELECT * FROM unnest(%(p_patient)s::bigint[]) ON CONFLICT DO NOTHING
-), entries AS (
+),
+-- include: facts.said
+, entries AS (
     -- What each entry owes now; a result stands on the lists of who ordered it. follow 0: only where it is followed already.
     INSERT INTO entry (rkey, since, owes, unit, person)
     SELECT i.rkey, i.seq, e.owes, coalesce(q.unit, w.unit, w.provider), coalesce(e.person, q.person)
