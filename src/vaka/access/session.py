@@ -17,6 +17,8 @@ class Purpose(StrEnum):
     ADMINISTRATION = "administration"
     QUALITY = "quality"
 
+    __hash__ = str.__hash__  # an Enum's own is far slower, and every request asks
+
 
 class Right(StrEnum):
     """What an assignment allows beyond its purpose (commissionRight)."""
@@ -38,6 +40,8 @@ class Right(StrEnum):
     """Reads and reviews the access log, makes extracts of it (L3, L4)."""
     REDACT = "redact"
     """Removes content that an authority has ordered destroyed (S26)."""
+
+    __hash__ = str.__hash__
 
 
 CLINICIAN = frozenset({Right.READ, Right.WRITE, Right.SIGN, Right.CONSENT, Right.EMERGENCY})

@@ -68,6 +68,16 @@ class _Standing:
     now: Session | None
 
 
+@dataclass(slots=True)
+class _Header:
+    """An Authorization header whose session was looked at whole: good until ``until`` (monotonic seconds), as long as the keys
+    are of ``generation`` and nobody ends it."""
+
+    session: Session
+    until: float
+    generation: int
+
+
 class Callers:
     """All that is needed to know a person by a session."""
 
@@ -77,28 +87,52 @@ class Callers:
         self.sessions, self.revocations, self.people, self.proof = sessions, revocations, people, proof
         self._journal = journal
         self._standing: dict[str, _Standing] = {}
+        self._headers: dict[str, _Header] = {}
+
+    def known(self, authorization: str) -> Session | None:
+        """The living session of an Authorization header that was looked at within the last minute: most requests. None where it
+        must be looked at. Unauthenticated if it was ended."""
+        header = self._headers.get(authorization)
+        if header is None:
+            return None
+        if time.monotonic() > header.until or self.sessions.generation != header.generation:
+            del self._headers[authorization]
+            return None
+        self.revocations.check(header.session)
+        return header.session
+
+    async def by_header(self, authorization: str, token: str) -> Session:
+        """The living session ``token`` of ``authorization``, for ``known`` to know."""
+        session, until = await self._living(token)
+        if len(self._headers) >= _STANDING_MAX:
+            self._headers.clear()
+        left_s = session.expires_us / 1_000_000 - time.time()
+        self._headers[authorization] = _Header(session, min(until, time.monotonic() + left_s), self.sessions.generation)
+        return session
 
     async def session(self, token: str) -> Session:
         """The living session that ``token`` carries. Unauthenticated if it is none, ended, or its assignment has."""
+        return (await self._living(token))[0]
+
+    async def _living(self, token: str) -> tuple[Session, float]:
+        """The session, and until when (monotonic seconds) what the record says of it need not be asked again."""
         session = self.sessions.verify(token)
         self.revocations.check(session)
         known = self._standing.get(session.id)
-        if known is not None and known.told is session and time.monotonic() - known.at <= config.STANDING_CHECK_S:
-            return _standing(known)  # most requests
-        return await self._standing_now(session, known)
-
-    async def _standing_now(self, session: Session, known: _Standing | None) -> Session:
         now = time.monotonic()
-        if known is None and time.time_ns() // 1_000 - _made_us(session) < config.STANDING_CHECK_S * 1_000_000:
-            return session  # made after a look at the record
+        if known is not None and known.told is session and now - known.at <= config.STANDING_CHECK_S:
+            return _standing(known), known.at + config.STANDING_CHECK_S
+        age_s = (time.time_ns() // 1_000 - _made_us(session)) / 1_000_000
+        if known is None and age_s < config.STANDING_CHECK_S:
+            return session, now + config.STANDING_CHECK_S - age_s  # made after a look at the record
         try:
             rights = await self.people.standing(session)
         except Busy:
-            return session
+            return session, now
         if len(self._standing) >= _STANDING_MAX:
             self._standing.clear()
         known = self._standing[session.id] = _Standing(now, session, _with_rights(session, rights))
-        return _standing(known)
+        return _standing(known), now + config.STANDING_CHECK_S
 
     async def of_cookie(self, request: Request) -> Session | None:
         """The living session of a browser; None if it has no cookie. ``request.add_headers`` gets a new one if it is time."""
@@ -158,8 +192,10 @@ async def caller(server: Server, request: Request) -> AccessFilter:
     """Who sends this request to the record. Unauthenticated, Forbidden (a cookie alone does not prove a change)."""
     authorization = request.header("authorization")
     if authorization is not None:
+        if (known := server.callers.known(authorization)) is not None:
+            return person_filter(server, request, known)
         if (token := _session_in(authorization)) is not None:
-            return person_filter(server, request, await server.callers.session(token))
+            return person_filter(server, request, await server.callers.by_header(authorization, token))
         return server.tokens.verify(authorization)
     session = await server.callers.of_cookie(request)
     if session is None:

@@ -119,6 +119,11 @@ class Sessions:
         kid, key = self._keys.signing()
         return jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": kid, "typ": TYPE})
 
+    @property
+    def generation(self) -> int:
+        """Another number when the keys have changed: what was verified before must be verified again."""
+        return self._keys.look()
+
     def verify(self, token: str) -> Session:
         """The session that ``token`` carries. Unauthenticated if it is forged, expired, or something else."""
         if (generation := self._keys.look()) != self._generation:  # a key may have been taken away
