@@ -287,7 +287,9 @@ def test_a_token_in_an_address(ward: Ward) -> None:
     for address in (f"/Patient?access_token={token}", f"/Patient?name={token}", f"/Patient/{token}"):
         issue = outcome(httpx.get(f"{mine.root}/fhir{address}", headers=mine.headers), 400)[0]
         assert issue["diagnostics"].startswith("a token never goes into an address")
-    found = [record for record in logged(ward.journal) if record.why == "token in the address"][-3:]
-    assert [record.status for record in found] == [400, 400, 400]
-    assert [record.address for record in found] == ["/fhir/Patient", "/fhir/Patient", "/fhir/Patient/…"]
+    assert httpx.get(f"{mine.root}/login?next={token}").status_code == 400
+    found = [record for record in logged(ward.journal) if record.why == "token in the address"][-4:]
+    assert [record.status for record in found] == [400, 400, 400, 400]
+    assert {record.activity for record in found} == {"token-in-address"}
+    assert [record.address for record in found] == ["/fhir/Patient", "/fhir/Patient", "/fhir/Patient/…", "/login"]
     assert not any(token in str(record) for record in found)
