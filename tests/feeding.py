@@ -66,11 +66,12 @@ def end(api: Api) -> str:
 
 
 class Stream:
-    """An open reader in a thread of its own. ``lines`` grows as they come; ``until`` waits for what is wanted."""
+    """An open reader in a thread of its own. ``lines`` grows as they come; ``until`` waits for what is wanted; ``refused``: there
+    was no place for it."""
 
     def __init__(self, api: Api, after: str | None, wait_s: float, row_hash: str | None = None) -> None:
         self.lines: list[Line] = []
-        self.ended = False
+        self.ended = self.refused = False
         self._changed = threading.Condition()
         self._answer: httpx.Response | None = None
         self._stopping = False
@@ -85,6 +86,7 @@ class Stream:
             with httpx.stream(
                 "GET", api.root + "/feed", params=parameters, headers=headers, timeout=WAIT_MAX_S
             ) as answer:
+                self.refused = answer.status_code == 503
                 self._opened.set()
                 for text in answer.iter_lines():
                     with self._changed:
