@@ -102,10 +102,15 @@ def unpacked(content: bytes) -> bytes:
         raise ValueError(f"the run cannot be unpacked: {error}") from error
 
 
+def _told(blocks: Sequence[Block]) -> dict[int, Contents]:
+    """The contents of each block by its number. Damaged."""
+    return {block.number: block.contents() for block in blocks}
+
+
 async def put_run(connection: Connection, run: Run) -> int:
     """Puts what is not there yet of ``run`` into the tables; returns after COMMIT how many blocks that were."""
     sql = statements()
-    told = {block.number: block.contents() for block in run.blocks}
+    told = await asyncio.to_thread(_told, run.blocks)  # a run is thousands of records
     for one in told.values():
         run.described.update(one.described)
     async with connection.transaction():

@@ -14,6 +14,7 @@ from vaka.access.filter import AccessFilter
 from vaka.access.trail import Trail
 from vaka.accesslog.record import Record, actor_of, cut
 from vaka.api.callers import hide_tokens
+from vaka.api.cookies import SAFE
 from vaka.api.http import Request
 from vaka.errors import VakaError
 from vaka.fhir.definitions import RESOURCE_TYPES
@@ -21,7 +22,6 @@ from vaka.fhir.definitions import RESOURCE_TYPES
 _TYPES: Final = frozenset(RESOURCE_TYPES)
 _CHANGING: Final = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _LOGGED: Final = frozenset({"fhir", "feed", "log"})
-_READING: Final = frozenset({"GET", "HEAD"})
 
 
 class Address:
@@ -46,7 +46,7 @@ def segments(path: str) -> tuple[str, ...]:
 
 def is_urgent(method: str, access: AccessFilter) -> bool:
     """Class 0, as far as it is known beforehand: a person reads (overload classes: continuity.md)."""
-    return access.session is not None and method in _READING
+    return access.session is not None and method in SAFE
 
 
 def record_of(

@@ -126,7 +126,7 @@ class Sessions:
 
     def verify(self, token: str) -> Session:
         """The session that ``token`` carries. Unauthenticated if it is forged, expired, or something else."""
-        if (generation := self._keys.look()) != self._generation:  # a key may have been taken away
+        if (generation := self.generation) != self._generation:  # a key may have been taken away
             self._verified.clear()
             self._generation = generation
         known = self._verified.get(token)

@@ -17,11 +17,11 @@ from vaka import config, log
 from vaka.access.filter import AccessFilter
 from vaka.accesslog.record import Record
 from vaka.accesslog.review import EMERGENCIES
+from vaka.api.cookies import SAFE
 from vaka.api.http import Request
 from vaka.errors import Busy
 
 _HOUR_S: Final = 3_600
-_SAFE: Final = frozenset({"GET", "HEAD"})
 _MB: Final = 1024 * 1024
 
 
@@ -56,7 +56,7 @@ class Usage:
     def require(self, request: Request) -> None:
         """TooMany where the caller has used up this hour."""
         access = request.access
-        if access.session is not None and request.method in _SAFE:  # most requests
+        if access.session is not None and request.method in SAFE:  # most requests
             return
         count = self._counts.get(access.principal)
         if count is None or access.full:
@@ -91,9 +91,8 @@ class Usage:
         count.received_bytes += request.received_bytes
         if record.refused:
             count.refusals += 1
-            if (
-                count.refusals > config.HOURLY_REFUSALS_TOLD and not access.full
-            ):  # which may ask whether something is there
+            # The region's own systems may ask whether something is there.
+            if count.refusals > config.HOURLY_REFUSALS_TOLD and not access.full:
                 _alarm(who, count, "refusals", config.HOURLY_REFUSALS_TOLD)
         if access.session is None:
             if count.requests > config.HOURLY_PROGRAM_REQUESTS_TOLD:
@@ -126,7 +125,7 @@ class Usage:
 
 def _changes(request: Request) -> bool:
     """Whether a person's request writes. A search by POST does not; operations, such as an emergency opening, are not counted."""
-    return request.method not in _SAFE and not any(part[:1] in ("_", "$") for part in request.path)
+    return request.method not in SAFE and not any(part[:1] in ("_", "$") for part in request.path)
 
 
 def _alarm(who: str, count: _Count, about: str, limit: int) -> None:

@@ -15,6 +15,7 @@ from vaka import config
 from vaka.api.http import Request, Response, require_json_answer, require_json_body
 from vaka.api.includes import Searching
 from vaka.api.interactions.search import run, searchset
+from vaka.api.operations import BY_NAME
 from vaka.api.server import Server, known_type, living
 from vaka.errors import Invalid
 from vaka.fhir.compartments import everything as belongs_to
@@ -28,7 +29,7 @@ from vaka.fhir.results import count as parse_count
 from vaka.journal.paging import Position
 from vaka.journal.version import Version
 
-_ASKS = ("_since", "_type", "_count", "start", "end")
+_ASKS = BY_NAME["everything"].asks
 _PASSED_BY = frozenset({"_page", "_format", "_pretty"})
 _SUPPORTING = frozenset(RESOURCE_TYPES) - frozenset(members("Patient"))
 
