@@ -16,11 +16,11 @@ from vaka.access.filter import system_filter
 from vaka.api.server import new_id
 from vaka.fhir.extract import extract
 from vaka.fhir.parse import parse_resource
-from vaka.journal.codec import CURRENT, Codec, packaged_dictionary
 from vaka.journal.owners import Owners
 from vaka.journal.pool import Connection
 from vaka.journal.write import Write, Writer
 from vaka.region.demo import resources
+from vaka.store.codec import CURRENT, Codec, packaged_dictionary
 
 
 def observations(count: int) -> list[bytes]:

@@ -18,7 +18,7 @@ from vaka.fhir.parse import parse_resource
 from vaka.journal import cluster
 from vaka.journal.accept import write_of
 from vaka.journal.journal import Journal, Transaction
-from vaka.journal.version import Version
+from vaka.store.version import Version
 
 Line = dict[str, Any]
 WAIT_MAX_S = 30.0

@@ -1,7 +1,7 @@
 """Trains the zstd dictionary that new bodies are compressed with: ``python tools/make_dictionary.py``, on the demo region.
 
-Writes src/vaka/journal/zstd.dict. A dictionary that was released is never changed: a new one gets the next number in
-``vaka.journal.codec``, because stored bodies name theirs.
+Writes src/vaka/store/zstd.dict. A dictionary that was released is never changed: a new one gets the next number in
+``vaka.store.codec``, because stored bodies name theirs.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from vaka.fhir.entries import reference_to
 from vaka.fhir.parse import parse_resource
 from vaka.fhir.splice import relative_references
 from vaka.journal.journal import Transaction
-from vaka.journal.version import Version, parse_version_id
+from vaka.store.version import Version, parse_version_id
 
 # What cannot be taken back, or moves a whole record: an open screen that somebody has left is not enough (ASVS 3.7.1).
 _FRESH: Final = frozenset({Right.IDENTITY, Right.REDACT})

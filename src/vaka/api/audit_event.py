@@ -11,7 +11,7 @@ from vaka.accesslog.record import Actor, Record
 from vaka.accesslog.tables import when
 from vaka.fhir.dates import ZONE
 from vaka.journal.names import Named, Owner
-from vaka.journal.version import version_id
+from vaka.store.version import version_id
 
 ID_PREFIX: Final = "log-"
 SOURCE: Final = "urn:vaka:access-log"

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from vaka.journal.version import Action, Version, instant
+from vaka.store.version import Action, Version, instant
 
 _TOLD = {
     Action.CREATE: ("POST", "201 Created"),

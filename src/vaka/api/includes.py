@@ -16,8 +16,8 @@ from vaka.fhir.criteria import Include, Query
 from vaka.fhir.definitions import RESOURCE_TYPES, parameter, parameters
 from vaka.fhir.extract import references
 from vaka.fhir.keys import parameter_mask
-from vaka.journal.paging import Page, Position
-from vaka.journal.version import Version
+from vaka.store.page import Page, Position
+from vaka.store.version import Version
 
 
 class Searching(Protocol):

@@ -37,8 +37,8 @@ from vaka.journal.accept import write_of as write_of  # noqa: PLC0414  the inter
 from vaka.journal.clients import Clients
 from vaka.journal.journal import Journal, Transaction
 from vaka.journal.redactions import Redactions
-from vaka.journal.version import ANY_VERSION, Action, Version, http_date, parse_version_id
 from vaka.journal.write import Write
+from vaka.store.version import ANY_VERSION, Action, Version, http_date, parse_version_id
 
 _TYPES = frozenset(RESOURCE_TYPES)
 _KEY_MAX_CHARS = 200

@@ -24,9 +24,9 @@ from vaka.journal.statements import statements
 from vaka.journal.write import Write
 
 if TYPE_CHECKING:
-    from vaka.journal.codec import Codec
     from vaka.journal.journal import Journal
     from vaka.journal.pool import Connection
+    from vaka.store.codec import Codec
 
 _BATCH: Final = 500
 _TOLD_EVERY_S: Final = 10.0

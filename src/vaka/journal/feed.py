@@ -23,11 +23,11 @@ import orjson
 from vaka import config, log
 from vaka.access.filter import AccessFilter
 from vaka.errors import Busy, Conflict, Forbidden, Invalid, Unavailable
-from vaka.journal.codec import Codec
 from vaka.journal.feed_rows import FeedRows, Horizon, Place
 from vaka.journal.pool import Pool
 from vaka.journal.statements import statements
 from vaka.journal.tail import Tail
+from vaka.store.codec import Codec
 
 _CURSOR = re.compile(r"([1-9]\d{0,8})\.(\d{1,20})\.(\d{1,19})", re.ASCII)
 

@@ -15,10 +15,10 @@ import orjson
 
 from vaka import config
 from vaka.fhir.definitions import type_name
-from vaka.journal.codec import Codec
 from vaka.journal.pool import Connection
 from vaka.journal.statements import statements
-from vaka.journal.version import Action, instant, version_id
+from vaka.store.codec import Codec
+from vaka.store.version import Action, instant, version_id
 
 # (xid, seq, epoch): by its first two a place in the feed; the third belongs to the row.
 Place: TypeAlias = tuple[int, int, int]

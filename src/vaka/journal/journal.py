@@ -27,18 +27,19 @@ from vaka.fhir.criteria import Criterion, Query
 from vaka.fhir.keys import resource_key
 from vaka.journal.access import gate, require_writing
 from vaka.journal.aliases import Aliases
-from vaka.journal.codec import Codec
 from vaka.journal.feed import Feed
 from vaka.journal.owners import Owners
-from vaka.journal.paging import Page, Position
 from vaka.journal.permission import hidden_from, known_to
 from vaka.journal.pool import Connection, Pool
-from vaka.journal.read import FLIGHTS_MAX, Reader, seen
+from vaka.journal.read import FLIGHTS_MAX, Reader
 from vaka.journal.scopes import READING
 from vaka.journal.search import Match, Searcher
 from vaka.journal.statements import statements
-from vaka.journal.version import Version
 from vaka.journal.write import Write, Writer
+from vaka.store.codec import Codec
+from vaka.store.page import Page, Position
+from vaka.store.seen import seen
+from vaka.store.version import Version
 
 T = TypeVar("T")
 _RETRIES = 4

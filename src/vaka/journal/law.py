@@ -18,7 +18,7 @@ from vaka.errors import Conflict
 from vaka.fhir.keys import resource_key
 from vaka.journal.arrays import integers, texts
 from vaka.journal.statements import statements
-from vaka.journal.version import Version, parse_version_id
+from vaka.store.version import Version, parse_version_id
 
 if TYPE_CHECKING:
     from vaka.journal.pool import Connection

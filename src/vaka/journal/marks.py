@@ -20,7 +20,7 @@ from vaka.fhir.extract import owner_hints
 from vaka.fhir.parse import as_parsed
 from vaka.journal.accept import require_valid, write_of
 from vaka.journal.statements import statements
-from vaka.journal.version import Version, instant
+from vaka.store.version import Version, instant
 
 if TYPE_CHECKING:
     from vaka.journal.journal import Transaction

@@ -31,8 +31,8 @@ from vaka.journal.aliases import Aliases
 from vaka.journal.arrays import integers
 from vaka.journal.marks import Owned, address, home, latest, mark, now_us, owned_by
 from vaka.journal.statements import statements
-from vaka.journal.version import Version, parse_version_id
 from vaka.journal.write import Write
+from vaka.store.version import Version, parse_version_id
 
 if TYPE_CHECKING:
     from vaka.journal.journal import Journal, Transaction

@@ -13,8 +13,8 @@ from typing import Literal
 import psycopg
 
 from vaka.errors import Setup, Unavailable
-from vaka.journal.codec import CURRENT, packaged_dictionary
 from vaka.journal.statements import migration_files, statements
+from vaka.store.codec import CURRENT, packaged_dictionary
 
 _LOCK = 0x76616B61  # "vaka"
 MAX_EPOCH_REASON_CHARS = 200

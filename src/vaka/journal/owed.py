@@ -9,9 +9,10 @@ from vaka.access.filter import AccessFilter
 from vaka.access.law import Owes
 from vaka.journal.access import gate
 from vaka.journal.arrays import integers
-from vaka.journal.read import seen, version_of
+from vaka.journal.read import version_of
 from vaka.journal.statements import statements
-from vaka.journal.version import Version
+from vaka.store.seen import seen
+from vaka.store.version import Version
 
 if TYPE_CHECKING:
     from vaka.journal.journal import Journal

@@ -7,7 +7,6 @@ is left out, so that what matched and did not change appears once, what changed 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from vaka.fhir.criteria import All, Criterion, Query, SortKey, Tokens
@@ -16,7 +15,7 @@ from vaka.fhir.index import HIGHEST, LOWEST
 from vaka.journal.access import Gate
 from vaka.journal.arrays import integers
 from vaka.journal.compile import Sql
-from vaka.journal.version import Version
+from vaka.store.page import Position
 
 COLUMNS = (
     "r.rkey, r.type, r.id, v.version, v.epoch, v.updated_us, v.action, v.redacted, v.dictionary, v.body, v.seq,"
@@ -32,24 +31,6 @@ _SOURCES = {
     "quantity": ("search_quantity", "low"),
     "string": ("search_string", "value"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where a page begins. ``upper``: the newest sequence and the snapshot of the first page, None on it. ``values``: the
-    last row's sort values (None: missing), ``created`` and ``rkey`` its ties."""
-
-    upper: tuple[int, str] | None
-    values: tuple[Any, ...] = ()
-    created: int | None = None
-    rkey: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    matches: tuple[Version, ...]
-    next: Position | None
-    total: int | None
 
 
 def scope(sql: Sql, types: tuple[str, ...], where: Criterion) -> str:

@@ -7,24 +7,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
 from psycopg import AsyncRawCursor
 
 from vaka.access.filter import AccessFilter
-from vaka.access.masking import masked
 from vaka.access.session import Right, Session
 from vaka.fhir.definitions import type_name, type_number
 from vaka.fhir.keys import resource_key
 from vaka.journal.access import ORIGIN, Gate, batched, gate, now_us
 from vaka.journal.arrays import element, integers, joined
-from vaka.journal.codec import Codec
 from vaka.journal.pool import Connection, Pool
 from vaka.journal.scopes import READING, fits, require_open
 from vaka.journal.statements import statements
-from vaka.journal.version import Action, Version
+from vaka.store.codec import Codec
+from vaka.store.page import HistoryPage
+from vaka.store.seen import seen
+from vaka.store.version import Action, Version
 
 _BATCH_MAX = 256
 FLIGHTS_MAX = 2
@@ -37,14 +38,6 @@ def version_of(row: Sequence[Any], codec: Codec) -> Version:
     return Version(
         type_name(row[1]), row[2], row[3], row[4], row[5], Action(row[6]), row[7], body, row[10], row[0], *row[11:14]
     )
-
-
-def seen(access: AccessFilter, version: Version) -> Version:
-    """``version`` as ``access`` may see it, noted for the access log: what is protected is masked (A10)."""
-    access.trail.touched.append(version.touched)
-    if version.protected and not access.full and version.body is not None:
-        return replace(version, body=masked(version.body))
-    return version
 
 
 _PLACES = ("%(keys)s", "%(units)s", "%(providers)s", "%(people)s", "%(a_now)s")
@@ -245,20 +238,6 @@ class Reader:
             row = await (await connection.execute(statements("read")["newest_seq"])).fetchone()
         assert row is not None
         return int(row[0])
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryPage:
-    """Which versions: of one resource (type and id), a type, or all; older than ``before_seq``; made at ``since_us`` or later
-    and before ``until_us``; ``at_us``: still current then, or made later."""
-
-    type: str | None
-    id: str | None
-    before_seq: int
-    since_us: int
-    until_us: int
-    at_us: int | None
-    limit: int
 
 
 _RUNNING: set[asyncio.Task[None]] = set()

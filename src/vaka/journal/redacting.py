@@ -14,8 +14,8 @@ from vaka.access.marks import Actor
 from vaka.errors import Fault, NotFound
 from vaka.journal.marks import home, mark, now_us, owned_by
 from vaka.journal.redactions import Redaction, Redactions
-from vaka.journal.version import Action, Version, instant
 from vaka.journal.write import Write
+from vaka.store.version import Action, Version, instant
 
 if TYPE_CHECKING:
     from vaka.journal.journal import Transaction

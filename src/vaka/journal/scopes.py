@@ -24,7 +24,7 @@ from vaka.fhir.definitions import type_number
 from vaka.journal.access import PATIENT, Gate, gate
 from vaka.journal.arrays import integers
 from vaka.journal.statements import statements
-from vaka.journal.version import Version
+from vaka.store.version import Version
 
 if TYPE_CHECKING:
     from vaka.journal.compile import Sql

@@ -29,13 +29,14 @@ from vaka.fhir.query import matches, sort_text
 from vaka.journal.access import Gate, gate, owned_gate
 from vaka.journal.aliases import Aliases
 from vaka.journal.arrays import integers
-from vaka.journal.codec import Codec
 from vaka.journal.compile import Sql
-from vaka.journal.paging import COLUMNS, SEEN, WIDTH, Page, Position, beyond, page_sql, scope, sort_value, unchanged
+from vaka.journal.paging import COLUMNS, SEEN, WIDTH, beyond, page_sql, scope, sort_value, unchanged
 from vaka.journal.pool import Connection
 from vaka.journal.read import version_of
 from vaka.journal.scopes import fits, require_open
-from vaka.journal.version import Version
+from vaka.store.codec import Codec
+from vaka.store.page import Page, Position
+from vaka.store.version import Version
 
 _BREATHE_EVERY = 200
 _LONG_LIST = 64

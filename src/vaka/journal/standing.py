@@ -11,7 +11,7 @@ from vaka.fhir.splice import splice
 from vaka.journal.arrays import integers
 from vaka.journal.journal import Journal
 from vaka.journal.statements import statements
-from vaka.journal.version import instant, version_id
+from vaka.store.version import instant, version_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,11 +28,11 @@ from vaka.journal import facts, law
 from vaka.journal.access import Gate
 from vaka.journal.aliases import Aliases
 from vaka.journal.arrays import byteas, floats, integers, lexemes, texts
-from vaka.journal.codec import Codec
 from vaka.journal.owners import Owners
 from vaka.journal.pool import Connection
 from vaka.journal.statements import statements
-from vaka.journal.version import ANY_VERSION, Action, Version, instant, version_id
+from vaka.store.codec import Codec
+from vaka.store.version import ANY_VERSION, Action, Version, instant, version_id
 
 _NO_ROWS = IndexRows()
 

@@ -24,10 +24,10 @@ from vaka.journal import deciding
 from vaka.journal.accept import require_valid, write_of
 from vaka.journal.deciding import Condition
 from vaka.journal.journal import Transaction
-from vaka.journal.version import parse_version_id
 from vaka.journal.write import Write
 from vaka.load.items import BASE_URL, Bundle, known
 from vaka.load.sources import made_id
+from vaka.store.version import parse_version_id
 
 _RESULTS: Final = frozenset({"_format", "_pretty", "_summary", "_elements", "_count", "_sort", "_total"})
 

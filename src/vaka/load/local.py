@@ -26,12 +26,12 @@ from vaka.journal.accept import require_valid, write_of
 from vaka.journal.deciding import named
 from vaka.journal.journal import Journal, Transaction
 from vaka.journal.standing import Standing, standing
-from vaka.journal.version import Action, Version
 from vaka.journal.write import Write
 from vaka.load import changes
 from vaka.load.items import Bundle, Item, in_order
 from vaka.load.report import Counts, Outcome, Refusal
 from vaka.load.sources import Text
+from vaka.store.version import Action, Version
 
 T = TypeVar("T")
 AWAY_MAX_S: Final = 60.0

@@ -16,7 +16,7 @@ from vaka.errors import Invalid, NotAllowed, NotFound
 from vaka.fhir.parse import parse_json
 from vaka.journal.journal import Transaction
 from vaka.journal.marks import mark
-from vaka.journal.version import Version
+from vaka.store.version import Version
 
 
 async def acknowledge(server: Server, request: Request, type_: str, id_: str) -> Response:

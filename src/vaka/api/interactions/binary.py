@@ -46,7 +46,7 @@ from vaka.fhir.parse import parse_resource
 from vaka.journal import binary
 from vaka.journal.accept import require_type, require_valid, write_of
 from vaka.journal.journal import Transaction
-from vaka.journal.version import Action, Version, parse_version_id
+from vaka.store.version import Action, Version, parse_version_id
 
 UPLOAD_TIMEOUT_S: Final = 900.0
 INLINE_MAX_BYTES: Final = 8 * 1024 * 1024

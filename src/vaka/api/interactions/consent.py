@@ -22,7 +22,7 @@ from vaka.fhir import exact
 from vaka.journal.arrays import integers
 from vaka.journal.journal import Transaction
 from vaka.journal.statements import statements
-from vaka.journal.version import Version
+from vaka.store.version import Version
 
 EVENTS: Final = "urn:x-vaka:consent-event"
 Change = Callable[[dict[str, Any]], None]

@@ -16,7 +16,7 @@ from vaka.errors import Conflict, Invalid
 from vaka.fhir.entries import in_error
 from vaka.journal.journal import Transaction
 from vaka.journal.marks import address, home, mark, owned_by
-from vaka.journal.version import Version
+from vaka.store.version import Version
 
 
 async def correct(server: Server, request: Request, type_: str, id_: str) -> Response:

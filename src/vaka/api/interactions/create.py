@@ -14,7 +14,7 @@ from vaka.api.server import (
     written,
 )
 from vaka.journal.journal import Transaction
-from vaka.journal.version import Version
+from vaka.store.version import Version
 
 
 async def create(server: Server, request: Request, type_: str) -> Response:

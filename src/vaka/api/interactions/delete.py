@@ -15,8 +15,8 @@ from vaka.api.server import (
     known_type,
 )
 from vaka.journal.journal import Transaction
-from vaka.journal.version import Version
 from vaka.journal.write import Write
+from vaka.store.version import Version
 
 
 async def delete(server: Server, request: Request, type_: str, id_: str | None) -> Response:

@@ -26,8 +26,8 @@ from vaka.fhir.definitions import RESOURCE_TYPES
 from vaka.fhir.extract import local_references
 from vaka.fhir.parse import parse_resource
 from vaka.fhir.results import count as parse_count
-from vaka.journal.paging import Position
-from vaka.journal.version import Version
+from vaka.store.page import Position
+from vaka.store.version import Version
 
 _ASKS = BY_NAME["everything"].asks
 _PASSED_BY = frozenset({"_page", "_format", "_pretty"})

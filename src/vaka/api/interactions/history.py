@@ -11,7 +11,7 @@ from vaka.api.http import Request, Response, link_query, require_json_answer
 from vaka.api.server import Server, known_type
 from vaka.errors import Invalid, NotFound
 from vaka.fhir.dates import parse as parse_date
-from vaka.journal.read import HistoryPage
+from vaka.store.page import HistoryPage
 
 _NEWEST = 2**62
 _KNOWN = frozenset({"_count", "_since", "_at", "_format", "_pretty", "_page"})

@@ -11,7 +11,7 @@ from vaka.api.server import Server
 from vaka.errors import Conflict
 from vaka.journal.journal import Transaction
 from vaka.journal.marks import entry_of
-from vaka.journal.version import Version
+from vaka.store.version import Version
 
 
 async def lock(server: Server, request: Request, type_: str, id_: str) -> Response:

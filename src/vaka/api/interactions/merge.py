@@ -23,7 +23,7 @@ from vaka.journal.marks import address, mark, owned_by
 from vaka.journal.merging import both, gather, proposal, settle
 from vaka.journal.merging import merge as carry_out
 from vaka.journal.merging import unmerge as take_apart
-from vaka.journal.version import Version
+from vaka.store.version import Version
 
 
 async def merge(server: Server, request: Request) -> Response:

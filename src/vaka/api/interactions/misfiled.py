@@ -18,7 +18,7 @@ from vaka.fhir import exact
 from vaka.fhir.entries import ANNULLABLE, annulled, in_error, moved
 from vaka.journal.journal import Transaction
 from vaka.journal.marks import Owned, address, home, mark, owned_by
-from vaka.journal.version import Version
+from vaka.store.version import Version
 
 
 async def annul(server: Server, request: Request, type_: str, id_: str) -> Response:

@@ -18,7 +18,7 @@ from vaka.api.server import (
 from vaka.errors import NotFound
 from vaka.fhir.patch import apply_patch, parse_patch
 from vaka.journal.journal import Transaction
-from vaka.journal.version import Version
+from vaka.store.version import Version
 
 JSON_PATCH = "application/json-patch+json"
 

@@ -15,7 +15,7 @@ from vaka.errors import NotFound, Unavailable
 from vaka.journal.journal import Transaction
 from vaka.journal.redacting import Decision
 from vaka.journal.redacting import redact as take_out
-from vaka.journal.version import Version
+from vaka.store.version import Version
 
 
 async def redact(server: Server, request: Request, type_: str, id_: str) -> Response:

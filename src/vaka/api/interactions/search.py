@@ -32,8 +32,8 @@ from vaka.fhir.definitions import COMPARTMENTS, RESOURCE_TYPES
 from vaka.fhir.elements import for_elements, summarise
 from vaka.fhir.outcome import operation_outcome
 from vaka.fhir.query import parse_query
-from vaka.journal.paging import Page, Position
-from vaka.journal.version import Version
+from vaka.store.page import Page, Position
+from vaka.store.version import Version
 
 FORM = "application/x-www-form-urlencoded"
 

@@ -20,7 +20,7 @@ from vaka.fhir.entries import in_error
 from vaka.fhir.parse import parse_json
 from vaka.journal.journal import Transaction
 from vaka.journal.marks import actors, entry_of, mark
-from vaka.journal.version import Version
+from vaka.store.version import Version
 
 Check: TypeAlias = Callable[[Transaction, Version, Actor], Awaitable[None]]
 """Conflict where the mark cannot be made on what stands."""

@@ -9,7 +9,7 @@ from vaka.errors import NotAllowed
 from vaka.fhir.parse import parse_json
 from vaka.fhir.times import CLINICAL, in_words, times_of
 from vaka.journal.marks import first_saved_us
-from vaka.journal.version import instant
+from vaka.store.version import instant
 
 
 async def times(server: Server, request: Request, type_: str, id_: str) -> Response:

@@ -50,8 +50,8 @@ from vaka.fhir.transaction import Assigned, Entry, assign_ids, plan
 from vaka.fhir.validate import validate
 from vaka.journal.deciding import Condition, decide, named, placed
 from vaka.journal.journal import Transaction
-from vaka.journal.version import Action, Version, instant, parse_version_id
 from vaka.journal.write import Write
+from vaka.store.version import Action, Version, instant, parse_version_id
 
 Dispatch: TypeAlias = Callable[[Server, Request], Awaitable[Response]]
 _BATCH_AT_ONCE = 16

@@ -17,7 +17,7 @@ from vaka.api.server import (
 )
 from vaka.errors import Invalid
 from vaka.journal.journal import Transaction
-from vaka.journal.version import Action, Version
+from vaka.store.version import Action, Version
 
 
 async def update(server: Server, request: Request, type_: str, id_: str | None) -> Response:

@@ -23,7 +23,7 @@ from vaka.fhir.entries import responsible
 from vaka.fhir.parse import parse_json
 from vaka.journal.journal import Transaction
 from vaka.journal.marks import Latest, entry_of, home, latest, mark, owned_by
-from vaka.journal.version import Version, instant
+from vaka.store.version import Version, instant
 
 
 async def shown(server: Server, request: Request, type_: str, id_: str) -> Response:

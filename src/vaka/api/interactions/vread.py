@@ -5,7 +5,7 @@ from __future__ import annotations
 from vaka.api.http import Request, Response, require_json_answer
 from vaka.api.server import Server, known_type, living, not_modified, shown, version_headers
 from vaka.errors import NotFound
-from vaka.journal.version import parse_version_id
+from vaka.store.version import parse_version_id
 
 
 async def vread(server: Server, request: Request, type_: str, id_: str, text: str) -> Response:

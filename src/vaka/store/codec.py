@@ -20,7 +20,7 @@ _LEVEL = 3
 
 def packaged_dictionary() -> bytes:
     """The dictionary that ``tools/make_dictionary.py`` trained on the demo region."""
-    return (files("vaka.journal") / "zstd.dict").read_bytes()
+    return (files("vaka.store") / "zstd.dict").read_bytes()
 
 
 class Codec:

@@ -1,0 +1,17 @@
+"""The door of a record: what leaves it is noted, and masked where it is protected."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vaka.access.filter import AccessFilter
+from vaka.access.masking import masked
+from vaka.store.version import Version
+
+
+def seen(access: AccessFilter, version: Version) -> Version:
+    """``version`` as ``access`` may see it, noted for the access log: what is protected is masked (A10)."""
+    access.trail.touched.append(version.touched)
+    if version.protected and not access.full and version.body is not None:
+        return replace(version, body=masked(version.body))
+    return version
