@@ -127,6 +127,10 @@ class Unavailable(Busy):
     code = "transient"
 
 
+class OnlyJournal(Unavailable):
+    """A copy was asked for what only the journal can do: its front door passes the request on."""
+
+
 class Fault(VakaError):
     """A fault of ours: 500. Its text never holds clinical content."""
 

@@ -20,7 +20,7 @@ from tests.client import Api
 from vaka.access.filter import system_filter
 from vaka.journal import cluster, deriving, migrate
 from vaka.journal.cluster import Cluster
-from vaka.journal.journal import Journal, Searches
+from vaka.journal.journal import Journal
 from vaka.journal.statements import migration_files
 
 EARLIER = [number for number, _, _ in migration_files()][:-1]
@@ -114,7 +114,7 @@ async def read(dsn: str) -> list[bytes]:
     journal = await Journal.open(dsn)
     try:
         await deriving.derive(journal)
-        found = await Searches(journal, system_filter("test")).read_many(IDS)
+        found = await journal.searching(system_filter("test")).read_many(IDS)
         return sorted(one.body for one in found if one.body is not None)
     finally:
         await journal.close()

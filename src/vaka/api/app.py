@@ -110,7 +110,7 @@ class Application:
         access = request.access if request is not None else AccessFilter(_NOBODY)
         if not address.is_logged and not access.trail.activity:
             return response
-        record = record_of(scope.method, address, response.status, access, self._server.journal.epoch, error=refusal)
+        record = record_of(scope.method, address, response.status, access, self._server.store.epoch, error=refusal)
         if request is not None:
             self._server.usage.note(request, record)
         try:
@@ -124,7 +124,7 @@ class Application:
     def _log_unanswered(self, scope: Scope, address: Address, request: Request | None) -> None:
         """What was done for a caller who has gone is logged, though nobody waits for it."""
         if request is not None and request.access.trail.touched and address.is_logged:
-            record = record_of(scope.method, address, 499, request.access, self._server.journal.epoch)
+            record = record_of(scope.method, address, 499, request.access, self._server.store.epoch)
             self._server.log.submit(record)
 
     def _request(self, scope: Scope, protocol: HTTPProtocol) -> Request:

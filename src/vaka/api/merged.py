@@ -21,4 +21,4 @@ def follow(server: Server, request: Request) -> None:
     """Sends ``Patient/[id]/…`` (a compartment, ``$everything``, opening, attesting) to where the record goes on."""
     path = request.path
     if len(path) > 2 and path[0] == "Patient" and path[2] not in _OF_ITSELF and not path[2].startswith("_"):
-        request.path = ("Patient", server.journal.writer.aliases.resolve(path[1]), *path[2:])
+        request.path = ("Patient", server.store.resolve(path[1]), *path[2:])

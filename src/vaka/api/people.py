@@ -20,8 +20,8 @@ from vaka.access.session import Assignment, Right, Session
 from vaka.errors import Invalid
 from vaka.fhir import dates
 from vaka.fhir.query import parse_query
-from vaka.journal.journal import Journal
 from vaka.journal.people import now_us
+from vaka.store.store import Store
 
 HSA: Final = "urn:oid:1.2.752.129.2.1.4.1"
 _HSA_ID: Final = re.compile(r"[A-Z0-9]{2,20}(?:-[A-Z0-9]{1,20}){1,3}")
@@ -97,19 +97,19 @@ def _name(practitioner: Resource) -> str:
 
 
 class People:
-    """Reads people from one journal."""
+    """Reads people from one record."""
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     async def _search(self, type_: str, *parameters: tuple[str, str], count: int) -> list[Resource]:
         query = parse_query([type_], parameters, base_url="", strict=True)
-        page = await self._journal.searching(system_filter("login")).search(query, count=count)
+        page = await self._store.searching(system_filter("login")).search(query, count=count)
         return [orjson.loads(version.body) for version in page.matches if version.body is not None]
 
     async def _read(self, *references: tuple[str, str]) -> dict[str, Resource]:
         """Living resources by ``Type/id``."""
-        found = await self._journal.searching(system_filter("login")).read_many(references)
+        found = await self._store.searching(system_filter("login")).read_many(references)
         return {f"{one.type}/{one.id}": orjson.loads(one.body) for one in found if one.body is not None}
 
     async def person(self, hsa: str) -> Person | None:
@@ -172,9 +172,9 @@ class People:
     async def standing(self, session: Session) -> frozenset[Right] | None:
         """The rights that ``session``'s assignment has now; None where role or person ended, moved, or were deleted. A role
         that the record has never had (it was put back to an earlier day) keeps its rights until the session is renewed."""
-        reader, access, at_us = self._journal.reader, system_filter("login"), now_us()
+        store, access, at_us = self._store, system_filter("login"), now_us()
         for type_, id_ in (("Practitioner", session.practitioner), ("PractitionerRole", session.assignment.id)):
-            version = await reader.read(type_, id_, access=access)
+            version = await store.read(type_, id_, access=access)
             if version is None:
                 continue
             if version.body is None:

@@ -53,4 +53,4 @@ async def tell_the_log(server: Server, request: Request, error: VakaError) -> No
 
 def log_entry(server: Server, method: str, path: str, access: AccessFilter, error: VakaError) -> None:
     """Logs that an entry of a batch was refused: a record of its own, in line before that of the batch."""
-    server.log.submit(record_of(method, Address(f"/fhir/{path}"), error.status, access, server.journal.epoch, error))
+    server.log.submit(record_of(method, Address(f"/fhir/{path}"), error.status, access, server.store.epoch, error))

@@ -136,7 +136,7 @@ async def _server(journal: Journal, clients: Clients, data_dir: Path, law: Setti
     access_log = await AccessLog.open(data_dir / "accesslog", journal.pool.connection, "journal")
     login_key = secret(data_dir, "login.key")
     return Server(
-        journal, Tokens(Keyring(data_dir, "token"), clients), Pages(Secret(data_dir, "page.key")), access_log, callers,
+        journal, journal, Tokens(Keyring(data_dir, "token"), clients), Pages(Secret(data_dir, "page.key")), access_log, callers,
         Sealed(login_key), Passphrases(login_key), clients, services(data_dir), redactions=Redactions(data_dir),
         settings=law,
     )  # fmt: skip

@@ -25,7 +25,7 @@ from vaka.api.sealed import Sealed
 from vaka.api.slowing import Slowing
 from vaka.api.tokens import Tokens
 from vaka.api.usage import Usage
-from vaka.errors import Gone, Invalid, Issue, NotFound, PreconditionFailed, Unprocessable
+from vaka.errors import Gone, Invalid, Issue, NotFound, OnlyJournal, PreconditionFailed, Unprocessable
 from vaka.fhir import exact
 from vaka.fhir.definitions import RESOURCE_TYPES
 from vaka.fhir.elements import for_elements, summarise
@@ -38,6 +38,7 @@ from vaka.journal.clients import Clients
 from vaka.journal.journal import Journal, Transaction
 from vaka.journal.redactions import Redactions
 from vaka.journal.write import Write
+from vaka.store.store import Store
 from vaka.store.version import ANY_VERSION, Action, Version, http_date, parse_version_id
 
 _TYPES = frozenset(RESOURCE_TYPES)
@@ -47,11 +48,13 @@ _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The application's parts. ``demo``: the demo region is loaded here. ``demo_login``: its staff log in by a click, since
+    """The application's parts. ``store``: what is read from, the journal or a copy; ``home``: the journal, None on a copy.
+    ``demo``: the demo region is loaded here. ``demo_login``: its staff log in by a click, since
     only this machine can reach this address. ``wire``: the listener that a request came in by. ``redactions``: the list of what
     was redacted. ``settings``: the region's points of law."""
 
-    journal: Journal
+    store: Store
+    home: Journal | None
     tokens: Tokens
     pages: Pages
     log: AccessLog
@@ -67,6 +70,13 @@ class Server:
     usage: Usage = field(default_factory=Usage)
     redactions: Redactions | None = None
     settings: Settings = CLOSED
+
+    @property
+    def journal(self) -> Journal:
+        """The journal, for what only it can do. OnlyJournal on a copy, whose front door passes such a request on."""
+        if self.home is None:
+            raise OnlyJournal("only the journal can do this", help="try again when the journal can be reached")
+        return self.home
 
 
 def known_type(name: str) -> str:

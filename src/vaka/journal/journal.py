@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import orjson
@@ -34,6 +34,7 @@ from vaka.journal.pool import Connection, Pool
 from vaka.journal.read import FLIGHTS_MAX, Reader
 from vaka.journal.scopes import READING
 from vaka.journal.search import Match, Searcher
+from vaka.journal.searches import Searches, page_seen
 from vaka.journal.statements import statements
 from vaka.journal.write import Write, Writer
 from vaka.store.codec import Codec
@@ -142,7 +143,7 @@ class Transaction:
     async def search(self, query: Query, *, count: int, at: Position | None = None) -> Page:
         async with self._limited():
             page = await self._journal.searcher.page(self.connection, query, access=self.access, count=count, at=at)
-        return _page_seen(self.access, page)
+        return page_seen(self.access, page)
 
     async def include(self, keys: Sequence[int], *, limit: int) -> list[Version]:
         async with self._limited():
@@ -227,6 +228,18 @@ class Journal:
     def same(self, patient: str) -> Sequence[str]:
         """All ids under which the record of this Patient is kept."""
         return self.searcher.aliases.together(patient)
+
+    def resolve(self, patient: str) -> str:
+        """The id under which this Patient's record goes on after merges."""
+        return self.writer.aliases.resolve(patient)
+
+    async def read(self, type_: str, id_: str, *, access: AccessFilter) -> Version | None:
+        """The current version, a deletion included; None if there is none that ``access`` lets through."""
+        return await self.reader.read(type_, id_, access=access)
+
+    async def vread(self, type_: str, id_: str, version: int, epoch: int, *, access: AccessFilter) -> Version | None:
+        """That version; None if there is none that ``access`` lets through."""
+        return await self.reader.vread(type_, id_, version, epoch, access=access)
 
     @property
     def epoch(self) -> int:
@@ -390,7 +403,7 @@ class Journal:
 
     def searching(self, access: AccessFilter) -> Searches:
         """The door for searches on behalf of ``access``."""
-        return Searches(self, access)
+        return Searches(self.reading, self.reader, self.searcher, access)
 
     async def read_aliases(self) -> None:
         """After a merge: which patients' records go on in others'. Returns when no write is under way that did not know of it."""
@@ -415,36 +428,3 @@ class Journal:
         async with self.pool.connection() as connection:
             for sql in statements("partition").values():
                 await connection.execute(sql.encode())
-
-
-@dataclass(frozen=True, slots=True)
-class Searches:
-    """Searches outside a transaction, with one caller's filter."""
-
-    journal: Journal
-    access: AccessFilter
-
-    async def search(self, query: Query, *, count: int, at: Position | None = None) -> Page:
-        async with self.journal.reading.connection() as connection:
-            page = await self.journal.searcher.page(connection, query, access=self.access, count=count, at=at)
-        return _page_seen(self.access, page)
-
-    async def include(self, keys: Sequence[int], *, limit: int) -> list[Version]:
-        async with self.journal.reading.connection() as connection:
-            found = await self.journal.searcher.included(connection, keys, access=self.access, limit=limit)
-        return [seen(self.access, version) for version in found]
-
-    def together(self, keys: Sequence[int]) -> Sequence[int]:
-        """As ``Transaction.together``."""
-        return self.journal.searcher.aliases.keys_together(keys)
-
-    async def read_many(self, references: Sequence[tuple[str, str]]) -> list[Version]:
-        """Current, living versions of these (type, id), each once, in no order."""
-        keys = sorted({resource_key(*reference) for reference in references})
-        async with self.journal.reading.connection() as connection:
-            found = await self.journal.reader.current(connection, keys, access=self.access)
-        return [seen(self.access, version) for version in found.values() if not version.deleted]
-
-
-def _page_seen(access: AccessFilter, page: Page) -> Page:
-    return replace(page, matches=tuple(seen(access, version) for version in page.matches))

@@ -147,9 +147,9 @@ def _resource(id_: str, media: str, content: binary.Content, context: str | None
 async def read(server: Server, request: Request, id_: str, version: str | None, plain: Reading) -> Response:
     """read and (with ``version``) vread: content or resource, as Accept asks. ``plain``: what answers resources."""
     if version is None:
-        found = await server.journal.reader.read("Binary", id_, access=request.access)
+        found = await server.store.read("Binary", id_, access=request.access)
     elif (parsed := parse_version_id(version)) is not None:
-        found = await server.journal.reader.vread("Binary", id_, *parsed, access=request.access)
+        found = await server.store.vread("Binary", id_, *parsed, access=request.access)
     else:
         found = None
     return await _content(server, request, found, id_) or await plain()

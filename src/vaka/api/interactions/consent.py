@@ -82,7 +82,7 @@ async def lift(server: Server, request: Request, id_: str, event: str) -> Respon
     if isinstance(given, Response):
         return given
     reason, hours = given.reason(), given.hours(LIFT_MAX_HOURS)
-    patient = living(await server.journal.reader.read("Patient", id_, access=request.access), "Patient", id_)
+    patient = living(await server.store.read("Patient", id_, access=request.access), "Patient", id_)
     unit = f"Organization/{session.assignment.unit}"
     until = (datetime.now(UTC) + timedelta(hours=hours)).isoformat(timespec="seconds")
 

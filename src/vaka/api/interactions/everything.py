@@ -48,7 +48,7 @@ async def everything(server: Server, request: Request, id_: str) -> Response:
         at = Position(content["upper"], tuple(content["values"]), content["created"], content["rkey"])
     else:
         given = await _given(request)
-        living(await server.journal.reader.read("Patient", id_, access=request.access), "Patient", id_)
+        living(await server.store.read("Patient", id_, access=request.access), "Patient", id_)
     options = _options(given)
     asked = [known_type(name) for text in options["_type"] for name in text.split(",") if name]
     spans = {name: _span(name, options[name]) for name in ("_since", "start", "end")}
@@ -59,13 +59,13 @@ async def everything(server: Server, request: Request, id_: str) -> Response:
     query = Query(
         types=types,
         where=belongs_to(
-            id_, types=types, since_us=since[0] if since else None, same=server.journal.same,
+            id_, types=types, since_us=since[0] if since else None, same=server.store.same,
             start_us=start[0] if start else None, end_us=end[1] if end else None,
         ),
         count=parse_count(options["_count"][0]) if options["_count"] else config.PAGE_MAX_COUNT,
         used=tuple((name, value) for name, value in given if name in _ASKS),
     )  # fmt: skip
-    searching = server.journal.searching(request.access)
+    searching = server.store.searching(request.access)
     page, _ = await run(searching, query, at=at)
     extra = await _supporting(searching, page.matches, _SUPPORTING.intersection(asked) if asked else _SUPPORTING)
     if since:

@@ -36,7 +36,7 @@ async def history(server: Server, request: Request, type_: str | None, id_: str 
     page = HistoryPage(type_, id_, before, since_us, until_us, at_us, count + 1)
     versions = await server.journal.reader.history(page, access=request.access)
     if id_ is not None and not versions and sealed is None:
-        known = await server.journal.reader.read(type_ or "", id_, access=request.access)
+        known = await server.store.read(type_ or "", id_, access=request.access)
         if known is None:
             raise NotFound(f"{type_}/{id_} does not exist")
     base = f"{request.base_url}/{scope}"

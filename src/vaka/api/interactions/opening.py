@@ -61,7 +61,7 @@ def caring(request: Request) -> Session:
 async def _patient(server: Server, request: Request, id_: str) -> int:
     """The key of a patient who is there."""
     check_id(id_)
-    version = living(await server.journal.reader.read("Patient", id_, access=request.access), "Patient", id_)
+    version = living(await server.store.read("Patient", id_, access=request.access), "Patient", id_)
     request.access.trail.patient = version.rkey
     return version.rkey
 

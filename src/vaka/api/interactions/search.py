@@ -69,9 +69,9 @@ async def search(
     types = [type_] if type_ else list(members(compartment[0])) if compartment else list(RESOURCE_TYPES)
     query = parse_query(
         types, parameters, base_url=request.base_url, strict=preferences(request).strict, compartment=compartment,
-        same=server.journal.same,
+        same=server.store.same,
     )  # fmt: skip
-    page, extra = await run(server.journal.searching(request.access), query, at=at)
+    page, extra = await run(server.store.searching(request.access), query, at=at)
     return Response(200, searchset(server, request, query, page, extra, parameters, _scope(type_, compartment), at))
 
 

@@ -18,7 +18,7 @@ async def times(server: Server, request: Request, type_: str, id_: str) -> Respo
     told(request, "read")
     if known_type(type_) not in CLINICAL:
         raise NotAllowed(f"{type_} is no entry with a time of its own", why="J4: not clinical")
-    version = living(await server.journal.reader.read(type_, id_, access=request.access), type_, id_)
+    version = living(await server.store.read(type_, id_, access=request.access), type_, id_)
     async with server.journal.reading.connection() as connection:
         first = instant(await first_saved_us(connection, version.rkey))
     found = times_of(parse_json(version.body or b""), first_saved=first, received=instant(version.updated_us))

@@ -79,7 +79,7 @@ async def _asked(
 
 async def _current(server: Server, request: Request, type_: str, id_: str) -> bytes:
     """What stands. NotFound, Gone."""
-    return living(await server.journal.reader.read(type_, id_, access=request.access), type_, id_).body or b""
+    return living(await server.store.read(type_, id_, access=request.access), type_, id_).body or b""
 
 
 def _parts(content: dict[str, Any]) -> list[dict[str, Any]]:

@@ -31,13 +31,13 @@ async def shown(server: Server, request: Request, type_: str, id_: str) -> Respo
     of its kind."""
     require_json_answer(request)
     told(request, "read")
-    version = living(await server.journal.reader.read(known_type(type_), id_, access=request.access), type_, id_)
+    version = living(await server.store.read(known_type(type_), id_, access=request.access), type_, id_)
     async with server.journal.reading.connection() as connection:
         _, _, kind = await owned_by(connection, version)
         entry = await entry_of(connection, version.rkey)
         chosen = await latest(connection, version.rkey, Act.VISIBILITY)
     patient = home(version)
-    known = await server.journal.reader.read("Patient", patient, access=request.access) if patient else None
+    known = await server.store.read("Patient", patient, access=request.access) if patient else None
     hidden = known is not None and known.body is not None and protected(parse_json(known.body))
     resource = parse_json(version.body or b"")
     # What is followed and has no row was loaded: signed and acknowledged where it comes from.

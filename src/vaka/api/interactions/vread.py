@@ -14,7 +14,7 @@ async def vread(server: Server, request: Request, type_: str, id_: str, text: st
     parsed = parse_version_id(text)
     found = None
     if parsed is not None:
-        found = await server.journal.reader.vread(known_type(type_), id_, *parsed, access=request.access)
+        found = await server.store.vread(known_type(type_), id_, *parsed, access=request.access)
     if found is None:
         raise NotFound(f"{type_}/{id_} has no version {text[:64]}")
     version = living(found, type_, id_)

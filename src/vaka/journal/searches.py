@@ -1,0 +1,51 @@
+"""Searches outside a transaction, with one caller's filter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from vaka.access.filter import AccessFilter
+from vaka.fhir.criteria import Query
+from vaka.fhir.keys import resource_key
+from vaka.journal.pool import Pool
+from vaka.journal.read import Reader
+from vaka.journal.search import Searcher
+from vaka.store.page import Page, Position
+from vaka.store.seen import seen
+from vaka.store.version import Version
+
+
+@dataclass(frozen=True, slots=True)
+class Searches:
+    """Searches outside a transaction, with one caller's filter."""
+
+    reading: Pool
+    reader: Reader
+    searcher: Searcher
+    access: AccessFilter
+
+    async def search(self, query: Query, *, count: int, at: Position | None = None) -> Page:
+        async with self.reading.connection() as connection:
+            page = await self.searcher.page(connection, query, access=self.access, count=count, at=at)
+        return page_seen(self.access, page)
+
+    async def include(self, keys: Sequence[int], *, limit: int) -> list[Version]:
+        async with self.reading.connection() as connection:
+            found = await self.searcher.included(connection, keys, access=self.access, limit=limit)
+        return [seen(self.access, version) for version in found]
+
+    def together(self, keys: Sequence[int]) -> Sequence[int]:
+        """As ``Transaction.together``."""
+        return self.searcher.aliases.keys_together(keys)
+
+    async def read_many(self, references: Sequence[tuple[str, str]]) -> list[Version]:
+        """Current, living versions of these (type, id), each once, in no order."""
+        keys = sorted({resource_key(*reference) for reference in references})
+        async with self.reading.connection() as connection:
+            found = await self.reader.current(connection, keys, access=self.access)
+        return [seen(self.access, version) for version in found.values() if not version.deleted]
+
+
+def page_seen(access: AccessFilter, page: Page) -> Page:
+    return replace(page, matches=tuple(seen(access, version) for version in page.matches))
