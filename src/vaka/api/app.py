@@ -2,7 +2,8 @@
 
 Invariants: everything but /health, /ready, /fhir/metadata, /auth/token, the SMART configuration and the pages of a login
 needs a token or session; every error leaves as an OperationOutcome (of /auth/token as OAuth asks), or as a page; nothing of a
-fault's inside is told to the caller; no answer leaves before its access is durably logged.
+fault's inside is told to the caller; no answer leaves before its access is durably logged. What is shed at the door
+(api/admission) leaves no record in the access log: nobody's information was looked at.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from granian.rsgi import Scope
 from vaka import log
 from vaka.access.filter import AccessFilter
 from vaka.api.accesses import Address, is_of_one, is_urgent, record_of, segments
+from vaka.api.admission import EXEMPT, Shed
 from vaka.api.authorization import configuration, token
 from vaka.api.callers import caller, refuse_tokens_in_address
 from vaka.api.feed import feed
@@ -67,7 +69,7 @@ class Application:
         access_log = self._server.log
         access_log.under_way += 1
         try:
-            request, response = await self._respond(scope, address, protocol)
+            request, response = await self._respond(scope, address, protocol, began)
         finally:
             access_log.under_way -= 1
         if request is not None and response is not None and request.has_body:
@@ -76,32 +78,53 @@ class Application:
         self._note(scope, address, request, response.status if response is not None and sent else 499, began)
 
     async def _respond(
-        self, scope: Scope, address: Address, protocol: HTTPProtocol
+        self, scope: Scope, address: Address, protocol: HTTPProtocol, began: float
     ) -> tuple[Request | None, Response | None]:
-        """The answer, its access logged; None for a caller who has gone."""
+        """The answer to whom is let in, its access logged; None for a caller who has gone."""
         request: Request | None = None
+        response: Response | None = None
         refusal: VakaError | None = None
+        admission, place = self._server.admission, EXEMPT
         try:
-            request = self._request(scope, protocol)
-            response = await self._answer(request)
-        except (ClientGone, asyncio.CancelledError) as error:
-            self._log_unanswered(scope, address, request)
-            if isinstance(error, asyncio.CancelledError):
-                raise
-            return request, None
-        except VakaError as error:
-            refusal = error
-            response = self._refused(scope, request, error)
-        except Exception as error:
-            log.error("fault", exception=error, method=scope.method, path=address.text)
-            refusal = Fault("the server failed on this request", help="its log says why")
-            response = self._refused(scope, request, refusal)
-        if response.paced and self._pacing.full:
-            refusal = Busy("too many long answers are being sent already", retry_after_s=5)
-            response = self._refused(scope, request, refusal)
-        if request is not None:
-            response.headers += request.add_headers
-        return request, await self._logged(scope, address, request, response, refusal)
+            try:
+                request = self._request(scope, protocol)
+                wanted = admission.class_of(request, began)
+                if wanted != EXEMPT and not admission.enter(wanted, began):
+                    began = await self._wait(wanted)
+                request.place = place = wanted
+                response = await self._answer(request)
+            except (ClientGone, asyncio.CancelledError) as error:
+                self._log_unanswered(scope, address, request)
+                if isinstance(error, asyncio.CancelledError):
+                    raise
+                return request, None
+            except Shed as error:
+                return request, self._refused(scope, request, error)
+            except VakaError as error:
+                refusal = error
+                response = self._refused(scope, request, error)
+            except Exception as error:
+                log.error("fault", exception=error, method=scope.method, path=address.text)
+                refusal = Fault("the server failed on this request", help="its log says why")
+                response = self._refused(scope, request, refusal)
+            if response.paced and self._pacing.full:
+                refusal = Busy("too many long answers are being sent already", retry_after_s=5)
+                response = self._refused(scope, request, refusal)
+            if request is not None:
+                response.headers += request.add_headers
+            return request, await self._logged(scope, address, request, response, refusal)
+        finally:
+            if place != EXEMPT and request is not None:
+                admission.leave(place, began, request, address.path, response.status if response is not None else 499)
+
+    async def _wait(self, wanted: int) -> float:
+        """Until there is a place, and when that was. Shed."""
+        access_log = self._server.log
+        access_log.under_way -= 1  # no record comes from here for now: the log's next block waits for nobody here
+        try:
+            return await self._server.admission.wait(wanted)
+        finally:
+            access_log.under_way += 1
 
     async def _logged(
         self, scope: Scope, address: Address, request: Request | None, response: Response, refusal: VakaError | None

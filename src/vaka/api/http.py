@@ -84,6 +84,8 @@ class Request:
     add_headers: list[tuple[str, str]] = field(default_factory=list)
     received_bytes: int = 0
     """Of the body, so far."""
+    place: int = -1
+    """The class as which it was let in (``api.admission``), -1 for one that never waits."""
     _begun: bool = False
     """Whether somebody has begun to read the body."""
 

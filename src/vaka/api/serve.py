@@ -19,6 +19,7 @@ from vaka import config, log
 from vaka.access.settings import CLOSED, Settings
 from vaka.accesslog.writer import AccessLog
 from vaka.api import settled
+from vaka.api.admission import Admission, Shared
 from vaka.api.app import Application, Web
 from vaka.api.callers import Callers
 from vaka.api.cookies import Proof
@@ -90,6 +91,7 @@ async def _serve(
         await journal.close()
         await registering.close()
         raise
+    server.admission.start()
     access_log, clients, revocations = server.log, server.clients, server.callers.revocations
 
     def application(front: Front) -> Application:
@@ -112,6 +114,7 @@ async def _serve(
     finally:
         for work in (*others, waiting):
             work.cancel()
+        server.admission.close()
         listeners.stop()
         await asyncio.wait([serving], timeout=config.STOP_TIMEOUT_S)
         await access_log.close()
@@ -128,7 +131,8 @@ async def _server(journal: Journal, clients: Clients, data_dir: Path, law: Setti
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
-    (data_dir / "log").mkdir(mode=0o700, exist_ok=True)
+    for folder in ("log", "run"):
+        (data_dir / folder).mkdir(mode=0o700, exist_ok=True)
     revocations = Revocations(journal)
     await revocations.load()
     proof = Proof(secret(data_dir, "form.key"))
@@ -138,7 +142,7 @@ async def _server(journal: Journal, clients: Clients, data_dir: Path, law: Setti
     return Server(
         journal, journal, Tokens(Keyring(data_dir, "token"), clients), Pages(Secret(data_dir, "page.key")), access_log, callers,
         Sealed(login_key), Passphrases(login_key), clients, services(data_dir), redactions=Redactions(data_dir),
-        settings=law,
+        settings=law, admission=Admission(Shared.open(data_dir / "run" / "admission")),
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ import orjson
 from vaka import config
 from vaka.access.settings import CLOSED, Settings
 from vaka.accesslog.writer import AccessLog
+from vaka.api.admission import Admission
 from vaka.api.callers import Callers
 from vaka.api.front import Front
 from vaka.api.http import Preferences, Request, Response, parse_etag
@@ -51,7 +52,7 @@ class Server:
     """The application's parts. ``store``: what is read from, the journal or a copy; ``home``: the journal, None on a copy.
     ``demo``: the demo region is loaded here. ``demo_login``: its staff log in by a click, since
     only this machine can reach this address. ``wire``: the listener that a request came in by. ``redactions``: the list of what
-    was redacted. ``settings``: the region's points of law."""
+    was redacted. ``settings``: the region's points of law. ``admission``: who is let in, and how much is shown (its ``step``)."""
 
     store: Store
     home: Journal | None
@@ -70,6 +71,7 @@ class Server:
     usage: Usage = field(default_factory=Usage)
     redactions: Redactions | None = None
     settings: Settings = CLOSED
+    admission: Admission = field(default_factory=Admission)
 
     @property
     def journal(self) -> Journal:
