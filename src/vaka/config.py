@@ -179,8 +179,11 @@ ADMISSION_FLOORS: Final = (0.25, 0.0, 0.1, 0.05, 0.0, 0.05)
 # A login costs a hash that takes 64 MB and 50 ms: of all places no more than this.
 ADMISSION_LOGINS_MAX: Final = 0.3
 # How long somebody of a class waits at most before being refused; a person before a screen, a program in its queue.
-ADMISSION_DEADLINES_S: Final = (2.0, 2.0, 4.0, 10.0, 10.0, 4.0)
-ADMISSION_WAITING_MAX: Final = 1_024
+ADMISSION_DEADLINES_S: Final = (2.0, 3.0, 4.0, 10.0, 10.0, 4.0)
+# The refusal is held back so many times as long at most, where too many would leave at once.
+ADMISSION_HELD: Final = 2.0
+# More than a listener has connections (api/listen.py).
+ADMISSION_WAITING_MAX: Final = 4_096
 # Controlled delay (RFC 8289): who has waited longer than the target for a whole interval stands in a queue that does not drain.
 ADMISSION_TARGET_S: Final = 0.005
 ADMISSION_INTERVAL_S: Final = 0.1
@@ -192,6 +195,8 @@ ADMISSION_REFUSALS_SHARE: Final = 0.05
 ADMISSION_REFUSALS_PER_S: Final = 20.0
 # A loop that is behind by this lets the class wait; urgent care never.
 ADMISSION_LAGS_S: Final = (float("inf"), 0.4, 0.3, 0.2, 0.1, 0.25)
+# A loop that is behind by this all the time has too many under way: a request takes several turns.
+ADMISSION_LAG_S: Final = 0.02
 ADMISSION_TICK_S: Final = 0.01
 ADMISSION_IDLE_TICK_S: Final = 0.1
 # Another worker's numbers count as long as they are this fresh.

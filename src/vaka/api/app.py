@@ -178,7 +178,7 @@ class Application:
             return await self._web.dispatch(self._server, request)
         match request.path:
             case ("health",):
-                return health()
+                return health(self._server)
             case ("ready",):
                 return await ready(self._server)
             case ("fhir", "metadata"):

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import click
@@ -17,6 +17,7 @@ from vaka import assemble
 from vaka.api.certificates import RENEW_BEFORE_DAYS, names_of
 from vaka.command import options
 from vaka.watch import status
+from vaka.watch.directory import Directory
 from vaka.watch.probe import http_status, unverified
 
 PROBE_TIMEOUT_S: Final = 5.0
@@ -43,6 +44,7 @@ def command(data: str, as_json: bool) -> int:
         told: dict[str, object] = {"running": running, "processes": processes}
         told |= {path[1:]: code for path, code in answers.items()} | {"note": found.note if found else None}
         told |= {"law": found.law if found else None, "deriving_percent": deriving}
+        told |= {"admission": _admission(directory)}
         told |= {"certificate_expires": certificate.expires if certificate else None}
         click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
     elif not found or not running:
@@ -50,6 +52,8 @@ def command(data: str, as_json: bool) -> int:
     else:
         _table(found)
         click.echo("  ".join(f"{path} {code or 'no answer'}" for path, code in answers.items()))
+        if (step := _admission(directory)["step"]) != "full":
+            click.echo(f"too many ask at once: only the {step} is shown")
         if deriving is not None:
             click.echo(
                 f"what the record says about access is being derived, {deriving} % done: nobody is served before it is"
@@ -63,6 +67,13 @@ def command(data: str, as_json: bool) -> int:
     if not running:
         return NOT_RUNNING
     return 0 if answers["/ready"] == 200 else 1
+
+
+def _admission(directory: Directory) -> dict[str, Any]:
+    """Whom the door lets in, as its workers tell each other: asked of nobody, so that a full house can be looked at."""
+    from vaka.api.admission.shared import Shared, told
+
+    return told(Shared.look(directory.run / "admission"))
 
 
 def _deriving(dsn: str) -> int | None:

@@ -101,7 +101,7 @@ class Admission:
             "step": self.step.name.lower(), "limit": int(door.gradient.limit), "lag_ms": round(door.lag_s * 1_000, 1),
             "classes": {
                 class_.name.lower(): {
-                    "answered": door.done[class_], "under_way": door.within[class_], "shed": door.shed[class_],
+                    "done": door.done[class_], "within": door.within[class_], "shed": door.shed[class_],
                     "queued": door.queued[class_], "waiting": len(door.queues[class_]),
                 }
                 for class_ in Class

@@ -78,7 +78,7 @@ class Door(Generic[T]):
         self._due = float("inf")
         self._window_at = self._ticked_at = now
         self._window_done, self._window_spent = [0] * CLASSES, [0.0] * CLASSES
-        self._window_most = 0
+        self._window_most, self._window_lag_s = 0, float("inf")
         self._usual_s = [0.0] * CLASSES
         self._may_refuse = 0.0
         self._answered = 0
@@ -211,6 +211,7 @@ class Door(Generic[T]):
     def _window(self, now: float) -> None:
         """Learns from a window of answers, where one is full."""
         self._window_most = max(self._window_most, self.total)
+        self._window_lag_s = min(self._window_lag_s, self.lag_s)
         length = now - self._window_at
         if length < _WINDOW_S:
             return
@@ -222,9 +223,10 @@ class Door(Generic[T]):
             if count:
                 self._usual_s[class_] = times[class_] / count
         waiting = self._waiting > 0
-        self.gradient.update(list(zip(counts, times, strict=True)), self._window_most, waiting=waiting)
+        samples = list(zip(counts, times, strict=True))
+        self.gradient.update(samples, self._window_most, waiting=waiting, lag_s=self._window_lag_s)
         self._window_done, self._window_spent = list(self.done), list(self.spent)
-        self._window_at, self._window_most = now, self.total
+        self._window_at, self._window_most, self._window_lag_s = now, self.total, float("inf")
 
     def _look(self, now: float, others: Others) -> None:
         shed = [count - before for count, before in zip(self.shed, self._shed_seen, strict=True)]
@@ -236,11 +238,14 @@ class Door(Generic[T]):
 
 def _queue(class_: Class) -> Queue[T]:
     """Urgent care is never condemned for waiting; programs, which are patient, later than people."""
+    urgent = class_ == Class.URGENT
+    deadline_s = config.ADMISSION_DEADLINES_S[class_]
     patience = config.ADMISSION_PATIENCE if class_ in _CAN_WAIT else 1.0
     return Queue(
         class_,
-        target_s=None if class_ == Class.URGENT else config.ADMISSION_TARGET_S * patience,
+        target_s=None if urgent else config.ADMISSION_TARGET_S * patience,
         interval_s=config.ADMISSION_INTERVAL_S * patience,
-        deadline_s=config.ADMISSION_DEADLINES_S[class_],
+        deadline_s=deadline_s,
+        held_s=deadline_s if urgent else deadline_s * config.ADMISSION_HELD,
         most=config.ADMISSION_WAITING_MAX,
     )

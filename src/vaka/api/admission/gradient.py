@@ -2,8 +2,9 @@
 
 The limit is multiplied by how much longer answers take now than they usually do (by 0.5 to 1), and 4 are added: it settles where
 a few wait. Differences from its source, "Gradient2" of Netflix's concurrency-limits (https://github.com/Netflix/concurrency-limits):
-each class is compared with itself, so that a change of what is asked is not taken for a slower machine; and while requests wait
-for a place, what is usual is learned at a tenth of the pace, so that a long overload does not become what is usual.
+each class is compared with itself, so that a change of what is asked is not taken for a slower machine; while requests wait
+for a place, what is usual is learned at a tenth of the pace, so that a long overload does not become what is usual; and a loop
+that is behind all the time lowers the limit whatever is usual, so that a start into an overload finds the limit too.
 """
 
 from __future__ import annotations
@@ -35,9 +36,12 @@ class Gradient:
         self._long = [0.0] * classes
         self._windows = [0] * classes
 
-    def update(self, samples: Sequence[tuple[int, float]], under_way: int, *, waiting: bool) -> float:
+    def update(
+        self, samples: Sequence[tuple[int, float]], under_way: int, *, waiting: bool, lag_s: float = 0.0
+    ) -> float:
         """The limit after one window. ``samples``: for each class, how many were answered and the seconds that they took in all;
-        ``under_way``: the most at once; ``waiting``: whether somebody waited for a place."""
+        ``under_way``: the most at once; ``waiting``: whether somebody waited for a place; ``lag_s``: the least that the loop was
+        behind."""
         weighed, answered = 0.0, 0
         for class_, (count, seconds) in enumerate(samples):
             if count == 0 or seconds <= 0.0:
@@ -47,7 +51,10 @@ class Gradient:
             weighed += count * max(0.5, min(1.0, long / short))
             answered += count
         if answered and under_way >= self.limit / 2:  # else nobody knows whether more would go
-            wanted = self.limit * weighed / answered + _GROWTH
+            gradient = weighed / answered
+            if lag_s > config.ADMISSION_LAG_S:
+                gradient = min(gradient, max(0.5, config.ADMISSION_LAG_S / lag_s))
+            wanted = self.limit * gradient + _GROWTH
             self.limit = max(self._least, min(self._most, self.limit + (wanted - self.limit) * _SMOOTHING))
         return self.limit
 

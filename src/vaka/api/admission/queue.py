@@ -10,9 +10,10 @@ Maurer, Fail at Scale (ACM Queue 13:8, adaptive LIFO).
 from __future__ import annotations
 
 from collections import deque
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
+_FEW: Final = 100
 
 
 class Entry(Generic[T]):
@@ -26,11 +27,14 @@ class Entry(Generic[T]):
 
 
 class Queue(Generic[T]):
-    """``most``: how many may wait. Times in seconds of one clock."""
+    """``held_s``: how long a refusal may be held back; ``most``: how many may wait. Times in seconds of one clock."""
 
-    def __init__(self, class_: int, *, target_s: float | None, interval_s: float, deadline_s: float, most: int) -> None:
+    def __init__(
+        self, class_: int, *, target_s: float | None, interval_s: float, deadline_s: float, held_s: float, most: int
+    ) -> None:
         self._class = class_
-        self._target_s, self._interval_s, self._deadline_s, self._most = target_s, interval_s, deadline_s, most
+        self._target_s, self._interval_s = target_s, interval_s
+        self._deadline_s, self._held_s, self._most = deadline_s, held_s, most
         self._entries: deque[Entry[T]] = deque()
         self._above_since: float | None = None
 
@@ -70,17 +74,21 @@ class Queue(Generic[T]):
         return now - self._above_since >= self._interval_s
 
     def refused(self, now: float, usual_s: float, may: int) -> list[Entry[T]]:
-        """Takes out who has to be refused: those that would be answered after their deadline (``usual_s``: how long an answer
-        takes), and up to ``may`` of the condemned."""
+        """Takes out who is refused now, at most ``may``, oldest first: those that would be answered after their deadline
+        (``usual_s``: how long an answer takes) and the condemned; beyond ``may`` those that have been held long enough, a few at
+        a time: who came together would else leave, and come back, together."""
         found: list[Entry[T]] = []
         backlogged = self.backlogged(now)
         entries = self._entries
+        few = len(entries) // _FEW + 1
         while entries:
             oldest = entries[0]
             waited = now - oldest.at
             if not oldest.gone:
                 in_time = waited + usual_s < self._deadline_s
-                if in_time and (not backlogged or len(found) >= may or waited <= (self._target_s or 0.0)):
+                if in_time and not (backlogged and self._target_s is not None and waited > self._target_s):
+                    break
+                if len(found) >= may and (waited < self._held_s or len(found) >= few):
                     break
                 found.append(oldest)
             entries.popleft()

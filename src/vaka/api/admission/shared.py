@@ -14,9 +14,10 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from vaka import config
+from vaka.api.admission.classes import Class
 from vaka.api.admission.door import CLASSES, Door, Others, T
 from vaka.api.admission.ladder import Step
 from vaka.errors import Setup
@@ -42,6 +43,20 @@ class Slot:
     step: Step
     lag_us: int
     by_class: dict[str, tuple[int, ...]]
+
+
+def told(slots: Sequence[Slot]) -> dict[str, Any]:
+    """The numbers of all workers together, by the names of the classes, for `vaka status`."""
+    return {
+        "workers": len(slots),
+        "step": max((slot.step for slot in slots), default=Step.FULL).name.lower(),
+        "limit": sum(slot.limit for slot in slots),
+        "lag_ms": max((slot.lag_us for slot in slots), default=0) / 1_000,
+        "classes": {
+            class_.name.lower(): {name: sum(slot.by_class[name][class_] for slot in slots) for name in _BY_CLASS}
+            for class_ in Class
+        },
+    }
 
 
 class Shared:
