@@ -50,6 +50,7 @@ _LISTED: Final = frozenset(
     {"Patient", "Encounter", "Appointment", "Task", "Location", "Organization", "Practitioner", "PractitionerRole"}
 )
 _OF_A_PATIENT: Final = frozenset({"patient", "subject"})
+_NARROW: Final = _OF_A_PATIENT | {"_id", "identifier"}
 _REPORTS: Final = frozenset({"_history", "AuditEvent"})
 
 
@@ -101,7 +102,7 @@ def reads_one(path: tuple[str, ...]) -> bool:
 
 def _write(path: tuple[str, ...]) -> int:
     if path[0] == "fhir" and len(path) > 1:
-        if path[1] in _URGENT_TYPES and (len(path) < 4 or path[3] != "$validate"):
+        if path[1] in _URGENT_TYPES and path[-1] != "$validate":
             return URGENT
         if path[-1] == "$open":
             return URGENT
@@ -117,6 +118,6 @@ def _is_report(request: Request, patient: str | None) -> bool:
     type_ = path[1] if len(path) > 1 else ""
     if not _REPORTS.isdisjoint(path) or type_ in ("", "_search"):
         return True
-    if type_[:1] == "$":
+    if type_[:1] == "$" or path[-1] == "_search":  # what it asks for stands in its body
         return False
-    return type_ not in _LISTED and not any(name in ("_id", "identifier") for name, _ in request.query)
+    return type_ not in _LISTED and not any(name in _NARROW for name, _ in request.query)

@@ -19,6 +19,7 @@ _SMOOTHING: Final = 0.2
 _LONG_WINDOWS: Final = 600
 _WARM_UP: Final = 10
 _SLOWER: Final = 0.1
+_LEAST_S: Final = 1e-6
 
 
 class Gradient:
@@ -44,9 +45,9 @@ class Gradient:
         behind."""
         weighed, answered = 0.0, 0
         for class_, (count, seconds) in enumerate(samples):
-            if count == 0 or seconds <= 0.0:
+            if count == 0:
                 continue
-            short = seconds / count
+            short = max(seconds / count, _LEAST_S)
             long = self._learn(class_, short, waiting=waiting)
             weighed += count * max(0.5, min(1.0, long / short))
             answered += count
