@@ -19,9 +19,10 @@ from granian.rsgi import Scope
 from vaka import log
 from vaka.access.filter import AccessFilter
 from vaka.api.accesses import Address, is_of_one, is_urgent, record_of, segments
-from vaka.api.admission import EXEMPT, Shed
+from vaka.api.admission import EXEMPT, Shed, carried
 from vaka.api.authorization import configuration, token
 from vaka.api.callers import caller, refuse_tokens_in_address
+from vaka.api.cookies import SAFE
 from vaka.api.feed import feed
 from vaka.api.health import health, ready
 from vaka.api.http import ClientGone, Request, Response, parse_query_string
@@ -89,8 +90,10 @@ class Application:
             try:
                 request = self._request(scope, protocol)
                 wanted = admission.class_of(request, began)
+                if self._server.wire.mutual:
+                    wanted = carried(request, wanted)
                 if wanted != EXEMPT and not admission.enter(wanted, began):
-                    began = await self._wait(wanted)
+                    began = await self._wait(wanted, writes=request.method not in SAFE)
                 request.place = place = wanted
                 response = await self._answer(request)
             except (ClientGone, asyncio.CancelledError) as error:
@@ -117,12 +120,12 @@ class Application:
             if place != EXEMPT and request is not None:
                 admission.leave(place, began, request, address.path, response.status if response is not None else 499)
 
-    async def _wait(self, wanted: int) -> float:
+    async def _wait(self, wanted: int, *, writes: bool) -> float:
         """Until there is a place, and when that was. Shed."""
         access_log = self._server.log
         access_log.under_way -= 1  # no record comes from here for now: the log's next block waits for nobody here
         try:
-            return await self._server.admission.wait(wanted)
+            return await self._server.admission.wait(wanted, writes=writes)
         finally:
             access_log.under_way += 1
 

@@ -86,6 +86,8 @@ class Request:
     """Of the body, so far."""
     place: int = -1
     """The class as which it was let in (``api.admission``), -1 for one that never waits."""
+    elsewhere_s: float = 0.0
+    """How long another machine has worked for it."""
     _begun: bool = False
     """Whether somebody has begun to read the body."""
 

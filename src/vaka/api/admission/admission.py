@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from vaka import config, log
-from vaka.api.admission.classes import ORDER, URGENT, WRITE, Class
+from vaka.api.admission.classes import EXEMPT, ORDER, URGENT, Class
 from vaka.api.admission.door import Door, Others
 from vaka.api.admission.known import Known
 from vaka.api.admission.ladder import Step
@@ -23,7 +24,6 @@ from vaka.api.http import Request
 from vaka.errors import Busy
 
 _ALONE: Final = Others()
-_WRITES: Final = (int(URGENT), int(WRITE))
 TOO_MANY: Final = "too many ask at once, and what is more urgent goes first"
 AGAIN: Final = "ask again in a moment"
 KEPT: Final = "nothing of it was taken: keep what you have written, and send it again in a moment"
@@ -51,14 +51,15 @@ class Admission:
         """How much is to be shown now, at all workers of this place."""
         return self.door.step
 
-    async def wait(self, class_: int) -> float:
-        """Until there is a place for who could not ``enter``; when that was (time.perf_counter). Shed."""
+    async def wait(self, class_: int, *, writes: bool = False) -> float:
+        """Until there is a place for who could not ``enter``; when that was (time.perf_counter). Shed, which says to who
+        ``writes`` what became of it."""
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         entry = self.door.wait(class_, time.perf_counter(), future)
         if entry is None or self._timer is None:  # without a tick nobody would be refused in time
             if entry is not None:
                 self.door.withdraw(entry)
-            raise _shed(class_)
+            raise _shed(class_, writes)
         try:
             admitted = await future
         except asyncio.CancelledError:
@@ -68,16 +69,32 @@ class Admission:
             self.door.withdraw(entry)
             raise
         if not admitted:
-            raise _shed(class_)
+            raise _shed(class_, writes)
         return time.perf_counter()
 
     def leave(self, class_: int, since: float, request: Request, path: tuple[str, ...], status: int) -> None:
         """Gives the place back. ``path``: of the address as it came; ``status``: of the answer, 499 where there was none."""
         now = time.perf_counter()
-        if woken := self.door.leave(class_, since, now):
+        if woken := self.door.leave(class_, since + request.elsewhere_s, now):
             self._wake(woken)
         if class_ != URGENT or status == 401 or request.method == "POST":
             self._known.learn(request, path, status, now)
+
+    @contextmanager
+    def elsewhere(self, request: Request) -> Iterator[None]:
+        """While another machine works for ``request``, its place is another's: what waits for a stopped journal must not fill a
+        copy that reads. It comes back into a place in any case, and that time does not count as ours."""
+        class_ = request.place
+        if class_ == EXEMPT:
+            yield
+            return
+        began = time.perf_counter()
+        self._wake(self.door.lend(class_, began))
+        try:
+            yield
+        finally:
+            request.elsewhere_s += time.perf_counter() - began
+            self.door.take_back(class_)
 
     def start(self) -> None:
         """From now on, until ``close``, it is looked at the queues, the loop and the neighbours."""
@@ -149,10 +166,10 @@ def _settle(entry: Entry[asyncio.Future[bool]], admitted: bool) -> bool:
     return True
 
 
-def _shed(class_: int) -> Shed:
+def _shed(class_: int, writes: bool) -> Shed:
     least, most = config.ADMISSION_RETRY_S[class_]
     retry_after_s = random.randint(least, most)  # noqa: S311  spreads who comes back, guards nothing
-    return Shed(TOO_MANY, retry_after_s=retry_after_s, help=KEPT if class_ in _WRITES else AGAIN)
+    return Shed(TOO_MANY, retry_after_s=retry_after_s, help=KEPT if writes else AGAIN)
 
 
 def _shed_so_far(door: Door[asyncio.Future[bool]]) -> dict[str, int]:

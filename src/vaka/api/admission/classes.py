@@ -39,6 +39,9 @@ ORDER: Final = (Class.URGENT, Class.READ, Class.WRITE, Class.LOGIN, Class.INTEGR
 EXEMPT: Final = -1
 """Of a request that is never made to wait."""
 
+CARRIED: Final = "vaka-class"
+"""The header that carries a class from a copy to the journal."""
+
 URGENT, READ, WRITE, INTEGRATION, BACKGROUND, LOGIN = map(int, Class)
 """The same as plain integers: an Enum's members cost each request more."""
 
@@ -52,6 +55,13 @@ _LISTED: Final = frozenset(
 _OF_A_PATIENT: Final = frozenset({"patient", "subject"})
 _NARROW: Final = _OF_A_PATIENT | {"_id", "identifier"}
 _REPORTS: Final = frozenset({"_history", "AuditEvent"})
+
+
+def carried(request: Request, own: int) -> int:
+    """The class that a copy has given what it passes on: it knows who has which patient open. For requests from a copy that has
+    shown its certificate alone. ``own``: the class that is seen here."""
+    told = request.headers.get(CARRIED, "")
+    return int(told) if own != EXEMPT and told.isdecimal() and len(told) == 1 and int(told) < len(Class) else own
 
 
 def is_exempt(path: tuple[str, ...]) -> bool:

@@ -127,6 +127,17 @@ class Door(Generic[T]):
         self.spent[class_] += now - since
         return self._next(now) if self._waiting else ()
 
+    def lend(self, class_: int, now: float) -> Sequence[Entry[T]]:
+        """A place is not needed for a while; who has it now."""
+        self.total -= 1
+        self.within[class_] -= 1
+        return self._next(now) if self._waiting else ()
+
+    def take_back(self, class_: int) -> None:
+        """It is needed again: at once, also where there is none."""
+        self.total += 1
+        self.within[class_] += 1
+
     def tick(self, now: float, lag_s: float, others: Others, next_s: float) -> Moves[T]:
         """Looks at everything anew. ``lag_s``: how late the loop is; ``next_s``: when it will be looked again."""
         self.lag_s = lag_s

@@ -73,7 +73,7 @@ def test_a_refusal_says_when_to_come_back_and_not_to_all_the_same(monkeypatch: p
         after = set()
         for _ in range(100):
             with pytest.raises(Shed) as refused:
-                await admission.wait(Class.WRITE)
+                await admission.wait(Class.WRITE, writes=True)
             after.add(refused.value.retry_after_s)
             assert refused.value.status == 503
             assert "nothing of it was taken" in (refused.value.help or "")
@@ -117,6 +117,26 @@ def test_who_leaves_while_waiting_takes_no_place() -> None:
             leave(admission, Class.READ)
         assert admission.door.total == 0
         assert fill(admission, Class.READ) == places
+
+    run(body)
+
+
+def test_what_waits_for_another_machine_takes_no_place() -> None:
+    """Broken: the journal stops, and the writes that wait for it keep everybody from reading on the copy."""
+
+    async def body(admission: Admission) -> None:
+        places = fill(admission, Class.WRITE)
+        passed = asks("/fhir/Observation", "POST", "anna")
+        passed.place = Class.WRITE
+        waiting = asyncio.ensure_future(admission.wait(Class.WRITE))
+        await asyncio.sleep(0)
+        with admission.elsewhere(passed):
+            await waiting
+            await asyncio.sleep(0.05)
+        assert admission.door.total == places + 1
+        assert passed.elsewhere_s >= 0.05
+        admission.leave(Class.WRITE, time.perf_counter() - 0.06, passed, passed.path, 201)
+        assert admission.door.spent[Class.WRITE] < 0.05
 
     run(body)
 
