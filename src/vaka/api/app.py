@@ -94,7 +94,9 @@ class Application:
                     wanted = carried(request, wanted)
                 if wanted != EXEMPT and not admission.enter(wanted, began):
                     began = await self._wait(wanted, writes=request.method not in SAFE)
-                request.place = place = wanted
+                if wanted != EXEMPT:
+                    request.place, request.lender = wanted, admission
+                place = wanted
                 response = await self._answer(request)
             except (ClientGone, asyncio.CancelledError) as error:
                 self._log_unanswered(scope, address, request)
@@ -118,6 +120,7 @@ class Application:
             return request, await self._logged(scope, address, request, response, refusal)
         finally:
             if place != EXEMPT and request is not None:
+                request.lender = None  # what is read of a body from now on is read without a place
                 admission.leave(place, began, request, address.path, response.status if response is not None else 499)
 
     async def _wait(self, wanted: int, *, writes: bool) -> float:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any, Final
 
 from vaka import config, log
-from vaka.api.admission.classes import EXEMPT, ORDER, URGENT, Class
+from vaka.api.admission.classes import ORDER, URGENT, Class
 from vaka.api.admission.door import Door, Others
 from vaka.api.admission.known import Known
 from vaka.api.admission.ladder import Step
@@ -80,21 +79,16 @@ class Admission:
         if class_ != URGENT or status == 401 or request.method == "POST":
             self._known.learn(request, path, status, now)
 
-    @contextmanager
-    def elsewhere(self, request: Request) -> Iterator[None]:
-        """While another machine works for ``request``, its place is another's: what waits for a stopped journal must not fill a
-        copy that reads. It comes back into a place in any case, and that time does not count as ours."""
-        class_ = request.place
-        if class_ == EXEMPT:
-            yield
-            return
-        began = time.perf_counter()
-        self._wake(self.door.lend(class_, began))
-        try:
-            yield
-        finally:
-            request.elsewhere_s += time.perf_counter() - began
-            self.door.take_back(class_)
+    def lend(self, request: Request) -> None:
+        """While ``request`` waits for its sender, or for another machine, its place is another's: neither slow senders nor a
+        stopped journal may fill a server that can work."""
+        now = request.lent_at = time.perf_counter()
+        self._wake(self.door.lend(request.place, now))
+
+    def take_back(self, request: Request) -> None:
+        """It is worked for again: at once, also where no place is free."""
+        request.elsewhere_s += time.perf_counter() - request.lent_at
+        self.door.take_back(request.place)
 
     def start(self) -> None:
         """From now on, until ``close``, it is looked at the queues, the loop and the neighbours."""
