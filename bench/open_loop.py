@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, cast
 
+from bench.load_client import take_answer
+
 _STEP_S: Final = 0.001
 
 
@@ -68,16 +70,9 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        end = self._buffer.find(b"\r\n\r\n")
-        if end < 0:
+        status, due = take_answer(self._buffer), self._due
+        if status is None:
             return
-        head = bytes(self._buffer[:end]).lower()
-        at = head.find(b"content-length: ")
-        length = int(head[at + 16 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
-        if len(self._buffer) < end + 4 + length:
-            return
-        del self._buffer[: end + 4 + length]
-        status, due = int(head[9:12]), self._due
         self._due = None
         self._free.append(self)
         if due is not None and self._run.counts(due):

@@ -36,6 +36,7 @@ WARM_UP_S: Final = 4.0
 SECONDS: Final = 10.0
 LIMIT_S: Final = 0.25
 ROWS: Final = 5_000
+READERS: Final = 3
 
 
 @dataclass(slots=True)
@@ -71,17 +72,18 @@ def _asking(place: Place) -> Asking:
         patients = [row[0] for row in connection.execute(
             "SELECT id FROM resource WHERE NOT deleted AND patient = rkey ORDER BY rkey LIMIT 400"
         )]  # fmt: skip
-    tokens = tokens_of(place, {row[2]: row[3] for row in rows})
-    everyone = [token for some in tokens.values() for token in some]
+    units = {row[2]: row[3] for row in rows}
+    tokens = tokens_of(place, units)
     addresses = [(f"/fhir/{type_name(number)}/{id_}", random.choice(tokens[unit])) for number, id_, unit, _ in rows]
-    # Each patient is new to the session that asks: it has not been shown that one before, so it is not open.
-    pairs = [(patient, token) for patient in patients for token in everyone]
+    # Other sessions, to each of which each patient is new: what it has not been shown is not open to it.
+    others = [token for _ in range(READERS) for some in tokens_of(place, units).values() for token in some]
+    pairs = list(itertools.product(patients, others))
     random.shuffle(pairs)
     ahead = "\r\nSec-Purpose: prefetch"
     return Asking(
         place,
         [request("GET", address, token) for address, token in addresses],
-        itertools.cycle([request("GET", f"/fhir/Patient/{patient}", token) for patient, token in pairs]),
+        (request("GET", f"/fhir/Patient/{patient}", token) for patient, token in itertools.cycle(pairs)),
         [request("GET", address, place.token) for address, _ in addresses],
         [request("GET", address, token + ahead) for address, token in addresses],
     )

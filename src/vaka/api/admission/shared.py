@@ -69,17 +69,13 @@ class Shared:
     @classmethod
     def open(cls, path: Path) -> Shared:
         """With the first slot that nobody holds. Setup where there is none."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = _open(path)
         try:
-            with_lock = fcntl.LOCK_EX
-            fcntl.lockf(descriptor, with_lock, 1, _SIZE)  # one at a time looks for a slot; past the end: of no slot
-            try:
-                if os.fstat(descriptor).st_size != _SIZE:
-                    os.ftruncate(descriptor, 0)  # of another release: its workers have ended
-                    os.ftruncate(descriptor, _SIZE)
-                shared = cls(descriptor, mmap.mmap(descriptor, _SIZE), _free(descriptor))
-            finally:
-                fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, _SIZE)
+            fcntl.lockf(descriptor, fcntl.LOCK_EX, 1, _SIZE)  # one at a time; past the end: the lock of no slot
+            if os.fstat(descriptor).st_size != _SIZE:
+                os.ftruncate(descriptor, _SIZE)
+            shared = cls(descriptor, mmap.mmap(descriptor, _SIZE), _free(descriptor))
+            fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, _SIZE)
         except BaseException:
             os.close(descriptor)
             raise
@@ -141,6 +137,16 @@ class Shared:
 
 
 _NONE: Final = Others()
+
+
+def _open(path: Path) -> int:
+    """The file. One of another release is left to the workers that have it: shortened under them, it would kill them."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if os.fstat(descriptor).st_size in (0, _SIZE):
+            return descriptor
+        os.close(descriptor)
+        path.unlink(missing_ok=True)
 
 
 def _free(descriptor: int) -> int:

@@ -114,3 +114,15 @@ def test_who_looks_sees_all_workers_together(path: Path) -> None:
     shared.close()
     path.write_bytes(b"of another release")
     assert Shared.look(path) == []
+
+
+def test_a_file_of_another_release_is_left_to_its_workers(path: Path) -> None:
+    """Broken: a worker of the next release shortens the file under those of this one, and they die of it."""
+    path.write_bytes(b"1" * 20_000)
+    before = path.open("rb")
+    shared = Shared.open(path)
+    shared.tell(Door[None](0.0))
+    assert len(Shared.look(path)) == 1
+    assert len(before.read()) == 20_000
+    before.close()
+    shared.close()
