@@ -170,8 +170,11 @@ HOURLY_CALLERS_TOLD: Final = 50
 # Admission (api/admission/): who is let in when all come at once. Classes in their order: urgent, read, write, integration,
 # background, login. How many requests may be under way in one process: at first, at least, at most.
 ADMISSION_LIMIT: Final = 100
-ADMISSION_LIMIT_MIN: Final = 20
+# What is under way together is read by one statement and logged by one flush: with fewer than 40, each costs up to twice as much.
+ADMISSION_LIMIT_MIN: Final = 40
 ADMISSION_LIMIT_MAX: Final = 300
+# Answers may take so many times as long as usual before fewer are let in: for the same reason.
+ADMISSION_TOLERANCE: Final = 2.0
 # What of all places a class may take part in filling: who matters less stops sooner. Beyond all of them: urgent care alone.
 ADMISSION_SHARES: Final = (1.25, 0.95, 0.9, 0.8, 0.6, 0.85)
 # What a class always has, however many of a more important one come: no integration starves, a wave of logins goes on.

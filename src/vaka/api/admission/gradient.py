@@ -1,10 +1,11 @@
 """How many requests may be under way at once, found out from how long they take. Pure.
 
-The limit is multiplied by how much longer answers take now than they usually do (by 0.5 to 1), and 4 are added: it settles where
-a few wait. Differences from its source, "Gradient2" of Netflix's concurrency-limits (https://github.com/Netflix/concurrency-limits):
-each class is compared with itself, so that a change of what is asked is not taken for a slower machine; while requests wait
-for a place, what is usual is learned at a tenth of the pace, so that a long overload does not become what is usual; and a loop
-that is behind all the time lowers the limit whatever is usual, so that a start into an overload finds the limit too.
+The limit is multiplied by how much longer answers take now than they usually do (by 0.5 to 1; up to twice as long is tolerated),
+and 4 are added: it settles where a few wait. Differences from its source, "Gradient2" of Netflix's concurrency-limits
+(https://github.com/Netflix/concurrency-limits): each class is compared with itself, so that a change of what is asked is not
+taken for a slower machine; while requests wait for a place, what is usual is learned at a hundredth of the pace, so that a long
+overload does not become what is usual; and a loop that is behind all the time lowers the limit whatever is usual, so that a
+start into an overload finds the limit too.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _GROWTH: Final = 4.0
 _SMOOTHING: Final = 0.2
 _LONG_WINDOWS: Final = 600
 _WARM_UP: Final = 10
-_SLOWER: Final = 0.1
+_SLOWER: Final = 0.01
 _LEAST_S: Final = 1e-6
 
 
@@ -49,7 +50,7 @@ class Gradient:
                 continue
             short = max(seconds / count, _LEAST_S)
             long = self._learn(class_, short, waiting=waiting)
-            weighed += count * max(0.5, min(1.0, long / short))
+            weighed += count * max(0.5, min(1.0, config.ADMISSION_TOLERANCE * long / short))
             answered += count
         if answered and under_way >= self.limit / 2:  # else nobody knows whether more would go
             gradient = weighed / answered
