@@ -175,8 +175,11 @@ ADMISSION_LIMIT_MIN: Final = 40
 ADMISSION_LIMIT_MAX: Final = 300
 # Answers may take so many times as long as usual before fewer are let in: for the same reason.
 ADMISSION_TOLERANCE: Final = 2.0
+# Where urgent care takes longer than this on average, fewer are let in whatever is usual: it is to be answered within 250 ms,
+# and as long again passes before a request gets here and after its answer leaves.
+ADMISSION_URGENT_S: Final = 0.06
 # What of all places a class may take part in filling: who matters less stops sooner. Beyond all of them: urgent care alone.
-ADMISSION_SHARES: Final = (1.25, 0.95, 0.9, 0.8, 0.6, 0.85)
+ADMISSION_SHARES: Final = (1.25, 0.95, 0.9, 0.85, 0.7, 0.85)
 # What a class always has, however many of a more important one come: no integration starves, a wave of logins goes on.
 ADMISSION_FLOORS: Final = (0.25, 0.0, 0.1, 0.05, 0.0, 0.05)
 # A login costs a hash that takes 64 MB and 50 ms: of all places no more than this.

@@ -4,8 +4,8 @@ The limit is multiplied by how much longer answers take now than they usually do
 and 4 are added: it settles where a few wait. Differences from its source, "Gradient2" of Netflix's concurrency-limits
 (https://github.com/Netflix/concurrency-limits): each class is compared with itself, so that a change of what is asked is not
 taken for a slower machine; while requests wait for a place, what is usual is learned at a hundredth of the pace, so that a long
-overload does not become what is usual; and a loop that is behind all the time lowers the limit whatever is usual, so that a
-start into an overload finds the limit too.
+overload does not become what is usual; and urgent care that takes long (class 0), or a loop that is behind all the time, lowers
+the limit whatever is usual, so that a start into an overload finds the limit too.
 """
 
 from __future__ import annotations
@@ -54,6 +54,9 @@ class Gradient:
             answered += count
         if answered and under_way >= self.limit / 2:  # else nobody knows whether more would go
             gradient = weighed / answered
+            urgent, seconds = samples[0]
+            if urgent and seconds / urgent > config.ADMISSION_URGENT_S:
+                gradient = min(gradient, max(0.5, config.ADMISSION_URGENT_S * urgent / seconds))
             if lag_s > config.ADMISSION_LAG_S:
                 gradient = min(gradient, max(0.5, config.ADMISSION_LAG_S / lag_s))
             wanted = self.limit * gradient + _GROWTH

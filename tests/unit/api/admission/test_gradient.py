@@ -65,6 +65,18 @@ def test_a_start_into_an_overload_finds_the_limit_by_the_loop() -> None:
     assert one.limit < 30
 
 
+def test_slow_urgent_care_lowers_it_whatever_is_usual() -> None:
+    """Broken: where answers have always taken half a second under load, urgent care takes half a second."""
+    one = Gradient(100, 20, 300, 2)
+    for _ in range(50):
+        one.update([(10, 2.0), (100, 20.0)], 100, waiting=True)
+    assert one.limit < 30
+    other = Gradient(100, 20, 300, 2)
+    for _ in range(50):
+        other.update([(0, 0.0), (100, 20.0)], 100, waiting=True)
+    assert other.limit > 100
+
+
 @settings(deadline=None)
 @given(
     st.lists(

@@ -63,7 +63,8 @@ def test_a_worker_leaves_room_that_its_neighbour_has_filled(path: Path) -> None:
         let_in = 0
         while door.enter(BACKGROUND, 0.01):
             let_in += 1
-        assert let_in == min(0.6 * config.ADMISSION_LIMIT, 0.6 * 2 * config.ADMISSION_LIMIT - 50)
+        share = config.ADMISSION_SHARES[BACKGROUND]
+        assert let_in == min(share * config.ADMISSION_LIMIT, share * 2 * config.ADMISSION_LIMIT - 50)
         for _ in range(int(0.25 * config.ADMISSION_LIMIT)):
             assert door.enter(URGENT, 0.01)
     shared.close()
