@@ -12,9 +12,9 @@ from typing import Any
 from vaka.fhir.criteria import All, Criterion, Query, SortKey, Tokens
 from vaka.fhir.definitions import type_number
 from vaka.fhir.index import HIGHEST, LOWEST
-from vaka.journal.access import Gate
 from vaka.journal.arrays import integers
 from vaka.journal.compile import Sql
+from vaka.store.gate import Gate
 from vaka.store.page import Position
 
 COLUMNS = (

@@ -26,15 +26,16 @@ from vaka.fhir.extract import extract
 from vaka.fhir.keys import parameter_mask
 from vaka.fhir.protected import SECRET, SHOWN_NAMES
 from vaka.fhir.query import matches, sort_text
-from vaka.journal.access import Gate, gate, owned_gate
+from vaka.journal.access import gate, owned_gate
 from vaka.journal.aliases import Aliases
 from vaka.journal.arrays import integers
 from vaka.journal.compile import Sql
 from vaka.journal.paging import COLUMNS, SEEN, WIDTH, beyond, page_sql, scope, sort_value, unchanged
 from vaka.journal.pool import Connection
 from vaka.journal.read import version_of
-from vaka.journal.scopes import fits, require_open
 from vaka.store.codec import Codec
+from vaka.store.gate import Gate
+from vaka.store.granted import fits, require_open
 from vaka.store.page import Page, Position
 from vaka.store.version import Version
 
