@@ -166,3 +166,13 @@ HOURLY_PROGRAM_REQUESTS_MAX: Final = 5_000_000
 HOURLY_PROGRAM_BYTES_MAX: Final = 64 * 1024**3
 # The busiest ones have a line each, each hour.
 HOURLY_CALLERS_TOLD: Final = 50
+
+# Reading on a copy. A long read keeps the file's log from being emptied; what takes longer is the journal's.
+COPY_SEARCH_TIMEOUT_S: Final = 1.0
+COPY_PROGRESS_STEPS: Final = 20_000
+COPY_SEARCHERS: Final = 2
+COPY_STATEMENTS_KEPT: Final = 256
+# What is listed with more candidates than this is walked in its order instead, where one page is all that is asked for.
+COPY_BROAD_MATCHES: Final = 20_000
+# Consents and blocks that no journal has been heard about for so long are no longer relied on (S20).
+COPY_CONSENTS_DAYS: Final = 7.0
