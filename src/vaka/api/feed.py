@@ -22,7 +22,7 @@ from vaka import config
 from vaka.api.http import Request, Response
 from vaka.api.server import Server
 from vaka.errors import Invalid, NotAllowed
-from vaka.journal.feed import Cursor
+from vaka.store.cursor import Cursor
 
 _KNOWN = frozenset({"after", "hash", "wait"})
 _HASH_BYTES = 32
