@@ -18,6 +18,7 @@ from vaka.store.comparing import WIDE, WIDE_US
 if TYPE_CHECKING:
     from vaka.copy.compile import Sql
 
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """``text``: a subquery of keys; ``nodes``: the conditions that it answers to the letter, none where it gives more."""
