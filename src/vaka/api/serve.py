@@ -17,6 +17,7 @@ import uvloop
 
 from vaka import config, log
 from vaka.access.settings import CLOSED, Settings
+from vaka.accesslog.store import TableStore
 from vaka.accesslog.writer import AccessLog
 from vaka.api import settled
 from vaka.api.app import Application, Web
@@ -152,7 +153,7 @@ async def _server(
     callers = Callers(
         accounts, Sessions(RegionKeys(session_keys, copies), demo=demo_login), revocations, People(journal), Proof(form)
     )
-    access_log = await AccessLog.open(data_dir / "accesslog", journal.pool.connection, "journal")
+    access_log = await AccessLog.open(data_dir / "accesslog", TableStore(journal.pool.connection), "journal")
     login_key = secret(data_dir, "login.key")
     return Server(
         journal, journal, Tokens(token_keys, clients), Pages(page), access_log, callers,
