@@ -115,7 +115,8 @@ class Application:
         if request is not None:
             self._server.usage.note(request, record)
         try:
-            await self._server.log.write(record, urgent=request is not None and is_of_one(request, record))
+            if not await self._server.log.submit(record):
+                self._server.log.missed(record, urgent=request is not None and is_of_one(request, record))
         except VakaError as error:
             if response.stream is not None:
                 await response.stream.aclose()
