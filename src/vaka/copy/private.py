@@ -37,12 +37,8 @@ _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def create(connection: apsw.Connection) -> None:
-    """Makes the tables where they are missing, or are of another form: the feed fills them again."""
+    """Makes the tables where they are missing."""
     with connection:
-        for table in ("opening", "alias", "apart"):
-            columns = [row[0] for row in connection.execute(statements("private")["columns"], {"table": table})]
-            if columns and "generation" not in columns:
-                connection.execute(statements("private")[f"unmake_{table}"])
         connection.execute(statements("private")["schema"])
 
 

@@ -121,18 +121,6 @@ SELECT 1
 -- name: drop_dictionary
 SELECT 1
 
--- name: columns
-SELECT name FROM pragma_table_info(:table)
-
--- name: unmake_opening
-DROP TABLE opening
-
--- name: unmake_alias
-DROP TABLE alias
-
--- name: unmake_apart
-DROP TABLE apart
-
 -- name: drop_revocation
 DELETE FROM revocation WHERE key = :key
 
