@@ -167,9 +167,6 @@ SELECT credential FROM passkey WHERE person = :person ORDER BY made, credential
 -- name: revocations
 SELECT number, session, person, at_us, until_us FROM revocation WHERE number > :after AND until_us > :now_us ORDER BY number
 
--- name: clients
-SELECT client, name, keys, scopes, provider, added FROM client WHERE removed IS NULL ORDER BY name
-
 -- name: show_opening
 -- Made on this copy. The journal's word of the same one counts.
 INSERT INTO opening (opening, patient, person, unit, provider, what, target, session, opened_us, until_us, closed_us, pending,
