@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from bench.running import FULL
 from tests.client import Api
-from tests.conftest import FULL, Instance
-from tests.copying import Copy, copied
+from tests.conftest import Instance
+from tests.copied import Copy, copied
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from tests.access.world import SYSTEM as WORLDS
 from tests.api.sample import SORTS, Sample
 from tests.client import SYSTEM, Api, Resource, fresh, link, put
 from tests.conftest import Instance
+from tests.copied import ANSWERED_BY
 from tests.copy.conftest import Copied
-from tests.copying import ANSWERED_BY
 
 SEED = 20261129
 QUESTIONS, OF_PEOPLE = 400, 400
@@ -55,7 +55,9 @@ class Both:
             assert second is not None
             theirs, ours = self.journal.get(second), self.copy.get(first)
             place = f"seed {SEED}, {self.name}: {address}"
-            assert ours.status_code == theirs.status_code, f"{place}: {ours.status_code}, not {theirs.status_code}: {ours.text[:500]}"
+            assert ours.status_code == theirs.status_code, (
+                f"{place}: {ours.status_code}, not {theirs.status_code}: {ours.text[:500]}"
+            )
             assert ours.headers.get(ANSWERED_BY) == "copy", place
             if ours.status_code != 200 or "link" not in ours.json():
                 assert ours.json() == theirs.json(), place
@@ -107,7 +109,9 @@ Question = Callable[[random.Random, World], str]
 def _searched(chance: random.Random, world: World) -> str:
     type_, date = chance.choice((("Observation", "date"), ("Condition", "onset-date"), ("AllergyIntolerance", "date")))
     code = quote(f"{WORLDS}|{world.tag}{chance.choice(CODES)}")
-    sort = chance.choice(("", f"&_sort=-{date}", f"&_sort={date}", "&_sort=_id", "&_sort=code", f"&_sort=patient,-{date}"))
+    sort = chance.choice(
+        ("", f"&_sort=-{date}", f"&_sort={date}", "&_sort=_id", "&_sort=code", f"&_sort=patient,-{date}")
+    )
     return f"/{type_}?code={code}&_count={chance.choice((1, 2, 50))}{sort}{chance.choice(('', '&_total=accurate'))}"
 
 
@@ -162,10 +166,14 @@ def test_random_questions_of_people_are_answered_alike(journal: Copied, directly
             for opening in world.openings:
                 if opening.person == person.name:
                     _open(ours, opening)
-            asking.append(Both(person.name, ours, directly.client(ours.headers["authorization"].removeprefix("Bearer "))))
+            asking.append(
+                Both(person.name, ours, directly.client(ours.headers["authorization"].removeprefix("Bearer ")))
+            )
         for program in world.programs:
             ours = _program(journal, program)
-            asking.append(Both(program.name, ours, directly.client(ours.headers["authorization"].removeprefix("Bearer "))))
+            asking.append(
+                Both(program.name, ours, directly.client(ours.headers["authorization"].removeprefix("Bearer ")))
+            )
         chance = random.Random(seed)
         for _ in range(OF_PEOPLE // 2):
             question = chance.choice((_searched, _of_patient, _of_patient, _everything, _chained, _one))

@@ -24,6 +24,7 @@ from vaka.api.feed import feed, private
 from vaka.api.health import health, ready
 from vaka.api.http import ClientGone, Request, Response, parse_query_string
 from vaka.api.paced import Pacing
+from vaka.api.peer import routes as peer
 from vaka.api.request_log import RequestLog
 from vaka.api.routes import dispatch
 from vaka.api.server import Server
@@ -114,7 +115,8 @@ class Application:
         if request is not None:
             self._server.usage.note(request, record)
         try:
-            await self._server.log.write(record, urgent=request is not None and is_of_one(request, record))
+            if not await self._server.log.submit(record):
+                self._server.log.missed(record, urgent=request is not None and is_of_one(request, record))
         except VakaError as error:
             if response.stream is not None:
                 await response.stream.aclose()
@@ -177,6 +179,10 @@ class Application:
                     )
                 answer = feed if len(request.path) == 1 else private
                 return await answer(self._server, request)
+            case ("peer", *_):
+                if not self._server.wire.feed_allowed(request.source, request.headers):
+                    raise Forbidden("copies come in with a certificate only", help="use the address of --peer-port")
+                return await peer.dispatch(self._server, request)
             case ("fhir", *rest):
                 request.path = tuple(rest)
                 return await dispatch(self._server, request)
