@@ -62,11 +62,17 @@ FEED_TAIL_BYTES: Final = 16 * 1024 * 1024
 FEED_TAIL_LINES: Final = 20_000
 FEED_FIRST_HORIZON_S: Final = 5.0
 FEED_HORIZON_TOLD_S: Final = 10.0
-FEED_CONNECTIONS: Final = 3
+FEED_CONNECTIONS: Final = 5
 FEED_WAIT_MAX_S: Final = 300
 FEED_HEARTBEAT_S: Final = 1.0
 FEED_READERS_MAX: Final = 200
 HORIZON_AGE_WARN_S: Final = 2.0
+
+# Copies. What one brings at once: an hour's logins of a large hospital are some megabytes, brought in pieces.
+PEER_BODY_MAX_BYTES: Final = 8 * 1024 * 1024
+OWED_BATCH: Final = 200
+OWED_RETRY_S: Final = 1.0
+OWED_KEPT_S: Final = 24 * 3600.0
 
 # Loading commits often, so that the feed's horizon keeps moving (facts: The horizon).
 LOAD_COMMIT_MS: Final = 200
@@ -166,3 +172,27 @@ HOURLY_PROGRAM_REQUESTS_MAX: Final = 5_000_000
 HOURLY_PROGRAM_BYTES_MAX: Final = 64 * 1024**3
 # The busiest ones have a line each, each hour.
 HOURLY_CALLERS_TOLD: Final = 50
+
+# The read copy (decision 0013). A page cache belongs to one connection; an encrypted file is never memory-mapped.
+COPY_WRITER_CACHE_BYTES: Final = 64 * 1024 * 1024
+COPY_READER_CACHE_BYTES: Final = 32 * 1024 * 1024
+COPY_PAGE_BYTES: Final = 4096
+# A checkpoint each 16 MB of log; the log file is cut to this after one.
+COPY_WAL_BYTES: Final = 16 * 1024 * 1024
+COPY_BUSY_TIMEOUT_MS: Final = 5_000
+# A line of the feed: a body of the largest size, every second byte of it a quotation mark, and what stands around it.
+COPY_LINE_MAX_BYTES: Final = 2 * BODY_MAX_BYTES + 64 * 1024
+# One commit while catching up.
+COPY_BATCH_LINES: Final = 2_000
+COPY_BATCH_BYTES: Final = 8 * 1024 * 1024
+
+# Reading on a copy. A long read keeps the file's log from being emptied; what takes longer is the journal's.
+COPY_SEARCH_TIMEOUT_S: Final = 1.0
+COPY_PROGRESS_STEPS: Final = 20_000
+COPY_SEARCHERS: Final = 2
+COPY_SEARCHES_WAITING: Final = 256
+COPY_STATEMENTS_KEPT: Final = 256
+# What is listed with more candidates than this is walked in its order instead, where one page is all that is asked for.
+COPY_BROAD_MATCHES: Final = 20_000
+# Consents and blocks that no journal has been heard about for so long are no longer relied on (S20).
+COPY_CONSENTS_DAYS: Final = 7.0
