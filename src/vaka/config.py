@@ -166,3 +166,18 @@ HOURLY_PROGRAM_REQUESTS_MAX: Final = 5_000_000
 HOURLY_PROGRAM_BYTES_MAX: Final = 64 * 1024**3
 # The busiest ones have a line each, each hour.
 HOURLY_CALLERS_TOLD: Final = 50
+
+# The sheet (copy/sheet): what of a record stands on a patient's first page. Texts are cut, and say so.
+SHEET_TEXT_MAX_CHARS: Final = 240
+SHEET_NOTE_MAX_CHARS: Final = 700
+SHEET_NOTES_MAX: Final = 8
+SHEET_NOTES_HOURS: Final = 72
+SHEET_ANALYSES_MAX: Final = 40
+SHEET_VITALS_MAX: Final = 20
+SHEET_LINES_MAX: Final = 60
+SHEET_RECENT_MAX: Final = 5
+SHEET_DOSES_HOURS: Final = 24
+# A scheduled dose that nobody has told of is overdue so long after its time.
+DOSE_GRACE_MIN: Final = 60
+# A resource whose body is larger is not read for the sheet: it is told as one that cannot be shown.
+SHEET_BODY_MAX_BYTES: Final = 8 * 1024 * 1024
