@@ -75,11 +75,12 @@ def _of(row: Sequence[Any], newest: Mapping[str, int], now_us: int, certain: boo
         last = max(last, newest.get(f"atc:{group}", last))
     before, after = _around(minutes, interval_us, from_us, last, now_us)
     made = []
-    if before is not None and from_us <= before < until_us and now_us - before > config.DOSE_GRACE_MIN * _MINUTE_US:
+    if before is not None and from_us <= before < until_us:
         # A dose within half the way to the one before it counts as this one, given early.
         half = (interval_us or _gap(minutes)) // 2
         if last < before - half:
-            made.append(Due(what, dose, before, State.OVERDUE if certain else State.UNKNOWN))
+            late = now_us - before > config.DOSE_GRACE_MIN * _MINUTE_US
+            made.append(Due(what, dose, before, State.UNKNOWN if not certain else State.OVERDUE if late else State.NEXT))
     if after is not None and from_us <= after < until_us and after <= now_us + _DAY_US:
         made.append(Due(what, dose, after, State.NEXT))
     return made

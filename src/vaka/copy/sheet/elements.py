@@ -49,7 +49,7 @@ def many(value: Any) -> Sequence[Json]:
     """The objects of a list; a lone object counts as one."""
     if isinstance(value, Mapping):
         return (value,)
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else ()
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list | tuple) else ()
 
 
 def one(value: Any) -> Json:

@@ -85,16 +85,21 @@ def result_line(found: Found) -> Line:
         value = ", ".join(f"{name} {held}".strip() for name, held in parts if held)
     status = resource.get("status")
     reference = one(resource.get("referenceRange"))
-    limits = [number(one(reference.get(side)).get("value")) for side in ("low", "high")]
     return found.line(
         what=words(resource.get("code")) or "?",
         value=value or text(one(many(resource.get("note"))).get("text")) or "?",
         mark=next((_MARKED[value] for _, value in codes(resource.get("interpretation")) if value in _MARKED), ""),
-        normal=text(reference.get("text"), 60) or ("–".join(limits) if any(limits) else ""),
+        normal=text(reference.get("text"), 60) or _normal(reference),
         at=when(resource, "effectiveDateTime", "effectivePeriod", "effectiveInstant", "issued"),
         status=status if status in ("preliminary", "amended", "corrected") else "",
         blood_group=any(value in _BLOOD_GROUP for _, value in codes(resource.get("code"))),
     )
+
+
+def _normal(reference: Json) -> str:
+    """``3.5–8.8``, ``≤ 3``, ``≥ 60``: a lone dash would read as minus."""
+    low, high = (number(one(reference.get(side)).get("value")) for side in ("low", "high"))
+    return f"{low}–{high}" if low and high else f"≤ {high}" if high else f"≥ {low}" if low else ""
 
 
 def is_laboratory(resource: Json) -> bool:

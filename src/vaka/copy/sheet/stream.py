@@ -48,18 +48,24 @@ def plain(content: bytes) -> Part:
     return Part(_stored(content), len(content), zlib.adler32(content)) if content else NOTHING
 
 
-def joined(parts: Iterable[Part]) -> bytes:
-    """The stream that holds what all ``parts`` hold."""
-    packed = [_HEAD]
-    low, high = 1, 0
+def merged(parts: Iterable[Part]) -> Part:
+    """One part that holds what all ``parts`` hold."""
+    packed = []
+    low, high, whole = 1, 0, 0
     for part, size, adler in parts:
         if size:
             packed.append(part)
+            whole += size
             # What the sum of this part would have been with all before it (RFC 1950, 8.2): s1 begins at low, not at 1.
             high = (high + (adler >> 16) + size * (low - 1)) % _BASE
             low = (low + (adler & 0xFFFF) - 1) % _BASE
-    packed += (_LAST, (high << 16 | low).to_bytes(4, "big"))
-    return b"".join(packed)
+    return Part(b"".join(packed), whole, high << 16 | low)
+
+
+def joined(parts: Iterable[Part]) -> bytes:
+    """The stream that holds what all ``parts`` hold."""
+    whole = merged(parts)
+    return b"".join((_HEAD, whole.packed, _LAST, whole.adler.to_bytes(4, "big")))
 
 
 def unpacked(part: Part) -> bytes:
