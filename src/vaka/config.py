@@ -62,7 +62,7 @@ FEED_TAIL_BYTES: Final = 16 * 1024 * 1024
 FEED_TAIL_LINES: Final = 20_000
 FEED_FIRST_HORIZON_S: Final = 5.0
 FEED_HORIZON_TOLD_S: Final = 10.0
-FEED_CONNECTIONS: Final = 3
+FEED_CONNECTIONS: Final = 5
 FEED_WAIT_MAX_S: Final = 300
 FEED_HEARTBEAT_S: Final = 1.0
 FEED_READERS_MAX: Final = 200
@@ -181,3 +181,12 @@ SHEET_DOSES_HOURS: Final = 24
 DOSE_GRACE_MIN: Final = 60
 # A resource whose body is larger is not read for the sheet: it is told as one that cannot be shown.
 SHEET_BODY_MAX_BYTES: Final = 8 * 1024 * 1024
+# Reading on a copy. A long read keeps the file's log from being emptied; what takes longer is the journal's.
+COPY_SEARCH_TIMEOUT_S: Final = 1.0
+COPY_PROGRESS_STEPS: Final = 20_000
+COPY_SEARCHERS: Final = 2
+COPY_STATEMENTS_KEPT: Final = 256
+# What is listed with more candidates than this is walked in its order instead, where one page is all that is asked for.
+COPY_BROAD_MATCHES: Final = 20_000
+# Consents and blocks that no journal has been heard about for so long are no longer relied on (S20).
+COPY_CONSENTS_DAYS: Final = 7.0
