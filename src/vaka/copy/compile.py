@@ -53,7 +53,11 @@ class Sql(Compiler):
     def among(self, column: str, numbers: Sequence[int], type_: str) -> str:
         if type_ == "smallint":  # our own numbers of parameters and types
             return f"{column} IN ({','.join(f'{number:d}' for number in numbers)})"
-        return f"{column} = {self.bind(numbers[0])}" if len(numbers) == 1 else f"{column} IN (SELECT value FROM carray({self.keys(numbers)}))"
+        return (
+            f"{column} = {self.bind(numbers[0])}"
+            if len(numbers) == 1
+            else f"{column} IN (SELECT value FROM carray({self.keys(numbers)}))"
+        )
 
     def keys(self, keys: Sequence[int]) -> str:
         """Where a list of keys stands, for ``carray``: the text does not grow with it."""
@@ -66,9 +70,7 @@ class Sql(Compiler):
     def tokens(self, keys: Sequence[int], alias: str) -> str:
         if len(keys) > _PROBED_MAX:
             return f"{alias}.rkey IN (SELECT t.rkey FROM token t WHERE {self.among('t.key', keys, 'bigint')})"
-        return (
-            f"EXISTS (SELECT 1 FROM token t WHERE {self.among('t.key', keys, 'bigint')} AND t.rkey = {alias}.rkey)"
-        )
+        return f"EXISTS (SELECT 1 FROM token t WHERE {self.among('t.key', keys, 'bigint')} AND t.rkey = {alias}.rkey)"
 
     def all_tokens(self, keys: Sequence[int], alias: str) -> str:
         return " AND ".join(self.tokens([key], alias) for key in keys)
@@ -97,8 +99,8 @@ class Sql(Compiler):
         )
 
     def _referring(self, column: str, parameters: Sequence[str], *, together: bool) -> str:
-        """The keys that refer by one of ``parameters`` to the resource with the key ``column``, or to one whose record goes together
-        with it."""
+        """The keys that refer by one of ``parameters`` to the resource with the key ``column``, or to one whose record goes
+        together with it."""
         masks = [self.bind(parameter_mask(name)) for name in parameters]
         if not (together and self.gate.merged):
             return "(" + ", ".join(xor(column, mask) for mask in masks) + ")"

@@ -1,8 +1,8 @@
 """The access filter as a condition for SQLite (``store.through``): compiled from the journal's table of rules.
 
-What is the copy's alone: where it cannot know whether blocks and consents still hold, other care providers' information is not
-shown but in an emergency opening (``aged``; A8, S20). And since a person's rules ask of a resource only whose it is and who owns it,
-they are asked once for all candidates that are alike in these.
+What is the copy's alone: where it cannot know whether blocks and consents still hold, other care providers' information is
+shown in an emergency opening alone (``aged``; A8, S20). And since a person's rules ask of a resource only whose it is and who
+owns it, they are asked once for all candidates that are alike in these.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ def gate(access: AccessFilter, *, letter: str = "r", aged: bool = False) -> Gate
 
 
 def permitted(gate: Gate, candidates: str) -> str | None:
-    """A table ``g`` of the ALIKE of rows in the table ``candidates`` that the gate lets through, to be joined by ``same``; None where
-    the gate asks more of a row than those."""
+    """A table ``g`` of the ALIKE of rows in the table ``candidates`` that the gate lets through, to be joined by ``same``; None
+    where the gate asks more of a row than those."""
     if not gate.own_versions:
         return None
     columns = ", ".join(ALIKE)
-    alike = f"(SELECT DISTINCT {columns} FROM {candidates})"  # noqa: S608  our own names
-    return f"SELECT {columns} FROM {alike} r WHERE {gate.on('r')}"  # noqa: S608
+    alike = f"(SELECT DISTINCT {columns} FROM {candidates})"
+    return f"SELECT {columns} FROM {alike} r WHERE {gate.on('r')}"
 
 
 def same(candidate: str) -> str:

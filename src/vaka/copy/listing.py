@@ -1,14 +1,14 @@
 """What lists the candidates of a search: one of its conditions, as a subquery that an index answers, giving keys of resources.
 
 Invariant: a listing gives all that satisfy its condition. Not every condition can list: a negation, a chain, a text somewhere
-within a string are only asked of each candidate. Which of several lists is decided by counting (``copy.weigh``), which puts it first.
+within a string are only asked of each candidate. Which of several lists is decided by counting (``copy.weigh``): it comes first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeGuard
 
 from vaka.fhir.criteria import All, Criterion, Dates, Ids, Quantities, Strings, Tokens, Unprotected, Words
 from vaka.fhir.criteria import Any as AnyOf
@@ -47,16 +47,16 @@ def lead(sql: Sql, node: Criterion) -> Listing | None:
 def listing(sql: Sql, node: Criterion, beside: Sequence[Criterion] = ()) -> Listing | None:
     """``beside``: the conditions that must stand with it, so that both ends of a range can bound one look-up."""
     match node:
+        case Tokens(()) | Ids(()):
+            return Listing("SELECT 0 WHERE FALSE", (node,))
         case Tokens(keys):
-            if not keys:
-                return Listing("SELECT 0 WHERE FALSE", (node,))
             return Listing(f"SELECT t.rkey FROM token t WHERE {sql.among('t.key', keys, 'bigint')}", (node,))
         case Ids(keys):
             return Listing(f"SELECT value FROM carray({sql.keys(keys)})", (node,))
         case Words(lexemes) if lexemes:
             return Listing(f"SELECT w.rowid FROM words w WHERE {sql.matching(lexemes)}", (node,))
         case Dates():
-            return _dates(sql, [node, *(one for one in beside if one is not node and _same_row(one, node))])
+            return _dates(sql, [node, *[one for one in beside if _same_row(one, node)]])
         case Strings(match="prefix"):
             return Listing(f"SELECT s.rkey FROM search_string s WHERE {sql.string_rows(node)}", (node,))
         case Quantities(prefix=prefix) if prefix in _BY_LOW:
@@ -72,8 +72,9 @@ def listing(sql: Sql, node: Criterion, beside: Sequence[Criterion] = ()) -> List
     return None
 
 
-def _same_row(one: Criterion, node: Dates) -> bool:
-    return node.single and isinstance(one, Dates) and one.single and one.params == node.params
+def _same_row(one: Criterion, node: Dates) -> TypeGuard[Dates]:
+    """Whether another condition asks of the one row that ``node`` asks of."""
+    return one is not node and node.single and isinstance(one, Dates) and one.single and one.params == node.params
 
 
 def _dates(sql: Sql, nodes: Sequence[Dates]) -> Listing | None:

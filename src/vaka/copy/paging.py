@@ -1,15 +1,14 @@
 """One page of a search as SQL for SQLite: which rows, in which order, after which place.
 
-Invariants: the order is the journal's (``journal.paging``): sort values, missing ones last, then creation or key; what has come to
-this copy since the first page is left out, so that what matched and did not change appears once, what changed at most once
-(traps: Paging). Rows come in the order of the feed, so its cursor says what was there; entries of the reserve have numbers of their own.
+Invariants: the order is the journal's (``journal.paging``): sort values, missing ones last, then creation or key; what has come
+to this copy since the first page is left out, so that what matched and did not change appears once, what changed at most once
+(traps: Paging). Rows come in the feed's order, so its cursor says what was there; entries of the reserve are numbered apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from vaka.copy.compile import Sql
 from vaka.copy.gate import permitted, same
@@ -63,9 +62,7 @@ class Upper:
     def condition(self, sql: Sql) -> str:
         """That ``r`` was there."""
         place = ", ".join(sql.bind(one) for one in (self.epoch, self.xid, self.seq))
-        return (
-            f"CASE r.pending WHEN 0 THEN (r.epoch, r.xid, r.seq) <= ({place}) ELSE r.pending <= {sql.bind(self.reserve)} END"
-        )
+        return f"CASE r.pending WHEN 0 THEN (r.epoch, r.xid, r.seq) <= ({place}) ELSE r.pending <= {sql.bind(self.reserve)} END"
 
 
 def scope(sql: Sql, types: Sequence[str], where: Criterion, *, walked: bool = False) -> str:
@@ -182,8 +179,3 @@ def _after(sql: Sql, of: str, keys: Sequence[SortKey], at: Position) -> str:
         ties.append(f"{column} = {place}")
     ways.append(" AND ".join([*ties, rkey]))
     return "(" + " OR ".join(f"({way})" for way in ways) + ")"
-
-
-def read_upper(row: tuple[Any, ...]) -> Upper:
-    """From the statement ``upper`` of read.sql."""
-    return Upper(*row)

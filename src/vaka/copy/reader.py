@@ -1,7 +1,7 @@
 """One connection to read the followed record on, for one thread at a time.
 
-Invariants: what is read together is of one moment (one transaction); none takes longer than ``config.COPY_SEARCH_TIMEOUT_S``, since
-a reader that stays keeps the write-ahead log from being emptied (traps: Copy).
+Invariants: what is read together is of one moment (one transaction); none takes longer than ``config.COPY_SEARCH_TIMEOUT_S``,
+since a reader that stays keeps the write-ahead log from being emptied (traps: Copy).
 """
 
 from __future__ import annotations

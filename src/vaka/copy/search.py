@@ -15,12 +15,12 @@ from vaka import config
 from vaka.access.filter import AccessFilter
 from vaka.copy.compile import Sql
 from vaka.copy.gate import gate
-from vaka.copy.paging import COLUMNS, WIDTH, Upper, matching, page_sql, scope, sort_value
+from vaka.copy.paging import COLUMNS, WIDTH, Upper, matching, page_sql, sort_value
 from vaka.copy.reader import Reader, Row
 from vaka.copy.settle import Settler
 from vaka.copy.statements import statements
 from vaka.errors import OnlyJournal
-from vaka.fhir.criteria import Criterion, Query, Tokens
+from vaka.fhir.criteria import Criterion, Query
 from vaka.fhir.definitions import type_name
 from vaka.fhir.sorting import sort_text
 from vaka.store.aliases import Aliases
@@ -85,7 +85,9 @@ class Searching:
         if at.upper is not None:
             asked = Upper.parse(at.upper)
             if (asked.epoch, asked.xid, asked.seq) > (upper.epoch, upper.xid, upper.seq):
-                raise OnlyJournal("this copy does not hold yet what these pages began with", help="try again in a moment")
+                raise OnlyJournal(
+                    "this copy does not hold yet what these pages began with", help="try again in a moment"
+                )
         return upper
 
     def _count(self, query: Query, where: Criterion, through: Gate) -> int:

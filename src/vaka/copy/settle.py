@@ -36,7 +36,7 @@ class Settler:
         self._together = together
 
     def settled(self, types: tuple[str, ...], node: Criterion) -> tuple[Criterion, int]:
-        """``node`` without what depends on other resources as far as can be, what lists least in front, and how much that lists."""
+        """``node`` without what depends on other resources as far as can be, what lists least in front; how much that lists."""
         node = self._asked_of_candidates(types, node)
         settling = settle(node, self._together)
         try:
@@ -73,8 +73,7 @@ class Settler:
         chains = [part for part in parts if isinstance(part, Chain | Has)]
         if not chains or len(chains) == len(parts):
             return node
-        others = All(tuple(part for part in parts if not isinstance(part, Chain | Has)))
-        others, weight = weigh(self._reader, others)
+        others, weight = weigh(self._reader, All(tuple(part for part in parts if part not in chains)))
         if weight > _CANDIDATES_MAX:
             return node
         open_ = [part for part in chains if weigh(self._reader, part.inner)[1] > _SELECTIVE]
@@ -82,13 +81,18 @@ class Settler:
             return node
         candidates = self._candidates(types, others)
         kept = [part for part in chains if part not in open_]
-        asked = [self._chained(p, candidates) if isinstance(p, Chain) else self._having(types, p, candidates) for p in open_]
+        asked = [
+            self._chained(p, candidates) if isinstance(p, Chain) else self._having(types, p, candidates) for p in open_
+        ]
         return All((*conjuncts(others), *kept, *asked))
 
     def _candidates(self, types: tuple[str, ...], where: Criterion) -> list[int]:
         """Without access: they only say where to look, and are asked again."""
         sql = Sql(Gate("TRUE", everything=True))
-        return [row[0] for row in self._reader.rows(f"SELECT r.rkey FROM resource r WHERE {scope(sql, types, where)}", sql.values)]
+        return [
+            row[0]
+            for row in self._reader.rows(f"SELECT r.rkey FROM resource r WHERE {scope(sql, types, where)}", sql.values)
+        ]
 
     def _chained(self, node: Chain, candidates: list[int]) -> Criterion:
         referred = list(dict.fromkeys(key for name, key in self._references(candidates) if name in node.parameters))
@@ -120,4 +124,3 @@ class Settler:
             if body is not None:
                 resource = orjson.loads(self._reader.codec.decompress(dictionary, body))
                 yield from ((name, resource_key(type_, id_)) for name, type_, id_ in references(resource))
-

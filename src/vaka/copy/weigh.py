@@ -1,4 +1,4 @@
-"""How much each condition of a search lists, counted up to a bound; the one that lists least comes first and drives the statement.
+"""How much each condition of a search lists, counted up to a bound; what lists least comes first and drives the statement.
 
 SQLite is left no choice of its own: without statistics it would guess, and a guess that is wrong walks a table.
 """
@@ -41,7 +41,7 @@ def _lightest(reader: Reader, found: dict[int, tuple[Sql, Listing]]) -> tuple[in
     for bound in _BOUNDS:
         weights: dict[int, int] = {}
         for n, (sql, one) in found.items():
-            text = f"SELECT count(*) FROM (SELECT 1 FROM ({one.text}) LIMIT {bound:d})"  # noqa: S608  compiled from the tree
+            text = f"SELECT count(*) FROM (SELECT 1 FROM ({one.text}) LIMIT {bound:d})"
             ((weights[n],),) = reader.rows(text, sql.values)
         least = min(weights, key=lambda n: weights[n])
         if weights[least] < bound:
@@ -65,4 +65,3 @@ def _inner(reader: Reader, node: Criterion) -> Criterion:
         case Has(type_, parameters, inner):
             return Has(type_, parameters, weigh(reader, inner)[0])
     return node
-

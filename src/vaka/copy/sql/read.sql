@@ -5,6 +5,10 @@ SELECT c.epoch, c.xid, c.seq, coalesce((SELECT max(r.pending) FROM resource r WH
 -- name: epoch
 SELECT epoch FROM cursor
 
+-- name: private
+-- What changes when patients were merged or taken apart.
+SELECT cursor, generation FROM private_state
+
 -- name: aliases
 SELECT id, into_id FROM alias
 
