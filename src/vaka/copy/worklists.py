@@ -1,5 +1,5 @@
-"""A unit's lists: who is here, who comes today and tomorrow, what is unsigned, which answers are pending, what is left to do and to
-enter from paper (clinical.md, item 1; J3).
+"""A unit's lists: who is here, who comes today and tomorrow, what is unsigned, which answers are pending, what is left to do and
+to enter from paper (clinical.md, item 1; J3).
 
 Invariants: what stands on a list is derived from the resource alone when it is applied; whether a reader sees it is asked when it
 is shown, of the resource itself; a signature or acknowledgement counts for the version that it names (S17).
@@ -47,7 +47,7 @@ class Listed(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A place on a list. ``unit``: an Organization id; shown before ``until_us``; ``person``: the Practitioner id of whose it is."""
+    """A place on a list. ``unit``: an Organization id; shown before ``until_us``; ``person``: whose it is, a Practitioner id."""
 
     unit: str
     list: Listed
@@ -141,5 +141,3 @@ def _what(resource: Json) -> str:
 def _organization(reference: Any) -> str | None:
     type_, _, id_ = reference_id(reference).partition("/")
     return id_ if type_ == "Organization" and id_ else None
-
-

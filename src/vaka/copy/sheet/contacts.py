@@ -9,7 +9,20 @@ from collections.abc import Callable
 from typing import Final
 
 from vaka import config
-from vaka.copy.sheet.elements import Json, Line, at_us, codes, display, many, one, person, reference_id, text, when, words
+from vaka.copy.sheet.elements import (
+    Json,
+    Line,
+    at_us,
+    codes,
+    display,
+    many,
+    one,
+    person,
+    reference_id,
+    text,
+    when,
+    words,
+)
 from vaka.copy.sheet.entry import Found, Gathered
 from vaka.fhir.dates import DAY_US, parse
 
@@ -73,7 +86,9 @@ def planned(found: Found) -> Line | None:
         what = words(resource.get("serviceType")) or words(resource.get("appointmentType"))
         why = words(resource.get("reasonCode")) or text(resource.get("description"))
         actors = (one(each.get("actor")) for each in many(resource.get("participant")))
-        whom = next((name for each in actors if reference_id(each).startswith(_PERSONAL) and (name := display(each))), "")
+        whom = next(
+            (name for each in actors if reference_id(each).startswith(_PERSONAL) and (name := display(each))), ""
+        )
     span = parse(at)
     return found.line(
         at=at, what=what, why=why, responsible=whom, status=resource.get("status"),

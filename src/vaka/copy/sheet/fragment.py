@@ -116,7 +116,10 @@ def _piece(section: str, lines: Sequence[Line], form: str, until: int | None) ->
 def kept_pieces(pieces: Sequence[Piece]) -> bytes:
     """``pieces`` as one value of a column."""
     head = orjson.dumps(
-        [[one.section, one.until_us, one.listed, one.none, one.part.size, one.part.adler, len(one.part.packed)] for one in pieces]
+        [
+            [one.section, one.until_us, one.listed, one.none, one.part.size, one.part.adler, len(one.part.packed)]
+            for one in pieces
+        ]
     )
     return _SIZE.pack(len(head)) + head + b"".join(one.part.packed for one in pieces)
 

@@ -54,13 +54,14 @@ def make(connection: apsw.Connection, codec: Codec, limit: int = config.SHEET_MA
     """Makes at most ``limit`` fragments that have changed, in one commit; how many there were."""
     sql = statements("sheet")
     with connection:
-        groups = [Group(*row) for row in connection.execute(sql["to_make"], {"limit": limit}).fetchall()]
+        rows: list[Any] = connection.execute(sql["to_make"], {"limit": limit}).fetchall()
+        groups = [Group(*row) for row in rows]
         for group in groups:
             made = of_group(connection, codec, group)
             if made is None:
                 connection.execute(sql["drop_fragment"], group._asdict())
                 continue
-            number = connection.execute(sql["keep_body"], columns(made)).fetchone()[0]
+            number: Any = connection.execute(sql["keep_body"], columns(made)).fetchall()[0][0]
             connection.execute(sql["keep_fragment"], {**group._asdict(), "number": number, "newest": newest(made)})
     return len(groups)
 

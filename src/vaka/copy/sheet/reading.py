@@ -1,8 +1,8 @@
 """What one reader may see of a patient's fragments, decided one by one before anything is joined.
 
-Invariants: the rules are those that every read takes (``access.decision``; of a program with narrower scopes the gate itself, asked
-of each resource); what is hidden changes nothing but ``Hidden``, and what of it may be told (S21) is the rules' to say; whatever is
-shown is noted for the access log.
+Invariants: the rules are those that every read takes (``access.decision``; of a program with narrower scopes the gate itself,
+asked of each resource); what is hidden changes nothing but ``Hidden``, and what of it may be told (S21) is the rules' to say;
+whatever is shown is noted for the access log.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any, Final
 
 from vaka import config
@@ -67,26 +68,29 @@ class Bodies:
 
     def __init__(self, size_bytes: int = config.SHEET_CACHE_BYTES) -> None:
         self._kept: OrderedDict[object, Shown] = OrderedDict()
-        self._left = self._size = size_bytes
+        self._left = size_bytes
+        self._lock = Lock()
 
     def get(self, key: object, now: int) -> Shown | None:
-        found = self._kept.get(key)
-        if found is None:
-            return None
-        if found.body.until_us <= now:
-            self._drop(key)
-            return None
-        self._kept.move_to_end(key)
-        return found
+        with self._lock:
+            found = self._kept.get(key)
+            if found is None:
+                return None
+            if found.body.until_us <= now:
+                self._drop(key)
+                return None
+            self._kept.move_to_end(key)
+            return found
 
     def put(self, key: object, shown: Shown) -> None:
-        self._drop(key)
         size = shown.body.size_bytes
-        while self._kept and self._left < size:
-            self._drop(next(iter(self._kept)))
-        if self._left >= size:
-            self._kept[key] = shown
-            self._left -= size
+        with self._lock:
+            self._drop(key)
+            while self._kept and self._left < size:
+                self._drop(next(iter(self._kept)))
+            if self._left >= size:
+                self._kept[key] = shown
+                self._left -= size
 
     def _drop(self, key: object) -> None:
         dropped = self._kept.pop(key, None)
@@ -95,17 +99,25 @@ class Bodies:
 
 
 class Sheets:
-    """Makes bodies for readers. One for each worker; for one thread at a time."""
+    """Makes bodies for readers. One for each worker; its threads may share it."""
 
     def __init__(self) -> None:
         self.names = Names()
         self._bodies = Bodies()
 
-    def body(
-        self, reader: Connection, access: AccessFilter, id_: str, form: str, *, aged: bool = False
-    ) -> tuple[Body, bool]:
-        """The body of the sheet of the Patient ``id_`` as ``form``, and whether the patient's identity is protected. What it shows
-        is noted. Forbidden for who may not read at all."""
+    def is_ready(self, reader: Connection, access: AccessFilter, id_: str) -> bool:
+        """Whether nothing has to be made first: what this reader needs is there, and short."""
+        if access.session is None and not access.full:
+            return False
+        rows = _rows(reader, "fragments", patient=resource_key("Patient", id_))
+        return all(number is not None for _, _, _, number, _ in rows)
+
+    def aside(self, reader: Connection, id_: str) -> int:
+        """How many versions of the patient could not be interpreted."""
+        return int(_rows(reader, "aside_of", patient=resource_key("Patient", id_))[0][0])
+
+    def body(self, reader: Connection, access: AccessFilter, id_: str, form: str, *, aged: bool = False) -> Body:
+        """The body of the sheet of the Patient ``id_`` as ``form``. What it shows is noted. Forbidden for who may not read."""
         patient, now = resource_key("Patient", id_), now_us()
         protected = bool(_rows(reader, "is_protected", patient=patient)[0][0])
         through = gate(access, aged=aged)
@@ -115,7 +127,7 @@ class Sheets:
         else:
             shown = self._by_owners(reader, access, patient, id_, form, now, protected, aged)
         access.trail.touched.extend(shown.touched)
-        return shown.body, protected
+        return shown.body
 
     def _by_owners(
         self, reader: Connection, access: AccessFilter, patient: int, id_: str, form: str, now: int, protected: bool, aged: bool

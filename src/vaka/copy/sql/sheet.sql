@@ -96,3 +96,48 @@ ORDER BY r.seq DESC, r.rkey LIMIT :limit
 -- name: named
 -- What has a name: a unit, a place.
 SELECT dictionary, body FROM resource WHERE rkey = :rkey AND NOT deleted
+
+-- name: drop_works
+DELETE FROM worklist WHERE rkey = :rkey
+
+-- name: put_work
+INSERT OR REPLACE INTO worklist (unit, list, from_us, rkey, until_us, patient, person)
+VALUES (:unit, :list, :from_us, :rkey, :until_us, :patient, :person)
+
+-- name: owner_of
+-- Whose a resource is, as far as this copy has it.
+SELECT coalesce(o.unit, o.provider) FROM resource r JOIN owner o ON o.owner = r.owner WHERE r.rkey = :rkey
+
+-- name: owner_named
+SELECT coalesce(unit, provider), source, author FROM owner WHERE owner = :owner
+
+-- name: settle_work
+-- An act on the current version of an entry takes it from a list; one on an older version does not (S17).
+DELETE FROM worklist WHERE rkey = :rkey AND list = :list
+    AND EXISTS (SELECT 1 FROM resource r WHERE r.rkey = :rkey AND r.version = :version AND r.epoch = :epoch)
+
+-- name: works
+-- One list of a unit as a reader may see it.
+SELECT w.list, r.type, r.id, r.dictionary, r.body, r.rkey, r.seq, r.owner, r.pending, r.version, r.epoch, r.patient
+FROM worklist w JOIN resource r ON r.rkey = w.rkey
+WHERE w.unit = :unit AND w.list = :list AND w.from_us < :before AND w.until_us > :now AND NOT r.deleted AND r.body IS NOT NULL
+    AND ({access})
+ORDER BY w.from_us, w.rkey LIMIT :limit
+
+-- name: patients
+-- Who they are; whether the identity is protected.
+SELECT r.rkey, r.id, r.dictionary, r.body, r.seq, r.owner, EXISTS (SELECT 1 FROM protected x WHERE x.patient = r.rkey)
+FROM resource r WHERE r.rkey = :rkey AND NOT r.deleted
+
+-- name: pointing
+-- Bodies of the resources that carry a key: what refers to another by a parameter.
+SELECT r.type, r.dictionary, r.body, r.version FROM token t JOIN resource r ON r.rkey = t.rkey
+WHERE t.key = :key AND NOT r.deleted AND r.body IS NOT NULL LIMIT :limit
+
+-- name: unit_named
+-- An Organization by its HSA-id.
+SELECT r.id FROM token t JOIN resource r ON r.rkey = t.rkey WHERE t.key = :key AND r.type = :type AND NOT r.deleted ORDER BY r.id LIMIT 1
+
+-- name: aside_of
+-- How many of a patient's resources have a newer version that could not be interpreted.
+SELECT count(*) FROM aside a JOIN resource r ON r.rkey = a.rkey WHERE r.patient = :patient
