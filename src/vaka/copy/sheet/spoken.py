@@ -1,5 +1,5 @@
-"""Codes of FHIR that are shown, as texts to translate (``render``: the filter ``spoken``). A code that does not stand here is shown
-as it is."""
+"""Codes of FHIR that are shown, as texts to translate (``render``: the filter ``spoken``). A code that does not stand here is
+shown as it is."""
 
 from __future__ import annotations
 
