@@ -186,6 +186,8 @@ SHEET_ENTRIES_MAX: Final = 5_000
 SHEET_MAKE_BATCH: Final = 50
 # Joined bodies that a worker keeps, some 10 kB each.
 SHEET_CACHE_BYTES: Final = 64 * 1024 * 1024
+# So long at most: what was redacted leaves memory too.
+SHEET_KEPT_US: Final = 15 * 60 * 1_000_000
 # Names of units are asked for again so often.
 UNIT_NAME_KEPT_S: Final = 60.0
 WORKLIST_MAX: Final = 300

@@ -27,19 +27,22 @@ class CopySheets:
 
     async def sheet(self, id_: str, form: str, *, access: AccessFilter) -> tuple[Body, int]:
         """As ``store.sheet.SheetStore``."""
-        aged = self._store.aged
         with self._store.readers.trusted():
             reader = self._store.readers.here()
             with reader.moment():
-                ready = self._sheets.is_ready(reader, access, id_)
-                if ready:
-                    return self._sheets.body(reader, access, id_, form, aged=aged), self._sheets.aside(reader, id_)
+                if self._sheets.is_ready(reader, access, id_):
+                    return self._body(reader, access, id_, form)
 
         def work(reader: Reader) -> tuple[Body, int]:
             with reader.moment():
-                return self._sheets.body(reader, access, id_, form, aged=aged), self._sheets.aside(reader, id_)
+                return self._body(reader, access, id_, form)
 
         return await self._store.readers.run(work)
+
+    def _body(self, reader: Reader, access: AccessFilter, id_: str, form: str) -> tuple[Body, int]:
+        aged = self._store.aged
+        made = self._sheets.body(reader, access, id_, form, aged=aged)
+        return made, self._sheets.aside(reader, access, id_, aged=aged)
 
     def unit_name(self, unit: str) -> str:
         with self._store.readers.trusted():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any, Final
 
@@ -112,9 +112,17 @@ class Sheets:
         rows = _rows(reader, "fragments", patient=resource_key("Patient", id_))
         return all(number is not None for _, _, _, number, _ in rows)
 
-    def aside(self, reader: Connection, id_: str) -> int:
-        """How many versions of the patient could not be interpreted."""
-        return int(_rows(reader, "aside_of", patient=resource_key("Patient", id_))[0][0])
+    def aside(self, reader: Connection, access: AccessFilter, id_: str, *, aged: bool = False) -> int:
+        """How many entries of the patient that the reader may see have a version that could not be interpreted."""
+        patient = resource_key("Patient", id_)
+        rows = _rows(reader, "aside_of", patient=patient)
+        session = access.session
+        if not rows or access.full:
+            return len(rows)
+        if session is None:  # what its scopes say of a resource that cannot be read is not known
+            return 0
+        protected = bool(_rows(reader, "is_protected", patient=patient)[0][0])
+        return len(visible(session, access, _standing(reader, session, patient, protected, now_us(), aged), rows)[0])
 
     def body(self, reader: Connection, access: AccessFilter, id_: str, form: str, *, aged: bool = False) -> Body:
         """The body of the sheet of the Patient ``id_`` as ``form``. What it shows is noted. Forbidden for who may not read."""
@@ -272,6 +280,7 @@ def _shown(
     form: str, id_: str, owned: Sequence[Owned], hidden: Hidden, now: int, touched: tuple[Touched, ...]
 ) -> Shown:
     made = page.json_body(owned, hidden, now) if form == "json" else page.body(form, id_, owned, hidden, now)
+    made = replace(made, until_us=min(made.until_us, now + config.SHEET_KEPT_US))
     return Shown(made, touched)
 
 

@@ -139,5 +139,6 @@ WHERE t.key = :key AND NOT r.deleted AND r.body IS NOT NULL LIMIT :limit
 SELECT r.id FROM token t JOIN resource r ON r.rkey = t.rkey WHERE t.key = :key AND r.type = :type AND NOT r.deleted ORDER BY r.id LIMIT 1
 
 -- name: aside_of
--- How many of a patient's resources have a newer version that could not be interpreted.
-SELECT count(*) FROM aside a JOIN resource r ON r.rkey = a.rkey WHERE r.patient = :patient
+-- Whose information about a patient has a newer version that could not be interpreted.
+SELECT coalesce(o.kind, 'other'), coalesce(o.provider, ''), coalesce(o.unit, ''), NULL, 0
+FROM aside a LEFT JOIN owner o ON o.owner = a.owner WHERE a.patient = :patient
