@@ -27,6 +27,7 @@ from vaka.api.http import Request, Response, require_json_answer
 from vaka.api.server import Server, accept_resource, check_id, living, new_id, write_of
 from vaka.errors import Forbidden, Invalid, NotFound
 from vaka.journal import openings
+from vaka.store.known import Group
 from vaka.store.through import now_us
 
 _HOUR_US: Final = 3_600 * 1_000_000
@@ -72,7 +73,7 @@ async def access(server: Server, request: Request, id_: str) -> Response:
     session = caring(request)
     patient = await _patient(server, request, id_)
     blocked = request.option("blocked") == "name"
-    standing, found = await openings.groups(server.journal, request.access, session, patient)
+    standing, found = await server.store.groups(session, request.access.settings, patient)
     if blocked and not standing.opened(What.EMERGENCY):
         raise Forbidden(
             "whose blocked information there is shows in an emergency alone", why="S21: step 2 without an emergency opening",
@@ -83,9 +84,9 @@ async def access(server: Server, request: Request, id_: str) -> Response:
     return Response(200, orjson.dumps({"resourceType": "Parameters", "parameter": parts}))
 
 
-def _told(found: Sequence[openings.Group], *, name_blocked: bool) -> list[tuple[openings.Group, list[openings.Group]]]:
+def _told(found: Sequence[Group], *, name_blocked: bool) -> list[tuple[Group, list[Group]]]:
     """(an example of a rule, the groups that may be named under it). Nothing is said of what is denied."""
-    by_rule: dict[str, list[openings.Group]] = {}
+    by_rule: dict[str, list[Group]] = {}
     for group in found:
         if group.rule.outcome in _OUTCOMES:
             by_rule.setdefault(group.rule.id, []).append(group)
@@ -97,7 +98,7 @@ def _told(found: Sequence[openings.Group], *, name_blocked: bool) -> list[tuple[
     return told
 
 
-def _part(example: openings.Group, groups: Sequence[openings.Group]) -> dict[str, Any]:
+def _part(example: Group, groups: Sequence[Group]) -> dict[str, Any]:
     rule = example.rule
     parts: list[dict[str, Any]] = [
         {"name": "rule", "valueCode": rule.id.lower()}, {"name": "outcome", "valueCode": rule.outcome.value},
