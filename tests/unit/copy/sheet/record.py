@@ -90,11 +90,13 @@ class Record:
         """What it is found by, and of what it says of access what these tests need."""
         try:
             resource = orjson.loads(body)
-            tokens, facts = extract(resource).tokens, facts_of(resource)
+            index, facts = extract(resource), facts_of(resource)
         except Exception:  # a hostile one
             return
         self.connection.execute("DELETE FROM token WHERE rkey = ?", (rkey,))
-        self.connection.executemany("INSERT OR IGNORE INTO token VALUES (?, ?)", [(key, rkey) for key in tokens])
+        self.connection.executemany("INSERT OR IGNORE INTO token VALUES (?, ?)", [(key, rkey) for key in index.tokens])
+        lexemes = " ".join(index.words)
+        self.connection.execute("INSERT OR REPLACE INTO words (rowid, lexemes) VALUES (?, ?)", (rkey, lexemes))
         if facts.protected:
             self.connection.execute("INSERT OR REPLACE INTO protected VALUES (?, ?)", (rkey, rkey))
 

@@ -16,7 +16,7 @@ from vaka.copy.sheet.entry import Entry
 from vaka.copy.sheet.fragment import FORMS, fragment
 from vaka.copy.sheet.identity import identity
 from vaka.copy.sheet.sections import SHOWN_TYPES
-from vaka.copy.worklists import Listed, line_of, works
+from vaka.copy.worklists import line_of, works
 
 GOOD: dict[str, dict[str, Any]] = {
     "AllergyIntolerance": {"code": concept("Penicillin"), "reaction": [{"manifestation": [concept("Rash")]}], "recordedDate": "2026-01-01"},
@@ -182,4 +182,3 @@ def test_broken_dates_sort_and_show() -> None:
         )
     )
     assert len(lines(found, "alerts")) == 4
-    assert Listed.HERE == 1

@@ -19,6 +19,7 @@ from vaka.copy.sheet.identity import identity
 from vaka.copy.sheet.reading import Bodies, Sheets, Shown
 from vaka.copy.sheet.stream import joined
 from vaka.errors import Forbidden
+from vaka.fhir.keys import resource_key
 from vaka.store.through import now_us
 
 
@@ -285,7 +286,7 @@ def test_an_entry_that_could_not_be_interpreted_is_told_to_who_may_see_it(record
     for rkey, owner in ((1, mine), (2, others)):
         record.connection.execute(
             "INSERT INTO aside (rkey, type, id, version, epoch, patient, owner, reason) VALUES (?, 'Flag', 'x', 1, 1, ?, ?, 'odd')",
-            (rkey, record.connection.execute("SELECT patient FROM care_relation").fetchone()[0], owner),
+            (rkey, resource_key("Patient", "p1"), owner),
         )
     sheets = Sheets()
     assert sheets.aside(record.reader, person(), "p1") == 1
