@@ -160,9 +160,9 @@ class Sheets:
             found = _kept(reader, group, number, form) if number is not None else None
             if found is None:
                 made = kept.of_group(reader.connection, reader.codec, group)
-                found = _of(made, form) if made is not None else None
-            if found is None:
-                continue
+                if made is None:
+                    continue
+                found, newest = _of(made, form), kept.newest(made)
             pieces, facts, versions = found
             owned.append(_owned(group, label, pieces, facts, own=bool(own) and unit == own, newest=newest))
             touched += [Touched(type_name(t), rkey, seq, patient, owner) for t, rkey, seq, owner in versions]

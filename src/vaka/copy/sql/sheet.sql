@@ -142,3 +142,14 @@ SELECT r.id FROM token t JOIN resource r ON r.rkey = t.rkey WHERE t.key = :key A
 -- Whose information about a patient has a newer version that could not be interpreted.
 SELECT coalesce(o.kind, 'other'), coalesce(o.provider, ''), coalesce(o.unit, ''), NULL, 0
 FROM aside a LEFT JOIN owner o ON o.owner = a.owner WHERE a.patient = :patient
+
+-- name: forget_all
+DELETE FROM fragment; DELETE FROM fragment_body; DELETE FROM worklist
+
+-- name: all_changed
+INSERT INTO fragment (patient, kind, provider, unit)
+SELECT DISTINCT r.patient, o.kind, coalesce(o.provider, ''), coalesce(o.unit, '')
+FROM resource r JOIN owner o ON o.owner = r.owner WHERE r.patient IS NOT NULL AND NOT r.deleted
+
+-- name: to_list
+SELECT rkey, type, patient, owner FROM resource WHERE type IN (SELECT value FROM json_each(:types)) AND NOT deleted ORDER BY rkey
