@@ -173,6 +173,31 @@ HOURLY_PROGRAM_BYTES_MAX: Final = 64 * 1024**3
 # The busiest ones have a line each, each hour.
 HOURLY_CALLERS_TOLD: Final = 50
 
+# The sheet (copy/sheet): what of a record stands on a patient's first page. Texts are cut, and say so.
+SHEET_TEXT_MAX_CHARS: Final = 240
+SHEET_NOTE_MAX_CHARS: Final = 700
+SHEET_NOTES_MAX: Final = 8
+SHEET_NOTES_HOURS: Final = 72
+SHEET_ANALYSES_MAX: Final = 40
+SHEET_VITALS_MAX: Final = 20
+SHEET_LINES_MAX: Final = 60
+SHEET_RECENT_MAX: Final = 5
+SHEET_DOSES_HOURS: Final = 24
+# A scheduled dose that nobody has told of is overdue so long after its time.
+DOSE_GRACE_MIN: Final = 60
+# A resource whose body is larger is not read for the sheet: it is told as one that cannot be shown.
+SHEET_BODY_MAX_BYTES: Final = 8 * 1024 * 1024
+# Of one owner and kind about one patient; what is older is counted as not shown.
+SHEET_ENTRIES_MAX: Final = 5_000
+SHEET_MAKE_BATCH: Final = 50
+# Joined bodies that a worker keeps, some 10 kB each.
+SHEET_CACHE_BYTES: Final = 64 * 1024 * 1024
+# So long at most: what was redacted leaves memory too.
+SHEET_KEPT_US: Final = 15 * 60 * 1_000_000
+# Names of units are asked for again so often.
+UNIT_NAME_KEPT_S: Final = 60.0
+WORKLIST_MAX: Final = 300
+NOTES_FOUND_MAX: Final = 50
 # The read copy (decision 0013). A page cache belongs to one connection; an encrypted file is never memory-mapped.
 COPY_WRITER_CACHE_BYTES: Final = 64 * 1024 * 1024
 COPY_READER_CACHE_BYTES: Final = 32 * 1024 * 1024
