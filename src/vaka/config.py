@@ -166,3 +166,24 @@ HOURLY_PROGRAM_REQUESTS_MAX: Final = 5_000_000
 HOURLY_PROGRAM_BYTES_MAX: Final = 64 * 1024**3
 # The busiest ones have a line each, each hour.
 HOURLY_CALLERS_TOLD: Final = 50
+
+# The front door of a copy (api/door, decision 0013).
+# S14: a write is tried for so long before it goes to the reserve.
+DOOR_TRY_S: Final = 2.0
+# The journal counts as away when it was not heard for so long; then a request tries for less.
+DOOR_AWAY_S: Final = 2.0
+DOOR_TRY_AWAY_S: Final = 0.3
+DOOR_CONNECT_TIMEOUT_S: Final = 2.0
+# A journal that is heard and slow: its own limits end the longest search and the longest write before this.
+DOOR_ANSWER_MAX_S: Final = 45.0
+DOOR_UPLOAD_MAX_S: Final = 3_600.0
+DOOR_PASSING_MAX: Final = 200
+DOOR_KEPT_CONNECTIONS: Final = 32
+# The journal closes an idle connection after HEADERS_TIMEOUT_MS.
+DOOR_KEPT_S: Final = 8.0
+# Reading one's own write: so long the copy waits for it, looking so often, before the journal is asked.
+DOOR_WAIT_S: Final = 0.3
+DOOR_LOOK_S: Final = 0.003
+# S1: over this lag, what matters most comes from the journal, of each process so much at once.
+DOOR_LAG_MAX_S: Final = 2.0
+DOOR_LAGGING_MAX: Final = 8

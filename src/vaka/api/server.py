@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -41,6 +42,9 @@ from vaka.journal.write import Write
 from vaka.store.store import Store
 from vaka.store.version import ANY_VERSION, Action, Version, http_date, parse_version_id
 
+if TYPE_CHECKING:
+    from vaka.api.door.door import Door
+
 _TYPES = frozenset(RESOURCE_TYPES)
 _KEY_MAX_CHARS = 200
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
@@ -70,6 +74,8 @@ class Server:
     usage: Usage = field(default_factory=Usage)
     redactions: Redactions | None = None
     settings: Settings = CLOSED
+    door: Door | None = None
+    """Where this is a copy."""
 
     @property
     def journal(self) -> Journal:
