@@ -1,0 +1,102 @@
+"""``vaka copy``: a read copy of a journal, here or on another machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vaka import assemble, errors
+from vaka.api.wire import Wire
+from vaka.assemble.copies import Copy
+from vaka.command import options
+
+REGION = "region"
+_FILE = click.Path(path_type=Path, dir_okay=False, resolve_path=True)
+
+
+def asked(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What ``vaka copy`` and its parts take, as one argument ``copy``."""
+
+    @click.option("--data", required=True, metavar="DIR", help="The copy's own folder.")
+    @click.option("--from", "source", required=True, metavar="URL", help="The journal's address.")
+    @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+    @click.option(
+        "--port", default=8081, show_default=True, type=click.IntRange(1, 65535), help="The port to listen at."
+    )
+    @click.option(
+        "--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that answer: one a core."
+    )
+    @click.option(
+        "--scope", default=REGION, show_default=True, metavar="region|UNIT,…",
+        help="What it holds: all, or the patients of these units (HSA-ids); the journal is asked for the others.",
+    )  # fmt: skip
+    @click.option(
+        "--key-file", type=_FILE, metavar="FILE",
+        help="The key that its files are encrypted with.  [default: made in DIR/keys]",
+    )  # fmt: skip
+    @click.option(
+        "--token-file", type=_FILE, metavar="FILE", help="A token with the scopes feed and feed-private.  [default: DIR/keys/token]"
+    )
+    @click.option("--demo", is_flag=True, hidden=True)
+    @options.wire
+    @wraps(command)
+    def with_copy(
+        *,
+        data: str,
+        source: str,
+        host: str,
+        port: int,
+        workers: int,
+        scope: str,
+        key_file: Path | None,
+        token_file: Path | None,
+        demo: bool,
+        wire: Wire,
+        **others: Any,
+    ) -> Any:
+        copy = Copy(
+            assemble.directory(data), source.rstrip("/"), host, port, workers, _units(scope), key_file, token_file, wire, demo,
+        )  # fmt: skip
+        return command(**others, copy=copy)
+
+    return with_copy
+
+
+@click.command("copy")
+@asked
+def command(copy: Copy) -> None:
+    """Keep a read copy of a journal, and answer from it, until Ctrl-C or SIGTERM.
+
+    It is what everybody reads from: what it cannot answer exactly it passes on to the journal, and when the journal is
+    away it goes on, and says how old it is. `vaka up` starts copies of its own on the same machine.
+
+    \b
+    vaka token --system copy-south --scope feed --scope feed-private > south.token      at the journal
+    vaka copy --from http://127.0.0.1:8080 --data /srv/copy --token-file south.token
+    vaka copy --from https://journal.example.org:8443 --data /srv/copy --token-file south.token \\
+              --host 0.0.0.0 --port 443 --tls-own --name ehr.example.org --workers 4
+    curl localhost:8081/ready                                                           how old it is, where writes go
+
+    Exit code 78: it cannot start here, and says what to do.
+    """
+
+    def ready(seconds: float) -> None:
+        click.echo(
+            f"The copy is ready at {copy.url} after {seconds:.1f} s (data in {copy.directory.path}; Ctrl-C stops it)"
+        )
+
+    assemble.run_copy(copy, ready)
+
+
+def _units(scope: str) -> tuple[str, ...] | None:
+    """The units of a scope; None for the region."""
+    if scope == REGION:
+        return None
+    units = tuple(part.strip().upper() for part in scope.split(",") if part.strip())
+    if not units:
+        raise errors.Setup("--scope names no unit", help="give region, or HSA-ids with commas between")
+    return units
