@@ -21,7 +21,7 @@ from vaka.api.accesses import Address, is_of_one, is_urgent, record_of, segments
 from vaka.api.authorization import configuration, token
 from vaka.api.callers import caller, refuse_tokens_in_address
 from vaka.api.door.cursor import Cursor
-from vaka.api.feed import feed
+from vaka.api.feed import feed, private
 from vaka.api.health import health, ready
 from vaka.api.http import ClientGone, Request, Response, parse_query_string
 from vaka.api.paced import Pacing
@@ -178,13 +178,14 @@ class Application:
                 self._server.usage.require(request)
                 self._server.log.require(urgent=is_urgent(request.method, request.access))
         match request.path:
-            case ("feed",):
+            case ("feed",) | ("feed", "private"):
                 if not self._server.wire.feed_allowed(request.source, request.headers):
                     raise Forbidden(
                         "the feed leaves this machine to peers with a certificate only",
                         help="ask at the address that --peer-port has opened, with a certificate of vaka peer certificate",
                     )
-                return await feed(self._server, request)
+                answer = feed if len(request.path) == 1 else private
+                return await answer(self._server, request)
             case ("fhir", *rest):
                 request.path = tuple(rest)
                 return await dispatch(self._server, request)

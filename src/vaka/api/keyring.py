@@ -57,6 +57,11 @@ class Keyring:
         self.look()
         return self._public.get(kid)
 
+    def publics(self) -> dict[str, bytes]:
+        """The public keys that verify now, by kid."""
+        self.look()
+        return {kid: key.public_bytes_raw() for kid, key in self._public.items()}
+
     def kids(self) -> list[str]:
         """All that verify, the one that signs first."""
         return [self.kid, *sorted(kid for kid in self._public if kid != self.kid)]

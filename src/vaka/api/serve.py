@@ -29,6 +29,7 @@ from vaka.api.listen import Listeners
 from vaka.api.pages import Pages
 from vaka.api.passphrases import Passphrases
 from vaka.api.people import People
+from vaka.api.published import Published
 from vaka.api.request_log import RequestLog
 from vaka.api.revocations import Revocations
 from vaka.api.sealed import Sealed
@@ -131,14 +132,15 @@ async def _server(journal: Journal, clients: Clients, data_dir: Path, law: Setti
     (data_dir / "log").mkdir(mode=0o700, exist_ok=True)
     revocations = Revocations(journal)
     await revocations.load()
-    proof = Proof(secret(data_dir, "form.key"))
-    callers = Callers(journal, Sessions(Keyring(data_dir, "session")), revocations, People(journal), proof)
+    form, page = secret(data_dir, "form.key"), Secret(data_dir, "page.key")
+    session_keys, token_keys = Keyring(data_dir, "session"), Keyring(data_dir, "token")
+    callers = Callers(journal, Sessions(session_keys), revocations, People(journal), Proof(form))
     access_log = await AccessLog.open(data_dir / "accesslog", journal.pool.connection, "journal")
     login_key = secret(data_dir, "login.key")
     return Server(
-        journal, journal, Tokens(Keyring(data_dir, "token"), clients), Pages(Secret(data_dir, "page.key")), access_log, callers,
+        journal, journal, Tokens(token_keys, clients), Pages(page), access_log, callers,
         Sealed(login_key), Passphrases(login_key), clients, services(data_dir), redactions=Redactions(data_dir),
-        settings=law,
+        settings=law, published=Published(session_keys, token_keys, form, page),
     )  # fmt: skip
 
 

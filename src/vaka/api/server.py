@@ -22,6 +22,7 @@ from vaka.api.http import Preferences, Request, Response, parse_etag
 from vaka.api.identity import Service
 from vaka.api.pages import Pages
 from vaka.api.passphrases import Passphrases
+from vaka.api.published import Published
 from vaka.api.sealed import Sealed
 from vaka.api.slowing import Slowing
 from vaka.api.tokens import Tokens
@@ -55,7 +56,7 @@ class Server:
     """The application's parts. ``store``: what is read from, the journal or a copy; ``home``: the journal, None on a copy.
     ``demo``: the demo region is loaded here. ``demo_login``: its staff log in by a click, since
     only this machine can reach this address. ``wire``: the listener that a request came in by. ``redactions``: the list of what
-    was redacted. ``settings``: the region's points of law."""
+    was redacted. ``settings``: the region's points of law. ``published``: the keys that copies get, None on a copy."""
 
     store: Store
     home: Journal | None
@@ -76,6 +77,7 @@ class Server:
     settings: Settings = CLOSED
     door: Door | None = None
     """Where this is a copy."""
+    published: Published | None = None
 
     @property
     def journal(self) -> Journal:

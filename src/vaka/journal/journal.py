@@ -29,9 +29,11 @@ from vaka.journal.access import gate, require_writing
 from vaka.journal.aliases import Aliases
 from vaka.journal.arrays import integers
 from vaka.journal.feed import Feed
+from vaka.journal.feed_rows import FeedRows
 from vaka.journal.owners import Owners
 from vaka.journal.permission import hidden_from, known_to
 from vaka.journal.pool import Connection, Pool
+from vaka.journal.private import PrivateFeed
 from vaka.journal.read import FLIGHTS_MAX, Reader
 from vaka.journal.scopes import READING
 from vaka.journal.search import Match, Searcher
@@ -186,7 +188,9 @@ class Journal:
         self.reader = Reader(reading, keyed, codec)
         self.searcher = Searcher(codec)
         self.writer = Writer(codec, Owners(), writing.epoch)
-        self.feed = Feed(feeding, codec)
+        self.feed = Feed(feeding, FeedRows(codec))
+        self.private = PrivateFeed(feeding)
+        self._feeding = feeding
         for pool in (writing, reading, keyed, feeding):
             pool.on_epoch = self._begin_epoch
             self._begin_epoch(pool.epoch)
@@ -257,6 +261,8 @@ class Journal:
         """Waits for writes under way, and closes. False if some still wait (for a standby): this process must then end
         without cancelling them, since a cancelled COMMIT would be told as done (S33)."""
         await self.feed.close()
+        await self.private.close()
+        await self._feeding.close()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=config.WRITE_TIMEOUT_S)
         if self._tasks:
