@@ -187,3 +187,24 @@ DOOR_LOOK_S: Final = 0.003
 # S1: over this lag, what matters most comes from the journal, of each process so much at once.
 DOOR_LAG_MAX_S: Final = 2.0
 DOOR_LAGGING_MAX: Final = 8
+# The reserve (copy/reserve, safety S10-S18). The journal is tried for so long; then the reserve, until it has committed for so
+# long, asked each second; a longer gap than RESERVE_PROBE_GAP_S begins the count anew.
+RESERVE_TRY_S: Final = 2.0
+RESERVE_BACK_S: Final = 30.0
+RESERVE_PROBE_S: Final = 1.0
+RESERVE_PROBE_GAP_S: Final = 5.0
+# Another copy holds an entry within this time, or it is not acknowledged.
+RESERVE_HOLD_S: Final = 2.0
+# Keys are kept by the journal for IDEMPOTENCY_DAYS: what is older could be done twice, and a person decides.
+RESERVE_ENTRY_MAX_DAYS: Final = IDEMPOTENCY_DAYS - 5
+RESERVE_LANES: Final = 4
+RESERVE_LOOK_MAX: Final = 2_000
+RESERVE_EXCHANGE_S: Final = 1.0
+RESERVE_EXCHANGE_MAX: Final = 200
+# A fault of the journal on one entry, so often: it is set aside for a person, so that it holds back no others.
+RESERVE_FAULTS_MAX: Final = 5
+RESERVE_RETRY_S: Final = 1.0
+# Entries that are over stay so long, for who asks what became of them.
+RESERVE_KEEP_DAYS: Final = IDEMPOTENCY_DAYS
+# Two given doses of one drug closer than its order says; where no order says, than this.
+DOSE_INTERVAL_S: Final = 4 * 3600
