@@ -20,6 +20,7 @@ from vaka.access.filter import AccessFilter
 from vaka.api.accesses import Address, is_of_one, is_urgent, record_of, segments
 from vaka.api.authorization import configuration, token
 from vaka.api.callers import caller, refuse_tokens_in_address
+from vaka.api.door import ready as of_copy
 from vaka.api.door.cursor import Cursor
 from vaka.api.feed import feed, private
 from vaka.api.health import health, ready
@@ -164,9 +165,9 @@ class Application:
             return await self._web.dispatch(self._server, request)
         match request.path:
             case ("health",):
-                return health()
+                return health() if self._server.door is None else of_copy.health()
             case ("ready",):
-                return await ready(self._server)
+                return await ready(self._server) if self._server.door is None else of_copy.ready(self._server.door)
             case ("fhir", "metadata"):
                 pass
             case (".well-known", "smart-configuration") | ("fhir", ".well-known", "smart-configuration"):

@@ -1,9 +1,8 @@
 """Who calls, and under which address, as far as it may be believed.
 
-Invariants: forwarding headers count only behind a proxy or a copy, and only from loopback, the named proxy, or a copy that has
-shown its certificate; behind a proxy nobody else is served but with /health and /ready; the feed is never passed on; a name that
-is not ours gets no token. Source: RFC 7239, RFC 9110 7.2.
-"""
+Invariants: forwarding headers count only behind a proxy or a copy, and only from loopback, the named proxy, or a copy that
+has shown its certificate; behind a proxy nobody else is served but with /health and /ready; the feed is never passed on; a
+name that is not ours gets no token. Source: RFC 7239, RFC 9110 7.2."""
 
 from __future__ import annotations
 

@@ -72,9 +72,8 @@ class Response:
 @dataclass(frozen=True, slots=True)
 class Freshness:
     """How fresh an answer of a copy is. ``as_of_us``: the journal's time of what it shows; ``age_s``: how long ago the
-    journal was
-    last heard; ``away``: it is not heard; ``behind``: this may lack what the caller has written, or what the journal knows
-    by now."""
+    journal was last heard; ``away``: it is not heard; ``behind``: this may lack what the caller has written, or what the
+    journal knows by now."""
 
     as_of_us: int
     age_s: float
@@ -192,8 +191,8 @@ class Request:
         return "content-length" in self.headers or "transfer-encoding" in self.headers
 
     async def drain(self) -> None:
-        """Reads a short body away that nobody has wanted. An answer that leaves before its request has come in whole is lost when
-        the rest comes to a closed connection, which is then reset (RFC 9112, 9.6)."""
+        """Reads a short body away that nobody has wanted. An answer that leaves before its request has come in whole is
+        lost when the rest comes to a closed connection, which is then reset (RFC 9112, 9.6)."""
         length = self.header("content-length")
         if length is None:
             if self.header("transfer-encoding") is None:

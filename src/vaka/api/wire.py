@@ -1,9 +1,8 @@
 """How Vaka listens: on loopback; elsewhere with TLS, or behind a proxy that has it. Asked for by ``vaka up``, checked at once.
 
-Invariants: nothing beyond this machine is ever served in the clear without ``--behind-proxy``; a certificate that has expired
-is told, and stops no start (outages: va-certificate); keys lie in files that their owner alone can read, and only their paths
-are arguments.
-"""
+Invariants: nothing beyond this machine is ever served in the clear without ``--behind-proxy``; a certificate that has
+expired is told, and stops no start (outages: va-certificate); keys lie in files that their owner alone can read, and only
+their paths are arguments."""
 
 from __future__ import annotations
 
@@ -21,11 +20,10 @@ _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """``names``: by which callers reach it; ``own``: certificate and key are made here; ``proxies``: addresses, beside loopback,
-    whose word on the caller is believed; ``peer_port``: where copies come in, each with a certificate of its own;
-    ``behind_copies``:
-    copies of this machine stand in front, and have what is said of certificates; ``peer_host``: the address of
-    ``peer_port``, where it is another."""
+    """``names``: by which callers reach it; ``own``: certificate and key are made here; ``proxies``: addresses, beside
+    loopback, whose word on the caller is believed; ``peer_port``: where copies come in, each with a certificate of its own;
+    ``behind_copies``: copies of this machine stand in front, and have what is said of certificates; ``peer_host``: the
+    address of ``peer_port``, where it is another."""
 
     certificate: Path | None = None
     key: Path | None = None

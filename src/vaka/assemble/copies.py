@@ -1,8 +1,7 @@
 """A read copy as processes: one that follows the journal, and those that answer, under a supervisor of their own.
 
-Invariants: a copy shares no process, start-up path or engine with the journal, and starts, reads and stops without it; the one that
-follows can die, or never come up, without a failed read.
-"""
+Invariants: a copy shares no process, start-up path or engine with the journal, and starts, reads and stops without it; the
+one that follows can die, or never come up, without a failed read."""
 
 from __future__ import annotations
 
@@ -13,16 +12,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from vaka import errors, log, process
+from vaka.access.settings import CLOSED, Settings
 from vaka.api.wire import Wire
 from vaka.assemble.place import check_port, child, end_survivors
 from vaka.watch.directory import Directory
 from vaka.watch.part import Part
-from vaka.watch.probe import beat_age_s, http_status
+from vaka.watch.probe import beat, beat_age_s, http_status
 from vaka.watch.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from vaka.api.door.serve import Opened
 
 FOLLOW: Final = "follow"
 BEAT_MAX_S: Final = 5.0
@@ -31,10 +34,10 @@ SILENT_MAX_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """What ``vaka copy`` was asked for. ``source``: the journal's address, without a path; ``scope``: None for the whole region, else
-    units; ``key_file``: what its files are encrypted with, ``token_file``: what the journal lets it follow with, None for those in
-    its folder; ``workers``: processes that answer; ``demo``: of a demo, where staff log in by a click; ``supervised``: ``vaka up``
-    looks after it, and tells when it is ready."""
+    """What ``vaka copy`` was asked for. ``source``: the journal's address, without a path; ``scope``: None for the whole
+    region, else units; ``key_file``: what its files are encrypted with, ``token_file``: what the journal lets it follow
+    with, None for those in its folder; ``workers``: processes that answer; ``demo``: of a demo, where staff log in by a
+    click; ``law``: the region's points of law."""
 
     directory: Directory
     source: str
@@ -46,6 +49,7 @@ class Copy:
     token_file: Path | None = None
     wire: Wire = field(default_factory=Wire)
     demo: bool = False
+    law: Settings = CLOSED
 
     @property
     def url(self) -> str:
@@ -58,6 +62,7 @@ class Copy:
         told += ["--key-file", str(self.key_file)] if self.key_file is not None else []
         told += ["--token-file", str(self.token_file)] if self.token_file is not None else []
         told += ["--demo"] if self.demo else []
+        told += [part for text in self.law.arguments for part in ("--law", text)]
         return [*told, *self.wire.arguments()]
 
 
@@ -115,17 +120,17 @@ def parts(copy: Copy) -> Sequence[Part]:
 
 def _serving(copy: Copy, number: int) -> Part:
     directory, name = copy.directory, f"serve-{number}"
-    beat = directory.run / f"{name}.beat"
+    beats = directory.run / f"{name}.beat"
 
     async def ready() -> bool:
         """All share one port, where any of them answers: each one's own beat tells that it lives."""
-        if beat_age_s(beat) > BEAT_MAX_S:
+        if beat_age_s(beats) > BEAT_MAX_S:
             raise ConnectionError("its loop stands still")
         return await http_status(copy.host, copy.port, "/ready", tls=copy.wire.secure) == 200
 
     return Part(
         name, "copy", [*child("copy-serve", directory), *copy.arguments(), "--number", str(number)], ready,
-        address=copy.url, silent_max_s=SILENT_MAX_S, prepare=lambda: beat.unlink(missing_ok=True),
+        address=copy.url, silent_max_s=SILENT_MAX_S, prepare=lambda: beats.unlink(missing_ok=True),
         popen={"cwd": directory.cores, "env": {**os.environ}}, death_signal=signal.SIGTERM, stop_max_s=15.0,
     )  # fmt: skip
 
@@ -135,9 +140,16 @@ def serve(copy: Copy, number: int) -> None:
     name = f"serve-{number}"
     process.prepare(name, copy.directory.log)
     log.setup(name, copy.directory.log / f"{name}.jsonl")
-    from vaka.api.door.serve import Place
+    from vaka.api.door.opening import open_copy
     from vaka.api.door.serve import serve as serve_copy
     from vaka.web import routes
 
-    place = Place(copy.directory.path, copy.directory.run / f"{name}.beat", name, copy.source)
-    serve_copy(place, copy.host, copy.port, wire=copy.wire, web=routes, demo=copy.demo)
+    beat_file = copy.directory.run / f"{name}.beat"
+
+    async def opened() -> Opened:
+        return await open_copy(copy.directory.path, copy.source, name, law=copy.law, demo=copy.demo)
+
+    serve_copy(
+        opened, copy.host, copy.port, copy.directory.path, name=name, beat=lambda: beat(beat_file), web=routes,
+        wire=copy.wire,
+    )  # fmt: skip

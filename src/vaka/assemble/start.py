@@ -1,8 +1,7 @@
 """The composition root: which processes make one Vaka, and what each is given.
 
-Invariants: everything that can refuse a start does so before the first process runs, and says what to do; nothing
-below this module chooses a path, a port or a neighbour by itself.
-"""
+Invariants: everything that can refuse a start does so before the first process runs, and says what to do; nothing below
+this module chooses a path, a port or a neighbour by itself."""
 
 from __future__ import annotations
 
@@ -18,6 +17,8 @@ from typing import Final
 from vaka import errors, log, process
 from vaka.access.settings import CLOSED, Settings
 from vaka.api.wire import Wire
+from vaka.assemble import fronted
+from vaka.assemble.copies import address
 from vaka.assemble.place import check_port, child, end_survivors
 from vaka.watch.directory import Directory
 from vaka.watch.part import Part
@@ -35,7 +36,8 @@ POSTGRES: Final = "postgres"
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What ``vaka up`` was asked for. ``database``: null for the embedded PostgreSQL."""
+    """What ``vaka up`` was asked for. ``database``: null for the embedded PostgreSQL; ``copies``: in front of the journal,
+    the first at ``port``; ``journal_port``: where the journal listens behind them, None for any that is free."""
 
     directory: Directory
     host: str = "127.0.0.1"
@@ -45,10 +47,13 @@ class Start:
     backup_dir: Path | None = None  # null: DIR/backup, or where it already points
     wire: Wire = field(default_factory=Wire)
     law: Settings = CLOSED
+    copies: int = 0
+    journal_port: int | None = None
 
     @property
     def url(self) -> str:
-        return f"{self.wire.scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        """Where people and programs come."""
+        return address(self.wire, self.host, self.port)
 
 
 def up(start: Start, on_ready: Callable[[float], None]) -> None:
@@ -63,12 +68,15 @@ def up(start: Start, on_ready: Callable[[float], None]) -> None:
         check_port(start.host, start.port)
         if start.wire.peer_port is not None:
             check_port(start.host, start.wire.peer_port)
+        behind = fronted.settle(start)
         process.prepare("watch", directory.log)
         log.setup("watch", directory.log / "watch.jsonl")
-        dsn, parts = _parts(start)
+        dsn, parts = _parts(start if behind is None else behind.journal)
+        parts = [*parts, *(fronted.parts(start, behind) if behind is not None else ())]
         supervisor = Supervisor(
             parts, log_folder=directory.log, status_path=directory.status,
             dsn=None if start.database else dsn, url=start.url, law=asdict(start.law), on_ready=on_ready,
+            journal=start.url if behind is None else behind.journal.url,
         )  # fmt: skip
         asyncio.run(supervisor.run(began))
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from vaka import assemble, errors
+from vaka.access.settings import Settings
 from vaka.api.wire import Wire
 from vaka.assemble.copies import Copy
 from vaka.command import options
@@ -39,9 +40,11 @@ def asked(command: Callable[..., Any]) -> Callable[..., Any]:
         help="The key that its files are encrypted with.  [default: made in DIR/keys]",
     )  # fmt: skip
     @click.option(
-        "--token-file", type=_FILE, metavar="FILE", help="A token with the scopes feed and feed-private.  [default: DIR/keys/token]"
-    )
+        "--token-file", type=_FILE, metavar="FILE",
+        help="A token with the scopes feed and feed-private.  [default: DIR/keys/token]",
+    )  # fmt: skip
     @click.option("--demo", is_flag=True, hidden=True)
+    @options.law
     @options.wire
     @wraps(command)
     def with_copy(
@@ -55,11 +58,13 @@ def asked(command: Callable[..., Any]) -> Callable[..., Any]:
         key_file: Path | None,
         token_file: Path | None,
         demo: bool,
+        law: Settings,
         wire: Wire,
         **others: Any,
     ) -> Any:
         copy = Copy(
-            assemble.directory(data), source.rstrip("/"), host, port, workers, _units(scope), key_file, token_file, wire, demo,
+            assemble.directory(data), source.rstrip("/"), host, port, workers, _units(scope), key_file, token_file, wire,
+            demo, law,
         )  # fmt: skip
         return command(**others, copy=copy)
 
@@ -81,8 +86,7 @@ def command(copy: Copy) -> None:
               --host 0.0.0.0 --port 443 --tls-own --name ehr.example.org --workers 4
     curl localhost:8081/ready                                                           how old it is, where writes go
 
-    Exit code 78: it cannot start here, and says what to do.
-    """
+    Exit code 78: it cannot start here, and says what to do. """
 
     def ready(seconds: float) -> None:
         click.echo(

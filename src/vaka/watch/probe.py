@@ -1,8 +1,8 @@
-"""What tells whether a server does its work: one HTTP request, with nothing kept between two; or a beat, where several share a port.
+"""What tells whether a server does its work: one HTTP request, with nothing kept between two; or a beat, where several
+share a port.
 
-Invariants: no connection is reused, so that a listener that no longer accepts is found; bounded bytes are read; a beat is of a
-clock that goes on while the machine sleeps, and never back.
-"""
+Invariants: no connection is reused, so that a listener that no longer accepts is found; bounded bytes are read; a beat is
+of a clock that goes on while the machine sleeps, and never back."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """What goes with a request that is passed on, and what comes back with its answer. Pure.
 
-Invariants: the caller's own proof goes on as it came, and no other is added (a stolen copy is not the region); what a caller says
-of proxies, and what only copies may say, is dropped, and told anew as it was seen here; nothing that is about one connection
-passes from one to the other. Source: RFC 9110 7.6.1, RFC 7239.
-"""
+Invariants: the caller's own proof goes on as it came, and no other is added (a stolen copy is not the region); what a
+caller says of proxies, and what only copies may say, is dropped, and told anew as it was seen here; nothing that is about
+one connection passes from one to the other. Source: RFC 9110 7.6.1, RFC 7239."""
 
 from __future__ import annotations
 

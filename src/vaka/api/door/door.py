@@ -25,7 +25,7 @@ from vaka.api.door.passing import Passing, is_heard
 from vaka.api.door.standing import Standing
 from vaka.api.door.table import Who
 from vaka.api.http import Freshness, Request, Response, parse_query_string
-from vaka.errors import NotFound, NotPassed, OnlyJournal
+from vaka.errors import NotFound, NotPassed, OnlyJournal, Unauthenticated
 from vaka.store.version import instant
 
 if TYPE_CHECKING:
@@ -66,12 +66,17 @@ class Door:
                     help="the change feed is at the journal's own address, for copies and archives",
                 )
             case Who.JOURNAL:
+                if request.path == ("auth", "token") and not server.wire.is_ours(request.base_url):
+                    raise Unauthenticated(  # the journal takes our word for the name
+                        "the client is not known here, or its assertion is not valid", why="asked at another name"
+                    )
                 return await self._passed(server, request, scope)
         if not self.standing.readable and request.path[0] == "fhir":
             return await self._passed(server, request, scope)
         behind = not await self._caught_up(request)
-        urgent = table.is_urgent(request.path) and self.standing.lag_s > config.DOOR_LAG_MAX_S
-        if behind or (urgent and self._lagging < config.DOOR_LAGGING_MAX):
+        heard = is_heard(self.standing)
+        urgent = heard and table.is_urgent(request.path) and self.standing.lag_s > config.DOOR_LAG_MAX_S
+        if (behind and heard) or (urgent and self._lagging < config.DOOR_LAGGING_MAX):
             self._lagging += 1
             try:
                 return await self._passed(server, request, scope)
@@ -118,10 +123,13 @@ class Door:
             response.headers.append(kept(cursor.COOKIE, place))
 
     async def _caught_up(self, request: Request) -> bool:
-        """Whether what the caller has written shows here, at the latest after ``DOOR_WAIT_S``."""
+        """Whether what the caller has written shows here, at the latest after ``DOOR_WAIT_S``; of a journal that is not heard
+        nothing more will."""
         place = cursor.brought(request)
         if place is None or self.standing.applied >= place:
             return True
+        if not is_heard(self.standing):
+            return False
         loop = asyncio.get_running_loop()
         deadline = loop.time() + config.DOOR_WAIT_S
         while loop.time() < deadline:

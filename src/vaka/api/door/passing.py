@@ -1,9 +1,8 @@
 """Passing a request on to the journal, and its answer back.
 
-Invariants: at most ``DOOR_PASSING_MAX`` are on their way, so that a journal that hangs holds up nothing that is answered here; a
-request is sent again only where the journal cannot have carried it out, or knows it by its key; a journal that is not heard is
-waited for ``DOOR_TRY_S``, one that is heard and only slow for as long as its own limits allow.
-"""
+Invariants: at most ``DOOR_PASSING_MAX`` are on their way, so that a journal that hangs holds up nothing that is answered
+here; a request is sent again only where the journal cannot have carried it out, or knows it by its key; a journal that is
+not heard is waited for ``DOOR_TRY_S``, one that is heard and only slow for as long as its own limits allow."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """How this copy stands, as far as the door must know it. The board of the copy tells it (``copy.board``).
 
-Invariant: ages are of a monotonic clock (traps: Age of data).
-"""
+Invariant: ages are of a monotonic clock (traps: Age of data)."""
 
 from __future__ import annotations
 
@@ -32,6 +31,10 @@ class Standing(Protocol):
     @property
     def lag_s(self) -> float:
         """How far behind the journal, as it was last heard, this is."""
+
+    @property
+    def frozen(self) -> bool:
+        """Whether a person has said that nothing is to be applied (S31)."""
 
     @property
     def reserving(self) -> bool:

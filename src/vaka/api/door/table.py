@@ -1,9 +1,8 @@
 """Who answers what: the table of the front door. Pure.
 
-Invariants: what stands here as the copy's may still be passed on, where it turns out that only the journal can answer it exactly
-(``OnlyJournal``); what is not in the table is the journal's; the feed and what copies ask each other are never passed on.
-docs/decisions/0013-copy.md, "What the copy answers".
-"""
+Invariants: what stands here as the copy's may still be passed on, where it turns out that only the journal can answer it
+exactly (``OnlyJournal``); what is not in the table is the journal's; the feed and what copies ask each other are never
+passed on. docs/decisions/0013-copy.md, "What the copy answers"."""
 
 from __future__ import annotations
 
@@ -70,8 +69,8 @@ _URGENT: Final = frozenset(
 
 
 def who(method: str, path: Sequence[str], query: Pairs, *, login: bool = True) -> Who:
-    """Who answers first. ``path``: decoded segments; ``query`` of a POST _search: with its form's parameters, once they are read.
-    ``login``: people can log in at this copy."""
+    """Who answers first. ``path``: decoded segments; ``query`` of a POST _search: with its form's parameters, once they are
+    read. ``login``: people can log in at this copy."""
     method = "GET" if method == "HEAD" else method
     match path:
         case ("feed" | "peer", *_):

@@ -1,7 +1,7 @@
 """The connections to the journal: one pool, kept open, over which requests are passed on.
 
-Invariants: what is sent and what comes back is not looked into, and of a long body a piece at a time is held; a request that was
-perhaps carried out is told apart from one that was never sent; a caller who goes away ends its own request only.
+Invariants: what is sent and what comes back is not looked into, and of a long body a piece at a time is held; a request
+that was perhaps carried out is told apart from one that was never sent; a caller who goes away ends its own request only.
 """
 
 from __future__ import annotations
