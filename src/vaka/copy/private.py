@@ -60,7 +60,8 @@ def apply(connection: apsw.Connection, lines: Iterable[bytes]) -> str | None:
     with connection:
         row = connection.execute(sql["state"]).fetchone()
         assert row is not None
-        cursor, generation, sweeping = row
+        cursor: str | None = row[0]
+        generation, sweeping = row[1:]
         for text in lines:
             line = orjson.loads(text)
             topic = line.get("topic")
