@@ -36,13 +36,13 @@ from vaka.journal.pool import Connection, Pool
 from vaka.journal.private import PrivateFeed
 from vaka.journal.read import FLIGHTS_MAX, Reader
 from vaka.journal.search import Match, Searcher
-from vaka.journal.searches import Searches, page_seen
+from vaka.journal.searches import Searches
 from vaka.journal.statements import statements
 from vaka.journal.write import Write, Writer
 from vaka.store.codec import Codec
 from vaka.store.granted import READING
 from vaka.store.page import Page, Position
-from vaka.store.seen import seen
+from vaka.store.seen import page_seen, seen
 from vaka.store.version import Version
 
 T = TypeVar("T")

@@ -65,6 +65,11 @@ class Sql(ABC):
     def among(self, column: str, numbers: Sequence[int], type_: str) -> str:
         """That ``column`` is one of ``numbers``."""
 
+    @staticmethod
+    def checked(column: str) -> str:
+        """A column that is looked at in rows found by their resource's key, and may not be what they are found by."""
+        return column
+
     @property
     def access(self) -> str:
         """The condition of the access filter on ``r``."""
@@ -135,38 +140,45 @@ class Sql(ABC):
 
     def dates(self, nodes: Sequence[Dates], alias: str) -> str:
         """One row that fits all of ``nodes``, which ask of the same parameters."""
-        return f"EXISTS (SELECT 1 FROM search_date d WHERE d.rkey = {alias}.rkey AND {self.date_rows(nodes)})"
+        rows = self.date_rows(nodes, self.checked("d.param"))
+        return f"EXISTS (SELECT 1 FROM search_date d WHERE d.rkey = {alias}.rkey AND {rows})"
 
-    def date_rows(self, nodes: Sequence[Dates]) -> str:
+    def date_rows(self, nodes: Sequence[Dates], param: str = "d.param") -> str:
         """The rows ``d`` of search_date that fit."""
-        params = self.among("d.param", nodes[0].params, "smallint")
+        params = self.among(param, nodes[0].params, "smallint")
         return f"{params} AND " + " AND ".join(comparing.dates(self.bind, n.prefix, n.low_us, n.high_us) for n in nodes)
 
     def quantities(self, node: Quantities, alias: str) -> str:
-        return f"EXISTS (SELECT 1 FROM search_quantity q WHERE q.rkey = {alias}.rkey AND {self.quantity_rows(node)})"
+        rows = self.quantity_rows(node, self.checked("q.param"))
+        return f"EXISTS (SELECT 1 FROM search_quantity q WHERE q.rkey = {alias}.rkey AND {rows})"
 
-    def quantity_rows(self, node: Quantities) -> str:
+    def quantity_rows(self, node: Quantities, param: str = "q.param") -> str:
         """The rows ``q`` of search_quantity that fit."""
-        params = f"{self.among('q.param', node.params, 'smallint')} AND q.unit = {self.bind(node.unit)}"
+        params = f"{self.among(param, node.params, 'smallint')} AND q.unit = {self.bind(node.unit)}"
         if node.keys:
             params += f" AND q.key <> 0 AND {self.among('q.key', node.keys, 'bigint')}"
         return f"{params} AND {comparing.quantities(self.bind, node)}"
 
     def strings(self, node: Strings, alias: str) -> str:
-        return f"EXISTS (SELECT 1 FROM search_string s WHERE s.rkey = {alias}.rkey AND {self.string_rows(node)})"
+        rows = self.string_rows(node, self.checked("s.param"))
+        return f"EXISTS (SELECT 1 FROM search_string s WHERE s.rkey = {alias}.rkey AND {rows})"
 
-    def string_rows(self, node: Strings) -> str:
+    def string_rows(self, node: Strings, param: str = "s.param") -> str:
         """The rows ``s`` of search_string that fit."""
-        params = self.among("s.param", node.params, "smallint")
+        params = self.among(param, node.params, "smallint")
         if node.match == "prefix":
             return f"{params} AND s.value >= {self.bind(node.value)} AND s.value < {self.bind(node.value + LAST_CHARACTER)}"
         return f"{params} AND {self.containing('s.value', node.value)}"
 
     def exists(self, alias: str, source: str, types: Sequence[str], inner: Criterion) -> str:
-        """Some living resource ``alias`` of ``types`` in ``source``, which access lets through, satisfies ``inner``."""
+        """Some resource ``alias`` in ``source`` is ``within``."""
+        return f"EXISTS (SELECT 1 FROM {source} WHERE {self.within(alias, types, inner)})"
+
+    def within(self, alias: str, types: Sequence[str], inner: Criterion) -> str:
+        """A living resource ``alias`` of ``types``, which access lets through, satisfies ``inner``."""
         of_type = self.among(f"{alias}.type", [type_number(name) for name in types], "smallint")
         scope = f"{of_type} AND NOT {alias}.deleted AND ({self.gate.on(alias)})"
-        return f"EXISTS (SELECT 1 FROM {source} WHERE {scope} AND {self.condition(inner, alias)})"
+        return f"{scope} AND {self.condition(inner, alias)}"
 
     @abstractmethod
     def tokens(self, keys: Sequence[int], alias: str) -> str:
