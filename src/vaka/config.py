@@ -208,6 +208,20 @@ RESERVE_RETRY_S: Final = 1.0
 RESERVE_KEEP_DAYS: Final = IDEMPOTENCY_DAYS
 # Two given doses of one drug closer than its order says; where no order says, than this.
 DOSE_INTERVAL_S: Final = 4 * 3600
+# The sheet (copy/sheet): what of a record stands on a patient's first page. Texts are cut, and say so.
+SHEET_TEXT_MAX_CHARS: Final = 240
+SHEET_NOTE_MAX_CHARS: Final = 700
+SHEET_NOTES_MAX: Final = 8
+SHEET_NOTES_HOURS: Final = 72
+SHEET_ANALYSES_MAX: Final = 40
+SHEET_VITALS_MAX: Final = 20
+SHEET_LINES_MAX: Final = 60
+SHEET_RECENT_MAX: Final = 5
+SHEET_DOSES_HOURS: Final = 24
+# A scheduled dose that nobody has told of is overdue so long after its time.
+DOSE_GRACE_MIN: Final = 60
+# A resource whose body is larger is not read for the sheet: it is told as one that cannot be shown.
+SHEET_BODY_MAX_BYTES: Final = 8 * 1024 * 1024
 # Reading on a copy. A long read keeps the file's log from being emptied; what takes longer is the journal's.
 COPY_SEARCH_TIMEOUT_S: Final = 1.0
 COPY_PROGRESS_STEPS: Final = 20_000
