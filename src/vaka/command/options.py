@@ -53,8 +53,8 @@ def wire(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--peer-port", type=click.IntRange(1, 65535), help="Where copies come in, each with a certificate of its own."
     )
-    @click.option("--behind-copies", is_flag=True, hidden=True)
-    @click.option("--peer-host", hidden=True)
+    @click.option("--behind-copies", is_flag=True, hidden=True, help="Read copies of this machine are in front.")
+    @click.option("--peer-host", hidden=True, help="The address of --peer-port, where it is another.")
     @wraps(command)
     def listening(
         *,
