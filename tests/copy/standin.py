@@ -48,6 +48,9 @@ class Told:
     def applied(self) -> Cursor:
         return parse(self._state().get("applied", "999999999.0.0")) or Cursor(0, 0, 0)
 
+    def reached(self, place: Cursor) -> bool:
+        return self.applied >= place
+
     @property
     def as_of_us(self) -> int:
         return int(self._state().get("as_of_us", 1_700_000_000_000_000))

@@ -20,6 +20,9 @@ class Standing(Protocol):
     def applied(self) -> Cursor:
         """The newest version that is shown here."""
 
+    def reached(self, place: Cursor) -> bool:
+        """Whether what was written there shows here."""
+
     @property
     def as_of_us(self) -> int:
         """The journal's time of what is shown here."""
