@@ -68,6 +68,12 @@ FEED_HEARTBEAT_S: Final = 1.0
 FEED_READERS_MAX: Final = 200
 HORIZON_AGE_WARN_S: Final = 2.0
 
+# Copies. What one brings at once: an hour's logins of a large hospital are some megabytes, brought in pieces.
+PEER_BODY_MAX_BYTES: Final = 8 * 1024 * 1024
+OWED_BATCH: Final = 200
+OWED_RETRY_S: Final = 1.0
+OWED_KEPT_S: Final = 24 * 3600.0
+
 # Loading commits often, so that the feed's horizon keeps moving (facts: The horizon).
 LOAD_COMMIT_MS: Final = 200
 

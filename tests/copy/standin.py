@@ -20,7 +20,6 @@ import httpx
 import orjson
 from bench.running import free_port
 
-from vaka.api.cookies import Proof
 from vaka.api.door.cursor import Cursor, parse
 from vaka.api.door.door import Door
 from vaka.api.door.passing import Passing
@@ -116,6 +115,8 @@ def standin(data: Path, journal: str, folder: Path) -> Iterator[Standin]:
 
 
 async def _open(data: Path, journal_url: str, state: Path) -> Opened:
+    from vaka.access.settings import CLOSED
+    from vaka.api.serve import _server
     from vaka.journal.clients import Clients
     from vaka.journal.journal import Journal
     from vaka.journal.pool import Pool
@@ -126,7 +127,10 @@ async def _open(data: Path, journal_url: str, state: Path) -> Opened:
     journal = await Journal.open(found.dsn)
     registering = Pool(found.dsn, size=2)
     await registering.open()
-    made = await _server_of(journal, Clients(registering), data, state.parent)
+    own = state.parent
+    if not (own / "secret").exists():
+        (own / "secret").symlink_to(data / "secret")
+    made = await _server(journal, Clients(registering), own, CLOSED, demo=False, demo_login=False)
     door = Door(Passing(Upstream(journal_url)), Told(state))
 
     async def close() -> None:
@@ -135,33 +139,6 @@ async def _open(data: Path, journal_url: str, state: Path) -> Opened:
         await registering.close()
 
     return Opened(replace(made, home=None, door=door), door, (made.callers.revocations.follow(),), close)
-
-
-async def _server_of(journal: Any, clients: Any, data: Path, own: Path) -> Any:
-    """The journal's own parts, but for the access log, which has a folder of its own."""
-    from vaka.accesslog.writer import AccessLog
-    from vaka.api.callers import Callers
-    from vaka.api.keyring import Keyring
-    from vaka.api.pages import Pages
-    from vaka.api.passphrases import Passphrases
-    from vaka.api.people import People
-    from vaka.api.revocations import Revocations
-    from vaka.api.sealed import Sealed
-    from vaka.api.secrets import Secret, secret
-    from vaka.api.server import Server
-    from vaka.api.sessions import Sessions
-    from vaka.api.tokens import Tokens
-
-    revocations = Revocations(journal)
-    await revocations.load()
-    proof = Proof(secret(data, "form.key"))
-    callers = Callers(journal, Sessions(Keyring(data, "session")), revocations, People(journal), proof)
-    log = await AccessLog.open(own / "accesslog", journal.pool.connection, "standin")
-    key = secret(data, "login.key")
-    return Server(
-        journal, None, Tokens(Keyring(data, "token"), clients), Pages(Secret(data, "page.key")), log, callers,
-        Sealed(key), Passphrases(key), clients,
-    )  # fmt: skip
 
 
 def main() -> None:

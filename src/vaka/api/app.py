@@ -26,6 +26,7 @@ from vaka.api.feed import feed, private
 from vaka.api.health import health, ready
 from vaka.api.http import ClientGone, Request, Response, parse_query_string
 from vaka.api.paced import Pacing
+from vaka.api.peer import routes as peer
 from vaka.api.request_log import RequestLog
 from vaka.api.routes import dispatch
 from vaka.api.server import Server
@@ -187,6 +188,10 @@ class Application:
                     )
                 answer = feed if len(request.path) == 1 else private
                 return await answer(self._server, request)
+            case ("peer", *_):
+                if not self._server.wire.feed_allowed(request.source, request.headers):
+                    raise Forbidden("copies come in with a certificate only", help="use the address of --peer-port")
+                return await peer.dispatch(self._server, request)
             case ("fhir", *rest):
                 request.path = tuple(rest)
                 return await dispatch(self._server, request)

@@ -182,3 +182,9 @@ UPDATE opening SET closed_us = :now WHERE opening = :opening AND closed_us IS NU
 -- name: hide_opening
 -- The journal refused it: it was never one.
 DELETE FROM opening WHERE opening = :opening AND pending = 1
+
+-- name: copy_key_known
+SELECT 1 FROM copy_key WHERE kid = :kid
+
+-- name: clients_registered
+SELECT 1 FROM client WHERE name = :name AND client = :client AND removed IS NULL
