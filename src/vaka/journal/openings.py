@@ -10,13 +10,13 @@ import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from vaka.access.decision import Information, Opening, Placed, Standing, What, decision
-from vaka.access.facts import Block, Consented
+from vaka.access.decision import Information, Standing, What, decision
 from vaka.access.filter import AccessFilter
 from vaka.access.session import Session
 from vaka.journal.arrays import integers
 from vaka.journal.statements import statements
 from vaka.store.conditions import PATIENT
+from vaka.store.known import standing
 from vaka.store.openings import Group
 from vaka.store.through import now_us
 
@@ -33,18 +33,16 @@ async def standing_of(connection: Connection, session: Session, patient: int) ->
     async def rows(name: str) -> list[Any]:
         return await (await connection.execute(sql[name], values)).fetchall()
 
-    blocks = [
-        Placed(Block(unit or provider, kind, *rest), provider, unit, consent)
-        for consent, provider, unit, kind, *rest in await rows("blocks")
-    ]
-    return Standing(
-        now_us(),
-        relations=await rows("relations"),
-        blocks=blocks,
-        consents=[Consented(*row) for row in await rows("consents")],
-        openings=[Opening(What(what), target, low, high) for what, target, low, high in await rows("openings")],
-        protected=(await rows("is_protected"))[0][0],
-    )
+    return standing(
+        now_us(), relations=await rows("relations"), blocks=await rows("blocks"), consents=await rows("consents"),
+        openings=await rows("openings"), protected=(await rows("is_protected"))[0][0],
+    )  # fmt: skip
+
+
+async def groups_of(connection: Connection, patient: int) -> list[Any]:
+    """Whose information of which kind there is about ``patient``, and how much."""
+    values = {"patient": patient, "patient_type": PATIENT}
+    return await (await connection.execute(statements("access")["groups"], values)).fetchall()
 
 
 class JournalOpenings:
@@ -55,11 +53,10 @@ class JournalOpenings:
 
     async def groups(self, access: AccessFilter, session: Session, patient: int) -> tuple[Standing, Sequence[Group]]:
         async with self._journal.reading.connection() as connection:
-            standing = await standing_of(connection, session, patient)
-            values = {"patient": patient, "patient_type": PATIENT}
-            rows = await (await connection.execute(statements("access")["groups"], values)).fetchall()
-        return standing, [
-            Group(about, count, decision(session, access.settings, standing, about))
+            known = await standing_of(connection, session, patient)
+            rows = await groups_of(connection, patient)
+        return known, [
+            Group(about, count, decision(session, access.settings, known, about))
             for unit, provider, kind, identity, count in rows
             for about in (Information(unit, provider, kind, identity),)
         ]
