@@ -228,6 +228,17 @@ SHEET_DOSES_HOURS: Final = 24
 DOSE_GRACE_MIN: Final = 60
 # A resource whose body is larger is not read for the sheet: it is told as one that cannot be shown.
 SHEET_BODY_MAX_BYTES: Final = 8 * 1024 * 1024
+# Of one owner and kind about one patient; what is older is counted as not shown.
+SHEET_ENTRIES_MAX: Final = 5_000
+SHEET_MAKE_BATCH: Final = 50
+# Joined bodies that a worker keeps, some 10 kB each.
+SHEET_CACHE_BYTES: Final = 64 * 1024 * 1024
+# So long at most: what was redacted leaves memory too.
+SHEET_KEPT_US: Final = 15 * 60 * 1_000_000
+# Names of units are asked for again so often.
+UNIT_NAME_KEPT_S: Final = 60.0
+WORKLIST_MAX: Final = 300
+NOTES_FOUND_MAX: Final = 50
 # Reading on a copy. A long read keeps the file's log from being emptied; what takes longer is the journal's.
 COPY_SEARCH_TIMEOUT_S: Final = 1.0
 COPY_PROGRESS_STEPS: Final = 20_000

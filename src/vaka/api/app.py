@@ -25,6 +25,9 @@ from vaka.api.door.cursor import Cursor
 from vaka.api.feed import feed, private
 from vaka.api.health import health, ready
 from vaka.api.http import ClientGone, Request, Response, parse_query_string
+from vaka.api.interactions.notes import notes
+from vaka.api.interactions.sheet import sheet
+from vaka.api.interactions.unit import unit
 from vaka.api.paced import Pacing
 from vaka.api.peer import routes as peer
 from vaka.api.request_log import RequestLog
@@ -195,6 +198,12 @@ class Application:
             case ("fhir", *rest):
                 request.path = tuple(rest)
                 return await dispatch(self._server, request)
+            case ("sheet", id_):
+                return await sheet(self._server, request, id_)
+            case ("sheet", id_, "notes"):
+                return await notes(self._server, request, id_)
+            case ("unit", named):
+                return await unit(self._server, request, named)
         raise NotFound("there is nothing at this address", help="the record is at /fhir, the change feed at /feed")
 
     async def _send(self, protocol: HTTPProtocol, scope: Scope, response: Response) -> bool:

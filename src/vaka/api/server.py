@@ -42,6 +42,7 @@ from vaka.journal.journal import Journal, Transaction
 from vaka.journal.redactions import Redactions
 from vaka.journal.write import Write
 from vaka.store.openings import Openings
+from vaka.store.sheet import SheetStore
 from vaka.store.store import Store
 from vaka.store.version import ANY_VERSION, Action, Version, http_date, parse_version_id
 
@@ -82,6 +83,7 @@ class Server:
     settings: Settings = CLOSED
     door: Door | None = None
     """Where this is a copy."""
+    sheets: SheetStore | None = None
     published: Published | None = None
     copies: Copies | None = None
 

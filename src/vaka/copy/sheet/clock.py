@@ -10,7 +10,15 @@ from vaka.copy.sheet.render import PACKAGE
 from vaka.fhir.dates import ZONE
 from vaka.texts import N_, texts_of
 
-WEEKDAYS: Final = (N_("Monday"), N_("Tuesday"), N_("Wednesday"), N_("Thursday"), N_("Friday"), N_("Saturday"), N_("Sunday"))
+WEEKDAYS: Final = (
+    N_("Monday"),
+    N_("Tuesday"),
+    N_("Wednesday"),
+    N_("Thursday"),
+    N_("Friday"),
+    N_("Saturday"),
+    N_("Sunday"),
+)
 _HOUR_S: Final = 3_600
 _DAY_S: Final = 86_400
 
@@ -49,7 +57,7 @@ def age(born: str, today: date, language: str) -> str:
     """The age of who was born on ``born`` (a FHIR date, perhaps without day or month); empty where it cannot be told."""
     told = texts_of(PACKAGE, language)
     try:
-        year, month, day = (int(part) for part in (born.split("-") + ["0", "0"])[:3])
+        year, month, day = (int(part) for part in [*born.split("-"), "0", "0"][:3])
     except ValueError:
         return ""
     if not month or not day:

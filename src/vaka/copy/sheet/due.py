@@ -1,9 +1,9 @@
 """When the next dose is due, and what is overdue: asked when a sheet is shown, for the present time. Pure; decision support of
 its own, so it stands in a module of its own (care-rules: medical device).
 
-Invariants: only orders of inpatients with times of day or an interval have a next dose; drafts and drugs taken as needed have none
-(S12); a time of day is local time of Sweden, an interval is elapsed time (S6); where something may be hidden or out of reach, a
-dose that was not told of is "unknown", never "not given" or overdue (S3, S11).
+Invariants: only orders of inpatients with times of day or an interval have a next dose; drafts and drugs taken as needed have
+none (S12); a time of day is local time of Sweden, an interval is elapsed time (S6); where something may be hidden or out of
+reach, a dose that was not told of is "unknown", never "not given" or overdue (S3, S11).
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ def _of(row: Sequence[Any], newest: Mapping[str, int], now_us: int, certain: boo
         half = (interval_us or _gap(minutes)) // 2
         if last < before - half:
             late = now_us - before > config.DOSE_GRACE_MIN * _MINUTE_US
-            made.append(Due(what, dose, before, State.UNKNOWN if not certain else State.OVERDUE if late else State.NEXT))
+            made.append(
+                Due(what, dose, before, State.UNKNOWN if not certain else State.OVERDUE if late else State.NEXT)
+            )
     if after is not None and from_us <= after < until_us and after <= now_us + _DAY_US:
         made.append(Due(what, dose, after, State.NEXT))
     return made
@@ -97,7 +99,9 @@ def _around(
         return None, None
     today = _local_day(now_us // (15 * _MINUTE_US))
     at = [moment for day in (-1, 0, 1) for moment in _times(today + day, tuple(minutes))]
-    return max((one for one in at if one <= now_us), default=None), min((one for one in at if one > now_us), default=None)
+    return max((one for one in at if one <= now_us), default=None), min(
+        (one for one in at if one > now_us), default=None
+    )
 
 
 def _gap(minutes: Sequence[int]) -> int:
@@ -136,7 +140,9 @@ def _row(found: Found) -> list[Any] | None:
             continue
         repeat = one(one(dosage.get("timing")).get("repeat"))
         of_day = repeat.get("timeOfDay")
-        times = [found_ for each in (of_day if isinstance(of_day, list) else ()) if (found_ := _minute(each)) is not None]
+        times = [
+            found_ for each in (of_day if isinstance(of_day, list) else ()) if (found_ := _minute(each)) is not None
+        ]
         minutes.update(times[:_TIMES_MAX])
         interval = interval or (0 if times else _interval(repeat))
         if amount := _amount(dosage):
@@ -147,7 +153,16 @@ def _row(found: Found) -> list[Any] | None:
     reference = f"MedicationRequest/{found.entry.id}"
     dose = ", ".join(dict.fromkeys(doses))
     interval = 0 if minutes else interval
-    return [reference, atc(resource), drug(resource), dose, sorted(minutes), interval, start, end if end is not None else 2**62]
+    return [
+        reference,
+        atc(resource),
+        drug(resource),
+        dose,
+        sorted(minutes),
+        interval,
+        start,
+        end if end is not None else 2**62,
+    ]
 
 
 def _minute(value: Any) -> int | None:
@@ -176,5 +191,3 @@ def _amount(dosage: Json) -> str:
 def in_clock(at: int) -> str:
     """``14:00``, in Sweden."""
     return (datetime.fromtimestamp(at / 1_000_000, UTC).astimezone(ZONE)).strftime("%H:%M")
-
-

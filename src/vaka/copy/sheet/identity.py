@@ -89,7 +89,9 @@ def _identity(id_: str, patient: Mapping[str, Any]) -> Identity:
     ]
     found.sort(key=lambda each: _RANK.index(each.kind))
     replaced = [
-        one(each.get("other")).get("reference") for each in many(patient.get("link")) if each.get("type") == "replaced-by"
+        one(each.get("other")).get("reference")
+        for each in many(patient.get("link"))
+        if each.get("type") == "replaced-by"
     ]
     died = when(patient, "deceasedDateTime")
     return Identity(
@@ -103,11 +105,16 @@ def _identity(id_: str, patient: Mapping[str, Any]) -> Identity:
         protected=protected(patient),
         masked="SUBSETTED" in tags,
         inactive=patient.get("active") is False,
-        address=next(filter(None, (_address(each) for each in many(patient.get("address")) if each.get("use") != "old")), ""),
+        address=next(
+            filter(None, (_address(each) for each in many(patient.get("address")) if each.get("use") != "old")), ""
+        ),
         reach=numbers(patient),
         contacts=tuple(_contact(each) for each in many(patient.get("contact")))[: config.SHEET_RECENT_MAX],
         clinic=text(one(patient.get("generalPractitioner")).get("display")),
-        language=next((words(each.get("language")) for each in many(patient.get("communication")) if words(each.get("language"))), ""),
+        language=next(
+            (words(each.get("language")) for each in many(patient.get("communication")) if words(each.get("language"))),
+            "",
+        ),
         goes_on_in=text(replaced[0], 80) if replaced else "",
     )
 

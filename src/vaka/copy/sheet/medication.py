@@ -12,7 +12,18 @@ from typing import Any, Final
 
 from vaka import config
 from vaka.copy.sheet.elements import (
-    Json, Line, at_us, code, codes, many, one, person, reference_id, text, when, words,
+    Json,
+    Line,
+    at_us,
+    code,
+    codes,
+    many,
+    one,
+    person,
+    reference_id,
+    text,
+    when,
+    words,
 )  # fmt: skip
 from vaka.copy.sheet.elements import dose as amount_of
 from vaka.copy.sheet.entry import Found, Gathered
@@ -125,12 +136,18 @@ def _running(found: Found) -> Line | None:
 
 def _order(found: Found, given: dict[str, Line]) -> Line | None:
     resource = found.resource
-    if resource.get("status") not in _ORDERED or resource.get("intent") in _NO_ORDER or resource.get("doNotPerform") is True:
+    if (
+        resource.get("status") not in _ORDERED
+        or resource.get("intent") in _NO_ORDER
+        or resource.get("doNotPerform") is True
+    ):
         return None
     group = atc(resource)
     last = given.get(f"MedicationRequest/{found.entry.id}")
     return found.line(
-        **_said(found.exact if many(resource.get("dosageInstruction")) else resource, resource.get("dosageInstruction")),
+        **_said(
+            found.exact if many(resource.get("dosageInstruction")) else resource, resource.get("dosageInstruction")
+        ),
         atc=group,
         watched=watched(group),
         held=resource.get("status") == "on-hold",
@@ -169,7 +186,9 @@ def _said(resource: Json, dosages: Any) -> dict[str, Any]:
         said = text(dosage.get("text"))
         if not said:
             rate = one(dosage.get("doseAndRate"))
-            said = " ".join(filter(None, (amount_of(rate.get("doseQuantity")), words(one(dosage.get("timing")).get("code")))))
+            said = " ".join(
+                filter(None, (amount_of(rate.get("doseQuantity")), words(one(dosage.get("timing")).get("code"))))
+            )
         told.append(said.removeprefix(name).lstrip(" ,"))
     asked = any(each.get("asNeededBoolean") is True or each.get("asNeededCodeableConcept") for each in many(dosages))
     return {

@@ -104,7 +104,9 @@ def body(language: str, id_: str, owned: Sequence[Owned], hidden: Hidden, now_us
     parts: list[Part | Gap] = [_fixed(language, "head"), "head"]
     for each in _joined(owned, hidden, now_us):
         name = each.section.name
-        parts.append(_fixed(language, "open", name, each.section.title, each.state, each.withheld, hidden.closed, each.broken))
+        parts.append(
+            _fixed(language, "open", name, each.section.title, each.state, each.withheld, hidden.closed, each.broken)
+        )
         if name == "doses":
             parts.append("due")
         for whose, pieces in each.groups:

@@ -10,7 +10,19 @@ from typing import Any, Final
 
 from vaka import config
 from vaka.copy.sheet.elements import (
-    Json, Line, at_us, code, codes, many, number, one, person, quantity, text, value_of, when, words,
+    Json,
+    Line,
+    at_us,
+    code,
+    codes,
+    many,
+    number,
+    one,
+    person,
+    text,
+    value_of,
+    when,
+    words,
 )  # fmt: skip
 from vaka.copy.sheet.entry import Found, Gathered
 
@@ -19,8 +31,12 @@ CULTURES: Final = "cultures"
 ORDERS: Final = "orders"
 REPORTS: Final = "reports"
 _UNANSWERED: Final = frozenset({"registered", "cancelled", "unknown"})
-_NOT_LAB: Final = frozenset({"vital-signs", "survey", "social-history", "exam", "activity", "therapy", "procedure", "imaging"})
-_BLOOD_GROUP: Final = frozenset({"882-1", "883-9", "10331-7", "34530-6", "NPU01945", "NPU21708", "112143006", "365636006"})
+_NOT_LAB: Final = frozenset(
+    {"vital-signs", "survey", "social-history", "exam", "activity", "therapy", "procedure", "imaging"}
+)
+_BLOOD_GROUP: Final = frozenset(
+    {"882-1", "883-9", "10331-7", "34530-6", "NPU01945", "NPU21708", "112143006", "365636006"}
+)
 _CULTURE: Final = frozenset({"MB", "VR", "PAR", "MYC", "microbiology"})
 _IMAGING: Final = frozenset({"RAD", "RUS", "CT", "NMR", "CUS", "XRC", "imaging", "LP29684-5"})
 _MARKED: Final = {"LL": "LL", "HH": "HH", "L": "L", "H": "H", "A": "*", "AA": "**", "POS": "*", "R": "R", "I": "I"}
@@ -41,7 +57,10 @@ def results(gathered: Gathered) -> list[Line]:
                 newest[analysis] = result_line(found)
             elif "before" not in line:
                 earlier = found.exact
-                line |= {"before": value_of(earlier), "before_at": when(earlier, "effectiveDateTime", "effectivePeriod", "issued")}
+                line |= {
+                    "before": value_of(earlier),
+                    "before_at": when(earlier, "effectiveDateTime", "effectivePeriod", "issued"),
+                }
         except Exception:
             gathered.miss(RESULTS)
     return sorted(newest.values(), key=lambda line: "blood_group" not in line)
@@ -49,7 +68,9 @@ def results(gathered: Gathered) -> list[Line]:
 
 def cultures(gathered: Gathered) -> list[Line]:
     """Answers of microbiology, and other reports of a laboratory that say something in words."""
-    return _reports(gathered, CULTURES, lambda found, kinds: not kinds & _IMAGING and (bool(kinds & _CULTURE) or _says(found)))
+    return _reports(
+        gathered, CULTURES, lambda found, kinds: not kinds & _IMAGING and (bool(kinds & _CULTURE) or _says(found))
+    )
 
 
 def reports(gathered: Gathered) -> list[Line]:
@@ -58,7 +79,7 @@ def reports(gathered: Gathered) -> list[Line]:
 
 
 def orders(gathered: Gathered) -> list[Line]:
-    """Orders and referrals without an answer, most urgent first. What was answered by a final report of the same owner is left out."""
+    """Orders and referrals without an answer, most urgent first: without a final report of the same owner."""
     answered = {
         text(based.get("reference"), 200)
         for found in gathered.by_type.get("DiagnosticReport", ())
@@ -68,7 +89,9 @@ def orders(gathered: Gathered) -> list[Line]:
     lines = gathered.lines(ORDERS, ("ServiceRequest",), _order)
     kept = [line for line in lines if line["id"] not in answered]
     rank = {"stat": 0, "asap": 1, "urgent": 2}
-    return sorted(kept, key=lambda line: (rank.get(line.get("priority", ""), 3), -at_us(line.get("at", "")), line["id"]))
+    return sorted(
+        kept, key=lambda line: (rank.get(line.get("priority", ""), 3), -at_us(line.get("at", "")), line["id"])
+    )
 
 
 def analysis_of(resource: Json) -> str:
@@ -112,7 +135,9 @@ def _laboratory(found: Found) -> tuple[str, int] | None:
     resource = found.resource
     if resource.get("status") in _UNANSWERED or not is_laboratory(resource):
         return None
-    return analysis_of(resource), at_us(when(resource, "effectiveDateTime", "effectivePeriod", "effectiveInstant", "issued"))
+    return analysis_of(resource), at_us(
+        when(resource, "effectiveDateTime", "effectivePeriod", "effectiveInstant", "issued")
+    )
 
 
 def _says(found: Found) -> bool:
