@@ -193,6 +193,8 @@ DOOR_LOOK_S: Final = 0.003
 # S1: over this lag, what matters most comes from the journal, of each process so much at once.
 DOOR_LAG_MAX_S: Final = 2.0
 DOOR_LAGGING_MAX: Final = 8
+# The follower does what it is asked within a batch.
+CONTROL_TIMEOUT_S: Final = 3.0
 # The reserve (copy/reserve, safety S10-S18). The journal is tried for so long; then the reserve, until it has committed for so
 # long, asked each second; a longer gap than RESERVE_PROBE_GAP_S begins the count anew.
 RESERVE_TRY_S: Final = 2.0

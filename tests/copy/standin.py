@@ -20,12 +20,14 @@ import httpx
 import orjson
 from bench.running import free_port
 
-from vaka.api.door.cursor import Cursor, parse
+from vaka.api.door.cursor import parse
 from vaka.api.door.door import Door
 from vaka.api.door.passing import Passing
 from vaka.api.door.serve import Opened, serve
 from vaka.api.door.upstream import Upstream
+from vaka.api.server import Server
 from vaka.api.wire import Wire
+from vaka.store.cursor import Cursor
 from vaka.watch import status
 
 
@@ -45,7 +47,7 @@ class Told:
 
     @property
     def applied(self) -> Cursor:
-        return parse(self._state().get("applied", "999999999.0.0")) or Cursor(0, 0, 0)
+        return parse(self._state().get("applied", "999999999.1.1")) or Cursor(0, 0, 0)
 
     def reached(self, place: Cursor) -> bool:
         return self.applied >= place
@@ -138,7 +140,12 @@ async def _open(data: Path, journal_url: str, state: Path) -> Opened:
         await journal.close()
         await registering.close()
 
-    return Opened(replace(made, home=None, door=door), door, (made.callers.revocations.follow(),), close)
+    served = replace(made, home=None, door=door)
+
+    async def complete() -> Server:
+        return served
+
+    return Opened(served, door, complete, close)
 
 
 def main() -> None:

@@ -142,12 +142,16 @@ def serve(copy: Copy, number: int) -> None:
     log.setup(name, copy.directory.log / f"{name}.jsonl")
     from vaka.api.door.opening import open_copy
     from vaka.api.door.serve import serve as serve_copy
+    from vaka.api.serve import is_loopback
     from vaka.web import routes
 
     beat_file = copy.directory.run / f"{name}.beat"
 
     async def opened() -> Opened:
-        return await open_copy(copy.directory.path, copy.source, name, law=copy.law, demo=copy.demo)
+        return await open_copy(
+            copy.directory.path, copy.source, name, law=copy.law, demo=copy.demo, key_file=copy.key_file,
+            demo_login=copy.demo and is_loopback(copy.host) and not copy.wire.behind_proxy, token_file=copy.token_file,
+        )  # fmt: skip
 
     serve_copy(
         opened, copy.host, copy.port, copy.directory.path, name=name, beat=lambda: beat(beat_file), web=routes,

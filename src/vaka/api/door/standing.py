@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from vaka.api.door.cursor import Cursor
+from vaka.store.cursor import Cursor
 
 
 class Standing(Protocol):

@@ -40,8 +40,23 @@ class Told:
         return self.board[field] if self.board is not None else 0
 
     @property
+    def seed(self) -> int:
+        """The seed in use; 0 before the first."""
+        return self._field(Field.SEED)
+
+    @property
     def readable(self) -> bool:
-        return self._field(Field.SEED) > 0 and not self._field(Field.DAMAGED)
+        return self.seed > 0 and self._field(Field.DAMAGED) != self.seed
+
+    def say_damaged(self, seed: int) -> None:
+        """For the follower, and for all that read here."""
+        if self.board is not None:
+            self.board[Field.DAMAGED] = seed
+
+    @property
+    def peers_away(self) -> bool:
+        """Whether a copy that takes entries is out of reach (S10)."""
+        return bool(self._field(Field.PEERS_AWAY))
 
     @property
     def applied(self) -> Cursor:
@@ -54,7 +69,9 @@ class Told:
         if self.board is None:
             return False
         epoch, xid, seq, horizon = self.board.read(Field.EPOCH, Field.XID, Field.SEQ, Field.HORIZON_XID)
-        return epoch > place.epoch or (epoch == place.epoch and ((xid, seq) >= (place.xid, place.seq) or horizon > place.xid))
+        return epoch > place.epoch or (
+            epoch == place.epoch and ((xid, seq) >= (place.xid, place.seq) or horizon > place.xid)
+        )
 
     @property
     def as_of_us(self) -> int:
