@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -63,6 +64,7 @@ class AccessLog:
         self.state = State.FILE
         self.under_way = 0
         """Requests that are being answered, counted by who answers them: each may bring a record soon."""
+        self._loop = asyncio.get_running_loop()
         self._lock = lock
         self._beside = store
         self._segment_bytes, self._ballast_bytes = segment_bytes, ballast_bytes
@@ -137,34 +139,46 @@ class AccessLog:
     async def write(self, record: Record, *, urgent: bool = False) -> None:
         """Returns when ``record`` is durable. Unavailable where that cannot be; not so for what is ``urgent``, which is told
         in the process's log and waits in memory."""
-        durable = True
-        for future in self.submit(record):
-            durable = await future and durable
-        if not durable:
-            if not urgent:
-                raise unwritable()
-            log.error(
-                "access not yet logged", activity=record.activity, person=record.actor.person or record.actor.principal,
-                patients=" ".join(map(str, record.patients[:4])), owed=len(self._owed),
-            )  # fmt: skip
+        if not await self.submit(record):
+            self.missed(record, urgent=urgent)
 
-    def submit(self, record: Record) -> list[asyncio.Future[bool]]:
-        """Puts ``record`` in line, for who cannot wait: whether each part of it is durable. A future that is cancelled keeps
-        nothing from being written."""
-        loop = asyncio.get_running_loop()
-        futures: list[asyncio.Future[bool]] = []
-        for part in record.parts():
-            future: asyncio.Future[bool] = loop.create_future()
-            self._waiting.append((part, future))
-            futures.append(future)
+    def missed(self, record: Record, *, urgent: bool) -> None:
+        """What ``write`` does where ``record`` could not be made durable."""
+        if not urgent:
+            raise unwritable()
+        log.error(
+            "access not yet logged", activity=record.activity, person=record.actor.person or record.actor.principal,
+            patients=" ".join(map(str, record.patients[:4])), owed=len(self._owed),
+        )  # fmt: skip
+
+    def submit(self, record: Record) -> asyncio.Future[bool]:
+        """Puts ``record`` in line: whether it is durable. A future that is cancelled keeps nothing from being written."""
+        future = self._put_in_line(record)
         if self._all_here is not None and len(self._waiting) >= self.under_way:
             _wake(self._all_here)
         if not self._flushing:
             self._flushing = True
-            task = loop.create_task(self._flush())
+            task = self._loop.create_task(self._flush())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return futures
+        return future
+
+    def _put_in_line(self, record: Record) -> asyncio.Future[bool]:
+        future: asyncio.Future[bool] = self._loop.create_future()
+        if len(record.patients) <= config.LOG_PATIENTS_MAX:  # most records
+            self._waiting.append((record, future))
+            return future
+        parts = record.parts()
+        written: list[asyncio.Future[bool]] = [self._loop.create_future() for _ in parts]
+        self._waiting += zip(parts, written, strict=True)
+
+        def told(_: object) -> None:
+            if not future.done() and all(one.done() for one in written):
+                future.set_result(all(one.result() for one in written))
+
+        for one in written:
+            one.add_done_callback(told)
+        return future
 
     def require(self, *, urgent: bool) -> None:
         """Unavailable where nothing can be logged now and the request is not ``urgent``: before anything is done for it."""
@@ -242,6 +256,8 @@ class AccessLog:
             await self._reopen()
         self._number, self._hash, self._chapter = number, block.hash, block.chapter
         self._owed.append((block, self._encoder.described))
+        if len(self._owed) == 1 and self.state == State.FILE and await self._to_file():  # nearly always
+            return True
         return await self._pay()
 
     async def _pay(self) -> bool:
@@ -266,10 +282,13 @@ class AccessLog:
         segment = self._segment
         if segment is None:
             return False
-        content = b"".join(block.framed for block, _ in self._owed)
-        if await self._try(lambda: segment.append(content)):
+        content = b"".join([block.framed for block, _ in self._owed])
+        try:
+            await self._disk.do(partial(segment.append, content))
             self._owed.clear()
             return True
+        except OSError as error:
+            _tell(error)
         segment.abandon()
         self._segment = None
         self._begin_chapter()
@@ -317,7 +336,7 @@ class AccessLog:
         try:
             await self._disk.do(work)
         except OSError as error:
-            log.error("access log file", errno=error.errno, kind=type(error).__name__)
+            _tell(error)
             return False
         return True
 
@@ -374,6 +393,10 @@ class AccessLog:
                     month = now.month
             except Exception as error:
                 log.warning("access log not shipped", kind=type(error).__name__)
+
+
+def _tell(error: OSError) -> None:
+    log.error("access log file", errno=error.errno, kind=type(error).__name__)
 
 
 def _wake(future: asyncio.Future[None]) -> None:

@@ -129,7 +129,8 @@ class Application:
         if request is not None:
             self.server.usage.note(request, record)
         try:
-            await self.server.log.write(record, urgent=request is not None and is_of_one(request, record))
+            if not await self.server.log.submit(record):
+                self.server.log.missed(record, urgent=request is not None and is_of_one(request, record))
         except VakaError as error:
             if response.stream is not None:
                 await response.stream.aclose()

@@ -8,20 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from vaka.access.decision import Information, Opening, Placed, Standing, What, decision
-from vaka.access.facts import Block, Consented
-from vaka.access.filter import AccessFilter
+from vaka.access.decision import What
 from vaka.access.session import Session
 from vaka.copy.accounts import Record
 from vaka.copy.own import Own, now_us
 from vaka.copy.statements import statements
-from vaka.fhir.definitions import type_number
-from vaka.store.openings import Group
-
-_PATIENT = type_number("Patient")
 
 
 class CopyOpenings:
@@ -33,31 +27,6 @@ class CopyOpenings:
 
     def _rows(self, name: str, values: dict[str, Any]) -> list[Any]:
         return self._record().execute(self._sql[name], values).fetchall()
-
-    async def groups(self, access: AccessFilter, session: Session, patient: int) -> tuple[Standing, Sequence[Group]]:
-        standing = self._standing(session, patient)
-        rows = self._rows("groups", {"patient": patient, "patient_type": _PATIENT})
-        return standing, [
-            Group(about, count, decision(session, access.settings, standing, about))
-            for unit, provider, kind, identity, count in rows
-            for about in (Information(unit, provider, kind, bool(identity)),)
-        ]
-
-    def _standing(self, session: Session, patient: int) -> Standing:
-        of = {"patient": patient}
-        blocks = [
-            Placed(Block(unit or provider, kind, bool(inner), bool(outer), *rest), provider, unit, consent)
-            for consent, provider, unit, kind, inner, outer, *rest in self._rows("blocks", of)
-        ]
-        opened = self._rows("opened", {**of, "person": session.person, "unit": session.assignment.unit})
-        return Standing(
-            now_us(),
-            relations=self._rows("relations", of),
-            blocks=blocks,
-            consents=[Consented(*row) for row in self._rows("consents", of)],
-            openings=[Opening(What(what), target, low, high) for what, target, low, high in opened],
-            protected=bool(self._rows("is_protected", of)[0][0]),
-        )
 
     async def open(
         self, session: Session, patient: int, what: What, target: str | None, reason: str, until_us: int, token: str

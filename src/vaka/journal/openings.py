@@ -10,14 +10,12 @@ import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from vaka.access.decision import Information, Standing, What, decision
-from vaka.access.filter import AccessFilter
+from vaka.access.decision import Standing, What
 from vaka.access.session import Session
 from vaka.journal.arrays import integers
 from vaka.journal.statements import statements
 from vaka.store.conditions import PATIENT
 from vaka.store.known import standing
-from vaka.store.openings import Group
 from vaka.store.through import now_us
 
 if TYPE_CHECKING:
@@ -50,16 +48,6 @@ class JournalOpenings:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-
-    async def groups(self, access: AccessFilter, session: Session, patient: int) -> tuple[Standing, Sequence[Group]]:
-        async with self._journal.reading.connection() as connection:
-            known = await standing_of(connection, session, patient)
-            rows = await groups_of(connection, patient)
-        return known, [
-            Group(about, count, decision(session, access.settings, known, about))
-            for unit, provider, kind, identity, count in rows
-            for about in (Information(unit, provider, kind, identity),)
-        ]
 
     async def open(
         self, session: Session, patient: int, what: What, target: str | None, reason: str, until_us: int, token: str

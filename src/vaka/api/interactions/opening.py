@@ -27,7 +27,7 @@ from vaka.api.callers import token_of
 from vaka.api.http import Request, Response, require_json_answer
 from vaka.api.server import Server, accept_resource, check_id, living, new_id, write_of
 from vaka.errors import Forbidden, Invalid, NotFound
-from vaka.store.openings import Group
+from vaka.store.known import Group
 from vaka.store.through import now_us
 
 _HOUR_US: Final = 3_600 * 1_000_000
@@ -73,7 +73,7 @@ async def access(server: Server, request: Request, id_: str) -> Response:
     session = caring(request)
     patient = await _patient(server, request, id_)
     blocked = request.option("blocked") == "name"
-    standing, found = await server.openings.groups(request.access, session, patient)
+    standing, found = await server.store.groups(session, request.access.settings, patient)
     if blocked and not standing.opened(What.EMERGENCY):
         raise Forbidden(
             "whose blocked information there is shows in an emergency alone", why="S21: step 2 without an emergency opening",
