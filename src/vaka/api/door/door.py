@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from vaka.api.server import Server
 
 Here = Callable[[Request], Awaitable[Response]]
+_OF_PROCESS = frozenset({"health", "ready", "static"})
+"""What needs no record."""
 
 
 class Reserve(Protocol):
@@ -76,10 +78,12 @@ class Door:
                     return await self._passed(server, request, scope)
                 except NotPassed:
                     return await self._own(server, request, scope, here, behind=False, tried=True)
-        if not self.standing.readable and request.path[0] == "fhir":
+        if request.path[0] in _OF_PROCESS:
+            return await here(request)
+        if not self.standing.readable:
             return await self._passed(server, request, scope)
         behind = not await self._caught_up(request)
-        heard = is_heard(self.standing)
+        heard = self.passing.hears(self.standing)
         urgent = heard and table.is_urgent(request.path) and self.standing.lag_s > config.DOOR_LAG_MAX_S
         tried = (behind and heard) or (urgent and self._lagging < config.DOOR_LAGGING_MAX)
         if tried:
@@ -139,7 +143,7 @@ class Door:
         place = cursor.brought(request)
         if place is None or self.standing.reached(place):
             return True
-        if not is_heard(self.standing):
+        if not self.passing.hears(self.standing):
             return False
         loop = asyncio.get_running_loop()
         deadline = loop.time() + config.DOOR_WAIT_S

@@ -72,7 +72,9 @@ async def open_copy(
         _Source(folder, secret, told), aged=lambda: told.age_s > _AGED_S, whole=folder.about().scope == ("region",)
     )
     own = Own(engine.writer(folder.own, secret))
-    access_log = await AccessLog.open(path / "accesslog" / name, JournalStore(post), f"{folder.about().name}/{name}")
+    access_log = await AccessLog.open(
+        path / "accesslog" / name, JournalStore(post), f"copy {folder.about().name}", alone=True
+    )
     door = Door(Passing(upstream), told, login=True)
 
     async def show() -> None:
