@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -45,6 +46,9 @@ from vaka.store.sheet import SheetStore
 from vaka.store.store import Store
 from vaka.store.version import ANY_VERSION, Action, Version, http_date, parse_version_id
 
+if TYPE_CHECKING:
+    from vaka.api.door.door import Door
+
 _TYPES = frozenset(RESOURCE_TYPES)
 _KEY_MAX_CHARS = 200
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
@@ -77,6 +81,8 @@ class Server:
     usage: Usage = field(default_factory=Usage)
     redactions: Redactions | None = None
     settings: Settings = CLOSED
+    door: Door | None = None
+    """Where this is a copy."""
     sheets: SheetStore | None = None
     published: Published | None = None
     copies: Copies | None = None

@@ -30,6 +30,7 @@ from vaka.fhir.criteria import Criterion, Query
 from vaka.fhir.keys import resource_key
 from vaka.journal.access import gate, require_writing
 from vaka.journal.aliases import Aliases
+from vaka.journal.arrays import integers
 from vaka.journal.feed import Feed
 from vaka.journal.feed_rows import FeedRows
 from vaka.journal.openings import groups_of, standing_of
@@ -352,8 +353,10 @@ class Journal:
             if not isinstance(error, Exception):
                 raise
             return
-        for (_, _, future), version in zip(batch, made, strict=True):
+        for (_, its, future), version in zip(batch, made, strict=True):
             assert version is not None
+            assert access.trail.wrote is not None
+            its.trail.wrote_at(*access.trail.wrote[:2], version.seq)
             if not future.done():
                 future.set_result(version)
 
@@ -426,8 +429,12 @@ class Journal:
         async with self.pool.connection() as connection:
             values = {"principal": access.principal, "key": key}
             row = await (await connection.execute(statements("write")["recall_result"], values)).fetchone()
-        if row is None:
-            return None
+            if row is None:
+                return None
+            seqs = integers([seq for _, seq, _ in row[1] if seq is not None])
+            found = await connection.execute(statements("write")["places"], {"seqs": seqs})
+            if (place := await found.fetchone()) is not None:
+                access.trail.wrote_at(place[0], int(place[1]), place[2])
         return Remembered(bytes(row[0]), tuple((status, seq, location) for status, seq, location in row[1]))
 
     def searching(self, access: AccessFilter) -> Searches:

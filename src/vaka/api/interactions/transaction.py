@@ -34,7 +34,6 @@ from vaka.api.server import (
     accept_resource,
     if_match,
     living,
-    new_id,
     require_references,
     require_version,
     write_of,
@@ -74,6 +73,10 @@ async def transaction(server: Server, request: Request, dispatch: Dispatch) -> R
         return await _batch(server, request, entries, dispatch)
     if before is not None:
         return await _answer(server, request, list(before.parts), {}, {})
+
+    def new_id(number: int) -> str:
+        return key.new_id(request, number)
+
     drafted = assign_ids(entries, new_id)
     parsed = await _accept(drafted)
     resources = {index: one.resource for index, one in parsed.items()}
