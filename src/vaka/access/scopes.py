@@ -27,6 +27,9 @@ from vaka.fhir.values import split
 LETTERS: Final = "cruds"
 ALL: Final = frozenset(LETTERS)
 FEED: Final = "feed"
+RESERVE: Final = "reserve"
+"""A copy's: hands over what others wrote in its reserve, and holds that of other copies."""
+_OTHERS: Final = frozenset({FEED, RESERVE})
 SCOPE_MAX_CHARS: Final = 400
 SCOPES_MAX: Final = 100
 _V1: Final[Mapping[str, str]] = {"read": "rs", "write": "cud", "*": LETTERS}
@@ -78,8 +81,8 @@ def parse_scopes(text: str) -> tuple[tuple[Grant, ...], frozenset[str]]:
     words = list(dict.fromkeys(text.split(" ")))
     if len(words) > SCOPES_MAX:
         raise Invalid(f"more than {SCOPES_MAX} scopes", path="scope")
-    others = frozenset(word for word in words if word == FEED)
-    return tuple(dict.fromkeys(parse_scope(word) for word in words if word not in ("", FEED))), others
+    others = frozenset(word for word in words if word in _OTHERS)
+    return tuple(dict.fromkeys(parse_scope(word) for word in words if word and word not in _OTHERS)), others
 
 
 def within(asked: Grant, held: Iterable[Grant]) -> bool:

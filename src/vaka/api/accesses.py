@@ -21,7 +21,7 @@ from vaka.fhir.definitions import RESOURCE_TYPES
 
 _TYPES: Final = frozenset(RESOURCE_TYPES)
 _CHANGING: Final = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-_LOGGED: Final = frozenset({"fhir", "feed", "log"})
+_LOGGED: Final = frozenset({"fhir", "feed", "log", "reserve", "peer"})
 
 
 class Address:

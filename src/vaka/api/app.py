@@ -25,6 +25,7 @@ from vaka.api.health import health, ready
 from vaka.api.http import ClientGone, Request, Response, parse_query_string
 from vaka.api.paced import Pacing
 from vaka.api.request_log import RequestLog
+from vaka.api.reserve.received import receive
 from vaka.api.routes import dispatch
 from vaka.api.server import Server
 from vaka.errors import Busy, Fault, Forbidden, Invalid, NotFound, Unauthenticated, VakaError
@@ -176,6 +177,8 @@ class Application:
                         help="ask at the address that --peer-port has opened, with a certificate of vaka peer certificate",
                     )
                 return await feed(self._server, request)
+            case ("reserve", *_):
+                return await receive(self._server, request)
             case ("fhir", *rest):
                 request.path = tuple(rest)
                 return await dispatch(self._server, request)

@@ -141,7 +141,15 @@ class Sessions:
         self._verified[token] = session
         return session
 
-    def _decoded(self, token: str) -> Session:
+    def verify_at(self, token: str, at_us: int) -> Session:
+        """The session that ``token`` carried at ``at_us``, though it has expired since: for what was written then in a
+        copy's reserve. Unauthenticated if it was none then."""
+        try:
+            return self._decoded(token, at_us)
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
+            raise Unauthenticated(REFUSED, why=f"session refused: {error}") from error
+
+    def _decoded(self, token: str, at_us: int | None = None) -> Session:
         if len(token) > _TOKEN_MAX_CHARS:
             raise ValueError("longer than any session")
         header = jwt.get_unverified_header(token)
@@ -150,11 +158,14 @@ class Sessions:
             raise ValueError("signed by no key of ours" if key is None else "not a session")
         claims = jwt.decode(
             token, key, algorithms=["EdDSA"], audience=AUDIENCE, issuer=_ISSUER, leeway=config.CLOCK_SKEW_S,
-            options={"require": _REQUIRED, "strict_aud": True},
+            options={"require": _REQUIRED, "strict_aud": True, "verify_exp": at_us is None},
         )  # fmt: skip
         session = _session(claims)
-        if _over(session):
+        at_s = time.time() if at_us is None else at_us / 1_000_000
+        if session.expires_us / 1_000_000 + config.CLOCK_SKEW_S <= at_s:
             raise ValueError("it has lasted as long as a session may")
+        if at_s + config.CLOCK_SKEW_S < int(claims["iat"]):
+            raise ValueError("it was made later")
         return session
 
 

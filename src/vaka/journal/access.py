@@ -119,7 +119,7 @@ def gate(access: AccessFilter, *, letter: str = "r") -> Gate:
         raise Forbidden(f"{access.principal} has no right to read the record", why="no scope")
     if not session.may(Right.READ):
         raise Forbidden("this assignment does not include reading", why="A1: no right to read")
-    return Gate(_by_value(session.assignment.purpose, access.settings), asker(session), own_versions=True)
+    return Gate(_by_value(session.assignment.purpose, access.settings), asker(session, access.at_us), own_versions=True)
 
 
 def batched(access: AccessFilter) -> str | None:
@@ -139,11 +139,12 @@ def owned_gate(access: AccessFilter) -> Gate:
     return Gate(text, (("owning", provider),))
 
 
-def asker(session: Session) -> tuple[tuple[str, object], ...]:
-    """The values of ``ASKED_BY_VALUE``."""
+def asker(session: Session, at_us: int | None = None) -> tuple[tuple[str, object], ...]:
+    """The values of ``ASKED_BY_VALUE``, of who asks at ``at_us`` (None: now)."""
     assignment = session.assignment
     return (
-        ("a_unit", assignment.unit), ("a_provider", assignment.provider), ("a_person", session.person), ("a_now", now_us()),
+        ("a_unit", assignment.unit), ("a_provider", assignment.provider), ("a_person", session.person),
+        ("a_now", at_us or now_us()),
     )  # fmt: skip
 
 

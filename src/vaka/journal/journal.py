@@ -64,6 +64,8 @@ class Transaction:
         self._journal = journal
         self.connection = connection
         self.access = access
+        self.acted_us: int | None = None
+        """When the person acted, where that was in a copy's reserve; None: now."""
 
     async def lock_identities(self, keys: Sequence[int]) -> None:
         """Before a conditional interaction looks: the next statement sees what other writers of these committed."""
