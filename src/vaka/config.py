@@ -177,6 +177,8 @@ RESERVE_PROBE_GAP_S: Final = 5.0
 RESERVE_HOLD_S: Final = 2.0
 # Keys are kept by the journal for IDEMPOTENCY_DAYS: what is older could be done twice, and a person decides.
 RESERVE_ENTRY_MAX_DAYS: Final = IDEMPOTENCY_DAYS - 5
+# What a worker stored and did not acknowledge within this time, it never will: it has died.
+RESERVE_UNHELD_S: Final = 30.0
 RESERVE_LANES: Final = 4
 RESERVE_LOOK_MAX: Final = 2_000
 RESERVE_EXCHANGE_S: Final = 1.0
