@@ -62,7 +62,7 @@ FEED_TAIL_BYTES: Final = 16 * 1024 * 1024
 FEED_TAIL_LINES: Final = 20_000
 FEED_FIRST_HORIZON_S: Final = 5.0
 FEED_HORIZON_TOLD_S: Final = 10.0
-FEED_CONNECTIONS: Final = 3
+FEED_CONNECTIONS: Final = 5
 FEED_WAIT_MAX_S: Final = 300
 FEED_HEARTBEAT_S: Final = 1.0
 FEED_READERS_MAX: Final = 200
@@ -167,6 +167,26 @@ HOURLY_PROGRAM_BYTES_MAX: Final = 64 * 1024**3
 # The busiest ones have a line each, each hour.
 HOURLY_CALLERS_TOLD: Final = 50
 
+# The front door of a copy (api/door, decision 0013).
+# S14: a write is tried for so long before it goes to the reserve.
+DOOR_TRY_S: Final = 2.0
+# The journal counts as away when it was not heard for so long; then a request tries for less.
+DOOR_AWAY_S: Final = 2.0
+DOOR_TRY_AWAY_S: Final = 0.3
+DOOR_CONNECT_TIMEOUT_S: Final = 2.0
+# A journal that is heard and slow: its own limits end the longest search and the longest write before this.
+DOOR_ANSWER_MAX_S: Final = 45.0
+DOOR_UPLOAD_MAX_S: Final = 3_600.0
+DOOR_PASSING_MAX: Final = 200
+DOOR_KEPT_CONNECTIONS: Final = 32
+# The journal closes an idle connection after HEADERS_TIMEOUT_MS.
+DOOR_KEPT_S: Final = 8.0
+# Reading one's own write: so long the copy waits for it, looking so often, before the journal is asked.
+DOOR_WAIT_S: Final = 0.3
+DOOR_LOOK_S: Final = 0.003
+# S1: over this lag, what matters most comes from the journal, of each process so much at once.
+DOOR_LAG_MAX_S: Final = 2.0
+DOOR_LAGGING_MAX: Final = 8
 # The reserve (copy/reserve, safety S10-S18). The journal is tried for so long; then the reserve, until it has committed for so
 # long, asked each second; a longer gap than RESERVE_PROBE_GAP_S begins the count anew.
 RESERVE_TRY_S: Final = 2.0
@@ -190,3 +210,27 @@ RESERVE_RETRY_S: Final = 1.0
 RESERVE_KEEP_DAYS: Final = IDEMPOTENCY_DAYS
 # Two given doses of one drug closer than its order says; where no order says, than this.
 DOSE_INTERVAL_S: Final = 4 * 3600
+# The sheet (copy/sheet): what of a record stands on a patient's first page. Texts are cut, and say so.
+SHEET_TEXT_MAX_CHARS: Final = 240
+SHEET_NOTE_MAX_CHARS: Final = 700
+SHEET_NOTES_MAX: Final = 8
+SHEET_NOTES_HOURS: Final = 72
+SHEET_ANALYSES_MAX: Final = 40
+SHEET_VITALS_MAX: Final = 20
+SHEET_LINES_MAX: Final = 60
+SHEET_RECENT_MAX: Final = 5
+SHEET_DOSES_HOURS: Final = 24
+# A scheduled dose that nobody has told of is overdue so long after its time.
+DOSE_GRACE_MIN: Final = 60
+# A resource whose body is larger is not read for the sheet: it is told as one that cannot be shown.
+SHEET_BODY_MAX_BYTES: Final = 8 * 1024 * 1024
+# Reading on a copy. A long read keeps the file's log from being emptied; what takes longer is the journal's.
+COPY_SEARCH_TIMEOUT_S: Final = 1.0
+COPY_PROGRESS_STEPS: Final = 20_000
+COPY_SEARCHERS: Final = 2
+COPY_SEARCHES_WAITING: Final = 256
+COPY_STATEMENTS_KEPT: Final = 256
+# What is listed with more candidates than this is walked in its order instead, where one page is all that is asked for.
+COPY_BROAD_MATCHES: Final = 20_000
+# Consents and blocks that no journal has been heard about for so long are no longer relied on (S20).
+COPY_CONSENTS_DAYS: Final = 7.0

@@ -232,7 +232,7 @@ def test_a_preliminary_result_never_replaces_a_final_one_and_the_same_twice_is_l
     number = {"system": "urn:lab", "value": fresh()}
     report = {"resourceType": "DiagnosticReport", "code": {"text": "x"}, "identifier": [number], **ward.owned()}
     final = api.make({**report, "status": "final"})
-    lab = {"author": journal.token("laboratory"), "principal": "laboratory"}
+    lab: dict[str, Any] = {"author": journal.token("laboratory"), "principal": "laboratory"}
     late = entry("PUT", f"DiagnosticReport/{final['id']}", {**report, "id": final["id"], "status": "preliminary"}, base="1",
                  patient=ward.patient, **lab)  # fmt: skip
     assert copy.give(late)["outcome"] == "task"
@@ -339,7 +339,7 @@ def test_an_assignment_that_ended_before_it_was_written_is_refused_and_one_that_
     session = journal.session(
         person=hsa, practitioner=practitioner, unit=ward.unit, provider=ward.provider, assignment=assignment
     )
-    who = {"author": session, "principal": f"person:{hsa}"}
+    who: dict[str, Any] = {"author": session, "principal": f"person:{hsa}"}
     now_us = time.time_ns() // 1000
     during = entry("POST", "Observation", vital(ward), recorded_us=now_us, **who)
     time.sleep(0.01)
@@ -409,7 +409,7 @@ def test_an_expired_session_still_tells_who_wrote_while_it_lived(
     kid, key = keys.signing()
     claims = jwt.decode(token, options={"verify_signature": False}) | {"iat": (now_us - 3 * hour) // 1_000_000}
     token = jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": kid, "typ": sessions.TYPE})
-    who = {"author": token, "principal": "person:SE-old"}
+    who: dict[str, Any] = {"author": token, "principal": "person:SE-old"}
     assert (
         copy.give(entry("POST", "Observation", vital(ward), recorded_us=now_us - 2 * hour - 60_000_000, **who))[
             "outcome"

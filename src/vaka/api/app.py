@@ -20,7 +20,9 @@ from vaka.access.filter import AccessFilter
 from vaka.api.accesses import Address, is_of_one, is_urgent, record_of, segments
 from vaka.api.authorization import configuration, token
 from vaka.api.callers import caller, refuse_tokens_in_address
-from vaka.api.feed import feed
+from vaka.api.door import ready as of_copy
+from vaka.api.door.cursor import Cursor
+from vaka.api.feed import feed, private
 from vaka.api.health import health, ready
 from vaka.api.http import ClientGone, Request, Response, parse_query_string
 from vaka.api.paced import Pacing
@@ -28,7 +30,7 @@ from vaka.api.request_log import RequestLog
 from vaka.api.reserve.received import receive
 from vaka.api.routes import dispatch
 from vaka.api.server import Server
-from vaka.errors import Busy, Fault, Forbidden, Invalid, NotFound, Unauthenticated, VakaError
+from vaka.errors import Busy, Fault, Forbidden, Invalid, NotFound, NotPassed, Unauthenticated, VakaError
 from vaka.fhir.outcome import error_bytes
 
 _NOBODY = "anonymous"
@@ -84,7 +86,12 @@ class Application:
         refusal: VakaError | None = None
         try:
             request = self._request(scope, protocol)
-            response = await self._answer(request)
+            refuse_tokens_in_address(request)
+            door = self._server.door
+            if door is None:
+                response = await self._answer(request)
+            else:
+                response = await door.answer(self._server, request, scope, self._answer)
         except (ClientGone, asyncio.CancelledError) as error:
             self._log_unanswered(scope, address, request)
             if isinstance(error, asyncio.CancelledError):
@@ -109,6 +116,10 @@ class Application:
     ) -> Response:
         """``response`` once its access is durable; what is answered instead where it cannot be."""
         access = request.access if request is not None else AccessFilter(_NOBODY)
+        if response.passed or isinstance(refusal, NotPassed):
+            return response
+        if access.trail.wrote is not None and refusal is None:
+            response.headers.append(("Vaka-Cursor", str(Cursor(*access.trail.wrote))))
         if not address.is_logged and not access.trail.activity:
             return response
         record = record_of(scope.method, address, response.status, access, self._server.store.epoch, error=refusal)
@@ -151,14 +162,13 @@ class Application:
         return _error_response(error)
 
     async def _answer(self, request: Request) -> Response:
-        refuse_tokens_in_address(request)
         if self._web is not None and self._web.has(request.path):
             return await self._web.dispatch(self._server, request)
         match request.path:
             case ("health",):
-                return health()
+                return health() if self._server.door is None else of_copy.health()
             case ("ready",):
-                return await ready(self._server)
+                return await ready(self._server) if self._server.door is None else of_copy.ready(self._server.door)
             case ("fhir", "metadata"):
                 pass
             case (".well-known", "smart-configuration") | ("fhir", ".well-known", "smart-configuration"):
@@ -170,13 +180,14 @@ class Application:
                 self._server.usage.require(request)
                 self._server.log.require(urgent=is_urgent(request.method, request.access))
         match request.path:
-            case ("feed",):
+            case ("feed",) | ("feed", "private"):
                 if not self._server.wire.feed_allowed(request.source, request.headers):
                     raise Forbidden(
                         "the feed leaves this machine to peers with a certificate only",
                         help="ask at the address that --peer-port has opened, with a certificate of vaka peer certificate",
                     )
-                return await feed(self._server, request)
+                answer = feed if len(request.path) == 1 else private
+                return await answer(self._server, request)
             case ("reserve", *_):
                 return await receive(self._server, request)
             case ("fhir", *rest):
@@ -186,12 +197,12 @@ class Application:
 
     async def _send(self, protocol: HTTPProtocol, scope: Scope, response: Response) -> bool:
         """False if the caller has gone."""
-        headers = (
-            [("content-type", response.content_type), _PRIVATE] if response.body or response.stream else [_PRIVATE]
-        )
-        headers += response.headers
-        if _NOSNIFF not in response.headers:  # pages and contents say it themselves
-            headers += _NO_PAGE
+        headers = list(response.headers)
+        if not response.passed:
+            kind = [("content-type", response.content_type)] if response.body or response.stream else []
+            headers = [*kind, _PRIVATE, *headers]
+            if _NOSNIFF not in response.headers:  # pages and contents say it themselves
+                headers += _NO_PAGE
         if self._server.wire.secure:
             headers.append(_SECURE)
         try:
@@ -203,7 +214,7 @@ class Application:
                     async for chunk in response.stream:
                         await transport.send_bytes(chunk)
             elif scope.method == "HEAD" or not response.body:
-                if scope.method == "HEAD" and response.body:
+                if scope.method == "HEAD" and response.body and not response.passed:
                     headers.append(("content-length", str(len(response.body))))
                 protocol.response_empty(response.status, headers)
             else:

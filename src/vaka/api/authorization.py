@@ -12,7 +12,7 @@ from typing import Final
 import orjson
 
 from vaka import log
-from vaka.access.scopes import parse_scopes, within
+from vaka.access.scopes import OTHERS, parse_scopes, within
 from vaka.api.assertions import ALGORITHMS, claimed, client_of
 from vaka.api.http import Request, Response, parse_query_string
 from vaka.api.server import Server
@@ -60,7 +60,7 @@ def configuration(request: Request) -> Response:
         "token_endpoint_auth_methods_supported": ["private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "grant_types_supported": ["client_credentials"],
-        "scopes_supported": ["system/*.cruds", "system/*.rs", "feed"],
+        "scopes_supported": ["system/*.cruds", "system/*.rs", *sorted(OTHERS)],
         "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
         # Demanded by the standard of every server; there is no authorization endpoint that would use it.
         "code_challenge_methods_supported": ["S256"],

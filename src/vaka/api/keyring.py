@@ -10,6 +10,7 @@ import os
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -19,6 +20,22 @@ from vaka.api.secrets import Watched, read, renew, secret
 def key_id(key: Ed25519PublicKey) -> str:
     """The ``kid`` of a key."""
     return sha256(key.public_bytes_raw()).hexdigest()[:16]
+
+
+class Keys(Protocol):
+    """What sessions and tokens are signed and verified with, be it at the journal or on a copy."""
+
+    def look(self) -> int:
+        """The generation: another number when keys have changed, and what was verified must be verified again."""
+
+    def signing(self) -> tuple[str, Ed25519PrivateKey]:
+        """The key to sign with now, and its ``kid``."""
+
+    def public(self, kid: str) -> Ed25519PublicKey | None:
+        """The key that ``kid`` names, None if it is not one of the region's, or not any more."""
+
+    def is_of_copy(self, kid: str) -> bool:
+        """Whether it is a copy's key: what it signs must be vouched for (``api.vouched``)."""
 
 
 class Keyring:
@@ -56,6 +73,15 @@ class Keyring:
         """The key that ``kid`` names, None if it is not one of ours; one made meanwhile by another process is found."""
         self.look()
         return self._public.get(kid)
+
+    def is_of_copy(self, kid: str) -> bool:
+        """None of these is."""
+        return False
+
+    def publics(self) -> dict[str, bytes]:
+        """The public keys that verify now, by kid."""
+        self.look()
+        return {kid: key.public_bytes_raw() for kid, key in self._public.items()}
 
     def kids(self) -> list[str]:
         """All that verify, the one that signs first."""

@@ -172,6 +172,18 @@ class People:
         found = await self._read(*(("Organization", id_) for id_ in organizations))
         return {reference.split("/")[1]: str(one.get("name", "")) for reference, one in found.items()}
 
+    async def offered(self, session: Session) -> frozenset[Right] | None:
+        """The rights that ``session``'s person would be offered now in its assignment; None where it would not be offered."""
+        person = await self.person(session.person)
+        if person is None or person.practitioner != session.practitioner:
+            return None
+        old = session.assignment
+        for offer in await self.assignments_of(person):
+            new = offer.assignment
+            if (new.id, new.unit, new.provider, new.purpose) == (old.id, old.unit, old.provider, old.purpose):
+                return old.rights & new.rights
+        return None
+
     async def standing(
         self, session: Session, *, at_us: int | None = None, read: Read | None = None
     ) -> frozenset[Right] | None:

@@ -27,6 +27,8 @@ async def tell_the_log(server: Server, request: Request, error: VakaError) -> No
     access = request.access
     if access.session is None and isinstance(error, Forbidden):
         return  # what a program's scopes forbid is told to it
+    if server.home is None:  # a copy: what it holds is what it may show
+        return
     if access.full or len(request.path) < 2 or request.path[0] not in _TYPES or request.path[1][:1] in ("$", "_"):
         return
     type_, id_ = request.path[:2]

@@ -29,6 +29,7 @@ from vaka.api.listen import Listeners
 from vaka.api.pages import Pages
 from vaka.api.passphrases import Passphrases
 from vaka.api.people import People
+from vaka.api.published import Published
 from vaka.api.request_log import RequestLog
 from vaka.api.revocations import Revocations
 from vaka.api.sealed import Sealed
@@ -38,6 +39,7 @@ from vaka.api.sessions import Sessions
 from vaka.api.tokens import Tokens
 from vaka.api.wire import Wire
 from vaka.journal import binary, people
+from vaka.journal.accounts import JournalAccounts
 from vaka.journal.clients import Clients
 from vaka.journal.deriving import derive
 from vaka.journal.journal import Journal
@@ -83,9 +85,10 @@ async def _serve(
         await registering.open()
         await derive(journal)
         await settled.keep(journal, law)
-        server = await _server(journal, Clients(registering), data_dir, law)
-        login_by_click = demo and is_loopback(host) and not wire.behind_proxy
-        server = replace(server, demo=demo, demo_login=login_by_click)
+        server = await _server(
+            journal, Clients(registering), data_dir, law,
+            demo=demo, demo_login=demo and is_loopback(host) and not wire.behind_proxy,
+        )  # fmt: skip
     except BaseException:  # pools that stay open would keep the process from ending
         await journal.close()
         await registering.close()
@@ -123,22 +126,26 @@ async def _serve(
             os._exit(0)  # the loop's own end would cancel the commits that still wait
 
 
-async def _server(journal: Journal, clients: Clients, data_dir: Path, law: Settings) -> Server:
+async def _server(
+    journal: Journal, clients: Clients, data_dir: Path, law: Settings, *, demo: bool, demo_login: bool
+) -> Server:
     # What is there now stays: the collector need not look through it again and again, and need not look after every 700 objects.
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
     (data_dir / "log").mkdir(mode=0o700, exist_ok=True)
-    revocations = Revocations(journal)
+    accounts = JournalAccounts(journal)
+    revocations = Revocations(accounts)
     await revocations.load()
-    proof = Proof(secret(data_dir, "form.key"))
-    callers = Callers(journal, Sessions(Keyring(data_dir, "session")), revocations, People(journal), proof)
+    form, page = secret(data_dir, "form.key"), Secret(data_dir, "page.key")
+    session_keys, token_keys = Keyring(data_dir, "session"), Keyring(data_dir, "token")
+    callers = Callers(accounts, Sessions(session_keys, demo=demo_login), revocations, People(journal), Proof(form))
     access_log = await AccessLog.open(data_dir / "accesslog", journal.pool.connection, "journal")
     login_key = secret(data_dir, "login.key")
     return Server(
-        journal, journal, Tokens(Keyring(data_dir, "token"), clients), Pages(Secret(data_dir, "page.key")), access_log, callers,
-        Sealed(login_key), Passphrases(login_key), clients, services(data_dir), redactions=Redactions(data_dir),
-        settings=law,
+        journal, journal, Tokens(token_keys, clients), Pages(page), access_log, callers,
+        Sealed(login_key), Passphrases(login_key), clients, services(data_dir), demo, demo_login,
+        redactions=Redactions(data_dir), settings=law, published=Published(session_keys, token_keys, form, page),
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -21,6 +22,7 @@ from vaka.api.http import Preferences, Request, Response, parse_etag
 from vaka.api.identity import Service
 from vaka.api.pages import Pages
 from vaka.api.passphrases import Passphrases
+from vaka.api.published import Published
 from vaka.api.sealed import Sealed
 from vaka.api.slowing import Slowing
 from vaka.api.tokens import Tokens
@@ -41,6 +43,9 @@ from vaka.journal.write import Write
 from vaka.store.store import Store
 from vaka.store.version import ANY_VERSION, Action, Version, http_date, parse_version_id
 
+if TYPE_CHECKING:
+    from vaka.api.door.door import Door
+
 _TYPES = frozenset(RESOURCE_TYPES)
 _KEY_MAX_CHARS = 200
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
@@ -51,7 +56,7 @@ class Server:
     """The application's parts. ``store``: what is read from, the journal or a copy; ``home``: the journal, None on a copy.
     ``demo``: the demo region is loaded here. ``demo_login``: its staff log in by a click, since
     only this machine can reach this address. ``wire``: the listener that a request came in by. ``redactions``: the list of what
-    was redacted. ``settings``: the region's points of law."""
+    was redacted. ``settings``: the region's points of law. ``published``: the keys that copies get, None on a copy."""
 
     store: Store
     home: Journal | None
@@ -70,6 +75,9 @@ class Server:
     usage: Usage = field(default_factory=Usage)
     redactions: Redactions | None = None
     settings: Settings = CLOSED
+    door: Door | None = None
+    """Where this is a copy."""
+    published: Published | None = None
 
     @property
     def journal(self) -> Journal:

@@ -27,19 +27,22 @@ from vaka.fhir.criteria import Criterion, Query
 from vaka.fhir.keys import resource_key
 from vaka.journal.access import gate, require_writing
 from vaka.journal.aliases import Aliases
+from vaka.journal.arrays import integers
 from vaka.journal.feed import Feed
+from vaka.journal.feed_rows import FeedRows
 from vaka.journal.owners import Owners
 from vaka.journal.permission import hidden_from, known_to
 from vaka.journal.pool import Connection, Pool
+from vaka.journal.private import PrivateFeed
 from vaka.journal.read import FLIGHTS_MAX, Reader
-from vaka.journal.scopes import READING
 from vaka.journal.search import Match, Searcher
-from vaka.journal.searches import Searches, page_seen
+from vaka.journal.searches import Searches
 from vaka.journal.statements import statements
 from vaka.journal.write import Write, Writer
 from vaka.store.codec import Codec
+from vaka.store.granted import READING
 from vaka.store.page import Page, Position
-from vaka.store.seen import seen
+from vaka.store.seen import page_seen, seen
 from vaka.store.version import Version
 
 T = TypeVar("T")
@@ -187,7 +190,9 @@ class Journal:
         self.reader = Reader(reading, keyed, codec)
         self.searcher = Searcher(codec)
         self.writer = Writer(codec, Owners(), writing.epoch)
-        self.feed = Feed(feeding, codec)
+        self.feed = Feed(feeding, FeedRows(codec))
+        self.private = PrivateFeed(feeding)
+        self._feeding = feeding
         for pool in (writing, reading, keyed, feeding):
             pool.on_epoch = self._begin_epoch
             self._begin_epoch(pool.epoch)
@@ -258,6 +263,8 @@ class Journal:
         """Waits for writes under way, and closes. False if some still wait (for a standby): this process must then end
         without cancelling them, since a cancelled COMMIT would be told as done (S33)."""
         await self.feed.close()
+        await self.private.close()
+        await self._feeding.close()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=config.WRITE_TIMEOUT_S)
         if self._tasks:
@@ -325,8 +332,10 @@ class Journal:
             if not isinstance(error, Exception):
                 raise
             return
-        for (_, _, future), version in zip(batch, made, strict=True):
+        for (_, its, future), version in zip(batch, made, strict=True):
             assert version is not None
+            assert access.trail.wrote is not None
+            its.trail.wrote_at(*access.trail.wrote[:2], version.seq)
             if not future.done():
                 future.set_result(version)
 
@@ -399,8 +408,12 @@ class Journal:
         async with self.pool.connection() as connection:
             values = {"principal": access.principal, "key": key}
             row = await (await connection.execute(statements("write")["recall_result"], values)).fetchone()
-        if row is None:
-            return None
+            if row is None:
+                return None
+            seqs = integers([seq for _, seq, _ in row[1] if seq is not None])
+            found = await connection.execute(statements("write")["places"], {"seqs": seqs})
+            if (place := await found.fetchone()) is not None:
+                access.trail.wrote_at(place[0], int(place[1]), place[2])
         return Remembered(bytes(row[0]), tuple((status, seq, location) for status, seq, location in row[1]))
 
     def searching(self, access: AccessFilter) -> Searches:

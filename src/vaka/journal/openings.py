@@ -16,9 +16,10 @@ from vaka.access.facts import Block, Consented
 from vaka.access.filter import AccessFilter
 from vaka.access.rules import Rule
 from vaka.access.session import Session
-from vaka.journal.access import PATIENT, now_us
 from vaka.journal.arrays import integers
 from vaka.journal.statements import statements
+from vaka.store.conditions import PATIENT
+from vaka.store.through import now_us
 
 if TYPE_CHECKING:
     from vaka.journal.journal import Journal

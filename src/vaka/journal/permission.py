@@ -16,10 +16,13 @@ from vaka.access.session import Session
 from vaka.access.writing import BEGINS_RELATION, Change, guardian_blocks, refusal
 from vaka.errors import Conflict, Forbidden
 from vaka.fhir.keys import resource_key
-from vaka.journal.access import Gate, gate, now_us, require_writing
+from vaka.journal.access import gate, require_writing
 from vaka.journal.arrays import integers
-from vaka.journal.scopes import KNOWING, require_granted
+from vaka.journal.scopes import require_granted
 from vaka.journal.statements import statements
+from vaka.store.gate import Gate
+from vaka.store.granted import KNOWING
+from vaka.store.through import now_us
 
 if TYPE_CHECKING:
     from vaka.journal.pool import Connection

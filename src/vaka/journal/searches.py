@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from vaka.access.filter import AccessFilter
 from vaka.fhir.criteria import Query
@@ -12,7 +12,7 @@ from vaka.journal.pool import Pool
 from vaka.journal.read import Reader
 from vaka.journal.search import Searcher
 from vaka.store.page import Page, Position
-from vaka.store.seen import seen
+from vaka.store.seen import page_seen, seen
 from vaka.store.version import Version
 
 
@@ -45,7 +45,3 @@ class Searches:
         async with self.reading.connection() as connection:
             found = await self.reader.current(connection, keys, access=self.access)
         return [seen(self.access, version) for version in found.values() if not version.deleted]
-
-
-def page_seen(access: AccessFilter, page: Page) -> Page:
-    return replace(page, matches=tuple(seen(access, version) for version in page.matches))

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from vaka.access.filter import AccessFilter
 from vaka.access.masking import masked
+from vaka.store.page import Page
 from vaka.store.version import Version
 
 
@@ -15,3 +16,8 @@ def seen(access: AccessFilter, version: Version) -> Version:
     if version.protected and not access.full and version.body is not None:
         return replace(version, body=masked(version.body))
     return version
+
+
+def page_seen(access: AccessFilter, page: Page) -> Page:
+    """The same for the matches of a page."""
+    return replace(page, matches=tuple(seen(access, version) for version in page.matches))

@@ -22,7 +22,6 @@ from vaka.api.http import Request, Response
 from vaka.api.people import Offer, Person
 from vaka.api.server import Server
 from vaka.errors import Forbidden, Unauthenticated, VakaError
-from vaka.journal import people
 from vaka.web.forms import next_path
 from vaka.web.render import redirect
 from vaka.web.texts import N_
@@ -103,11 +102,13 @@ async def session_of(server: Server, request: Request) -> Session | None:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Who has proved who they are. ``limits``: the rights in each assignment (by id) that the way allows; None: all."""
+    """Who has proved who they are. ``limits``: the rights in each assignment (by id) that the way allows; None: all. ``proof``:
+    what vouches for the login where a copy signs the session (``api.vouched``)."""
 
     person: Person
     way: str
     limits: Mapping[str, frozenset[Right]] | None = None
+    proof: Mapping[str, Any] | None = None
 
     def offered(self, offers: Sequence[Offer]) -> list[Offer]:
         if self.limits is None:
@@ -133,6 +134,7 @@ async def enter(server: Server, request: Request, login: Login, found: Flow) -> 
     content = {
         "id": secrets.token_hex(16), "next": found.next, "hsa": login.person.hsa, "way": login.way, "began_us": began_us,
         "limits": None if login.limits is None else {id_: sorted(rights) for id_, rights in login.limits.items()},
+        "proof": login.proof,
     }  # fmt: skip
     request.add_headers.append(dropped(LOGIN))
     request.add_headers.append(kept(CHOICE, server.sealed.seal("choice", content, alive_s=config.LOGIN_MAX_S)))
@@ -165,6 +167,7 @@ async def choosing(server: Server, request: Request) -> Choosing | None:
     login = Login(
         person, told["way"],
         None if limits is None else {id_: frozenset(Right(one) for one in rights) for id_, rights in limits.items()},
+        told.get("proof"),
     )  # fmt: skip
     request.access = replace(request.access, principal=f"person:{person.hsa}")
     return Choosing(told["id"], told["next"], login, told["began_us"])
@@ -177,7 +180,7 @@ async def choose(server: Server, request: Request, choice: Choosing, chosen: str
     offer = next((one for one in offers if one.assignment.id == chosen), None)
     if offer is None:
         raise Forbidden(N_("This assignment is not yours now."), why=f"assignment {chosen[:64]!r} was not offered")
-    if not await people.spend(server.journal, "choice", choice.id, alive_s=config.LOGIN_MAX_S):
+    if not await server.callers.accounts.spend("choice", choice.id, alive_s=config.LOGIN_MAX_S):
         raise Forbidden(N_("This choice was made already. Log in again."), why="choice replayed")
     await _start(server, request, choice.login, offer.assignment, choice.began_us, activity="assignment")
     return choice.next
@@ -207,8 +210,9 @@ async def _start(
         person=person.hsa, practitioner=person.practitioner, name=person.name, assignment=assignment, way=login.way,
         began_us=began_us,
     )  # fmt: skip
-    await living.begun(server.journal, request, session)
-    request.add_headers += [dropped(LOGIN), dropped(CHOICE), kept(SESSION, server.callers.sessions.make(session))]
+    token = server.callers.sessions.make(session, proof=login.proof)
+    await server.callers.accounts.begun(session, living.coming(request, session), token)
+    request.add_headers += [dropped(LOGIN), dropped(CHOICE), kept(SESSION, token)]
     request.access = person_filter(server, request, session)
     request.access.trail.activity = activity
     request.access.trail.reason = login.way
@@ -218,14 +222,14 @@ async def end_former(server: Server, token: str | None) -> None:
     """Ends the session that a browser had before this login."""
     if token is not None:
         try:
-            await server.callers.revocations.end(server.callers.sessions.verify(token), "replaced")
+            await server.callers.revocations.end(server.callers.sessions.verify(token), "replaced", token)
         except Unauthenticated:
             pass  # none that could be used
 
 
 async def end(server: Server, request: Request, session: Session) -> Response:
     """Logs out: durable before it is told."""
-    await server.callers.revocations.end(session, "logout")
+    await server.callers.revocations.end(session, "logout", cookie(request, SESSION) or "")
     request.access.trail.activity = "logout"
     request.add_headers += [dropped(SESSION), dropped(CHOICE), dropped(LOGIN)]
     return redirect("/login")

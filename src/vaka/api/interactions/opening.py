@@ -27,7 +27,7 @@ from vaka.api.http import Request, Response, require_json_answer
 from vaka.api.server import Server, accept_resource, check_id, living, new_id, write_of
 from vaka.errors import Forbidden, Invalid, NotFound
 from vaka.journal import openings
-from vaka.journal.access import now_us
+from vaka.store.through import now_us
 
 _HOUR_US: Final = 3_600 * 1_000_000
 _NAMES: Final = {

@@ -39,15 +39,19 @@ async def author_of(server: Server, entry: Entry) -> AccessFilter:
 
 
 async def _person(server: Server, token: str, at_us: int) -> AccessFilter:
-    session = server.callers.sessions.verify_at(token, at_us)
-    journal = server.journal
+    callers, journal = server.callers, server.journal
+    session, vouched = callers.sessions.verify_at(token, at_us)
+    if vouched is not None:
+        await callers.prove(session, vouched)
     if await ended_before(journal, session, at_us):
         raise Unauthenticated("the person had logged out", why=f"reserve: session {session.id} had been ended")
 
     async def then(type_: str, id_: str) -> Version | None:
         return await version_at(journal, type_, id_, at_us)
 
-    rights = await server.callers.people.standing(session, at_us=at_us, read=then)
+    rights = await callers.people.standing(session, at_us=at_us, read=then)
+    if rights is not None and vouched is not None:  # a copy said which rights: no more than the record gives
+        rights &= await callers.people.offered(session) or frozenset()
     if rights is None:
         raise Unauthenticated(
             "the person's assignment had ended when this was written",

@@ -84,7 +84,7 @@ async def _unit(server: Server, seen: Seen, session: Session, known: Known) -> s
     if seen.entry is None:
         return await known.unit(seen.version.owner) if seen.version is not None else None
     try:
-        author = server.callers.sessions.verify_at(seen.entry.author, seen.entry.recorded_us)
+        author, _ = server.callers.sessions.verify_at(seen.entry.author, seen.entry.recorded_us)
     except VakaError:
         return None  # a program's
     return author.assignment.unit
