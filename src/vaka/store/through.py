@@ -42,8 +42,8 @@ def asker(session: Session, at_us: int | None = None) -> tuple[tuple[str, object
     """Who asks, and now, as bound values."""
     assignment = session.assignment
     return (
-        ("a_unit", assignment.unit), ("a_provider", assignment.provider), ("a_person", session.person), ("a_now", at_us or now_us()),
-    )  # fmt: skip
+        ("a_unit", assignment.unit), ("a_provider", assignment.provider), ("a_person", session.person), ("a_now", at_us or
+        now_us()), )  # fmt: skip
 
 
 @cache

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import orjson
 
+from vaka.access.session import Session
 from vaka.api.arrival import keyed
 from vaka.api.bundles import bundle, entry, links
 from vaka.api.callers import caller
@@ -133,7 +134,7 @@ class Reserving:
         made = Entry(
             id_, self.store.origin, self.site, inner.access.principal, key, digest, author, inner.method,
             "/".join(inner.path), tuple(inner.query), headers, body, wanted.parts, wanted.refers, at_us, self.offset_ms(),
-            any(map(_orders, wanted.parts)),
+            any(map(_orders, wanted.parts)), **_owned(inner.access.session),
         )  # fmt: skip
         kept, _ = await asyncio.to_thread(self.store.add, made)
         return kept
@@ -203,6 +204,14 @@ def _author(request: Request) -> str:
     if token is None:
         raise Unauthenticated("you are not logged in, or not any more")
     return token
+
+
+def _owned(session: Session | None) -> dict[str, Any]:
+    """Whose a person's entry is."""
+    if session is None:
+        return {}
+    at = session.assignment
+    return {"unit": at.unit, "provider": at.provider, "practitioner": session.practitioner}
 
 
 def _orders(part: Part) -> bool:

@@ -18,7 +18,7 @@ from vaka.access.writing import BEGINS_RELATION, Change, refusal
 from vaka.api.reserve.wanted import Seen, Wanted
 from vaka.api.server import Server
 from vaka.copy.reserve.entry import Part
-from vaka.errors import Conflict, Forbidden, OnlyJournal, VakaError
+from vaka.errors import Conflict, Forbidden, OnlyJournal
 from vaka.fhir.keys import resource_key
 
 
@@ -65,7 +65,7 @@ async def _person(server: Server, access: AccessFilter, session: Session, wanted
         change = Change(
             part.type, kind_of(orjson.loads(part.body)), part.base is None, patient is not None,
             attended=patient in attended, protected=patient in protected,
-            unit=await _unit(server, seen, session, known) if seen is not None else None,
+            unit=await _unit(seen, known) if seen is not None else None,
             moves=seen is not None and _moves(server, seen, part),
         )  # fmt: skip
         if (found := refusal(session, change)) is not None:
@@ -79,12 +79,8 @@ def _moves(server: Server, seen: Seen, part: Part) -> bool:
     return before != part.patient
 
 
-async def _unit(server: Server, seen: Seen, session: Session, known: Known) -> str | None:
+async def _unit(seen: Seen, known: Known) -> str | None:
     """Whose the entry is that would be changed."""
-    if seen.entry is None:
-        return await known.unit(seen.version.owner) if seen.version is not None else None
-    try:
-        author, _ = server.callers.sessions.verify_at(seen.entry.author, seen.entry.recorded_us)
-    except VakaError:
-        return None  # a program's
-    return author.assignment.unit
+    if seen.entry is not None:
+        return seen.entry.unit
+    return await known.unit(seen.version.owner) if seen.version is not None else None

@@ -79,7 +79,8 @@ def reports(gathered: Gathered) -> list[Line]:
 
 
 def orders(gathered: Gathered) -> list[Line]:
-    """Orders and referrals without an answer, most urgent first. What was answered by a final report of the same owner is left out."""
+    """Orders and referrals without an answer, most urgent first. What was answered by a final report of the same owner is
+    left out."""
     answered = {
         text(based.get("reference"), 200)
         for found in gathered.by_type.get("DiagnosticReport", ())
