@@ -205,6 +205,8 @@ RESERVE_EXCHANGE_S: Final = 1.0
 RESERVE_EXCHANGE_MAX: Final = 200
 # A fault of the journal on one entry, so often: it is set aside for a person, so that it holds back no others.
 RESERVE_FAULTS_MAX: Final = 5
+# What counts as as new as usual when it is said that all is back.
+RESERVE_LAG_NORMAL_S: Final = 2.0
 RESERVE_RETRY_S: Final = 1.0
 # Entries that are over stay so long, for who asks what became of them.
 RESERVE_KEEP_DAYS: Final = IDEMPOTENCY_DAYS
