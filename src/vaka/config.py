@@ -236,3 +236,15 @@ COPY_STATEMENTS_KEPT: Final = 256
 COPY_BROAD_MATCHES: Final = 20_000
 # Consents and blocks that no journal has been heard about for so long are no longer relied on (S20).
 COPY_CONSENTS_DAYS: Final = 7.0
+# The read copy (decision 0013). A page cache belongs to one connection; an encrypted file is never memory-mapped.
+COPY_WRITER_CACHE_BYTES: Final = 64 * 1024 * 1024
+COPY_READER_CACHE_BYTES: Final = 32 * 1024 * 1024
+COPY_PAGE_BYTES: Final = 4096
+# A checkpoint each 16 MB of log; the log file is cut to this after one.
+COPY_WAL_BYTES: Final = 16 * 1024 * 1024
+COPY_BUSY_TIMEOUT_MS: Final = 5_000
+# A line of the feed: a body of the largest size, every second byte of it a quotation mark, and what stands around it.
+COPY_LINE_MAX_BYTES: Final = 2 * BODY_MAX_BYTES + 64 * 1024
+# One commit while catching up.
+COPY_BATCH_LINES: Final = 2_000
+COPY_BATCH_BYTES: Final = 8 * 1024 * 1024

@@ -26,7 +26,8 @@ from vaka.api.http import Request, Response
 from vaka.api.published import Published
 from vaka.api.server import Server
 from vaka.errors import Invalid, NotAllowed, OnlyJournal
-from vaka.journal.feed import Cursor, Start
+from vaka.journal.feed import Start
+from vaka.store.cursor import Cursor
 
 _KNOWN = frozenset({"after", "hash", "wait"})
 _HASH_BYTES = 32

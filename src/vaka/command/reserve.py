@@ -16,11 +16,12 @@ import orjson
 
 from vaka import errors
 from vaka.command import options
+from vaka.copy.files import Folder
 from vaka.copy.reserve.entry import Entry, State
 from vaka.copy.reserve.hand_over import HandOver
 from vaka.copy.reserve.journal import JournalClient
 from vaka.copy.reserve.mode import Forced, Left, Mode
-from vaka.copy.reserve.opening import Place, key, open_reserve, place
+from vaka.copy.reserve.opening import open_reserve, token
 from vaka.copy.reserve.plan import plan
 from vaka.copy.reserve.store import ReserveStore
 from vaka.fhir.dates import ZONE
@@ -30,7 +31,7 @@ _UNFINISHED: Final = (State.UNHELD, State.WAITING, State.REFUSED)
 
 
 def _of_copy(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The folder of a copy and its key, as the arguments ``at`` and ``secret``."""
+    """The folder of a copy and its key, as the arguments ``at`` and ``key_file``."""
 
     @click.option("--data", required=True, metavar="DIR", envvar="VAKA_COPY", help="The copy's folder.")
     @click.option(
@@ -39,8 +40,9 @@ def _of_copy(command: Callable[..., Any]) -> Callable[..., Any]:
     )  # fmt: skip
     @wraps(command)
     def with_copy(*, data: str, key_file: Path | None, **others: Any) -> Any:
-        at = place(Path(data))
-        return command(**others, at=at, secret=key(at.folder, key_file))
+        folder = Folder(Path(data))
+        folder.about()
+        return command(**others, at=folder, key_file=key_file)
 
     return with_copy
 
@@ -52,8 +54,8 @@ def _by_hand(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def _opened(at: Place, secret: bytes) -> Iterator[ReserveStore]:
-    store = open_reserve(at, secret, must_exist=True)
+def _opened(at: Folder, key_file: Path | None) -> Iterator[ReserveStore]:
+    store = open_reserve(at, key_file, must_exist=True)
     try:
         yield store
     finally:
@@ -74,9 +76,9 @@ def command() -> None:
     "--state", "states", multiple=True, type=click.Choice(sorted(_STATES)), help="Only these.  [default: open ones]"
 )
 @options.as_json
-def list_(at: Place, secret: bytes, states: tuple[str, ...], as_json: bool) -> None:
+def list_(at: Folder, key_file: Path | None, states: tuple[str, ...], as_json: bool) -> None:
     """Entries, in the order in which they came in, with their state, and why where it is not over."""
-    with _opened(at, secret) as store:
+    with _opened(at, key_file) as store:
         found = store.listed([_STATES[name] for name in states] or _UNFINISHED)
         held_back = plan(store.open(_UNFINISHED)).held_back
         standing, counts, changes = store.standing(), store.counts(), store.mode_changes(1)
@@ -108,13 +110,13 @@ def list_(at: Place, secret: bytes, states: tuple[str, ...], as_json: bool) -> N
 @_of_copy
 @click.option("--content", is_flag=True, help="Also what was written: health data.")
 @options.as_json
-def show(number: int, at: Place, secret: bytes, content: bool, as_json: bool) -> None:
+def show(number: int, at: Folder, key_file: Path | None, content: bool, as_json: bool) -> None:
     """One entry: who, when, where, what it makes, what has become of it."""
-    with _opened(at, secret) as store:
+    with _opened(at, key_file) as store:
         one = _entry(store, number)
     told = _told(one, None) | {
         "makes": sorted(one.makes), "patients": sorted(one.patients), "refers": list(one.refers), "key": one.key,
-        "copies": one.copies, "held_for": one.origin if one.origin != at.id else None,
+        "copies": one.copies, "held_for": one.origin if one.origin != at.about().id else None,
         "clock_offset_ms": one.offset_ms, "site_only": one.single_site, "result": dict(one.result),
     }  # fmt: skip
     if content:
@@ -138,10 +140,15 @@ def show(number: int, at: Place, secret: bytes, content: bool, as_json: bool) ->
 )
 @options.as_json
 def hand_over(
-    at: Place, secret: bytes, again: tuple[int, ...], others: tuple[str, ...], cafile: str | None, as_json: bool
+    at: Folder,
+    key_file: Path | None,
+    again: tuple[int, ...],
+    others: tuple[str, ...],
+    cafile: str | None,
+    as_json: bool,
 ) -> None:
     """Hand over now what waits. The copy does so by itself; doing it twice does it once."""
-    with _opened(at, secret) as store:
+    with _opened(at, key_file) as store:
         if store.standing().mode in (Mode.RESERVE, Mode.FORCED):
             raise errors.Conflict(
                 f"the copy is in mode {store.standing().mode.value}: {store.standing().reason}",
@@ -164,10 +171,11 @@ def hand_over(
         )
 
 
-async def _hand_over(store: ReserveStore, at: Place, others: tuple[str, ...], cafile: str | None) -> None:
-    client = JournalClient(at.journal, at.token, verify=cafile or True)
+async def _hand_over(store: ReserveStore, at: Folder, others: tuple[str, ...], cafile: str | None) -> None:
+    about = at.about()
+    client = JournalClient(about.journal, lambda: token(at), verify=cafile or True)
     try:
-        await HandOver(store, client, whose=(at.id, *others)).all()
+        await HandOver(store, client, whose=(about.id, *others)).all()
     finally:
         await client.close()
 
@@ -176,9 +184,9 @@ async def _hand_over(store: ReserveStore, at: Place, others: tuple[str, ...], ca
 @click.argument("number", type=int)
 @_of_copy
 @_by_hand
-def settle(number: int, at: Place, secret: bytes, by: str, reason: str) -> None:
+def settle(number: int, at: Folder, key_file: Path | None, by: str, reason: str) -> None:
     """Close a refused entry: a person has seen to it, for example by entering it anew. It is kept, with name and reason."""
-    with _opened(at, secret) as store:
+    with _opened(at, key_file) as store:
         _entry(store, number)
         if not store.become(number, State.SETTLED, f"{by}: {reason}", only_from=[State.REFUSED]):
             raise errors.Conflict(
@@ -190,22 +198,22 @@ def settle(number: int, at: Place, secret: bytes, by: str, reason: str) -> None:
 @command.command("force")
 @_of_copy
 @_by_hand
-def force(at: Place, secret: bytes, by: str, reason: str) -> None:
+def force(at: Folder, key_file: Path | None, by: str, reason: str) -> None:
     """Send all writes into the reserve from now on, until somebody leaves it: before planned work on the journal, or where
     it lies."""
-    _decide(at, secret, Forced(by, reason))
+    _decide(at, key_file, Forced(by, reason))
 
 
 @command.command("leave")
 @_of_copy
 @_by_hand
-def leave(at: Place, secret: bytes, by: str, reason: str) -> None:
+def leave(at: Folder, key_file: Path | None, by: str, reason: str) -> None:
     """End the reserve: what waits is handed over, each patient's before new writes of that patient pass."""
-    _decide(at, secret, Left(by, reason))
+    _decide(at, key_file, Left(by, reason))
 
 
-def _decide(at: Place, secret: bytes, event: Forced | Left) -> None:
-    store = open_reserve(at, secret)
+def _decide(at: Folder, key_file: Path | None, event: Forced | Left) -> None:
+    store = open_reserve(at, key_file)
     try:
         standing = store.happened(event)
     finally:

@@ -13,7 +13,6 @@ Invariants (traps: Feed)
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -23,38 +22,12 @@ import orjson
 from vaka import config, log
 from vaka.access.filter import AccessFilter
 from vaka.access.scopes import FEED
-from vaka.errors import Busy, Conflict, Forbidden, Invalid, Unavailable
-from vaka.journal.feed_rows import FeedRows, Horizon, Place
+from vaka.errors import Busy, Conflict, Forbidden, Unavailable
+from vaka.journal.feed_rows import FeedRows, Horizon
 from vaka.journal.pool import Connection, Pool
 from vaka.journal.statements import statements
 from vaka.journal.tail import Tail
-
-_CURSOR = re.compile(r"([1-9]\d{0,8})\.(\d{1,20})\.(\d{1,19})", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Cursor:
-    """The version at a place in the feed; 0.0 after the epoch: before the first. Written ``EPOCH.XID.SEQ``."""
-
-    epoch: int
-    xid: int
-    seq: int
-
-    def __str__(self) -> str:
-        return f"{self.epoch}.{self.xid}.{self.seq}"
-
-    @property
-    def place(self) -> Place:
-        return self.xid, self.seq, self.epoch
-
-    @classmethod
-    def parse(cls, text: str) -> Cursor:
-        match = _CURSOR.fullmatch(text)
-        if match is None or int(match[2]) >= 2**63 or int(match[3]) >= 2**63 or (match[2] != "0") != (match[3] != "0"):
-            raise Invalid(
-                "not a feed cursor", path="after", help="give the cursor of the last line read, or none to begin"
-            )
-        return cls(int(match[1]), int(match[2]), int(match[3]))
+from vaka.store.cursor import Cursor, Place
 
 
 @dataclass(frozen=True, slots=True)

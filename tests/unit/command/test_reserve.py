@@ -14,8 +14,9 @@ from tests.unit.copy.reserve_entries import entry
 
 from vaka import errors
 from vaka.command.reserve import command
+from vaka.copy.files import Folder
 from vaka.copy.reserve.entry import State
-from vaka.copy.reserve.opening import key, open_reserve, place
+from vaka.copy.reserve.opening import open_reserve
 from vaka.copy.reserve.store import ReserveStore
 
 
@@ -31,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(folder: Path) -> ReserveStore:
-    return open_reserve(place(folder), key(folder))
+    return open_reserve(Folder(folder))
 
 
 def run(folder: Path, *arguments: str) -> Result:

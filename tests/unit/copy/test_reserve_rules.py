@@ -18,6 +18,7 @@ from vaka.copy.reserve.mode import (
     GAP_MAX_S,
     Committed,
     Drained,
+    Event,
     Forced,
     Left,
     Mode,
@@ -41,7 +42,7 @@ _EVENTS = st.one_of(
 
 
 @given(st.lists(st.tuples(_EVENTS, st.floats(0.1, 8.0)), max_size=80))
-def test_the_mode_keeps_its_rules(steps: list[tuple[object, float]]) -> None:
+def test_the_mode_keeps_its_rules(steps: list[tuple[Event, float]]) -> None:
     """Would break S14 and S31: back too early, a person overruled, or a write lost between."""
     state, now, good_since = Standing(), 0.0, None
     last = 0.0

@@ -50,7 +50,7 @@ class ReserveStore:
         self._db = connection
         self._lock = threading.RLock()
         connection.set_busy_timeout(_BUSY_MS)
-        connection.execute("PRAGMA journal_mode = wal; PRAGMA synchronous = full; PRAGMA foreign_keys = on")
+        connection.execute("PRAGMA journal_mode = wal; PRAGMA synchronous = full")
         with self._writing():
             connection.execute(_sql()["schema"])
 
