@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,11 @@ import httpx
 import orjson
 from tests.client import Resource
 
+from vaka.access.filter import system_filter
+from vaka.access.session import Session
 from vaka.copy.reserve.entry import Base, Entry, Part, State, wire
+from vaka.journal.journal import Journal
+from vaka.journal.permission import attended_by
 from vaka.store.ids import keyed_id
 
 
@@ -54,3 +59,22 @@ class Receiving:
         assert told["outcome"] == "done", told
         made: Resource = told["made"][0]
         return made
+
+
+@dataclass
+class OnJournal:
+    """What the copy knows, asked of the journal's tables."""
+
+    journal: Journal
+
+    async def attended(self, session: Session, patients: Sequence[int]) -> tuple[set[int], set[int]]:
+        async with self.journal.reading.connection() as connection:
+            return await attended_by(connection, session, patients)
+
+    async def there(self, patient: str) -> bool:
+        return await self.journal.read("Patient", patient, access=system_filter("test")) is not None
+
+    async def unit(self, owner: int) -> str | None:
+        async with self.journal.reading.connection() as connection:
+            row = await (await connection.execute("SELECT unit FROM owner WHERE owner = %s", (owner,))).fetchone()
+        return row[0] if row is not None else None

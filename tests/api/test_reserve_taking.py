@@ -22,10 +22,10 @@ from tests.api.records import Ward, acts, parameters
 from tests.api.test_reserve_received import Nurse, tasks, vital
 from tests.client import Api, Resource, fresh
 from tests.conftest import Instance
+from tests.reserving import OnJournal
 
 from vaka import assemble
-from vaka.access.filter import AccessFilter, system_filter
-from vaka.access.session import Session
+from vaka.access.filter import AccessFilter
 from vaka.api.callers import Callers
 from vaka.api.cookies import Proof
 from vaka.api.http import Request, Response
@@ -55,7 +55,6 @@ from vaka.errors import (
 )
 from vaka.journal.accounts import JournalAccounts
 from vaka.journal.journal import Journal
-from vaka.journal.permission import attended_by
 from vaka.load.target import dsn_of
 
 
@@ -73,25 +72,6 @@ class Neighbour(Peers):
             for one in entries:
                 self.theirs.hold(from_wire(wire(one)))
         return not self.away
-
-
-@dataclass
-class OnJournal:
-    """What the copy knows, asked of the journal's tables."""
-
-    journal: Journal
-
-    async def attended(self, session: Session, patients: Sequence[int]) -> tuple[set[int], set[int]]:
-        async with self.journal.reading.connection() as connection:
-            return await attended_by(connection, session, patients)
-
-    async def there(self, patient: str) -> bool:
-        return await self.journal.read("Patient", patient, access=system_filter("test")) is not None
-
-    async def unit(self, owner: int) -> str | None:
-        async with self.journal.reading.connection() as connection:
-            row = await (await connection.execute("SELECT unit FROM owner WHERE owner = %s", (owner,))).fetchone()
-        return row[0] if row is not None else None
 
 
 @dataclass

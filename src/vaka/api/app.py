@@ -180,20 +180,30 @@ class Application:
                 self._server.usage.require(request)
                 self._server.log.require(urgent=is_urgent(request.method, request.access))
         match request.path:
-            case ("feed",) | ("feed", "private"):
+            case ("feed",) | ("feed", "private") | ("reserve", *_) | ("peer", "reserve"):
                 if not self._server.wire.feed_allowed(request.source, request.headers):
                     raise Forbidden(
-                        "the feed leaves this machine to peers with a certificate only",
+                        "what copies ask leaves this machine to peers with a certificate only",
                         help="ask at the address that --peer-port has opened, with a certificate of vaka peer certificate",
                     )
-                answer = feed if len(request.path) == 1 else private
-                return await answer(self._server, request)
-            case ("reserve", *_):
-                return await receive(self._server, request)
+                return await self._for_copies(request)
             case ("fhir", *rest):
                 request.path = tuple(rest)
                 return await dispatch(self._server, request)
         raise NotFound("there is nothing at this address", help="the record is at /fhir, the change feed at /feed")
+
+    async def _for_copies(self, request: Request) -> Response:
+        door = self._server.door
+        match request.path:
+            case ("feed",):
+                return await feed(self._server, request)
+            case ("feed", _):
+                return await private(self._server, request)
+            case ("peer", _) if door is not None and door.reserve is not None:
+                return await door.reserve.hold(request)
+            case ("reserve", *_) if door is None:
+                return await receive(self._server, request)
+        raise NotFound("there is nothing at this address")
 
     async def _send(self, protocol: HTTPProtocol, scope: Scope, response: Response) -> bool:
         """False if the caller has gone."""

@@ -25,6 +25,7 @@ from vaka.api.callers import caller
 from vaka.api.cookies import SESSION, cookie
 from vaka.api.http import Preferences, Request, Response, preferences, require_json_answer, require_json_body
 from vaka.api.interactions.patch import JSON_PATCH
+from vaka.api.reserve.peer import hold
 from vaka.api.reserve.permitted import Known, require_permitted
 from vaka.api.reserve.wanted import Asking
 from vaka.api.server import Server
@@ -97,6 +98,10 @@ class Reserving:
     def unanswered(self) -> None:
         """The journal has not answered a write in time: from now on the reserve takes them at once."""
         self.store.happened(Silent())
+
+    async def hold(self, request: Request) -> Response:
+        """Keeps and shows entries of another copy (S10)."""
+        return await hold(self.store, request, self.changed)
 
     async def accept(self, server: Server, request: Request, key: str) -> Response:
         """The answer, once the entry is safe. Unavailable where no other copy holds it, and whatever is wrong with the
