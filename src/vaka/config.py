@@ -205,12 +205,16 @@ RESERVE_PROBE_GAP_S: Final = 5.0
 RESERVE_HOLD_S: Final = 2.0
 # Keys are kept by the journal for IDEMPOTENCY_DAYS: what is older could be done twice, and a person decides.
 RESERVE_ENTRY_MAX_DAYS: Final = IDEMPOTENCY_DAYS - 5
+# What a worker stored and did not acknowledge within this time, it never will: it has died.
+RESERVE_UNHELD_S: Final = 30.0
 RESERVE_LANES: Final = 4
 RESERVE_LOOK_MAX: Final = 2_000
 RESERVE_EXCHANGE_S: Final = 1.0
 RESERVE_EXCHANGE_MAX: Final = 200
 # A fault of the journal on one entry, so often: it is set aside for a person, so that it holds back no others.
 RESERVE_FAULTS_MAX: Final = 5
+# What counts as as new as usual when it is said that all is back.
+RESERVE_LAG_NORMAL_S: Final = 2.0
 RESERVE_RETRY_S: Final = 1.0
 # Entries that are over stay so long, for who asks what became of them.
 RESERVE_KEEP_DAYS: Final = IDEMPOTENCY_DAYS
@@ -264,16 +268,3 @@ COPY_STATEMENTS_KEPT: Final = 256
 COPY_BROAD_MATCHES: Final = 20_000
 # Consents and blocks that no journal has been heard about for so long are no longer relied on (S20).
 COPY_CONSENTS_DAYS: Final = 7.0
-# The read copy (decision 0013). A page cache belongs to one connection; an encrypted file is never memory-mapped.
-COPY_WRITER_CACHE_BYTES: Final = 64 * 1024 * 1024
-COPY_READER_CACHE_BYTES: Final = 32 * 1024 * 1024
-COPY_PAGE_BYTES: Final = 4096
-# A checkpoint each 16 MB of log; the log file is cut to this after one.
-COPY_WAL_BYTES: Final = 16 * 1024 * 1024
-COPY_BUSY_TIMEOUT_MS: Final = 5_000
-# A line of the feed: a body of the largest size, every second byte of it a quotation mark, and what stands around it.
-COPY_LINE_MAX_BYTES: Final = 2 * BODY_MAX_BYTES + 64 * 1024
-# One commit while catching up.
-COPY_BATCH_LINES: Final = 2_000
-COPY_BATCH_BYTES: Final = 8 * 1024 * 1024
-
