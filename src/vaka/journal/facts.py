@@ -12,14 +12,11 @@ from vaka.access.facts import TYPES, Facts, facts_of
 from vaka.fhir.keys import resource_key
 from vaka.journal.arrays import booleans, integers, texts
 from vaka.journal.statements import statements
+from vaka.store.said import NO_FACTS, Place, Said, say
 
 if TYPE_CHECKING:
     from vaka.journal.pool import Connection
     from vaka.journal.write import Write
-
-_NONE = Facts()
-Place = tuple[str | None, str | None]
-"""(unit, provider)."""
 
 
 async def forget(connection: Connection, writes: Iterable[Write]) -> None:
@@ -31,38 +28,20 @@ async def forget(connection: Connection, writes: Iterable[Write]) -> None:
 
 async def rows(connection: Connection, writes: Sequence[Write], places: Sequence[Place]) -> dict[str, Any]:
     """The columns that ``append`` takes. ``places``: unit and provider of each write's owner."""
-    said = [facts_of(w.resource) if w.type in TYPES and w.resource is not None else _NONE for w in writes]
+    said = [facts_of(w.resource) if w.type in TYPES and w.resource is not None else NO_FACTS for w in writes]
     known = await _organizations(connection, writes, places, said)
-    relations: list[tuple[int, int, str, int, int]] = []
-    blocks: list[tuple[Any, ...]] = []
-    consents: list[tuple[int, int, str, int, int]] = []
-    protected: list[int] = []
+    rows = Said()
     for write, place, facts in zip(writes, places, said, strict=True):
-        if facts is _NONE or write.patient is None:
-            continue
-        patient = resource_key("Patient", write.patient)
-        if facts.protected:  # of a merged Patient: itself, and whom its record goes on in (S23)
-            protected += [patient, write.rkey]
-        for relation in facts.relations:
-            unit = place[0] if relation.organization is None else relation.organization
-            if unit is not None:
-                relations.append((write.rkey, patient, unit, relation.from_us, relation.until_us))
-        for block in facts.blocks:
-            unit, provider = known.get(block.organization or "", place)
-            whole = unit is None or unit == provider  # a provider's own Organization: all of its units
-            blocks.append((
-                write.rkey, patient, provider, None if whole else unit, block.kind, block.inner, block.outer,
-                block.from_us, block.until_us, block.lifted_for, block.lifted_from_us, block.lifted_until_us,
-            ))  # fmt: skip
-        consents += [(write.rkey, patient, one.receiver, one.from_us, one.until_us) for one in facts.consents]
-    return _columns(relations, blocks, consents, protected)
+        if facts is not NO_FACTS and write.patient is not None:
+            say(rows, write.rkey, resource_key("Patient", write.patient), place, facts, known)
+    return _columns(rows.relations, rows.blocks, rows.consents, rows.protected)
 
 
 async def _organizations(
     connection: Connection, writes: Sequence[Write], places: Sequence[Place], said: Sequence[Facts]
 ) -> Mapping[str, Place]:
     """Unit and provider of each Organization that is named, from this write or the record."""
-    wanted = {name for facts in said if facts is not _NONE for name in facts.organizations}
+    wanted = {name for facts in said if facts is not NO_FACTS for name in facts.organizations}
     if not wanted:
         return {}
     known = {

@@ -18,10 +18,9 @@ from vaka.fhir.definitions import type_name
 from vaka.journal.pool import Connection
 from vaka.journal.statements import statements
 from vaka.store.codec import Codec
+from vaka.store.cursor import Place
 from vaka.store.version import Action, instant, version_id
 
-# (xid, seq, epoch): by its first two a place in the feed; the third belongs to the row.
-Place: TypeAlias = tuple[int, int, int]
 Line: TypeAlias = tuple[Place, bytes]
 
 
@@ -71,7 +70,7 @@ class FeedRows:
     def line(self, row: Any) -> bytes:
         """A row with the columns of ``feed_page`` as a line."""
         xid, seq, epoch, type_, id_, version, updated_us, action, redacted, dictionary, digest, body = row[:12]
-        unit, provider, kind, author, source, patient = row[12:]
+        number, unit, provider, kind, author, source, patient = row[12:]
         line: dict[str, Any] = {
             "cursor": f"{epoch}.{xid}.{seq}",
             "type": type_name(type_),
@@ -81,9 +80,11 @@ class FeedRows:
             "action": Action(action).name.lower(),
             "updated": instant(updated_us),
             "hash": bytes(digest).hex(),
-            "owner": {"unit": unit, "provider": provider, "kind": kind, "author": author, "source": source},
+            "owner": {
+                "number": number, "unit": unit, "provider": provider, "kind": kind, "author": author, "source": source,
+            },
             "patient": patient,
-        }
+        }  # fmt: skip
         if redacted:
             line["redacted"] = True
         if body is not None:

@@ -16,8 +16,8 @@ from vaka.access.ownership import Ownership, inherits_from, kind_of
 from vaka.errors import Forbidden
 from vaka.fhir.keys import resource_key
 from vaka.journal.arrays import integers
-from vaka.journal.facts import Place
 from vaka.journal.statements import statements
+from vaka.store.said import Place
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection

@@ -1,4 +1,4 @@
-"""The SQL of the journal: every statement is named in a ``.sql`` file; values are always bound."""
+"""The SQL of the journal (``store.statements``), and its migrations."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
-_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
-_INCLUDE = re.compile(r"^-- include: (\w+)\.(\w+)$", re.MULTILINE)
+from vaka.store.statements import named
 
 
 @cache
 def statements(file: str) -> Mapping[str, str]:
-    """The statements of ``sql/FILE.sql`` by name; ``-- include: FILE.NAME`` stands for that one, where several need it."""
-    text = (files("vaka.journal") / "sql" / f"{file}.sql").read_text("utf-8")
-    parts = [_INCLUDE.sub(lambda found: statements(found[1])[found[2]], part) for part in _NAME.split(text)]
-    return {name: sql.strip() for name, sql in zip(parts[1::2], parts[2::2], strict=True)}
+    """The statements of the journal's ``sql/FILE.sql`` by name."""
+    return named("vaka.journal", file)
 
 
 def migration_files() -> list[tuple[int, str, str]]:

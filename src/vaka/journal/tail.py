@@ -18,8 +18,9 @@ from itertools import accumulate
 
 from vaka import config, log
 from vaka.errors import Busy
-from vaka.journal.feed_rows import FeedRows, Horizon, Line, Place
+from vaka.journal.feed_rows import FeedRows, Horizon, Line
 from vaka.journal.pool import Connection, Pool
+from vaka.store.cursor import Place
 
 _IDLE_S = 5.0
 _REDACTED = b'"action":"redact"'

@@ -27,8 +27,8 @@ from vaka.errors import Setup, Unavailable
 from vaka.fhir.content_extension import content_of
 from vaka.fhir.keys import resource_key
 from vaka.journal import binary
-from vaka.journal.feed import Cursor
 from vaka.journal.journal import Journal
+from vaka.store.cursor import Cursor
 
 FORMAT: Final = "vaka-dump-1"
 _ZSTD_LEVEL: Final = 6

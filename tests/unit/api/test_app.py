@@ -34,7 +34,7 @@ class Protocol:
 
 def server() -> Any:
     """What the edge itself asks of a server: how it listens, and whom it lets in."""
-    return SimpleNamespace(log=SimpleNamespace(under_way=0), wire=Front(), admission=Admission())
+    return SimpleNamespace(log=SimpleNamespace(under_way=0), wire=Front(), admission=Admission(), door=None)
 
 
 def ask(application: Application, path: str, query: str = "") -> Protocol:

@@ -88,6 +88,7 @@ class Admission:
     def take_back(self, request: Request) -> None:
         """It is worked for again: at once, also where no place is free."""
         request.elsewhere_s += time.perf_counter() - request.lent_at
+        request.lent_at = 0.0
         self.door.take_back(request.place)
 
     def start(self) -> None:

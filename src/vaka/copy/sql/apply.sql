@@ -1,0 +1,151 @@
+-- name: standing
+-- What stands under these keys (a JSON array).
+SELECT rkey, type, id, version, epoch, updated_us, created, seq, xid, patient, owner, action, deleted, redacted, pending, indexed,
+       hash, dictionary, body
+FROM resource WHERE rkey IN (SELECT value FROM json_each(?))
+
+-- name: put
+INSERT INTO resource (rkey, type, id, version, epoch, updated_us, created, seq, xid, patient, owner, action, deleted, redacted,
+                      pending, indexed, hash, dictionary, body)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
+ON CONFLICT (rkey) DO UPDATE SET
+    version = ?4, epoch = ?5, updated_us = ?6, created = ?7, seq = ?8, xid = ?9, patient = ?10, owner = ?11, action = ?12,
+    deleted = ?13, redacted = ?14, pending = ?15, indexed = ?16, hash = ?17, dictionary = ?18, body = ?19
+
+-- name: set_created
+UPDATE resource SET created = ?2 WHERE rkey = ?1
+
+-- name: drop
+DELETE FROM resource WHERE rkey = ?
+
+-- name: beneath
+SELECT rkey, type, id, version, epoch, updated_us, created, seq, xid, patient, owner, action, deleted, redacted, 0, 1,
+       hash, dictionary, body
+FROM beneath WHERE rkey IN (SELECT value FROM json_each(?))
+
+-- name: put_beneath
+INSERT OR REPLACE INTO beneath (rkey, type, id, version, epoch, updated_us, created, seq, xid, patient, owner, action, deleted,
+                                redacted, hash, dictionary, body)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?17, ?18, ?19)
+
+-- name: drop_beneath
+DELETE FROM beneath WHERE rkey = ?
+
+-- name: token
+INSERT OR IGNORE INTO token (key, rkey) VALUES (?, ?)
+
+-- name: untoken
+DELETE FROM token WHERE key = ? AND rkey = ?
+
+-- name: more_of
+SELECT rkey, key FROM token_more WHERE rkey IN (SELECT value FROM json_each(?))
+
+-- name: more
+INSERT OR IGNORE INTO token_more (rkey, key) VALUES (?, ?)
+
+-- name: no_more
+DELETE FROM token_more WHERE rkey = ?
+
+-- name: date
+INSERT OR IGNORE INTO search_date (rkey, param, low, high, edge) VALUES (?, ?, ?, ?, ?)
+
+-- name: no_date
+DELETE FROM search_date WHERE rkey = ?
+
+-- name: quantity
+INSERT OR IGNORE INTO search_quantity (rkey, param, key, unit, low, high, edge) VALUES (?, ?, ?, ?, ?, ?, ?)
+
+-- name: no_quantity
+DELETE FROM search_quantity WHERE rkey = ?
+
+-- name: string
+INSERT OR IGNORE INTO search_string (rkey, param, value, edge) VALUES (?, ?, ?, ?)
+
+-- name: no_string
+DELETE FROM search_string WHERE rkey = ?
+
+-- name: words
+INSERT INTO words (rowid, lexemes) VALUES (?, ?)
+
+-- name: no_words
+-- The lexemes must be those that were put in.
+INSERT INTO words (words, rowid, lexemes) VALUES ('delete', ?, ?)
+
+-- name: relation
+INSERT OR IGNORE INTO care_relation (rkey, patient, unit, from_us, until_us) VALUES (?, ?, ?, ?, ?)
+
+-- name: no_relation
+DELETE FROM care_relation WHERE rkey = ?
+
+-- name: block
+INSERT INTO block (rkey, patient, provider, unit, kind, is_inner, is_outer, from_us, until_us, lifted_for, lifted_from_us,
+                   lifted_until_us)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: no_block
+DELETE FROM block WHERE rkey = ?
+
+-- name: consent
+INSERT OR IGNORE INTO consent (rkey, patient, receiver, from_us, until_us) VALUES (?, ?, ?, ?, ?)
+
+-- name: no_consent
+DELETE FROM consent WHERE rkey = ?
+
+-- name: protect
+INSERT OR IGNORE INTO protected (patient, rkey) VALUES (?, ?)
+
+-- name: no_protected
+DELETE FROM protected WHERE rkey = ?
+
+-- name: places
+-- Unit and provider of the owners of these resources.
+SELECT r.rkey, o.unit, o.provider FROM resource r JOIN owner o ON o.owner = r.owner
+WHERE r.rkey IN (SELECT value FROM json_each(?)) AND r.deleted = 0
+
+-- name: found_by
+-- The living resources that have one of these tokens.
+SELECT DISTINCT t.rkey FROM token t JOIN resource r ON r.rkey = t.rkey
+WHERE t.key IN (SELECT value FROM json_each(?)) AND r.deleted = 0
+
+-- name: put_aside
+INSERT INTO aside (rkey, type, id, version, epoch, patient, owner, reason, line) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+ON CONFLICT (rkey) DO UPDATE SET version = ?4, epoch = ?5, patient = ?6, owner = ?7, reason = ?8, line = ?9
+WHERE (aside.epoch, aside.version) <= (?5, ?4)
+
+-- name: no_aside
+-- It can be interpreted again.
+DELETE FROM aside WHERE rkey = ?1 AND (epoch, version) <= (?2, ?3)
+
+-- name: count_aside
+SELECT count(*) FROM aside
+
+-- name: aliases
+SELECT id, into_id FROM alias
+
+-- name: cursor
+SELECT epoch, xid, seq, hash, horizon_xid, horizon_us, whole FROM cursor
+
+-- name: move
+UPDATE cursor SET epoch = ?, xid = ?, seq = ?, hash = ?, horizon_xid = ?, horizon_us = ?, whole = ?
+
+-- name: owner
+SELECT unit, provider, kind, author, source FROM owner WHERE owner = ?
+
+-- name: same_owner
+SELECT owner FROM owner WHERE source = ? AND kind = ? AND unit IS ? AND provider IS ? AND author IS ? ORDER BY owner DESC LIMIT 1
+
+-- name: own_number
+-- The next number of this copy's own.
+SELECT min(coalesce(min(owner), 0), 0) - 1 FROM owner
+
+-- name: make_owner
+INSERT INTO owner (owner, unit, provider, kind, author, source) VALUES (?, ?, ?, ?, ?, ?)
+
+-- name: renumber_owner
+UPDATE owner SET owner = ?2 WHERE owner = ?1
+
+-- name: renumber_resources
+UPDATE resource SET owner = ?2 WHERE owner = ?1
+
+-- name: renumber_beneath
+UPDATE beneath SET owner = ?2 WHERE owner = ?1
