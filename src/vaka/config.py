@@ -176,8 +176,10 @@ HOURLY_CALLERS_TOLD: Final = 50
 # Admission (api/admission/): who is let in when all come at once. Classes in their order: urgent, read, write, integration,
 # background, login. How many requests may be under way in one process: at first, at least, at most.
 ADMISSION_LIMIT: Final = 100
-# What is under way together is read by one statement and logged by one flush: with fewer than 40, each costs up to twice as much.
-ADMISSION_LIMIT_MIN: Final = 40
+ADMISSION_LIMIT_MIN: Final = 12
+# What is under way together is read by one statement and logged by one flush: with fewer than this, each costs up to twice as
+# much. Only urgent care that takes long, or a loop that is behind, goes below.
+ADMISSION_LIMIT_BATCH: Final = 40
 ADMISSION_LIMIT_MAX: Final = 300
 # Answers may take so many times as long as usual before fewer are let in: for the same reason.
 ADMISSION_TOLERANCE: Final = 2.0

@@ -40,7 +40,7 @@ class Working(Application):
 
     async def _answer(self, request: Request) -> Response:
         if request.path == ("health",):
-            return health(self._server)
+            return health(self.server)
         name = (request.header("authorization") or "").removeprefix("Bearer ")
         if name == "lab":
             request.access = program()
@@ -64,7 +64,7 @@ class Working(Application):
 async def main(folder: Path, port: int) -> None:
     admission = Admission(Shared.open(folder / "admission"))
     admission.start()
-    server = SimpleNamespace(log=SimpleNamespace(under_way=0), wire=Front(), admission=admission)
+    server = SimpleNamespace(log=SimpleNamespace(under_way=0), wire=Front(), door=None, admission=admission)
     listeners = Listeners(Wire(), "127.0.0.1", port, folder, lambda front: Working(cast("Any", server)))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, listeners.stop)
     await listeners.serve()

@@ -53,7 +53,7 @@ class Gradient:
             weighed += count * max(0.5, min(1.0, config.ADMISSION_TOLERANCE * long / short))
             answered += count
         if answered and under_way >= self.limit / 2:  # else nobody knows whether more would go
-            gradient = weighed / answered
+            gradient = weighed / answered if self.limit > config.ADMISSION_LIMIT_BATCH else 1.0
             urgent, seconds = samples[0]
             if urgent and seconds / urgent > config.ADMISSION_URGENT_S:
                 gradient = min(gradient, max(0.5, config.ADMISSION_URGENT_S * urgent / seconds))
