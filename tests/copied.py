@@ -203,7 +203,7 @@ def copied(journal: Instance, folder: Path, *, settings: Settings = CLOSED) -> I
 
 
 def asked_of_a_copy(module: ModuleType, *, but: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The tests of ``module`` with their fixtures, for a module of tests/copy, where the clients are a copy's. ``but``: those that
+    """The tests of ``module`` with their fixtures, for a module of tests/on_copy, where the clients are a copy's. ``but``: those that
     cannot be asked of it, and why."""
     left = but or {}
     assert all(hasattr(module, name) for name in left), left
