@@ -28,12 +28,10 @@ def updated_us(place: int) -> int:
 class Followed:
     """``reader`` reads what ``put`` has applied."""
 
-    def __init__(self, path: Path | None = None) -> None:
-        self.connection = apsw.Connection(str(path) if path else ":memory:")
-        if path:
-            self.connection.pragma("journal_mode", "wal")
+    def __init__(self, connection: apsw.Connection | None = None, path: Path = Path("memory")) -> None:
+        self.connection = connection or apsw.Connection(":memory:")
         apply.make(self.connection)
-        self._applier = apply.Applier(self.connection, path or Path("memory"))
+        self._applier = apply.Applier(self.connection, path)
         self._place = 0
         self._versions: dict[tuple[str, str], int] = {}
 

@@ -103,4 +103,7 @@ def test_random_sorts_in_pages(sample: Sample, world: World, followed: Followed)
         searching = Searching(reader, system_filter("tests"), Aliases())
         found, _ = pages(searching, query, chosen.choice([3, 7, 1_000]))
         assert sorted(found) == sorted(one.id for one in world.of((type_,))), (type_, text)
-        assert in_order([tuple(rank(by_id[id_], key) for key in query.sort) for id_ in found], query.sort), (type_, text)
+        assert in_order([tuple(rank(by_id[id_], key) for key in query.sort) for id_ in found], query.sort), (
+            type_,
+            text,
+        )
