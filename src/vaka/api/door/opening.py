@@ -35,7 +35,6 @@ from vaka.copy.store import CopyStore
 from vaka.store.sheet import Freshness
 
 _LOOK_S: Final = 0.1
-_AGED_S: Final = config.COPY_CONSENTS_DAYS * 86_400.0
 PostJournal = Callable[[str, bytes], Awaitable[tuple[int, bytes]]]
 
 
@@ -69,9 +68,7 @@ async def open_copy(
     folder.prepare()
     secret, told, upstream = key(folder, key_file), Told(folder.board), Upstream(journal)
     post = _post(upstream, token_file or folder.token)
-    store = CopyStore(
-        _Source(folder, secret, told), aged=lambda: told.age_s > _AGED_S, whole=folder.about().scope == ("region",)
-    )
+    store = CopyStore(_Source(folder, secret, told), aged=lambda: told.aged, whole=folder.about().scope == ("region",))
     own = Own(engine.writer(folder.own, secret))
     access_log = await AccessLog.open(
         path / "accesslog" / name, JournalStore(post), f"copy {folder.about().name}", alone=True
