@@ -172,6 +172,7 @@ HOURLY_PROGRAM_REQUESTS_MAX: Final = 5_000_000
 HOURLY_PROGRAM_BYTES_MAX: Final = 64 * 1024**3
 # The busiest ones have a line each, each hour.
 HOURLY_CALLERS_TOLD: Final = 50
+
 # The read copy (decision 0013). A page cache belongs to one connection; an encrypted file is never memory-mapped.
 COPY_WRITER_CACHE_BYTES: Final = 64 * 1024 * 1024
 COPY_READER_CACHE_BYTES: Final = 32 * 1024 * 1024

@@ -46,7 +46,7 @@ from vaka.store.codec import Codec
 from vaka.store.granted import READING
 from vaka.store.known import Group, Stands, grouped, stands
 from vaka.store.page import Page, Position
-from vaka.store.seen import page_seen, seen
+from vaka.store.seen import living_seen, page_seen, seen
 from vaka.store.version import Version
 
 T = TypeVar("T")
@@ -160,7 +160,7 @@ class Transaction:
     async def read_many(self, references: Sequence[tuple[str, str]]) -> list[Version]:
         keys = sorted({resource_key(*reference) for reference in references})
         found = await self._journal.reader.current(self.connection, keys, access=self.access)
-        return [seen(self.access, version) for version in found.values() if not version.deleted]
+        return living_seen(self.access, references, found)
 
     @asynccontextmanager
     async def _limited(self) -> AsyncIterator[None]:
