@@ -1,7 +1,7 @@
 """From a request and its answer to the record of the access log. Pure.
 
-Invariant: every request below /fhir (but the capability statement), to /feed and to /log leaves one record, whatever its
-answer; a refusal's record tells what the caller was not told.
+Invariant: every request below /fhir (but the capability statement), to /feed, /sheet, /unit and /log leaves one record,
+whatever its answer; a refusal's record tells what the caller was not told.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from vaka.fhir.definitions import RESOURCE_TYPES
 _TYPES: Final = frozenset(RESOURCE_TYPES)
 _CHANGING: Final = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _make: Final = partial(tuple.__new__, Record)  # of all its fields: NamedTuple's own way takes three times as long
-_LOGGED: Final = frozenset({"fhir", "feed", "log"})
+_LOGGED: Final = frozenset({"fhir", "feed", "log", "sheet", "unit", "reserve", "peer"})
 
 
 class Address:
@@ -93,8 +93,8 @@ def activity_of(method: str, path: tuple[str, ...]) -> str:
     if len(path) == 3 and method == "GET" and path[0] == "fhir" and path[2] and path[2][0] not in "$_":  # most requests
         return "read"
     first, *rest = path
-    if first == "log":
-        return "log"
+    if first == "sheet" and rest[-1:] == ["notes"]:
+        return "search"
     if first != "fhir":
         return first
     rest = [part for part in rest if part]

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -41,8 +42,12 @@ from vaka.journal.journal import Journal, Transaction
 from vaka.journal.redactions import Redactions
 from vaka.journal.write import Write
 from vaka.store.openings import Openings
+from vaka.store.sheet import SheetStore
 from vaka.store.store import Store
 from vaka.store.version import ANY_VERSION, Action, Version, http_date, parse_version_id
+
+if TYPE_CHECKING:
+    from vaka.api.door.door import Door
 
 _TYPES = frozenset(RESOURCE_TYPES)
 _KEY_MAX_CHARS = 200
@@ -76,6 +81,9 @@ class Server:
     usage: Usage = field(default_factory=Usage)
     redactions: Redactions | None = None
     settings: Settings = CLOSED
+    door: Door | None = None
+    """Where this is a copy."""
+    sheets: SheetStore | None = None
     published: Published | None = None
     copies: Copies | None = None
 
