@@ -54,7 +54,7 @@ async def keep_delivering(own: Own, post: Post, delivered: Callable[[], Awaitabl
             if away:
                 log.info("the journal takes what was done here again")
             away = False
-        except (OSError, orjson.JSONDecodeError, KeyError, TypeError) as error:
+        except Exception as error:  # whatever it is, what is owed stays owed, and goes again
             if not away:
                 log.warning("not delivered to the journal", kind=type(error).__name__, waiting=own.waiting())
             away = True

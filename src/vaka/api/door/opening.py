@@ -16,7 +16,7 @@ from vaka import config, log
 from vaka.access.settings import CLOSED, Settings
 from vaka.accesslog.remote import JournalStore
 from vaka.accesslog.writer import AccessLog
-from vaka.api.copy_server import Copy, copy_server
+from vaka.api.copy_server import Copy, copy_chores, copy_server
 from vaka.api.door import control
 from vaka.api.door.door import Door
 from vaka.api.door.passing import Passing, is_heard
@@ -72,22 +72,24 @@ async def open_copy(
         _Source(folder, secret, told), aged=lambda: told.age_s > _AGED_S, whole=folder.about().scope == ("region",)
     )
     own = Own(engine.writer(folder.own, secret))
-    access_log = await AccessLog.open(
-        path / "accesslog" / name, JournalStore(post), f"copy {folder.about().name}", alone=True
-    )
+    access_log = await AccessLog.open(path / "accesslog" / name, JournalStore(post), f"copy {folder.about().name}")
     door = Door(Passing(upstream), told, login=True)
 
     async def show() -> None:
         await control.ask(folder.control, {"apply": {"own": 0}})
 
+    copy = Copy(folder.keys, store, own, lambda: store.readers.here().connection, show)
+    chores = [asyncio.create_task(work) for work in copy_chores(copy, folder.about().name, post)]
+
     async def complete() -> Server:
         while not told.readable:  # noqa: ASYNC110  the board is shared memory, and wakes nobody
             await asyncio.sleep(_LOOK_S)
-        copy = Copy(folder.keys, store, own, lambda: store.readers.here().connection, show)
         made = await copy_server(copy, access_log, demo=demo, demo_login=demo_login, law=law)
         return replace(made, sheets=CopySheets(store, lambda: _freshness(told)), door=door)
 
     async def close() -> None:
+        for work in chores:
+            work.cancel()
         await access_log.close()
         store.close()
         await upstream.close()
