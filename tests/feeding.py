@@ -69,7 +69,10 @@ class Stream:
     """An open reader in a thread of its own. ``lines`` grows as they come; ``until`` waits for what is wanted; ``refused``: there
     was no place for it."""
 
-    def __init__(self, api: Api, after: str | None, wait_s: float, row_hash: str | None = None) -> None:
+    def __init__(
+        self, api: Api, after: str | None, wait_s: float, row_hash: str | None = None, path: str = "/feed"
+    ) -> None:
+        self._path = path
         self.lines: list[Line] = []
         self.ended = self.refused = False
         self._changed = threading.Condition()
@@ -84,7 +87,7 @@ class Stream:
         headers = {"Authorization": api.headers["Authorization"], "Accept-Encoding": "identity"}
         try:
             with httpx.stream(
-                "GET", api.root + "/feed", params=parameters, headers=headers, timeout=WAIT_MAX_S
+                "GET", api.root + self._path, params=parameters, headers=headers, timeout=WAIT_MAX_S
             ) as answer:
                 self.refused = answer.status_code == 503
                 self._opened.set()

@@ -100,7 +100,7 @@ TIMES: Final[Mapping[str, tuple[tuple[str, str], int]]] = {
         1,
     ),
 }
-# What a condition means in detail, where its words leave a question (access.facts, access.ownership, journal.access).
+# What a condition means in detail, where its words leave a question (access.facts, access.ownership, store.conditions).
 DEFINITIONS: Final[Mapping[Fact, tuple[str, str]]] = {
     Fact.IDENTITY: (
         "Namn, personnummer och kontaktuppgifter; adress och närstående maskeras där identiteten är skyddad",

@@ -9,13 +9,14 @@ from pathlib import Path
 import vaka
 
 SOURCE = Path(vaka.__file__).parent
-LEAVES = {"errors", "config", "log", "process"}
+LEAVES = {"errors", "config", "log", "process", "texts"}
 # Each part, and what it may import beside itself and the leaves.
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "config": set(),
     "log": set(),
     "process": set(),
+    "texts": set(),
     "fhir": set(),
     "access": {"fhir"},
     "accesslog": {"access"},

@@ -1,6 +1,6 @@
 """One decision with all that it rests on: what is known of a patient, asked for one piece of information. Pure.
 
-The filter asks the same table in SQL (``journal.access``); this is for telling people what there is and why (``$access``).
+The filter asks the same table in SQL (``store.conditions``); this is for telling people what there is and why (``$access``).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is known of one patient at one moment. ``relations``: (unit, from, until)."""
+    """What is known of one patient at one moment. ``relations``: (unit, from, until). ``aged``: as ``rules.rules``."""
 
     now_us: int
     relations: Sequence[tuple[str, int, int]] = ()
@@ -67,6 +67,7 @@ class Standing:
     consents: Sequence[Consented] = ()
     openings: Sequence[Opening] = ()
     protected: bool = False
+    aged: bool = False
 
     def opened(self, what: What, target: str | None = None) -> bool:
         """Whether such an opening is in force; ``target`` None: of anything."""
@@ -78,11 +79,11 @@ class Standing:
 
 def decision(session: Session, settings: Settings, standing: Standing, about: Information) -> Rule:
     """The rule that decides whether ``session`` sees ``about``."""
-    return decide(session.assignment.purpose, settings, facts(session, standing, about))
+    return decide(session.assignment.purpose, settings, facts(session, standing, about), aged=standing.aged)
 
 
 def facts(session: Session, standing: Standing, about: Information) -> Callable[[Fact], bool]:
-    """Whether each fact is so; ``journal.access.FACTS`` says the same in SQL."""
+    """Whether each fact is so; ``store.conditions.FACTS`` says the same in SQL."""
     unit, provider = session.assignment.unit, session.assignment.provider
     now = standing.now_us
     target = about.unit if about.unit is not None else about.provider
@@ -144,5 +145,7 @@ def facts(session: Session, standing: Standing, about: Information) -> Callable[
                 return blocked(inner=False)
             case Fact.LIFTED:
                 return standing.opened(What.INNER_BLOCK, target)
+            case Fact.AGED:
+                return standing.aged
 
     return holds

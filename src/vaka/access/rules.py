@@ -1,7 +1,7 @@
 """The decision: may this person see this piece of information, and by which rule (A2–A10). Pure, and data.
 
 The rules are one table for each purpose, read from the top; the first that fits decides. The same table is asked here
-(``decide``), compiled to the filter that every read takes (``journal.access``), and printed for people to read
+(``decide``), compiled to the filter that every read takes (``store.conditions``), and printed for people to read
 (docs/access-rules.md). What fits none is denied.
 
 Sources: Patientdatalagen 2008:355 (PDL) 4 kap.; lag 2022:913 (SVD) 2–4 kap.; HFD 2013:33; safety.md S20–S24. Points that a
@@ -50,6 +50,7 @@ class Fact(StrEnum):
     INNER_BLOCK = "inner_block"
     OUTER_BLOCK = "outer_block"
     LIFTED = "lifted"
+    AGED = "aged"
 
 
 MEANINGS: Mapping[Fact, tuple[str, str]] = {
@@ -97,6 +98,10 @@ MEANINGS: Mapping[Fact, tuple[str, str]] = {
     Fact.LIFTED: (
         "personen har hävt den inre spärren med intygat skäl",
         "the person has lifted the inner block with an attested reason",
+    ),
+    Fact.AGED: (
+        "läskopian kan inte veta om spärrar och samtycken ännu gäller",
+        "the read copy cannot know whether blocks and consents still hold",
     ),
 }
 
@@ -207,6 +212,12 @@ _CARE = (
         "Nödöppning: uppgifter hos andra vårdgivare.", "Emergency opening: other care providers' information.",
     ),
     Rule(
+        "A8-aged", "SVD 2:3, 3:1; A8, S20", _EXISTENCE, (_F.RELATION, _F.AGED), (),
+        "Läskopian har länge inte hört journalen, eller är inte ikapp: andra vårdgivares uppgifter visas bara vid nödöppning.",
+        "The read copy has long not heard the journal, or is catching up: other care providers' information is shown in an"
+        " emergency opening alone.",
+    ),
+    Rule(
         "A4", "SVD 3:1", _PERMIT, (_F.RELATION, _F.CONSENT, _F.CHOSEN), (),
         "En annan vårdgivare äger uppgiften; vårdrelation och samtycke finns och du har valt att öppna den.",
         "Another care provider owns it; there are care relation and consent, and you have chosen to open it.",
@@ -273,14 +284,19 @@ RULES: Mapping[Purpose, tuple[Rule, ...]] = {
 }
 
 
-def rules(purpose: Purpose, settings: Settings) -> tuple[Rule, ...]:
-    """The table for ``purpose``, without what ``settings`` leave switched off."""
-    return tuple(rule for rule in RULES[purpose] if rule.setting is None or getattr(settings, rule.setting))
+def rules(purpose: Purpose, settings: Settings, *, aged: bool = False) -> tuple[Rule, ...]:
+    """The table for ``purpose``, without what ``settings`` leave switched off. ``aged``: it is asked on a copy that cannot know
+    whether blocks and consents still hold, since it has long not heard the journal or is catching up (A8, S20)."""
+    return tuple(
+        rule
+        for rule in RULES[purpose]
+        if (rule.setting is None or getattr(settings, rule.setting)) and (aged or Fact.AGED not in rule.when)
+    )
 
 
-def decide(purpose: Purpose, settings: Settings, holds: Callable[[Fact], bool]) -> Rule:
+def decide(purpose: Purpose, settings: Settings, holds: Callable[[Fact], bool], *, aged: bool = False) -> Rule:
     """The rule that decides. ``holds``: whether a fact is so; asked only as far as the table needs it."""
-    for rule in rules(purpose, settings):
+    for rule in rules(purpose, settings, aged=aged):
         if all(holds(fact) for fact in rule.when) and not any(holds(fact) for fact in rule.unless):
             return rule
     raise AssertionError("each table ends with a rule that always fits")

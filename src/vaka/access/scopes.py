@@ -27,6 +27,12 @@ from vaka.fhir.values import split
 LETTERS: Final = "cruds"
 ALL: Final = frozenset(LETTERS)
 FEED: Final = "feed"
+RESERVE: Final = "reserve"
+"""A copy's: hands over what others wrote in its reserve, and holds that of other copies."""
+FEED_PRIVATE: Final = "feed-private"
+"""What a read copy needs beside the record (``journal.private``), and what it brings back."""
+OTHERS: Final = frozenset({FEED, FEED_PRIVATE, RESERVE})
+"""Scopes that are no grant on resources."""
 SCOPE_MAX_CHARS: Final = 400
 SCOPES_MAX: Final = 100
 _V1: Final[Mapping[str, str]] = {"read": "rs", "write": "cud", "*": LETTERS}
@@ -74,12 +80,12 @@ def parse_scope(text: str) -> Grant:
 
 
 def parse_scopes(text: str) -> tuple[tuple[Grant, ...], frozenset[str]]:
-    """The grants, and the other scopes (``feed``), of a list with spaces between. Invalid if one of them cannot be enforced."""
+    """The grants, and the other scopes (``OTHERS``), of a list with spaces between. Invalid if one of them cannot be enforced."""
     words = list(dict.fromkeys(text.split(" ")))
     if len(words) > SCOPES_MAX:
         raise Invalid(f"more than {SCOPES_MAX} scopes", path="scope")
-    others = frozenset(word for word in words if word == FEED)
-    return tuple(dict.fromkeys(parse_scope(word) for word in words if word not in ("", FEED))), others
+    others = frozenset(word for word in words if word in OTHERS)
+    return tuple(dict.fromkeys(parse_scope(word) for word in words if word and word not in OTHERS)), others
 
 
 def within(asked: Grant, held: Iterable[Grant]) -> bool:

@@ -12,7 +12,7 @@ from typing import Final
 import orjson
 
 from vaka import log
-from vaka.access.scopes import parse_scopes, within
+from vaka.access.scopes import OTHERS, parse_scopes, within
 from vaka.api.assertions import ALGORITHMS, claimed, client_of
 from vaka.api.http import Request, Response, parse_query_string
 from vaka.api.server import Server
@@ -60,7 +60,7 @@ def configuration(request: Request) -> Response:
         "token_endpoint_auth_methods_supported": ["private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "grant_types_supported": ["client_credentials"],
-        "scopes_supported": ["system/*.cruds", "system/*.rs", "feed"],
+        "scopes_supported": ["system/*.cruds", "system/*.rs", *sorted(OTHERS)],
         "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
         # Demanded by the standard of every server; there is no authorization endpoint that would use it.
         "code_challenge_methods_supported": ["S256"],
@@ -103,19 +103,19 @@ async def _client(server: Server, request: Request, form: dict[str, str]) -> Cli
     """Who asks. Unauthenticated; who fails often waits."""
     assertion = form["client_assertion"]
     name = claimed(assertion)
-    slowed = name if server.clients.named(name) is not None else ""  # names that are nobody's count as one
+    slowed = name if server.register.named(name) is not None else ""  # names that are nobody's count as one
     await server.slowing.wait(request.source, slowed)
     try:
         if not server.wire.is_ours(request.base_url):
             raise Unauthenticated(
                 "the client is not known here, or its assertion is not valid", why="asked at another name"
             )
-        client, jti, expires = client_of(assertion, server.clients, [token_address(request)])
+        client, jti, expires = client_of(assertion, server.register, [token_address(request)])
         if form.get("client_id", client.name) != client.name:
             raise Unauthenticated(
                 "the client is not known here, or its assertion is not valid", why="client_id is another"
             )
-        if not await server.clients.use_assertion(client, jti, expires):
+        if not await server.register.use_assertion(client, jti, expires):
             raise Unauthenticated("the client is not known here, or its assertion is not valid", why="used before")
     except Unauthenticated as error:
         server.slowing.failed(request.source, slowed)

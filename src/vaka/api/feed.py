@@ -5,6 +5,9 @@
 which nothing can come any more; ``heartbeat``s. Compressed with zstd or gzip where Accept-Encoding takes it. All of it
 is in docs/operating/feed.md.
 
+``GET /feed/private`` is the same of what copies need beside the record (``journal.private``), with the scope
+``feed-private``; the keys that copies verify with come first in each answer, and again when they change.
+
 Invariant: an answer is bounded in bytes, as sent: the HTTP server below takes all that it is given, however slowly the
 reader reads. An answer that ends with a version is not at the end of the feed: the reader asks on at once.
 """
@@ -12,7 +15,7 @@ reader reads. An answer that ends with a version is not at the end of the feed: 
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Protocol
 
@@ -20,8 +23,10 @@ import zstandard
 
 from vaka import config
 from vaka.api.http import Request, Response
+from vaka.api.published import Published
 from vaka.api.server import Server
-from vaka.errors import Invalid, NotAllowed
+from vaka.errors import Invalid, NotAllowed, OnlyJournal
+from vaka.journal.feed import Start
 from vaka.store.cursor import Cursor
 
 _KNOWN = frozenset({"after", "hash", "wait"})
@@ -31,19 +36,56 @@ NDJSON = "application/x-ndjson"
 
 async def feed(server: Server, request: Request) -> Response:
     """200 with a stream; Conflict when this journal's history is not the cursor's; Forbidden without the scope."""
-    if request.method not in ("GET", "HEAD"):
-        raise NotAllowed("the feed is only read")
-    options = dict(request.query)
-    if unknown := sorted(set(options) - _KNOWN):
-        raise Invalid(f"the feed does not know the parameter {unknown[0][:40]}", path=unknown[0][:40])
+    options = _options(request, _KNOWN)
     after = Cursor.parse(options["after"]) if options.get("after") else None
     row_hash, wait_s = _hash(options.get("hash")), _wait_s(options.get("wait", "0"))
     start = await server.journal.feed.start(after, row_hash, access=request.access)
+    return _answer(request, start, server.journal.feed.lines(start, wait_s))
+
+
+async def private(server: Server, request: Request) -> Response:
+    """200 with a stream; Conflict when the cursor is of another history: read from nothing; Forbidden without the scope."""
+    options = _options(request, frozenset({"after", "wait"}))
+    published = server.published
+    if published is None:
+        raise OnlyJournal("only the journal has the private feed", help="ask the journal")
+    after = Cursor.parse(options["after"]) if options.get("after") else None
+    wait_s = _wait_s(options.get("wait", "0"))
+    start = await server.journal.private.start(after, None, access=request.access)
+    copies, who = server.journal_copies, request.access.principal
+    copies.name_of(who)
+    lines = server.journal.private.lines(start, wait_s)
+    return _answer(request, start, _with_keys(lines, published, lambda: copies.name_of(who)))
+
+
+async def _with_keys(
+    lines: AsyncGenerator[bytes, None], published: Published, allowed: Callable[[], object]
+) -> AsyncGenerator[bytes, None]:
+    told = b""
+    async with aclosing(lines):
+        async for chunk in lines:
+            allowed()  # who was shut out meanwhile gets no more
+            if (keys := published.line()) != told:
+                told = keys
+                yield keys
+            yield chunk
+
+
+def _options(request: Request, known: frozenset[str]) -> dict[str, str]:
+    if request.method not in ("GET", "HEAD"):
+        raise NotAllowed("the feed is only read")
+    options = dict(request.query)
+    if unknown := sorted(set(options) - known):
+        raise Invalid(f"the feed does not know the parameter {unknown[0][:40]}", path=unknown[0][:40])
+    return options
+
+
+def _answer(request: Request, start: Start, lines: AsyncGenerator[bytes, None]) -> Response:
     headers = [("Vaka-Epoch", str(start.horizon.epoch)), ("Vary", "Accept-Encoding")]
     if request.method == "HEAD":
         return Response(200, headers=headers, content_type=NDJSON)
-    lines = _bounded(server.journal.feed.lines(start, wait_s), _coder(request, headers))
-    return Response(200, headers=headers, content_type=NDJSON, stream=lines)
+    stream = _bounded(lines, _coder(request, headers))
+    return Response(200, headers=headers, content_type=NDJSON, stream=stream)
 
 
 def _hash(text: str | None) -> bytes | None:

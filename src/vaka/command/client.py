@@ -9,7 +9,7 @@ import click
 import orjson
 
 from vaka import assemble, errors
-from vaka.access.scopes import FEED, parse_scopes
+from vaka.access.scopes import parse_scopes
 from vaka.api.assertions import public_keys
 from vaka.command import options
 from vaka.journal import clients
@@ -48,9 +48,9 @@ def add(
         raise errors.Invalid("name the public key", help="--jwks FILE or --public-key FILE, one of them")
     keys = public_keys(path.read_bytes())
     grants, others = parse_scopes(" ".join(scopes))
-    if FEED in others and provider is not None:
+    if others and provider is not None:
         raise errors.Invalid(
-            "the feed holds every provider's information", help="leave out --provider, or the scope feed"
+            "the feed holds every provider's information", help=f"leave out --provider, or the scope {min(others)}"
         )
     granted = " ".join([*(grant.text for grant in grants), *sorted(others)])
     owned = clients.add(dsn_of(assemble.directory(data), database), name, keys, granted, provider)

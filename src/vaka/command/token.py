@@ -6,11 +6,13 @@ import click
 import orjson
 
 from vaka import assemble, errors
+from vaka.access.scopes import FEED, FEED_PRIVATE, RESERVE
 from vaka.api.keyring import Keyring
 from vaka.api.tokens import DEFAULT_DAYS, Tokens
 from vaka.command import options
 
-_FULL = ("system/*.*", "feed")
+_FULL = ("system/*.*", FEED)
+_KNOWN = (*_FULL, FEED_PRIVATE, RESERVE)
 
 
 @click.command("token")
@@ -19,7 +21,11 @@ _FULL = ("system/*.*", "feed")
     "--system", "name", required=True, metavar="NAME", help="The program that the token is for; logs name it."
 )
 @click.option(
-    "--scope", "scopes", multiple=True, type=click.Choice(_FULL), help="What it may do.  [default: all of these]"
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(_KNOWN),
+    help=f"What it may do; {FEED_PRIVATE}, for read copies alone, is never given by default.  [default: {', '.join(_FULL)}]",
 )
 @click.option(
     "--days",

@@ -114,7 +114,7 @@ class Follower:
         self._waits = 0
         self._moved = asyncio.Condition()
         self._wake = asyncio.Event()
-        self._opened = False
+        self.opened = False
         self.damaged: str | None = None
         self.anew = False
         board[Field.FOLLOWER_PID] = os.getpid()
@@ -160,7 +160,7 @@ class Follower:
         at = await self.in_thread(lambda: self.applier.at)
         self._unbraked = not at.whole
         self._show(at)
-        self._opened = True
+        self.opened = True
 
     async def _round(self) -> float:
         """One answer of the journal; how long to pause after it."""
@@ -168,7 +168,7 @@ class Follower:
         try:
             if self.anew or self.damaged is not None:
                 await self._seed_again()
-            elif not self._opened:
+            elif not self.opened:
                 await self._open()
             if self.hold.held:
                 return await self._while_held()
@@ -297,6 +297,8 @@ class Follower:
 
     async def _commit(self, batch: Sequence[Line]) -> None:
         batch = list(batch)
+        if self.hold.held:
+            raise Held
         if not self._unbraked and not self._released:
             counted, reason = brake.count(self._counted, batch, self._limits)
             if reason is not None:
@@ -327,7 +329,7 @@ class Follower:
         c = at.cursor
         self.board.write({
             Field.EPOCH: c.epoch, Field.XID: c.xid, Field.SEQ: c.seq, Field.HORIZON_US: at.horizon_us, Field.WHOLE: int(at.whole),
-            Field.SEED: self.seeds.current or 0,
+            Field.SEED: self.seeds.current or 0, Field.HORIZON_XID: at.horizon_xid,
         })  # fmt: skip
 
     def _show_age(self, at_us: int) -> None:
@@ -365,17 +367,25 @@ class Follower:
     def found_damaged(self, message: str) -> None:
         log.error("the record in use is damaged: it is seeded again", message=message)
         self.damaged = message
-        self.board[Field.DAMAGED] = 1
+        self.board[Field.DAMAGED] = self.seeds.current or 0
         self.wake()
 
     async def _seed_again(self) -> None:
         trusting = self.anew
         await self.seeds.again(self.in_thread, damaged=self.damaged is not None, anew=trusting)
-        self.damaged, self.anew, self._opened = None, False, True
+        self.damaged, self.anew, self.opened = None, False, True
         self._unbraked = True
         self._buffer.clear()
         self.board.write({Field.DAMAGED: 0, Field.DISTRUSTING: Distrust.NONE})
         self._show(await self.in_thread(lambda: self.applier.at))
+
+    async def next_commit(self, timeout_s: float) -> None:
+        """Something was applied, or so long has passed."""
+        try:
+            async with asyncio.timeout(timeout_s), self._moved:
+                await self._moved.wait()
+        except TimeoutError:
+            pass
 
     async def reached(self, cursor: Cursor, timeout_s: float) -> bool:
         """Whether the version at ``cursor`` is applied here, at the latest after so long."""

@@ -21,12 +21,12 @@ import orjson
 
 from vaka import config, log
 from vaka.access.filter import AccessFilter
+from vaka.access.scopes import FEED
 from vaka.errors import Busy, Conflict, Forbidden, Unavailable
 from vaka.journal.feed_rows import FeedRows, Horizon
-from vaka.journal.pool import Pool
+from vaka.journal.pool import Connection, Pool
 from vaka.journal.statements import statements
 from vaka.journal.tail import Tail
-from vaka.store.codec import Codec
 from vaka.store.cursor import Cursor, Place
 
 
@@ -68,24 +68,28 @@ def heartbeat_line(horizon: Horizon, cursor: Cursor) -> bytes:
 class Feed:
     """The feed of one process: one tail in memory for all readers near its end, pages from the database for the others.
 
-    ``pool`` is the feed's own, so that no search keeps it waiting; one of its connections is the tail's.
+    ``pool`` is the feeds' own, so that no search keeps them waiting; one of its connections is the tail's. ``scope``: what a
+    reader must have.
     """
 
-    def __init__(self, pool: Pool, codec: Codec) -> None:
+    def __init__(self, pool: Pool, rows: FeedRows, scope: str = FEED) -> None:
         self._pool = pool
-        self._rows = FeedRows(codec)
+        self._rows = rows
+        self._scope = scope
         self._readers = 0
         self._tail: Tail | None = None
 
     async def close(self) -> None:
         if self._tail is not None:
             await self._tail.close()
-        await self._pool.close()
 
     async def start(self, after: Cursor | None, row_hash: bytes | None, *, access: AccessFilter) -> Start:
         """Where a reader begins. Conflict if the journal's history is not the one that ``after`` was given in."""
-        if "feed" not in access.scopes:
-            raise Forbidden(f"{access.principal} has no right to read the feed")
+        if self._scope not in access.scopes:
+            raise Forbidden(
+                f"{access.principal} has no right to read this feed",
+                help=f"it takes a token with the scope {self._scope}",
+            )
         if self._readers >= config.FEED_READERS_MAX:
             raise Busy("too many feed readers", retry_after_s=5)
         async with self._pool.connection() as connection:
@@ -97,17 +101,21 @@ class Feed:
                     f"the cursor is of epoch {after.epoch}, this journal is in epoch {horizon.epoch}",
                     help="it was restored to before your cursor: keep what you have and give back what it lost",
                 )
-            if not after.seq:
-                return Start(after, horizon)
-            values = {"xid": str(after.xid), "seq": after.seq, "epoch": after.epoch}
-            row = await (await connection.execute(statements("feed")["holds"], values)).fetchone()
+            if after.seq:
+                await self._require_held(connection, after, row_hash, horizon)
+        return Start(after, horizon)
+
+    async def _require_held(
+        self, connection: Connection, after: Cursor, row_hash: bytes | None, horizon: Horizon
+    ) -> None:
+        values = {"xid": str(after.xid), "seq": after.seq, "epoch": after.epoch}
+        row = await (await connection.execute(statements("feed")["holds"], values)).fetchone()
         # A row above the horizon exists, but was never given: what precedes it would be skipped.
         if row is None or after.xid >= horizon.xid or (row_hash is not None and bytes(row[0]) != row_hash):
             raise Conflict(
                 f"this journal does not hold the version at cursor {after}",
                 help=f"it is in epoch {horizon.epoch}: keep what you have and give back what it lost",
             )
-        return Start(after, horizon)
 
     async def lines(self, start: Start, wait_s: float) -> AsyncGenerator[bytes, None]:
         """Chunks of whole lines from ``start``: versions; a mark at each horizon that was reached; heartbeats while

@@ -20,26 +20,34 @@ import psycopg
 from psycopg import errors as pg
 
 from vaka import config, log
+from vaka.access.decision import Standing
 from vaka.access.filter import AccessFilter, system_filter
 from vaka.access.law import NEEDS_PERMISSION
+from vaka.access.session import Session
+from vaka.access.settings import Settings
 from vaka.errors import Busy, Conflict, Fault, Unavailable, Unprocessable
 from vaka.fhir.criteria import Criterion, Query
 from vaka.fhir.keys import resource_key
 from vaka.journal.access import gate, require_writing
 from vaka.journal.aliases import Aliases
+from vaka.journal.arrays import integers
 from vaka.journal.feed import Feed
+from vaka.journal.feed_rows import FeedRows
+from vaka.journal.openings import groups_of, standing_of
 from vaka.journal.owners import Owners
 from vaka.journal.permission import hidden_from, known_to
 from vaka.journal.pool import Connection, Pool
+from vaka.journal.private import PrivateFeed
 from vaka.journal.read import FLIGHTS_MAX, Reader
-from vaka.journal.scopes import READING
 from vaka.journal.search import Match, Searcher
-from vaka.journal.searches import Searches, page_seen
+from vaka.journal.searches import Searches
 from vaka.journal.statements import statements
 from vaka.journal.write import Write, Writer
 from vaka.store.codec import Codec
+from vaka.store.granted import READING
+from vaka.store.known import Group, Stands, grouped, stands
 from vaka.store.page import Page, Position
-from vaka.store.seen import seen
+from vaka.store.seen import living_seen, page_seen, seen
 from vaka.store.version import Version
 
 T = TypeVar("T")
@@ -64,6 +72,8 @@ class Transaction:
         self._journal = journal
         self.connection = connection
         self.access = access
+        self.acted_us: int | None = None
+        """When the person acted, where that was in a copy's reserve; None: now."""
 
     async def lock_identities(self, keys: Sequence[int]) -> None:
         """Before a conditional interaction looks: the next statement sees what other writers of these committed."""
@@ -153,7 +163,7 @@ class Transaction:
     async def read_many(self, references: Sequence[tuple[str, str]]) -> list[Version]:
         keys = sorted({resource_key(*reference) for reference in references})
         found = await self._journal.reader.current(self.connection, keys, access=self.access)
-        return [seen(self.access, version) for version in found.values() if not version.deleted]
+        return living_seen(self.access, references, found)
 
     @asynccontextmanager
     async def _limited(self) -> AsyncIterator[None]:
@@ -185,7 +195,9 @@ class Journal:
         self.reader = Reader(reading, keyed, codec)
         self.searcher = Searcher(codec)
         self.writer = Writer(codec, Owners(), writing.epoch)
-        self.feed = Feed(feeding, codec)
+        self.feed = Feed(feeding, FeedRows(codec))
+        self.private = PrivateFeed(feeding)
+        self._feeding = feeding
         for pool in (writing, reading, keyed, feeding):
             pool.on_epoch = self._begin_epoch
             self._begin_epoch(pool.epoch)
@@ -241,6 +253,24 @@ class Journal:
         """That version; None if there is none that ``access`` lets through."""
         return await self.reader.vread(type_, id_, version, epoch, access=access)
 
+    async def stands(self, type_: str, id_: str) -> Stands | None:
+        """Whose it is that stands there, living: for the log of a refusal, which is no answer."""
+        values = {"rkey": resource_key(type_, id_)}
+        async with self.reading.connection() as connection:
+            row = await (await connection.execute(statements("access")["stands"], values)).fetchone()
+        return stands(type_, row) if row is not None and row[4] == id_ else None
+
+    async def standing(self, session: Session, patient: int) -> Standing:
+        """What is known of a patient (by key) that decides what ``session`` sees."""
+        async with self.reading.connection() as connection:
+            return await standing_of(connection, session, patient)
+
+    async def groups(self, session: Session, settings: Settings, patient: int) -> tuple[Standing, Sequence[Group]]:
+        """The same, and whose information of which kind there is. Not to be shown as it is (S21)."""
+        async with self.reading.connection() as connection:
+            known, rows = await standing_of(connection, session, patient), await groups_of(connection, patient)
+        return known, grouped(session, settings, known, rows)
+
     @property
     def epoch(self) -> int:
         return self.writer.epoch
@@ -256,6 +286,8 @@ class Journal:
         """Waits for writes under way, and closes. False if some still wait (for a standby): this process must then end
         without cancelling them, since a cancelled COMMIT would be told as done (S33)."""
         await self.feed.close()
+        await self.private.close()
+        await self._feeding.close()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=config.WRITE_TIMEOUT_S)
         if self._tasks:
@@ -323,8 +355,10 @@ class Journal:
             if not isinstance(error, Exception):
                 raise
             return
-        for (_, _, future), version in zip(batch, made, strict=True):
+        for (_, its, future), version in zip(batch, made, strict=True):
             assert version is not None
+            assert access.trail.wrote is not None
+            its.trail.wrote_at(*access.trail.wrote[:2], version.seq)
             if not future.done():
                 future.set_result(version)
 
@@ -339,7 +373,9 @@ class Journal:
             try:
                 return await self._unbroken(self._once(work, access, one_statement))
             except (pg.DeadlockDetected, pg.SerializationFailure, pg.UniqueViolation) as error:
-                if isinstance(error, pg.UniqueViolation) and error.diag.table_name == "idempotency":
+                # Ids of what a keyed request creates follow from its key: an id that stays taken is another carrier of that key.
+                taken = error.diag.table_name if isinstance(error, pg.UniqueViolation) else None
+                if taken == "idempotency" or (taken == "resource" and attempt > 0):
                     raise Conflict(
                         "a request with this Idempotency-Key is being carried out",
                         help="send it again with the same key and body to get its result",
@@ -397,8 +433,12 @@ class Journal:
         async with self.pool.connection() as connection:
             values = {"principal": access.principal, "key": key}
             row = await (await connection.execute(statements("write")["recall_result"], values)).fetchone()
-        if row is None:
-            return None
+            if row is None:
+                return None
+            seqs = integers([seq for _, seq, _ in row[1] if seq is not None])
+            found = await connection.execute(statements("write")["places"], {"seqs": seqs})
+            if (place := await found.fetchone()) is not None:
+                access.trail.wrote_at(place[0], int(place[1]), place[2])
         return Remembered(bytes(row[0]), tuple((status, seq, location) for status, seq, location in row[1]))
 
     def searching(self, access: AccessFilter) -> Searches:

@@ -6,15 +6,12 @@ is left out, so that what matched and did not change appears once, what changed 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from vaka.fhir.criteria import All, Criterion, Query, SortKey, Tokens
 from vaka.fhir.definitions import type_number
 from vaka.fhir.index import HIGHEST, LOWEST
-from vaka.journal.access import Gate
 from vaka.journal.arrays import integers
 from vaka.journal.compile import Sql
+from vaka.store.gate import Gate
 from vaka.store.page import Position
 
 COLUMNS = (
@@ -59,17 +56,6 @@ def unchanged(sql: Sql, at: Position) -> str:
         f" {sql.bind(snapshot)}::pg_snapshot)"
     )
     return f"r.seq <= {newest:d} AND (r.seq <= {newest - _OPEN_MAX:d} OR {committed})"
-
-
-def beyond(sort: Sequence[SortKey], values: tuple[Any, ...], created: int, rkey: int, at: Position) -> bool:
-    """Whether a row stands strictly after ``at``: the order of ``_by_text``."""
-    for mine, last, key in zip(values, at.values, sort, strict=True):
-        if mine == last:
-            continue
-        if mine is None or last is None:
-            return mine is None
-        return bool(mine < last if key.descending else mine > last)
-    return (-created, rkey) > (-(at.created or 0), at.rkey or 0)
 
 
 def page_sql(

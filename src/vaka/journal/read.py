@@ -17,14 +17,16 @@ from vaka.access.filter import AccessFilter
 from vaka.access.session import Right, Session
 from vaka.fhir.definitions import type_name, type_number
 from vaka.fhir.keys import resource_key
-from vaka.journal.access import ORIGIN, Gate, batched, gate, now_us
+from vaka.journal.access import ORIGIN, batched, gate, on_versions
 from vaka.journal.arrays import element, integers, joined
 from vaka.journal.pool import Connection, Pool
-from vaka.journal.scopes import READING, fits, require_open
 from vaka.journal.statements import statements
 from vaka.store.codec import Codec
+from vaka.store.gate import Gate
+from vaka.store.granted import READING, fits, require_open
 from vaka.store.page import HistoryPage
 from vaka.store.seen import seen
+from vaka.store.through import now_us
 from vaka.store.version import Action, Version
 
 _BATCH_MAX = 256
@@ -59,7 +61,7 @@ def _who(session: Session) -> tuple[bytes, bytes, bytes]:
 
 
 def _of_versions(name: str, through: Gate) -> str:
-    return statements("read")[name].replace("{access}", through.on_versions).replace("{origin}", ORIGIN)
+    return statements("read")[name].replace("{access}", on_versions(through)).replace("{origin}", ORIGIN)
 
 
 @dataclass(slots=True)

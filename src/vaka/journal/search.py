@@ -18,29 +18,28 @@ from psycopg import errors as pg
 
 from vaka import config
 from vaka.access.filter import AccessFilter
-from vaka.errors import Busy, Invalid
-from vaka.fhir.criteria import All, Chain, Criterion, Has, Ids, Not, Query, Tokens, Unprotected
-from vaka.fhir.criteria import Any as AnyOf
+from vaka.errors import Busy
+from vaka.fhir.criteria import Criterion, Query
 from vaka.fhir.definitions import type_number
 from vaka.fhir.extract import extract
 from vaka.fhir.keys import parameter_mask
-from vaka.fhir.protected import SECRET, SHOWN_NAMES
 from vaka.fhir.query import matches, sort_text
-from vaka.journal.access import Gate, gate, owned_gate
+from vaka.journal.access import gate, owned_gate
 from vaka.journal.aliases import Aliases
 from vaka.journal.arrays import integers
 from vaka.journal.compile import Sql
-from vaka.journal.paging import COLUMNS, SEEN, WIDTH, beyond, page_sql, scope, sort_value, unchanged
+from vaka.journal.paging import COLUMNS, SEEN, WIDTH, page_sql, scope, sort_value, unchanged
 from vaka.journal.pool import Connection
 from vaka.journal.read import version_of
-from vaka.journal.scopes import fits, require_open
 from vaka.store.codec import Codec
+from vaka.store.gate import Gate
+from vaka.store.granted import fits, require_open
+from vaka.store.ordering import Place, in_order, require_sortable, too_many_to_sort
 from vaka.store.page import Page, Position
+from vaka.store.settling import Ask, Carrying, Few, Referred, settle
 from vaka.store.version import Version
 
 _BREATHE_EVERY = 200
-_LONG_LIST = 64
-_VERY_FEW = 64
 _MATCHES_LOOKED_AT = 32
 """One decides; more are looked at, since visible ones go before hidden ones."""
 
@@ -48,17 +47,6 @@ _MATCHES_LOOKED_AT = 32
 def _seen(row: Sequence[Any]) -> tuple[int, str]:
     """What SEEN told: the newest sequence and the snapshot."""
     return row[WIDTH + 1], row[WIDTH + 2]
-
-
-def _require_sortable(query: Query, access: AccessFilter) -> None:
-    """An order tells what it is made of: what is masked for a caller does not order the caller's answers (A10)."""
-    if access.full or "Patient" not in query.types:
-        return
-    for key in query.sort:
-        if key.parameter in SECRET and key.parameter not in SHOWN_NAMES:
-            raise Invalid(
-                f"your answers cannot be sorted by {key.parameter}", path="_sort", help="sort by name or birthdate"
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,49 +69,25 @@ class Searcher:
         through = gate(access, letter="s")
         return replace(through, merged=True) if self.aliases.into else through
 
-    async def settle(
-        self, connection: Connection, node: Criterion, through: Gate, limit: int = config.CHAIN_COLLECT_MAX
-    ) -> Criterion:
-        """Replaces each chain, ``_has`` and long list of keys that has at most ``limit`` matches by the keys of those."""
-        match node:
-            case All(parts):
-                return All(await self._settle_all(connection, parts, through, limit))
-            case AnyOf(parts):
-                return AnyOf(tuple([await self.settle(connection, part, through, limit) for part in parts]))
-            case Unprotected(part):
-                return Unprotected(await self.settle(connection, part, through, limit))
-            case Not(part):
-                return Not(await self.settle(connection, part, through, limit))
-            case Tokens(keys) if len(keys) > _LONG_LIST:
-                few = await self._few_of_long_list(connection, keys)
-                return node if few is None else Ids(tuple(few))
-            case Chain(parameters, types, inner):
-                inner = await self.settle(connection, inner, through, limit)
-                found = await self._few(connection, types, inner, through, limit)
-                if found is None:
-                    return replace(node, inner=inner)
-                if "Patient" in types:
-                    found = self.aliases.keys_together(found)
-                return Tokens(tuple(rkey ^ parameter_mask(name) for name in parameters for rkey in found))
-            case Has(type_, parameters, inner):
-                inner = await self.settle(connection, inner, through, limit)
-                referred = await self._referred(connection, type_, parameters, inner, through, limit)
-                if referred is None:
-                    return replace(node, inner=inner)
-                return Ids(tuple(self.aliases.keys_together(referred)))
-        return node
+    async def settle(self, connection: Connection, node: Criterion, through: Gate) -> Criterion:
+        """Replaces each chain, ``_has`` and long list of keys that has few matches by the keys of those."""
+        settling = settle(node, self.aliases.keys_together)
+        try:
+            ask = next(settling)
+            while True:
+                ask = settling.send(await self._answer(connection, ask, through))
+        except StopIteration as settled:
+            found: Criterion = settled.value
+            return found
 
-    async def _settle_all(
-        self, connection: Connection, parts: tuple[Criterion, ...], through: Gate, limit: int
-    ) -> tuple[Criterion, ...]:
-        """Of several chains that must all stand, one with very few matches leaves few candidates: the others are then asked of
-        those, which costs less than collecting up to ``limit`` matches of each."""
-        if limit > _VERY_FEW and sum(isinstance(part, Chain | Has) for part in parts) > 1:
-            first = [await self.settle(connection, part, through, _VERY_FEW) for part in parts]
-            if sum(isinstance(part, Chain | Has) for part in first) < sum(isinstance(p, Chain | Has) for p in parts):
-                return tuple(first)
-            parts = tuple(first)
-        return tuple([await self.settle(connection, part, through, limit) for part in parts])
+    async def _answer(self, connection: Connection, ask: Ask, through: Gate) -> list[int] | None:
+        match ask:
+            case Few(types, inner, limit):
+                return await self._few(connection, types, inner, through, limit)
+            case Referred(type_, parameters, inner, limit):
+                return await self._referred(connection, type_, parameters, inner, through, limit)
+            case Carrying(keys, limit):
+                return await self._carrying(connection, keys, limit)
 
     async def _few(
         self, connection: Connection, types: tuple[str, ...], inner: Criterion, through: Gate, limit: int
@@ -133,16 +97,16 @@ class Searcher:
         rows = await (await connection.execute(text.encode(), sql.values, prepare=False)).fetchall()
         return [row[0] for row in rows] if len(rows) <= limit else None
 
-    async def _few_of_long_list(self, connection: Connection, keys: tuple[int, ...]) -> list[int] | None:
+    async def _carrying(self, connection: Connection, keys: tuple[int, ...], limit: int) -> list[int] | None:
         """What carries one of many keys, None if that is much. The planner takes a long list to match nearly everything, and
         would compare each row's keys with all of it; OFFSET 0 makes it look up each key."""
         text = (
             "SELECT x.rkey FROM unnest(%(keys)s::bigint[]) k"
             " CROSS JOIN LATERAL (SELECT r.rkey FROM resource r WHERE r.tokens @> ARRAY[k] OFFSET 0) x"
-            f" LIMIT {config.CHAIN_COLLECT_MAX + 1}"
+            f" LIMIT {limit + 1:d}"
         )
         rows = await (await connection.execute(text.encode(), {"keys": integers(keys)}, prepare=False)).fetchall()
-        return sorted({row[0] for row in rows}) if len(rows) <= config.CHAIN_COLLECT_MAX else None
+        return sorted({row[0] for row in rows}) if len(rows) <= limit else None
 
     async def _referred(
         self,
@@ -170,7 +134,7 @@ class Searcher:
         self, connection: Connection, query: Query, *, access: AccessFilter, count: int, at: Position | None = None
     ) -> Page:
         """One page of at most ``count`` matches. Busy when the search takes longer than the named limit."""
-        _require_sortable(query, access)
+        require_sortable(query, access)
         require_open(access, query.types, "s")
         try:
             return await self._page(connection, query, self._through(access), count, at or Position(None))
@@ -242,12 +206,8 @@ class Searcher:
         )
         rows = await (await connection.execute(text.encode(), sql.values, prepare=False)).fetchall()
         if len(rows) > limit:
-            raise Invalid(
-                f"more than {limit} resources match; that many cannot be sorted by {query.sort[0].parameter}",
-                path="_sort",
-                help="narrow the search, or sort by a date, string, number or quantity parameter",
-            )
-        places: list[tuple[tuple[Any, ...], int, int, Version]] = []
+            raise too_many_to_sort(query, limit)
+        places: list[Place] = []
         for number, row in enumerate(rows):
             version = version_of(row, self._codec)
             resource = orjson.loads(version.body or b"{}")
@@ -257,13 +217,7 @@ class Searcher:
             places.append((tuple(values), row[WIDTH], version.rkey, version))
             if number % _BREATHE_EVERY == _BREATHE_EVERY - 1:
                 await asyncio.sleep(0)
-        places.sort(key=lambda place: (-place[1], place[2]))
-        for n, key in reversed(list(enumerate(query.sort))):
-            present = [place for place in places if place[0][n] is not None]
-            present.sort(key=lambda place: place[0][n], reverse=key.descending)
-            places = present + [place for place in places if place[0][n] is None]
-        if at.created is not None:
-            places = [place for place in places if beyond(query.sort, *place[:3], at)]
+        places = in_order(places, query.sort, at)
         following = None
         if len(places) > count:
             places = places[:count]

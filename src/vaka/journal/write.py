@@ -25,13 +25,13 @@ from vaka.fhir.index import IndexRows
 from vaka.fhir.keys import key, resource_key
 from vaka.fhir.splice import splice
 from vaka.journal import facts, law
-from vaka.journal.access import Gate
 from vaka.journal.aliases import Aliases
 from vaka.journal.arrays import byteas, floats, integers, lexemes, texts
 from vaka.journal.owners import Owners
 from vaka.journal.pool import Connection
 from vaka.journal.statements import statements
 from vaka.store.codec import Codec
+from vaka.store.gate import Gate
 from vaka.store.version import ANY_VERSION, Action, Version, instant, version_id
 
 _NO_ROWS = IndexRows()
@@ -250,7 +250,9 @@ class Writer:
             **law.owing(writes, access),
         }
         cursor = await connection.execute(sql["append"], values)
-        seqs = [row[0] for row in await cursor.fetchall()]
+        numbered = await cursor.fetchall()
+        seqs = [row[0] for row in numbered]
+        access.trail.wrote_at(self.epoch, int(numbered[-1][1]), seqs[-1])
         if changed:
             difference = _search_rows([(keys[i], rows[i]) for i in changed])
             difference["changed"] = integers([keys[i] for i in changed])

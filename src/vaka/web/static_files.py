@@ -1,4 +1,4 @@
-"""The few files that pages are made with: a style sheet, two scripts, a picture."""
+"""The few files that pages are made with: two style sheets, two scripts, a picture."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vaka.web.render import HEADERS
 
 _TYPES: Final = {
     "vaka.css": "text/css; charset=utf-8", "vaka.svg": "image/svg+xml", "passkey.js": "text/javascript; charset=utf-8",
-    "vaka.js": "text/javascript; charset=utf-8",
+    "vaka.js": "text/javascript; charset=utf-8", "sheet.css": "text/css; charset=utf-8",
 }  # fmt: skip
 
 

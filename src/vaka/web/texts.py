@@ -1,77 +1,13 @@
-"""The texts of pages in Swedish and English: gettext, read from the ``.po`` file at start.
-
-English is written in the code; ``locale/sv/vaka.po`` holds the Swedish. Invariant: a text without translation is shown in English
-(``tests/unit/web/test_texts.py`` finds it first).
-"""
+"""The texts of pages in Swedish and English (``vaka.texts``): English in the code, Swedish in ``locale/sv/vaka.po``."""
 
 from __future__ import annotations
 
-import ast
-import gettext
-from functools import cache
-from importlib.resources import files
-from typing import Final
-
-LANGUAGES: Final = ("sv", "en")
+from vaka.texts import LANGUAGES as LANGUAGES  # noqa: PLC0414  the pages have them from here
+from vaka.texts import N_ as N_  # noqa: PLC0414
+from vaka.texts import Texts, texts_of
+from vaka.texts import language_of as language_of  # noqa: PLC0414
+from vaka.texts import read_po as read_po  # noqa: PLC0414
 
 
-def N_(text: str) -> str:  # noqa: N802  the name that gettext's tools know
-    """Marks a text that is translated where it is shown."""
-    return text
-
-
-def read_po(content: str) -> dict[str, str]:
-    """Texts and translations of a ``.po`` file without plurals and contexts."""
-    found: dict[str, str] = {}
-    parts: dict[str, str] = {}
-    name = ""
-    for line in [*content.splitlines(), 'msgid ""']:
-        if line.startswith("#") or not line.strip():
-            continue
-        keyword, _, rest = line.partition(" ")
-        if keyword in ("msgid", "msgstr"):
-            if keyword == "msgid" and parts.get("msgstr"):
-                found[parts.get("msgid", "")] = parts["msgstr"]
-                parts = {}
-            name, text = keyword, rest
-            parts[name] = ""
-        else:
-            text = line
-        parts[name] += ast.literal_eval(text)
-    found.pop("", None)
-    return found
-
-
-class Texts(gettext.NullTranslations):
-    """The translations of one language."""
-
-    def __init__(self, language: str) -> None:
-        super().__init__()
-        path = files("vaka.web") / "locale" / language / "vaka.po"
-        self._found = read_po(path.read_text("utf-8")) if path.is_file() else {}
-
-    def gettext(self, message: str) -> str:
-        return self._found.get(message, message)
-
-    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
-        return self.gettext(msgid1 if n == 1 else msgid2)
-
-
-@cache
 def texts(language: str) -> Texts:
-    return Texts(language)
-
-
-def language_of(accept: str | None) -> str:
-    """The language that an Accept-Language header likes best of those that we have; Swedish where it says nothing."""
-    best, weight = "sv", 0.0
-    for part in (accept or "").split(","):
-        tag, _, quality = part.strip().partition(";q=")
-        try:
-            its = float(quality) if quality else 1.0
-        except ValueError:
-            continue
-        language = tag.strip().lower().partition("-")[0]
-        if language in LANGUAGES and its > weight:
-            best, weight = language, its
-    return best
+    return texts_of("vaka.web", language)

@@ -1,0 +1,157 @@
+"""Searching on a copy: settles what depends on other resources, runs one page, counts when asked, includes. In a thread.
+
+The answers are the journal's (``journal.search``) to the letter; what would take too long here is the journal's to answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from vaka import config
+from vaka.access.filter import AccessFilter
+from vaka.copy.compile import Sql
+from vaka.copy.gate import gate
+from vaka.copy.paging import COLUMNS, WIDTH, Upper, matching, page_sql, sort_value
+from vaka.copy.reader import Reader, Row
+from vaka.copy.settle import Settler
+from vaka.copy.statements import statements
+from vaka.errors import OnlyJournal
+from vaka.fhir.criteria import Criterion, Query
+from vaka.fhir.definitions import type_name
+from vaka.fhir.sorting import sort_text
+from vaka.store.aliases import Aliases
+from vaka.store.codec import Codec
+from vaka.store.gate import Gate
+from vaka.store.granted import READING, require_open
+from vaka.store.ordering import Place, in_order, require_sortable, too_many_to_sort
+from vaka.store.page import Page, Position
+from vaka.store.version import Action, Version
+
+
+def version_of(row: Row, codec: Codec) -> Version:
+    """A Version from ``COLUMNS``."""
+    body = codec.decompress(row[8], row[9]) if row[9] is not None else None
+    return Version(
+        type_name(row[1]), row[2], row[3], row[4], row[5], Action(row[6]), bool(row[7]), body, row[10], row[0], row[11],
+        row[12], bool(row[13]),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Searching:
+    """One caller's searches on one reader, of one moment. ``aged``: as ``copy.gate``."""
+
+    reader: Reader
+    access: AccessFilter
+    aliases: Aliases
+    aged: bool = False
+
+    def _through(self, letter: str) -> Gate:
+        """The gate of a search, which knows whether patients were merged (S23)."""
+        through = gate(self.access, letter=letter, aged=self.aged)
+        return replace(through, merged=True) if self.aliases.into else through
+
+    def page(self, query: Query, count: int, at: Position) -> Page:
+        """One page of at most ``count`` matches."""
+        require_sortable(query, self.access)
+        require_open(self.access, query.types, "s")
+        through = self._through("s")
+        with self.reader.moment():
+            upper = self._upper(at)
+            where, weight = Settler(self.reader, through, self.aliases.keys_together).settled(query.types, query.where)
+            total = None
+            if query.total != "none" or query.summary == "count":
+                total = self._count(query, where, through)
+            if count == 0:
+                return Page((), None, total)
+            if any(key.source == "text" for key in query.sort):
+                found, following = self._by_text(query, where, through, count, at)
+            else:
+                walked = not query.sort and weight > config.COPY_BROAD_MATCHES
+                found, following = self._by_rows(query, where, through, count, at, walked=walked)
+        if total is None and following is None and at.created is None:
+            total = len(found)
+        if following is not None:
+            following = replace(following, upper=at.upper or upper.token)
+        return Page(tuple(found), following, total)
+
+    def _upper(self, at: Position) -> Upper:
+        """What has come to this copy. OnlyJournal where pages were begun at another copy, which had more."""
+        upper = Upper(*self.reader.rows(statements("read")["upper"], {})[0])
+        if at.upper is not None:
+            asked = Upper.parse(at.upper)
+            if (asked.epoch, asked.xid, asked.seq) > (upper.epoch, upper.xid, upper.seq):
+                raise OnlyJournal(
+                    "this copy does not hold yet what these pages began with", help="try again in a moment"
+                )
+        return upper
+
+    def _count(self, query: Query, where: Criterion, through: Gate) -> int:
+        sql = Sql(through)
+        ((number,),) = self.reader.rows(matching(sql, query.types, where, "count(*)"), sql.values)
+        return int(number)
+
+    def _by_rows(
+        self, query: Query, where: Criterion, through: Gate, count: int, at: Position, *, walked: bool
+    ) -> tuple[list[Version], Position | None]:
+        sql = Sql(through)
+        text = page_sql(query, where, sql, at, count + 1, walked=walked)
+        rows = self.reader.rows(text, sql.values)
+        following = None
+        if len(rows) > count:
+            last = rows[count - 1]
+            following = Position(at.upper, tuple(last[WIDTH + 1 :]), last[WIDTH], last[0])
+            rows = rows[:count]
+        return [version_of(row, self.reader.codec) for row in rows], following
+
+    def _by_text(
+        self, query: Query, where: Criterion, through: Gate, count: int, at: Position
+    ) -> tuple[list[Version], Position | None]:
+        """Token, uri and reference values stand in no search row: all matches are read and sorted here, up to a limit."""
+        sql = Sql(through)
+        limit = config.SORTED_BY_TEXT
+        there = "" if at.upper is None else f" AND {Upper.parse(at.upper).condition(sql)}"
+        columns = [COLUMNS, "r.created", *(sort_value(sql, n, key) for n, key in enumerate(query.sort))]
+        text = matching(sql, query.types, where, ", ".join(columns), f"{there} LIMIT {limit + 1:d}")
+        rows = self.reader.rows(text, sql.values)
+        if len(rows) > limit:
+            raise too_many_to_sort(query, limit)
+        places: list[Place] = []
+        for row in rows:
+            version = version_of(row, self.reader.codec)
+            resource = orjson.loads(version.body or b"{}")
+            values: list[Any] = [
+                sort_text(resource, k) if k.source == "text" else row[WIDTH + 1 + n] for n, k in enumerate(query.sort)
+            ]
+            places.append((tuple(values), row[WIDTH], version.rkey, version))
+        places = in_order(places, query.sort, at)
+        following = None
+        if len(places) > count:
+            places = places[:count]
+            following = Position(at.upper, *places[-1][:3])
+        return [place[3] for place in places], following
+
+    def included(self, keys: Sequence[int], limit: int) -> list[Version]:
+        """At most ``limit`` resources that carry one of ``keys``, newest creation first."""
+        sql = Sql(self._through("s"))
+        shield = "" if sql.gate.everything else " AND NOT EXISTS (SELECT 1 FROM protected x WHERE x.patient = r.rkey)"
+        carrying = sql.among("t.key", keys, "bigint")
+        text = (
+            f"SELECT {COLUMNS} FROM resource r WHERE r.rkey IN (SELECT t.rkey FROM token t WHERE {carrying})"
+            f" AND r.deleted = 0 AND ({sql.access}){shield} ORDER BY r.created DESC LIMIT {limit:d}"
+        )
+        with self.reader.moment():
+            return [version_of(row, self.reader.codec) for row in self.reader.rows(text, sql.values)]
+
+    def current(self, keys: Sequence[int]) -> list[Version]:
+        """Current versions by resource key."""
+        sql = Sql(gate(self.access, letter=READING, aged=self.aged))
+        if not keys:
+            return []
+        text = f"SELECT {COLUMNS} FROM resource r WHERE {sql.among('r.rkey', keys, 'bigint')} AND ({sql.access})"
+        with self.reader.moment():
+            return [version_of(row, self.reader.codec) for row in self.reader.rows(text, sql.values)]

@@ -1,0 +1,1 @@
+"""The sheet: one patient's first five minutes, joined from fragments by owner."""

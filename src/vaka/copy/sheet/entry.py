@@ -1,0 +1,109 @@
+"""The resources of one patient and one owner as the sections read them.
+
+Invariant: a resource that cannot be read costs nothing but itself: it is counted, and told as "1 item cannot be shown" (S4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import orjson
+
+from vaka import config
+from vaka.copy.sheet.elements import Json, Line
+from vaka.fhir import exact
+from vaka.fhir.entries import in_error
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A living resource as the record holds it. ``owner``: its owner's number; ``pending``: it shows a reserve entry."""
+
+    type: str
+    id: str
+    body: bytes
+    rkey: int = 0
+    seq: int = 0
+    owner: int = 0
+    pending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An entry that was read."""
+
+    entry: Entry
+    resource: Json
+
+    @property
+    def exact(self) -> Json:
+        """Read anew, with every number as it was written."""
+        made: Json = exact.loads(self.entry.body)
+        return made
+
+    def line(self, **members: Any) -> Line:
+        """A line that names what it comes from."""
+        made: Line = {"id": f"{self.entry.type}/{self.entry.id}"}
+        if self.entry.pending:
+            made["pending"] = True
+        made |= {name.rstrip("_"): value for name, value in members.items() if value not in ("", None, (), [], False)}
+        return made
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What was read, by type; ``broken``: how many could not be shown, by section; ``names``: what a place is called."""
+
+    by_type: dict[str, list[Found]] = field(default_factory=dict)
+    broken: dict[str, int] = field(default_factory=dict)
+    names: Callable[[str], str] = field(default=lambda _: "")
+
+    def each(self, section: str, types: Iterable[str], make: Callable[[Found], T | None]) -> list[tuple[Found, T]]:
+        """What ``make`` makes of each entry of ``types``; what it fails on is counted for ``section``."""
+        made: list[tuple[Found, T]] = []
+        for type_ in types:
+            for found in self.by_type.get(type_, ()):
+                try:
+                    value = make(found)
+                except Exception:  # whatever is wrong with one resource is that resource's
+                    self.miss(section)
+                    continue
+                if value is not None:
+                    made.append((found, value))
+        return made
+
+    def lines(self, section: str, types: Iterable[str], make: Callable[[Found], Line | None]) -> list[Line]:
+        return [value for _, value in self.each(section, types, make)]
+
+    def miss(self, section: str, count: int = 1) -> None:
+        self.broken[section] = self.broken.get(section, 0) + count
+
+
+def unnamed(_: str) -> str:
+    """Where nothing is known of what a place is called."""
+    return ""
+
+
+def gather(
+    entries: Sequence[Entry], section_of: Callable[[str], str], names: Callable[[str], str] = unnamed
+) -> Gathered:
+    """Reads ``entries``; those entered in error are left out. ``section_of``: where a type is missed that cannot be read."""
+    gathered = Gathered(names=names)
+    for entry in entries:
+        try:
+            if len(entry.body) > config.SHEET_BODY_MAX_BYTES:
+                raise ValueError("too large")
+            resource = orjson.loads(entry.body)
+            if not isinstance(resource, dict) or resource.get("resourceType") != entry.type:
+                raise ValueError("no resource")
+            wrong = in_error(resource)
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+            gathered.miss(section_of(entry.type))
+            continue
+        if not wrong:
+            gathered.by_type.setdefault(entry.type, []).append(Found(entry, resource))
+    return gathered

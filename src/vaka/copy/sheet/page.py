@@ -1,0 +1,292 @@
+"""One reader's sheet: the fragments that the reader may see, joined, with what depends on now and on the reader. Pure.
+
+The body is what the fragments alone make; it can be kept as long as they stand (and none of its pieces has reached its end). The
+rest, a few hundred bytes, is made anew for each answer and stands in the body's gaps.
+
+Invariants: what may be seen is decided fragment by fragment, before anything is joined; with anything withheld a section never
+says that there is none (S3); what cannot be shown is counted (S4); date, time and age of the data stand on every page (S2, S7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final, Literal, TypeAlias
+
+import orjson
+
+from vaka.copy.sheet import clock, due
+from vaka.copy.sheet.fragment import Piece
+from vaka.copy.sheet.identity import Identity
+from vaka.copy.sheet.render import PACKAGE, macro
+from vaka.copy.sheet.sections import SECTIONS, Section
+from vaka.copy.sheet.stream import Part, merged, pack, plain
+from vaka.texts import texts_of
+
+_FRAME: Final = "frame.html"
+Gap: TypeAlias = Literal["head", "due", "own"]
+EVER: Final = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """A fragment that the reader may see. ``label``: the unit's name; ``own``: of the reader's unit; ``newest``: the place in the
+    feed of its newest version."""
+
+    unit: str | None
+    provider: str | None
+    kind: str
+    label: str
+    pieces: Sequence[Piece]
+    broken: Mapping[str, int] = field(default_factory=dict)
+    scheduled: Sequence[Sequence[Any]] = ()
+    given: Mapping[str, int] = field(default_factory=dict)
+    own: bool = False
+    newest: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """What the reader is not shown. ``withheld``: kinds of which something is withheld, and may be said to be; ``closed``: the
+    reader's assignment opens nothing of this patient."""
+
+    withheld: frozenset[str] = frozenset()
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who looks, when, and how fresh what is shown is. ``as_of_us``: the copy has all until then; ``age_s``: since then, by a
+    clock that never jumps; ``away``: the journal does not answer; ``certain``: no copy that takes entries is out of reach (S11);
+    ``notices``: what else must be said before all."""
+
+    language: str
+    now_us: int
+    as_of_us: int
+    age_s: float = 0.0
+    away: bool = False
+    certain: bool = True
+    name: str = ""
+    unit: str = ""
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What fragments make, with gaps. ``scheduled``, ``given``: what ``due`` asks of them; ``until_us``: before this time."""
+
+    parts: Sequence[Part | Gap]
+    scheduled: Sequence[Sequence[Sequence[Any]]]
+    given: Sequence[Mapping[str, int]]
+    certain: bool
+    until_us: int
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(len(each.packed) for each in self.parts if isinstance(each, Part))
+
+
+def state_of(section: Section, listed: int, none: int, broken: int, *, withheld: bool) -> str:
+    """One of ``listed``, ``none-known``, ``not-recorded``, ``withheld`` (S3); of sections without four states ``empty`` for the
+    two in the middle."""
+    if listed or broken:
+        return "listed"
+    if withheld:
+        return "withheld"
+    if not section.four_states:
+        return "listed" if none else "empty"
+    return "none-known" if none else "not-recorded"
+
+
+def body(language: str, id_: str, owned: Sequence[Owned], hidden: Hidden, now_us: int) -> Body:
+    """The body of an HTML page of the Patient ``id_``."""
+    parts: list[Part | Gap] = [_fixed(language, "head"), "head"]
+    for each in _joined(owned, hidden, now_us):
+        name = each.section.name
+        parts.append(
+            _fixed(language, "open", name, each.section.title, each.state, each.withheld, hidden.closed, each.broken)
+        )
+        if name == "doses":
+            parts.append("due")
+        for whose, pieces in each.groups:
+            parts.append(pack(macro(language, _FRAME, "group", name, whose.label).encode()))
+            parts.append(_fixed(language, "before", name))
+            parts += [piece.part for piece in pieces]
+            parts.append(_fixed(language, "after", name))
+        if name == "contacts":
+            parts.append("own")
+        parts.append(_fixed(language, "close"))
+    parts.append(pack(macro(language, _FRAME, "foot", id_).encode()))
+    return _body(parts, owned, hidden, now_us)
+
+
+def json_body(owned: Sequence[Owned], hidden: Hidden, now_us: int) -> Body:
+    """The same as JSON."""
+    parts: list[Part | Gap] = ["head"]
+    comma = b',"sections":['
+    for each in _joined(owned, hidden, now_us):
+        about = {
+            "name": each.section.name, "item": each.section.item, "state": each.state, "withheld": each.withheld,
+            "cannotBeShown": each.broken,
+        }  # fmt: skip
+        opened = comma + orjson.dumps(about)[:-1] + b',"owners":['
+        for whose, pieces in each.groups:
+            told = {"unit": whose.unit, "provider": whose.provider, "name": whose.label}
+            parts.append(plain(opened + orjson.dumps(told)[:-1] + b',"lines":['))
+            for number, piece in enumerate(pieces):
+                parts += [plain(b","), piece.part] if number else [piece.part]
+            parts.append(plain(b"]}"))
+            opened = b","
+        parts.append(plain(b"]}" if each.groups else opened + b"]}"))
+        comma = b","
+    parts.append(plain(b"]}"))
+    return _body(parts, owned, hidden, now_us)
+
+
+def html(made: Body, who: Identity, reader: Reader, *, aside: int = 0) -> list[Part]:
+    """The page as parts of a stream. ``aside``: versions of the patient that could not be interpreted."""
+    language = reader.language
+    filled: list[Part] = []
+    for part in made.parts:
+        if isinstance(part, Part):
+            filled.append(part)
+        elif part == "head":
+            filled.append(plain(_identity(who, reader)))
+            filled += [plain(macro(language, _FRAME, "notice", told).encode()) for told in _notices(reader, aside)]
+        elif part == "due":
+            filled.append(plain(_due(made, reader)))
+        else:
+            filled.append(plain(_own(language, who)))
+    return filled
+
+
+def json(made: Body, who: Identity, reader: Reader, *, aside: int = 0) -> list[Part]:
+    """The same as JSON."""
+    lines, certain = doses(made, reader)
+    head: dict[str, Any] = {
+        "patient": who.json(clock.local(reader.now_us).date()),
+        "asOf": _instant(reader.as_of_us),
+        "ageSeconds": int(reader.age_s),
+        "shownAt": _instant(reader.now_us),
+        "journalAway": reader.away,
+        "cannotBeShown": aside,
+        "notices": list(reader.notices),
+        "dosesCertain": certain,
+        "due": [{"at": _instant(one.at_us), "what": one.what, "dose": one.dose, "state": one.state} for one in lines],
+    }
+    return [part if isinstance(part, Part) else plain(orjson.dumps(head)[:-1]) for part in made.parts]
+
+
+def doses(made: Body, reader: Reader) -> tuple[list[due.Due], bool]:
+    """What is due and overdue, and whether nothing that bears on it can be hidden."""
+    certain = made.certain and reader.certain
+    if not made.scheduled:
+        return [], certain
+    return due.due(made.scheduled, made.given, reader.now_us, certain=certain), certain
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """A section as this reader has it. ``groups``: owner and its pieces."""
+
+    section: Section
+    state: str
+    withheld: bool
+    broken: int
+    groups: Sequence[tuple[Owned, Sequence[Piece]]]
+
+
+def _joined(owned: Sequence[Owned], hidden: Hidden, now_us: int) -> Iterator[_Section]:
+    by_section: dict[str, list[tuple[Owned, list[Piece]]]] = {}
+    broken: dict[str, int] = {}
+    for whose in sorted(owned, key=lambda each: (not each.own, -each.newest, each.label, each.kind)):
+        for piece in whose.pieces:
+            if piece.until_us is not None and piece.until_us <= now_us:
+                continue
+            groups = by_section.setdefault(piece.section, [])
+            if not groups or groups[-1][0] is not whose:
+                groups.append((whose, []))
+            groups[-1][1].append(piece)
+        for name, count in whose.broken.items():
+            broken[name] = broken.get(name, 0) + count
+    for section in SECTIONS:
+        found: Sequence[tuple[Owned, Sequence[Piece]]] = by_section.get(section.name, ())
+        listed = sum(piece.listed for _, pieces in found for piece in pieces)
+        none = sum(piece.none for _, pieces in found for piece in pieces)
+        withheld = not hidden.withheld.isdisjoint(section.kinds)
+        missed = broken.get(section.name, 0)
+        state = state_of(section, listed, none, missed, withheld=withheld or hidden.closed)
+        yield _Section(section, state, withheld, missed, found)
+
+
+def _body(parts: Iterable[Part | Gap], owned: Sequence[Owned], hidden: Hidden, now_us: int) -> Body:
+    """``parts`` with all between two gaps as one."""
+    made: list[Part | Gap] = []
+    run: list[Part] = []
+    for part in parts:
+        if isinstance(part, Part):
+            run.append(part)
+            continue
+        made += [merged(run), part]
+        run = []
+    made.append(merged(run))
+    ends = (piece.until_us for each in owned for piece in each.pieces if piece.until_us is not None)
+    return Body(
+        tuple(made),
+        [each.scheduled for each in owned if each.scheduled],
+        [each.given for each in owned if each.given],
+        "medication" not in hidden.withheld and not hidden.closed,
+        min((end for end in ends if end > now_us), default=EVER),
+    )
+
+
+def _notices(reader: Reader, aside: int) -> list[str]:
+    told = texts_of(PACKAGE, reader.language).gettext
+    made = [told(each) for each in reader.notices]
+    if aside == 1:
+        made.append(told("1 item cannot be shown."))
+    elif aside:
+        made.append(told("%(count)s items cannot be shown.") % {"count": aside})
+    return made
+
+
+def _due(made: Body, reader: Reader) -> bytes:
+    lines, certain = doses(made, reader)
+    if not lines:
+        return b""
+    told = tuple((clock.in_words(one.at_us, reader.language), one.what, one.dose, str(one.state)) for one in lines)
+    return _told_due(reader.language, told, certain)
+
+
+@lru_cache(maxsize=4_096)
+def _told_due(language: str, lines: tuple[tuple[str, str, str, str], ...], certain: bool) -> bytes:
+    return macro(language, _FRAME, "due", lines, certain).encode()
+
+
+def _identity(who: Identity, reader: Reader) -> bytes:
+    language = reader.language
+    age = who.age(clock.local(reader.now_us).date(), language)
+    as_of, shown = clock.in_words(reader.as_of_us, language), clock.in_words(reader.now_us, language)
+    return _told_identity(
+        language, who, age, as_of, clock.ago(reader.age_s, language), shown, reader.away, reader.name, reader.unit
+    )
+
+
+@lru_cache(maxsize=4_096)
+def _told_identity(language: str, *values: Any) -> bytes:
+    return macro(language, _FRAME, "identity", *values).encode()
+
+
+@lru_cache(maxsize=4_096)
+def _own(language: str, who: Identity) -> bytes:
+    return macro(language, _FRAME, "own", who).encode()
+
+
+@lru_cache(maxsize=8_192)
+def _fixed(language: str, name: str, *values: Any) -> Part:
+    return pack(macro(language, _FRAME, name, *values).encode())
+
+
+def _instant(at_us: int) -> str:
+    return clock.local(at_us).isoformat(timespec="seconds")

@@ -1,0 +1,180 @@
+"""Item 5: the latest of each analysis with the one before, blood group, cultures, and answers that are still to come.
+
+Invariants: numbers stand as they were written; what is preliminary or corrected says so; a blood group is never a basis for
+transfusion (S7). Source: https://hl7.org/fhir/R4/observation.html, https://hl7.org/fhir/R4/diagnosticreport.html.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from vaka import config
+from vaka.copy.sheet.elements import (
+    Json,
+    Line,
+    at_us,
+    code,
+    codes,
+    many,
+    number,
+    one,
+    person,
+    text,
+    value_of,
+    when,
+    words,
+)  # fmt: skip
+from vaka.copy.sheet.entry import Found, Gathered
+
+RESULTS: Final = "results"
+CULTURES: Final = "cultures"
+ORDERS: Final = "orders"
+REPORTS: Final = "reports"
+_UNANSWERED: Final = frozenset({"registered", "cancelled", "unknown"})
+_NOT_LAB: Final = frozenset(
+    {"vital-signs", "survey", "social-history", "exam", "activity", "therapy", "procedure", "imaging"}
+)
+_BLOOD_GROUP: Final = frozenset(
+    {"882-1", "883-9", "10331-7", "34530-6", "NPU01945", "NPU21708", "112143006", "365636006"}
+)
+_CULTURE: Final = frozenset({"MB", "VR", "PAR", "MYC", "microbiology"})
+_IMAGING: Final = frozenset({"RAD", "RUS", "CT", "NMR", "CUS", "XRC", "imaging", "LP29684-5"})
+_MARKED: Final = {"LL": "LL", "HH": "HH", "L": "L", "H": "H", "A": "*", "AA": "**", "POS": "*", "R": "R", "I": "I"}
+"""Interpretations that are shown (v3-ObservationInterpretation)."""
+
+
+def results(gathered: Gathered) -> list[Line]:
+    """One line an analysis, newest first, blood group before all."""
+    rows = gathered.each(RESULTS, ("Observation",), _laboratory)
+    rows.sort(key=lambda row: (-row[1][1], row[0].entry.id))
+    newest: dict[str, Line] = {}
+    for found, (analysis, _) in rows:
+        line = newest.get(analysis)
+        if line is None and len(newest) >= config.SHEET_ANALYSES_MAX:
+            continue
+        try:
+            if line is None:
+                newest[analysis] = result_line(found)
+            elif "before" not in line:
+                earlier = found.exact
+                line |= {
+                    "before": value_of(earlier),
+                    "before_at": when(earlier, "effectiveDateTime", "effectivePeriod", "issued"),
+                }
+        except Exception:
+            gathered.miss(RESULTS)
+    return sorted(newest.values(), key=lambda line: "blood_group" not in line)
+
+
+def cultures(gathered: Gathered) -> list[Line]:
+    """Answers of microbiology, and other reports of a laboratory that say something in words."""
+    return _reports(
+        gathered, CULTURES, lambda found, kinds: not kinds & _IMAGING and (bool(kinds & _CULTURE) or _says(found))
+    )
+
+
+def reports(gathered: Gathered) -> list[Line]:
+    """Item 11: reports of imaging."""
+    return _reports(gathered, REPORTS, lambda _, kinds: bool(kinds & _IMAGING))
+
+
+def orders(gathered: Gathered) -> list[Line]:
+    """Orders and referrals without an answer, most urgent first: without a final report of the same owner."""
+    answered = {
+        text(based.get("reference"), 200)
+        for found in gathered.by_type.get("DiagnosticReport", ())
+        if found.resource.get("status") in ("final", "amended", "corrected", "appended")
+        for based in many(found.resource.get("basedOn"))
+    }
+    lines = gathered.lines(ORDERS, ("ServiceRequest",), _order)
+    kept = [line for line in lines if line["id"] not in answered]
+    rank = {"stat": 0, "asap": 1, "urgent": 2}
+    return sorted(
+        kept, key=lambda line: (rank.get(line.get("priority", ""), 3), -at_us(line.get("at", "")), line["id"])
+    )
+
+
+def analysis_of(resource: Json) -> str:
+    """What makes two values of one analysis: its first code, else its words."""
+    first = next(codes(resource.get("code")), None)
+    return f"{first[0]}|{first[1]}" if first is not None and first[1] else words(resource.get("code"))
+
+
+def result_line(found: Found) -> Line:
+    resource = found.exact
+    value = value_of(resource)
+    if not value:
+        parts = [(words(each.get("code")), value_of(each)) for each in many(resource.get("component"))]
+        value = ", ".join(f"{name} {held}".strip() for name, held in parts if held)
+    status = resource.get("status")
+    reference = one(resource.get("referenceRange"))
+    return found.line(
+        what=words(resource.get("code")) or "?",
+        value=value or text(one(many(resource.get("note"))).get("text")) or "?",
+        mark=next((_MARKED[value] for _, value in codes(resource.get("interpretation")) if value in _MARKED), ""),
+        normal=text(reference.get("text"), 60) or _normal(reference),
+        at=when(resource, "effectiveDateTime", "effectivePeriod", "effectiveInstant", "issued"),
+        status=status if status in ("preliminary", "amended", "corrected") else "",
+        blood_group=any(value in _BLOOD_GROUP for _, value in codes(resource.get("code"))),
+    )
+
+
+def _normal(reference: Json) -> str:
+    """``3.5–8.8``, ``≤ 3``, ``≥ 60``: a lone dash would read as minus."""
+    low, high = (number(one(reference.get(side)).get("value")) for side in ("low", "high"))
+    return f"{low}–{high}" if low and high else f"≤ {high}" if high else f"≥ {low}" if low else ""
+
+
+def is_laboratory(resource: Json) -> bool:
+    """Whether an Observation is a laboratory's; one that says no category is taken as such."""
+    said = {value for _, value in codes(resource.get("category"))}
+    return "laboratory" in said or not said & _NOT_LAB
+
+
+def _laboratory(found: Found) -> tuple[str, int] | None:
+    resource = found.resource
+    if resource.get("status") in _UNANSWERED or not is_laboratory(resource):
+        return None
+    return analysis_of(resource), at_us(
+        when(resource, "effectiveDateTime", "effectivePeriod", "effectiveInstant", "issued")
+    )
+
+
+def _says(found: Found) -> bool:
+    return bool(text(found.resource.get("conclusion")))
+
+
+def _reports(gathered: Gathered, section: str, wanted: Any) -> list[Line]:
+    def make(found: Found) -> Line | None:
+        resource = found.resource
+        kinds = {value for _, value in codes(resource.get("category"))}
+        if resource.get("status") in _UNANSWERED or not wanted(found, kinds):
+            return None
+        status = resource.get("status")
+        return found.line(
+            what=words(resource.get("code")) or "?",
+            text=text(resource.get("conclusion"), config.SHEET_NOTE_MAX_CHARS) or words(resource.get("conclusionCode")),
+            at=when(resource, "effectiveDateTime", "effectivePeriod", "issued"),
+            status=status if status in ("preliminary", "partial", "amended", "corrected", "appended") else "",
+            by=person(resource.get("resultsInterpreter")),
+        )
+
+    lines = gathered.lines(section, ("DiagnosticReport",), make)
+    lines.sort(key=lambda line: (-at_us(line.get("at", "")), line["id"]))
+    return lines[: config.SHEET_RECENT_MAX]
+
+
+def _order(found: Found) -> Line | None:
+    resource = found.resource
+    if resource.get("status") not in ("active", "on-hold") or resource.get("intent") in ("proposal", "plan", "option"):
+        return None
+    priority = code({"coding": [{"code": resource.get("priority")}]})
+    return found.line(
+        what=words(resource.get("code")) or words(resource.get("category")) or "?",
+        category=words(resource.get("category")),
+        why=words(resource.get("reasonCode")),
+        held=resource.get("status") == "on-hold",
+        priority=priority if priority in ("urgent", "asap", "stat") else "",
+        at=when(resource, "occurrenceDateTime", "occurrencePeriod", "authoredOn"),
+        by=person(resource.get("requester")),
+    )

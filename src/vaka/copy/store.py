@@ -1,0 +1,179 @@
+"""The copy as a record to read from (``store.store``): what stands in its file, by the journal's rules.
+
+Invariants: every question takes the asker's filter; what this copy cannot answer exactly raises OnlyJournal, alike for what is
+hidden and for what is not there, so that nothing is told by who answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from vaka.access.decision import Standing
+from vaka.access.filter import AccessFilter
+from vaka.access.session import Right, Session
+from vaka.access.settings import Settings
+from vaka.copy.gate import gate
+from vaka.copy.paging import COLUMNS
+from vaka.copy.reader import Reader
+from vaka.copy.readers import Readers, Source
+from vaka.copy.search import Searching, version_of
+from vaka.copy.statements import statements
+from vaka.errors import OnlyJournal
+from vaka.fhir.criteria import Query
+from vaka.fhir.keys import resource_key
+from vaka.store.aliases import Aliases
+from vaka.store.conditions import PATIENT
+from vaka.store.known import Group, Stands, grouped, standing, stands
+from vaka.store.page import Page, Position
+from vaka.store.seen import living_seen, page_seen, seen
+from vaka.store.store import Searches
+from vaka.store.through import now_us
+from vaka.store.version import Version
+
+
+def _never() -> bool:
+    return False
+
+
+class CopyStore:
+    """``aged``: whether this copy cannot know now if blocks and consents still hold (A8, S20). ``whole``: it has the region's
+    record, not some units' patients alone."""
+
+    def __init__(self, source: Source, *, aged: Callable[[], bool] = _never, whole: bool = True) -> None:
+        self.readers = Readers(source)
+        self._aged = aged
+        self._whole = whole
+        self._merged = Aliases()
+        self._merged_as_of: tuple[object, ...] = ()
+
+    @property
+    def aged(self) -> bool:
+        """Whether other care providers' information is hidden by age: what is told beside an answer."""
+        return self._aged()
+
+    @property
+    def epoch(self) -> int:
+        with self.readers.trusted():
+            row = self.readers.here().one(statements("read")["epoch"], {})
+        return int(row[0]) if row is not None else 0
+
+    async def read(self, type_: str, id_: str, *, access: AccessFilter) -> Version | None:
+        """The current version, a deletion included; None if there is none that ``access`` lets through. OnlyJournal where this
+        copy has not all there is."""
+        found = self._read(type_, id_, access)
+        if found is None and not self._whole:
+            raise OnlyJournal("this copy has some units' patients only")
+        return found
+
+    async def vread(self, type_: str, id_: str, version: int, epoch: int, *, access: AccessFilter) -> Version | None:
+        """That version if it is the current one; else OnlyJournal, which has them all."""
+        found = self._read(type_, id_, access, (version, epoch))
+        if found is None:
+            raise OnlyJournal("only the journal has every version", help="try again when the journal can be reached")
+        return found
+
+    def _read(
+        self, type_: str, id_: str, access: AccessFilter, version: tuple[int, int] | None = None
+    ) -> Version | None:
+        through = gate(access, aged=self._aged())
+        text = f"SELECT {COLUMNS} FROM resource r WHERE r.rkey = :rkey AND ({through.on('r')})"
+        with self.readers.trusted():
+            reader = self.readers.here()
+            row = reader.one(text, {"rkey": resource_key(type_, id_), **dict(through.values)})
+            if row is None:
+                return None
+            found = version_of(row, reader.codec)
+            if (found.type, found.id) != (type_, id_) or version not in (None, (found.version, found.epoch)):
+                return None
+            return self._unmasked(reader, found, access) or seen(access, found)
+
+    def _unmasked(self, reader: Reader, version: Version, access: AccessFilter) -> Version | None:
+        """``version`` whole where it is of a protected identity and the caller may see that: with the right to, where the own
+        unit takes part in the care (A10). None otherwise."""
+        session = access.session
+        if not version.protected or session is None or not session.may(Right.PROTECTED):
+            return None
+        values = {"patient": version.rkey, "unit": session.assignment.unit, "person": session.person, "now": now_us()}
+        row = reader.one(statements("read")["is_attended"], values)
+        if row is None or not row[0]:
+            return None
+        access.trail.touched.append(version.touched)
+        return version
+
+    def searching(self, access: AccessFilter) -> Searches:
+        """The door for searches on behalf of ``access``."""
+        return _Searches(self.readers, access, self.aliases(), self._aged())
+
+    async def stands(self, type_: str, id_: str) -> Stands | None:
+        """Whose it is that stands there, living: for the log of a refusal, which is no answer."""
+        with self.readers.trusted():
+            row = self.readers.here().one(statements("known")["stands"], {"rkey": resource_key(type_, id_)})
+        return stands(type_, row) if row is not None and row[4] == id_ else None
+
+    async def standing(self, session: Session, patient: int) -> Standing:
+        """What is known of a patient (by key) that decides what ``session`` sees."""
+        with self.readers.trusted():
+            return self._standing(self.readers.here(), session, patient)
+
+    async def groups(self, session: Session, settings: Settings, patient: int) -> tuple[Standing, Sequence[Group]]:
+        """The same, and whose information of which kind there is. Not to be shown as it is (S21)."""
+        with self.readers.trusted(), (reader := self.readers.here()).moment():
+            known = self._standing(reader, session, patient)
+            rows = reader.rows(statements("known")["groups"], {"patient": patient, "patient_type": PATIENT})
+        return known, grouped(session, settings, known, rows)
+
+    def _standing(self, reader: Reader, session: Session, patient: int) -> Standing:
+        sql = statements("known")
+        values = {"patient": patient, "person": session.person, "unit": session.assignment.unit}
+        rows = {name: reader.rows(sql[name], values) for name in ("relations", "blocks", "consents", "openings")}
+        protected = bool(reader.rows(sql["is_protected"], values)[0][0])
+        return standing(now_us(), **rows, protected=protected, aged=self._aged())
+
+    def same(self, patient: str) -> Sequence[str]:
+        """All ids under which the record of this Patient is kept."""
+        return self.aliases().together(patient)
+
+    def resolve(self, patient: str) -> str:
+        """The id under which this Patient's record goes on after merges."""
+        return self.aliases().resolve(patient)
+
+    def aliases(self) -> Aliases:
+        """Which patients were merged, as this copy's file has it now."""
+        with self.readers.trusted():
+            reader = self.readers.here()
+            as_of = (reader.seed, *(reader.one(statements("read")["private"], {}) or ()))
+            if as_of != self._merged_as_of:
+                rows = reader.connection.execute(statements("read")["aliases"]).fetchall()
+                self._merged, self._merged_as_of = Aliases({str(id_): str(into) for id_, into in rows}), as_of
+        return self._merged
+
+    def close(self) -> None:
+        self.readers.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Searches:
+    readers: Readers
+    access: AccessFilter
+    aliases: Aliases
+    aged: bool
+
+    def _on(self, reader: Reader) -> Searching:
+        return Searching(reader, self.access, self.aliases, self.aged)
+
+    async def search(self, query: Query, *, count: int, at: Position | None = None) -> Page:
+        page = await self.readers.run(lambda reader: self._on(reader).page(query, count, at or Position(None)))
+        return page_seen(self.access, page)
+
+    async def include(self, keys: Sequence[int], *, limit: int) -> list[Version]:
+        found = await self.readers.run(lambda reader: self._on(reader).included(keys, limit))
+        return [seen(self.access, version) for version in found]
+
+    def together(self, keys: Sequence[int]) -> Sequence[int]:
+        return self.aliases.keys_together(keys)
+
+    async def read_many(self, references: Sequence[tuple[str, str]]) -> list[Version]:
+        keys = sorted({resource_key(*reference) for reference in references})
+        found = await self.readers.run(lambda reader: self._on(reader).current(keys))
+        return living_seen(self.access, references, {version.rkey: version for version in found})

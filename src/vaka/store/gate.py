@@ -1,0 +1,22 @@
+"""What an access filter has become: a condition on a row of the record. Every statement that reads the record has one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A condition on a row ``{r}``, and its bound values. ``own_versions``: an old version is asked for its own patient and
+    owner, or (``versions``) for what a condition on ``v`` says beside; ``everything``: no rule stands before the record.
+    ``merged``: some patients' records are kept under several ids."""
+
+    text: str
+    values: tuple[tuple[str, object], ...] = ()
+    own_versions: bool = False
+    everything: bool = False
+    versions: str = "TRUE"
+    merged: bool = False
+
+    def on(self, alias: str = "r") -> str:
+        return self.text.replace("{r}", alias)
