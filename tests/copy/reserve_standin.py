@@ -6,6 +6,7 @@ Run as ``python -P -m tests.copy.reserve_standin DATA PORT JOURNAL FOLDER PEER``
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Iterator
@@ -102,6 +103,7 @@ def fronted(data: Path, journal: str, folder: Path, port: int, peer: str) -> Ite
 
 
 async def _open(data: Path, journal_url: str, folder: Path, peer: str) -> Opened:
+    from vaka.accesslog.store import TableStore
     from vaka.accesslog.writer import AccessLog
     from vaka.api.callers import Callers
     from vaka.api.cookies import Proof
@@ -121,7 +123,7 @@ async def _open(data: Path, journal_url: str, folder: Path, peer: str) -> Opened
     callers = Callers(
         accounts, Sessions(Keyring(data, "session"), demo=True), Revocations(accounts), People(journal), Proof(b"0" * 32)
     )  # fmt: skip
-    log = await AccessLog.open(folder / "accesslog", journal.pool.connection, "standin")
+    log = await AccessLog.open(folder / "accesslog", TableStore(journal.pool.connection), "standin")
     own = Folder(folder).token.read_text()
     store = open_reserve(Folder(folder))
     peers = Peers(store, lambda: [Peer("other", peer)], lambda: own)
@@ -130,14 +132,22 @@ async def _open(data: Path, journal_url: str, folder: Path, peer: str) -> Opened
     door = Door(Passing(Upstream(journal_url)), Told(folder / "state.json"), reserve=reserving)
     nothing = cast(Any, None)
     server = Server(
-        journal, None, Tokens(Keyring(data, "token")), nothing, log, callers, nothing, nothing, nothing
+        journal, None, Tokens(Keyring(data, "token")), nothing, log, callers, nothing, nothing, nothing, nothing
     )  # fmt: skip
 
+    beside: list[asyncio.Task[None]] = []
+
+    async def complete() -> Server:
+        beside.extend(map(asyncio.create_task, (hand_over.follow(), hand_over.probe(), peers.exchange())))
+        return replace(server, door=door)
+
     async def close() -> None:
+        for task in beside:
+            task.cancel()
         await log.close()
         await journal.close()
 
-    return Opened(replace(server, door=door), door, (hand_over.follow(), hand_over.probe(), peers.exchange()), close)
+    return Opened(replace(server, door=door), door, complete, close)
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ from tests.web.browser import Browser
 from vaka.access.session import Right
 from vaka.api.copy_keys import private_key
 from vaka.api.keyring import key_id
+from vaka.api.peer.introduced import introduction
 from vaka.api.sessions import TYPE
 from vaka.api.vouched import offer, proof_of
 
@@ -101,6 +102,7 @@ class Nurse:
                 "code": [{"coding": [{"system": "urn:oid:1.2.752.116.3.1.3", "code": "LK"}], "text": "Läkare"}],
             })  # fmt: skip
         self.learn(journal, copy)
+        until(lambda: copy.rows(f"SELECT 1 FROM resource WHERE id = 'r-{tag}'"), "the copy has the role")
 
     def learn(self, journal: Vaka, copy: SmallCopy) -> None:
         """The journal keeps the passkey, and the copy hears of it."""
@@ -158,10 +160,11 @@ def test_what_is_brought_again_is_one(journal: Vaka, copy: SmallCopy) -> None:
     nurse = Nurse(journal, copy)
     with Api(journal.url, journal.token("tests")) as api:
         id_ = api.make(patient(fresh()))["id"]
+    until(lambda: copy.rows(f"SELECT 1 FROM resource WHERE id = '{id_}'"), "the copy has the patient")
     copy.lose_answers = True
     try:
         browser = nurse.log_in(copy)
-        opened = opening(copy, browser.session or "", id_)
+        opened = opening(copy.url, browser.session or "", id_)
         assert opened.status_code == 201, opened.text
         before = len(copy.posts)
         until(lambda: copy.posts[before:].count("/peer/own") >= 2, "brought twice")
@@ -172,12 +175,21 @@ def test_what_is_brought_again_is_one(journal: Vaka, copy: SmallCopy) -> None:
     assert len(sql(journal, "SELECT 1 FROM opening WHERE person = %s", nurse.hsa)) == 1
 
 
-def opening(copy: SmallCopy, token: str, id_: str, operation: str = "$open", **more: Any) -> httpx.Response:
-    told = {"what": "emergency", "reason": "medvetslös på akuten", "no-consent": "kan inte tillfrågas nu"} | more
+def opening(
+    url: str,
+    token: str,
+    id_: str,
+    operation: str = "$open",
+    sent: dict[str, str] | None = None,
+    more: dict[str, str] | None = None,
+) -> httpx.Response:
+    told = {"what": "emergency", "reason": "medvetslös på akuten", "no-consent": "kan inte tillfrågas nu"} | (
+        more or {}
+    )
     names = {"what": "valueCode", "opening": "valueId"}
     parameters = [{"name": name, names.get(name, "valueString"): value} for name, value in told.items() if value]
     return httpx.post(
-        f"{copy.url}/fhir/Patient/{id_}/{operation}", headers={"Authorization": f"Bearer {token}"}, timeout=20,
+        f"{url}/fhir/Patient/{id_}/{operation}", headers={"Authorization": f"Bearer {token}"} | (sent or {}), timeout=20,
         json={"resourceType": "Parameters", "parameter": parameters},
     )  # fmt: skip
 
@@ -188,13 +200,16 @@ def test_an_opening_counts_at_once_and_reaches_the_journal_once(journal: Vaka, c
     with Api(journal.url, journal.token("tests")) as api:
         id_ = api.make(patient(fresh()))["id"]
     token = nurse.log_in(copy).session or ""
+    until(lambda: copy.rows(f"SELECT 1 FROM resource WHERE id = '{id_}'"), "the copy has the patient")
     with frozen(journal):
-        answer = opening(copy, token, id_)
+        answer = opening(copy.url, token, id_)
         assert answer.status_code == 201, answer.text
         made = next(one["valueId"] for one in answer.json()["parameter"] if one["name"] == "opening")
         stands = copy.rows(f"SELECT what, pending, closed_us FROM opening WHERE opening = '{made}'")
         assert stands == [(3, 1, None)], "shown when it is told"
-        closed = opening(copy, token, id_, "$close", opening=made, what="", reason="", **{"no-consent": ""})
+        closed = opening(
+            copy.url, token, id_, "$close", more={"opening": made, "what": "", "reason": "", "no-consent": ""}
+        )
         assert closed.status_code == 204, closed.text
         assert copy.rows(f"SELECT closed_us IS NULL FROM opening WHERE opening = '{made}'") == [(0,)]
         assert not sql(journal, "SELECT 1 FROM opening WHERE opening::text = %s", made)
@@ -207,7 +222,23 @@ def test_an_opening_counts_at_once_and_reaches_the_journal_once(journal: Vaka, c
         lambda: copy.rows(f"SELECT pending FROM opening WHERE opening = '{made}'") == [(0,)],
         "the journal's word counts",
     )
-    assert b"medvets" not in (copy.folder / "record.db").read_bytes()
+    assert "reason" not in {row[0] for row in copy.rows("SELECT name FROM pragma_table_info('opening')")}
+
+
+def test_an_opening_that_is_sent_again_is_one(journal: Vaka, copy: SmallCopy) -> None:
+    """Broken: an opening that the journal was asked for, and that the copy then made, stands twice, and is reviewed twice."""
+    nurse = Nurse(journal, copy)
+    with Api(journal.url, journal.token("tests")) as api:
+        id_ = api.make(patient(fresh()))["id"]
+    token, key = nurse.log_in(copy).session or "", {"Idempotency-Key": fresh()}
+    until(lambda: copy.rows(f"SELECT 1 FROM resource WHERE id = '{id_}'"), "the copy has the patient")
+    until(lambda: ask(journal.url, token) == 200, "the journal takes it")
+    answers = [opening(copy.url, token, id_, sent=key) for _ in range(2)] + [opening(journal.url, token, id_, sent=key)]
+    assert [one.status_code for one in answers] == [201, 201, 201], [one.text for one in answers]
+    assert len({one.json()["parameter"][0]["valueId"] for one in answers}) == 1
+    until(lambda: not copy.own.waiting(), "all is brought")
+    assert not [one for one in copy.own.refused() if one[1] == "opened" and id_ in str(one)]
+    assert len(sql(journal, "SELECT 1 FROM opening WHERE person = %s", nurse.hsa)) == 1
 
 
 def test_a_session_that_was_ended_is_refused_everywhere_within_a_second(
@@ -295,7 +326,15 @@ def test_a_stolen_copy_is_not_the_region(journal: Vaka, copies: Callable[[str], 
         lambda: httpx.post(journal.url + "/peer/own", headers=headers, json={"items": []}).status_code == 200,
         "in again",
     )
-    assert ask(journal.url, nurse_token) == 401, "its key counts when it comes with it again"
+    sent = introduction("stolen", private_key(stolen.keys))
+    again = httpx.post(journal.url + "/peer/key", headers=headers, json=sent)
+    assert (again.status_code, "session.key" in again.text) == (409, True), "what was voided is never good again"
+    assert ask(journal.url, nurse_token) == 401
+    assert httpx.post(journal.url + "/peer/key", headers=headers, json=sent | {"copy": "south"}).status_code == 400
+    other_name = introduction("south", Ed25519PrivateKey.generate())
+    assert httpx.post(journal.url + "/peer/key", headers=headers, json=other_name).status_code == 409
+    new = introduction("stolen", Ed25519PrivateKey.generate())
+    assert httpx.post(journal.url + "/peer/key", headers=headers, json=new).status_code == 200
 
 
 def journal_session(journal: Vaka, nurse: Nurse, ward: dict[str, Any]) -> str:

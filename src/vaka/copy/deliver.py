@@ -7,14 +7,16 @@ once; nothing is taken off on anything but its word; an answer that refuses this
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import orjson
 
 from vaka import config, log
 from vaka.copy.own import Own
 
+_FORGET_EVERY_S: Final = 3_600.0
 Post: TypeAlias = Callable[[str, bytes], Awaitable[tuple[int, bytes]]]
 """Sends a body to an address of the journal; status and body of the answer. OSError where it cannot be reached."""
 
@@ -46,15 +48,18 @@ async def deliver_all(own: Own, post: Post) -> int:
 
 async def keep_delivering(own: Own, post: Post, delivered: Callable[[], Awaitable[None]]) -> None:
     """Until cancelled. ``delivered`` is called after something was settled: what shows it must look again (``private.show``)."""
-    away = False
+    away, forgot_s = False, -_FORGET_EVERY_S
     while True:
         try:
+            if time.monotonic() - forgot_s >= _FORGET_EVERY_S:
+                await asyncio.to_thread(own.forget)
+                forgot_s = time.monotonic()
             if await deliver_all(own, post):
                 await delivered()
             if away:
                 log.info("the journal takes what was done here again")
             away = False
-        except (OSError, orjson.JSONDecodeError, KeyError, TypeError) as error:
+        except Exception as error:  # whatever it is, what is owed stays owed, and goes again
             if not away:
                 log.warning("not delivered to the journal", kind=type(error).__name__, waiting=own.waiting())
             away = True

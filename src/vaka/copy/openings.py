@@ -29,17 +29,16 @@ class CopyOpenings:
         return self._record().execute(self._sql[name], values).fetchall()
 
     async def open(
-        self, session: Session, patient: int, what: What, target: str | None, reason: str, until_us: int, token: str
-    ) -> uuid.UUID:
-        opening = uuid.uuid4()
+        self, id_: uuid.UUID, session: Session, patient: int, what: What, target: str | None, reason: str, until_us: int,
+        token: str,
+    ) -> None:  # fmt: skip
         values = {
-            "opening": str(opening), "patient": self._rows("record_of", {"patient": patient})[0][0],
+            "opening": str(id_), "patient": self._rows("record_of", {"patient": patient})[0][0],
             "person": session.person, "unit": session.assignment.unit, "provider": session.assignment.provider,
             "what": int(what), "target": target, "session": session.id, "opened_us": now_us(), "until_us": until_us,
         }  # fmt: skip
         await asyncio.to_thread(self._own.open, values, reason, token)
         await self._show()
-        return opening
 
     async def close(self, session: Session, patient: int, opening: uuid.UUID, token: str) -> bool:
         values = {

@@ -87,14 +87,14 @@ class Own:
         return self._rows("revocations", {"after": after, "now_us": now_us()})
 
     def open(self, opening: Mapping[str, Any], reason: str, token: str) -> None:
-        """Keeps an opening: ``opening`` holds the columns of the table."""
+        """Keeps an opening, once: ``opening`` holds the columns of the table."""
         told = {
             "opening": opening["opening"], "patient": opening["patient"], "sort": opening["what"],
             "target": opening["target"], "until_us": opening["until_us"], "reason": reason, "token": token,
         }  # fmt: skip
         with self._writing() as db:
-            db.execute(self._sql["open"], opening)
-            self._owe("opened", opening["opened_us"], told)
+            if db.execute(self._sql["open"], opening).fetchone() is not None:
+                self._owe("opened", opening["opened_us"], told)
 
     def close(self, opening: str, token: str) -> int:
         """Ends an opening, wherever it was made; when."""

@@ -70,6 +70,8 @@ def apply(connection: apsw.Connection, lines: Iterable[bytes]) -> str | None:
                 _keep_keys(connection, line["row"])
             elif topic in _COLUMNS:
                 _put(connection, topic, str(line["key"]), line["row"], generation)
+                if topic == "revocation":  # the journal does not tell that it has forgotten one
+                    connection.execute(sql["forget_revocations"], {"now_us": time.time_ns() // 1_000})
             elif sweeping and "horizon" in line:
                 connection.execute(sql["sweep"], {"generation": generation})
                 sweeping = 0
@@ -78,11 +80,6 @@ def apply(connection: apsw.Connection, lines: Iterable[bytes]) -> str | None:
             cursor = None  # nothing was given yet
         connection.execute(sql["keep_state"], {"cursor": cursor, "sweeping": sweeping})
     return cursor
-
-
-def forget(connection: apsw.Connection) -> None:
-    """Drops revocations past their time: the journal does not tell that it has."""
-    connection.execute(statements("private")["forget_revocations"], {"now_us": time.time_ns() // 1_000})
 
 
 def _put(connection: apsw.Connection, topic: str, key: str, row: Mapping[str, Any] | None, generation: int) -> None:

@@ -50,17 +50,16 @@ class JournalOpenings:
         self._journal = journal
 
     async def open(
-        self, session: Session, patient: int, what: What, target: str | None, reason: str, until_us: int, token: str
-    ) -> uuid.UUID:
-        opening = uuid.uuid4()
+        self, id_: uuid.UUID, session: Session, patient: int, what: What, target: str | None, reason: str, until_us: int,
+        token: str,
+    ) -> None:  # fmt: skip
         values = {
-            "opening": opening, "patient": patient, "person": session.person, "unit": session.assignment.unit,
+            "opening": id_, "patient": patient, "person": session.person, "unit": session.assignment.unit,
             "provider": session.assignment.provider, "what": int(what), "target": target, "reason": reason,
             "session": session.id, "opened_us": now_us(), "until_us": until_us,
         }  # fmt: skip
         async with self._journal.pool.connection() as connection:
             await connection.execute(statements("access")["open"], values)
-        return opening
 
     async def close(self, session: Session, patient: int, opening: uuid.UUID, token: str) -> bool:
         values = {"opening": opening, "patient": patient, "person": session.person, "now": now_us()}

@@ -13,9 +13,10 @@ class Openings(Protocol):
     """``patient``: the key of a Patient; ``token``: the signed session, which proves to the journal what a copy tells it."""
 
     async def open(
-        self, session: Session, patient: int, what: What, target: str | None, reason: str, until_us: int, token: str
-    ) -> uuid.UUID:
-        """Keeps an opening; it is seen from the next request on."""
+        self, id_: uuid.UUID, session: Session, patient: int, what: What, target: str | None, reason: str, until_us: int,
+        token: str,
+    ) -> None:  # fmt: skip
+        """Keeps an opening under this id, once; it is seen from the next request on."""
 
     async def close(self, session: Session, patient: int, opening: uuid.UUID, token: str) -> bool:
         """Ends an opening of one's own of this patient early; False if there is none to end."""

@@ -104,6 +104,13 @@ def test_read_from_nothing_the_old_state_stays_until_the_new_one_is_whole(record
     assert all_of(record, "opening", "opening") == [("o",)], "made here, not handed over yet"
 
 
+def test_revocations_past_their_time_go(record: apsw.Connection) -> None:
+    """Broken: a copy keeps every logout of years."""
+    old = {"session": "s", "person": "old", "at_us": 5, "until_us": 6}
+    private.apply(record, [line("revocation", "old|s|5", 1, old), revocation("new", 2)])
+    assert all_of(record, "person", "revocation") == [("new",)]
+
+
 def test_the_keys_of_the_journal_are_kept_whole(record: apsw.Connection) -> None:
     """Broken: a key that the journal has taken away still verifies sessions here."""
     row = {"session": {"k1": "aa", "k2": "bb"}, "token": {"t": "cc"}, "form": "dd", "page": "ee", "newer": {"n": "ff"}}

@@ -25,6 +25,7 @@ from vaka.api.door.passing import Passing, is_heard
 from vaka.api.door.standing import Standing
 from vaka.api.door.table import Who
 from vaka.api.http import Freshness, Request, Response, parse_query_string
+from vaka.api.interactions.opening import OPENING_KEY
 from vaka.errors import NotFound, NotPassed, OnlyJournal, Unauthenticated
 from vaka.store.version import instant
 
@@ -185,9 +186,13 @@ def _is_away(response: Response) -> bool:
 def _key_of(request: Request, needed: bool) -> str | None:
     """The Idempotency-Key of a write; where it is ``needed`` and the caller gave none, one of ours, made before the first try."""
     given = request.header("idempotency-key")
-    if given is not None or not needed:
+    if given is not None:
         return given
-    return f"vaka-{uuid.uuid4()}"
+    if request.path[-1] == "$open":  # the copy may have to do it itself: the two are to be one
+        if request.header(OPENING_KEY) is None:
+            request.headers = {**request.headers, OPENING_KEY: f"vaka-{uuid.uuid4()}"}
+        return request.header(OPENING_KEY)
+    return f"vaka-{uuid.uuid4()}" if needed else None
 
 
 def _marks(fresh: Freshness) -> list[tuple[str, str]]:

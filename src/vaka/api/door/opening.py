@@ -16,8 +16,12 @@ from vaka import config, log
 from vaka.access.settings import CLOSED, Settings
 from vaka.accesslog.remote import JournalStore
 from vaka.accesslog.writer import AccessLog
+<<<<<<< HEAD
 from vaka.api.admission import Admission, Shared
 from vaka.api.copy_server import Copy, copy_server
+=======
+from vaka.api.copy_server import Copy, copy_chores, copy_server
+>>>>>>> 245ff5f1bbf6fd84ad0e321cb29d3fc7cb8be2c0
 from vaka.api.door import control
 from vaka.api.door.door import Door
 from vaka.api.door.passing import Passing, is_heard
@@ -70,23 +74,25 @@ async def open_copy(
     post = _post(upstream, token_file or folder.token)
     store = CopyStore(_Source(folder, secret, told), aged=lambda: told.aged, whole=folder.about().scope == ("region",))
     own = Own(engine.writer(folder.own, secret))
-    access_log = await AccessLog.open(
-        path / "accesslog" / name, JournalStore(post), f"copy {folder.about().name}", alone=True
-    )
+    access_log = await AccessLog.open(path / "accesslog" / name, JournalStore(post), f"copy {folder.about().name}")
     door = Door(Passing(upstream), told, login=True)
     admission = Admission(Shared.open(path / "admission"))
 
     async def show() -> None:
         await control.ask(folder.control, {"apply": {"own": 0}})
 
+    copy = Copy(folder.keys, store, own, lambda: store.readers.here().connection, show)
+    chores = [asyncio.create_task(work) for work in copy_chores(copy, folder.about().name, post)]
+
     async def complete() -> Server:
         while not told.readable:  # noqa: ASYNC110  the board is shared memory, and wakes nobody
             await asyncio.sleep(_LOOK_S)
-        copy = Copy(folder.keys, store, own, lambda: store.readers.here().connection, show)
         made = await copy_server(copy, access_log, demo=demo, demo_login=demo_login, law=law)
         return replace(made, sheets=CopySheets(store, lambda: _freshness(told)), door=door, admission=admission)
 
     async def close() -> None:
+        for work in chores:
+            work.cancel()
         await access_log.close()
         store.close()
         await upstream.close()

@@ -22,6 +22,7 @@ from vaka.access.limits import (
 )
 from vaka.access.rules import Outcome
 from vaka.access.session import Purpose, Right, Session
+from vaka.api.arrival import idempotency_key
 from vaka.api.asked import ask, parameters, require_right, told
 from vaka.api.callers import token_of
 from vaka.api.http import Request, Response, require_json_answer
@@ -30,6 +31,9 @@ from vaka.errors import Forbidden, Invalid, NotFound
 from vaka.store.known import Group
 from vaka.store.through import now_us
 
+OPENING_KEY: Final = "vaka-opening-key"
+"""A copy's own key for an opening that is tried at the journal first: what the journal does of it after all is the same one."""
+_IDS: Final = uuid.UUID("7d1f5a52-6a0c-5b0e-9a55-6f3f0d7c1a11")
 _HOUR_US: Final = 3_600 * 1_000_000
 _NAMES: Final = {
     "unit": What.UNIT, "provider": What.PROVIDER, "emergency": What.EMERGENCY, "inner-block": What.INNER_BLOCK,
@@ -136,8 +140,15 @@ async def open_(server: Server, request: Request, id_: str) -> Response:
     patient = await _patient(server, request, id_)
     told(request, _ACTIVITIES.get(what, "open"), reason)
     until = now_us() + hours * _HOUR_US
-    opening = await server.openings.open(session, patient, what, target, reason, until, token_of(request))
+    opening = _id(request)
+    await server.openings.open(opening, session, patient, what, target, reason, until, token_of(request))
     return Response(201, parameters(opening__valueId=str(opening), until__valueInstant=_instant(until)))
+
+
+def _id(request: Request) -> uuid.UUID:
+    """The id of the opening that a request makes: of one key always the same, wherever it is sent and however often."""
+    key = idempotency_key(request) or request.header(OPENING_KEY)
+    return uuid.uuid5(_IDS, f"{request.access.principal}\0{key}") if key else uuid.uuid4()
 
 
 async def close(server: Server, request: Request, id_: str) -> Response:

@@ -37,8 +37,8 @@ INSERT OR IGNORE INTO revocation (session, person, at_us, until_us) VALUES (:ses
 SELECT number, session, person, at_us, until_us FROM revocation WHERE number > :after AND until_us > :now_us ORDER BY number
 
 -- name: open
-INSERT INTO opening (opening, patient, person, unit, provider, what, target, session, opened_us, until_us)
-VALUES (:opening, :patient, :person, :unit, :provider, :what, :target, :session, :opened_us, :until_us)
+INSERT OR IGNORE INTO opening (opening, patient, person, unit, provider, what, target, session, opened_us, until_us)
+VALUES (:opening, :patient, :person, :unit, :provider, :what, :target, :session, :opened_us, :until_us) RETURNING 1
 
 -- name: close
 UPDATE opening SET closed_us = coalesce(closed_us, :closed_us) WHERE opening = :opening

@@ -41,6 +41,7 @@ INSERT INTO opening (opening, patient, person, unit, provider, what, target, rea
 SELECT %(opening)s, coalesce(r.patient, r.rkey), %(person)s, %(unit)s, %(provider)s, %(what)s, %(target)s, %(reason)s, %(session)s,
        %(opened_us)s, %(until_us)s
 FROM resource r WHERE r.rkey = %(patient)s FOR SHARE
+ON CONFLICT (opening) DO NOTHING
 
 -- name: close
 UPDATE opening SET closed_us = %(now)s

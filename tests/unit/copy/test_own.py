@@ -1,0 +1,117 @@
+"""own.db: what people did on a copy counts here at once, and is owed until the journal has answered for it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import apsw
+import orjson
+import pytest
+
+from vaka.copy import private
+from vaka.copy.deliver import deliver, deliver_all
+from vaka.copy.own import Own, now_us
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Own:
+    return Own(apsw.Connection(str(tmp_path / "own.db")))
+
+
+def opening(id_: str, **changed: Any) -> dict[str, Any]:
+    return {
+        "opening": id_, "patient": 1, "person": "P", "unit": "u", "provider": "v", "what": 3, "target": None, "session": "s",
+        "opened_us": now_us(), "until_us": now_us() + 10**9, **changed,
+    }  # fmt: skip
+
+
+def test_a_thing_is_spent_once_by_whichever_process(own: Own, tmp_path: Path) -> None:
+    """Broken: two processes of a copy take one challenge."""
+    other = Own(apsw.Connection(str(tmp_path / "own.db")))
+    assert [own.spend("a", "x", 60), other.spend("a", "x", 60), other.spend("b", "x", 60)] == [True, False, True]
+
+
+def test_what_is_owed_goes_in_order_and_a_later_one_takes_the_place_of_one_that_waits(own: Own) -> None:
+    """Broken: renewals pile up during a stop; or one that is under way takes the newer one with it."""
+    own.owe("began", {"n": 1})
+    own.owe("renewed", {"n": 2}, key="renewed s")
+    under_way = [id_ for id_, _ in own.owed()]
+    own.owe("renewed", {"n": 3}, key="renewed s")
+    assert [orjson.loads(content)["n"] for _, content in own.owed()] == [1, 3]
+    own.settle(under_way, [])
+    assert [orjson.loads(content)["n"] for _, content in own.owed()] == [3], "the newer one is still owed"
+    assert own.waiting() == 1
+
+
+def test_a_session_ends_once_and_everywhere_here(own: Own, tmp_path: Path) -> None:
+    """Broken: another process of the copy does not hear of a logout, or the journal hears of it twice."""
+    other = Own(apsw.Connection(str(tmp_path / "own.db")))
+    own.revoke("P", "s1", "logout", "token")
+    own.revoke("P", "s1", "logout", "token")
+    assert [row[1:3] for row in other.revocations(0)] == [("s1", "P")]
+    assert other.waiting() == 1
+
+
+def test_nothing_is_taken_off_but_on_the_journals_word(own: Own) -> None:
+    """Broken: an answer that was lost, or an error, drops what was owed."""
+    for number in range(3):
+        own.owe("began", {"n": number})
+    seen: list[int] = []
+
+    async def refuses(address: str, body: bytes) -> tuple[int, bytes]:
+        seen.append(len(orjson.loads(body)["items"]))
+        return 503, b"{}"
+
+    async def away(address: str, body: bytes) -> tuple[int, bytes]:
+        raise ConnectionError("away")
+
+    async def takes(address: str, body: bytes) -> tuple[int, bytes]:
+        ids = [one["id"] for one in orjson.loads(body)["items"]]
+        return 200, orjson.dumps({"done": ids[:1], "refused": [{"id": ids[1], "reason": "no"}] if len(ids) > 1 else []})
+
+    for post in (refuses, away):
+        with pytest.raises(OSError, match=r"away|503"):
+            asyncio.run(deliver(own, post))
+    assert (seen, own.waiting()) == ([3], 3)
+    assert asyncio.run(deliver_all(own, takes)) == 3
+    assert (own.waiting(), [reason for *_, reason in own.refused()]) == (0, ["no"])
+
+
+def test_an_opening_is_shown_until_it_is_refused_or_closed(own: Own) -> None:
+    """Broken: an opening that was made here is not seen after a new seed, comes back after it was closed or refused."""
+    record = apsw.Connection(":memory:")
+    private.create(record)
+    own.open(opening("a"), "why", "t")
+    own.open(opening("a"), "again", "t")
+    own.open(opening("b"), "why", "t")
+    assert own.waiting() == 2
+    private.show(record, own)
+    private.show(record, own)
+    rows = "SELECT opening, pending, closed_us IS NOT NULL FROM opening ORDER BY 1"
+    assert record.execute(rows).fetchall() == [("a", 1, 0), ("b", 1, 0)]
+    own.close("a", "t")
+    (_, first), (id_, _) = own.owed()[0], own.owed()[1]
+    assert orjson.loads(first)["opening"] == "a"
+    own.settle([], [(id_, "not this person")])
+    private.show(record, own)
+    assert record.execute(rows).fetchall() == [("a", 1, 1)]
+    again = apsw.Connection(":memory:")  # a new seed
+    private.create(again)
+    private.show(again, own)
+    assert again.execute(rows).fetchall() == [("a", 1, 1)]
+
+
+def test_what_is_past_its_time_goes_and_what_is_owed_stays(own: Own, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken: own.db grows for ever, or forgets what the journal does not have yet."""
+    own.spend("a", "x", 1)
+    own.open(opening("a", until_us=1), "why", "t")
+    own.owe("began", {})
+    own.settle([own.owed()[1][0]], [])
+    later = now_us() + 3 * 86_400 * 1_000_000
+    monkeypatch.setattr("vaka.copy.own.now_us", lambda: later)
+    own.forget()
+    assert own.spend("a", "x", 1)
+    assert [one["opening"] for one in own.openings()] == ["a"], "not handed over yet"
+    assert own.waiting() == 1
