@@ -26,7 +26,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "person": ("vaka.command.person", "Ways in for people: set-up codes, and taking ways in back."),
     "client": ("vaka.command.client", "Register programs that ask for tokens with a signed assertion."),
     "keys": ("vaka.command.keys", "List and change the keys that tokens and sessions are made with."),
-    "peer": ("vaka.command.peer", "Make and void the certificates of copies."),
+    "peer": ("vaka.command.peer", "Make and void the certificates of copies; shut a copy out."),
     "load": ("vaka.command.load", "Load bundles and NDJSON."),
     "dump": ("vaka.command.dump", "Write out every version as open NDJSON."),
     "redact": ("vaka.command.redact", "Take content out for ever, on an authority's decision."),

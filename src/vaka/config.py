@@ -68,6 +68,12 @@ FEED_HEARTBEAT_S: Final = 1.0
 FEED_READERS_MAX: Final = 200
 HORIZON_AGE_WARN_S: Final = 2.0
 
+# Copies. What one brings at once: an hour's logins of a large hospital are some megabytes, brought in pieces.
+PEER_BODY_MAX_BYTES: Final = 8 * 1024 * 1024
+OWED_BATCH: Final = 200
+OWED_RETRY_S: Final = 1.0
+OWED_KEPT_S: Final = 24 * 3600.0
+
 # Loading commits often, so that the feed's horizon keeps moving (facts: The horizon).
 LOAD_COMMIT_MS: Final = 200
 
@@ -187,6 +193,8 @@ DOOR_LOOK_S: Final = 0.003
 # S1: over this lag, what matters most comes from the journal, of each process so much at once.
 DOOR_LAG_MAX_S: Final = 2.0
 DOOR_LAGGING_MAX: Final = 8
+# The follower does what it is asked within a batch.
+CONTROL_TIMEOUT_S: Final = 3.0
 # The reserve (copy/reserve, safety S10-S18). The journal is tried for so long; then the reserve, until it has committed for so
 # long, asked each second; a longer gap than RESERVE_PROBE_GAP_S begins the count anew.
 RESERVE_TRY_S: Final = 2.0
@@ -226,16 +234,17 @@ SHEET_DOSES_HOURS: Final = 24
 DOSE_GRACE_MIN: Final = 60
 # A resource whose body is larger is not read for the sheet: it is told as one that cannot be shown.
 SHEET_BODY_MAX_BYTES: Final = 8 * 1024 * 1024
-# Reading on a copy. A long read keeps the file's log from being emptied; what takes longer is the journal's.
-COPY_SEARCH_TIMEOUT_S: Final = 1.0
-COPY_PROGRESS_STEPS: Final = 20_000
-COPY_SEARCHERS: Final = 2
-COPY_SEARCHES_WAITING: Final = 256
-COPY_STATEMENTS_KEPT: Final = 256
-# What is listed with more candidates than this is walked in its order instead, where one page is all that is asked for.
-COPY_BROAD_MATCHES: Final = 20_000
-# Consents and blocks that no journal has been heard about for so long are no longer relied on (S20).
-COPY_CONSENTS_DAYS: Final = 7.0
+# Of one owner and kind about one patient; what is older is counted as not shown.
+SHEET_ENTRIES_MAX: Final = 5_000
+SHEET_MAKE_BATCH: Final = 50
+# Joined bodies that a worker keeps, some 10 kB each.
+SHEET_CACHE_BYTES: Final = 64 * 1024 * 1024
+# So long at most: what was redacted leaves memory too.
+SHEET_KEPT_US: Final = 15 * 60 * 1_000_000
+# Names of units are asked for again so often.
+UNIT_NAME_KEPT_S: Final = 60.0
+WORKLIST_MAX: Final = 300
+NOTES_FOUND_MAX: Final = 50
 # The read copy (decision 0013). A page cache belongs to one connection; an encrypted file is never memory-mapped.
 COPY_WRITER_CACHE_BYTES: Final = 64 * 1024 * 1024
 COPY_READER_CACHE_BYTES: Final = 32 * 1024 * 1024
@@ -278,3 +287,14 @@ COPY_CONTROL_LINE_BYTES: Final = 64 * 1024
 COPY_CONTROL_WAIT_MAX_MS: Final = 5_000
 COPY_SEED_CHUNK_BYTES: Final = 1024 * 1024
 COPY_SEED_TIMEOUT_S: Final = 3_600.0
+
+# Reading on a copy. A long read keeps the file's log from being emptied; what takes longer is the journal's.
+COPY_SEARCH_TIMEOUT_S: Final = 1.0
+COPY_PROGRESS_STEPS: Final = 20_000
+COPY_SEARCHERS: Final = 2
+COPY_SEARCHES_WAITING: Final = 256
+COPY_STATEMENTS_KEPT: Final = 256
+# What is listed with more candidates than this is walked in its order instead, where one page is all that is asked for.
+COPY_BROAD_MATCHES: Final = 20_000
+# Consents and blocks that no journal has been heard about for so long are no longer relied on (S20).
+COPY_CONSENTS_DAYS: Final = 7.0

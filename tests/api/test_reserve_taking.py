@@ -98,7 +98,7 @@ class Copy:
         )  # fmt: skip
         nothing = cast(Any, None)
         server = Server(
-            journal, None, Tokens(Keyring(self.instance.data, "token")), nothing, nothing, callers, nothing, nothing, nothing
+            journal, None, Tokens(Keyring(self.instance.data, "token")), nothing, nothing, callers, nothing, nothing, nothing, nothing
         )  # fmt: skip
         peers = Neighbour(self.store, self.theirs)
         peers.away = self.away
@@ -106,7 +106,7 @@ class Copy:
         async def changed(one: Entry) -> None:
             self.shown.append(one.id)
 
-        reserving = Reserving(self.store, peers, OnJournal(journal), "Site A", self.single, changed)
+        reserving = Reserving(self.store, peers, OnJournal(journal), "Site A", lambda: self.single, changed)
         try:
             yield server, reserving
         finally:

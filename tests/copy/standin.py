@@ -20,13 +20,14 @@ import httpx
 import orjson
 from bench.running import free_port
 
-from vaka.api.cookies import Proof
-from vaka.api.door.cursor import Cursor, parse
+from vaka.api.door.cursor import parse
 from vaka.api.door.door import Door
 from vaka.api.door.passing import Passing
 from vaka.api.door.serve import Opened, serve
 from vaka.api.door.upstream import Upstream
+from vaka.api.server import Server
 from vaka.api.wire import Wire
+from vaka.store.cursor import Cursor
 from vaka.watch import status
 
 
@@ -46,7 +47,10 @@ class Told:
 
     @property
     def applied(self) -> Cursor:
-        return parse(self._state().get("applied", "999999999.0.0")) or Cursor(0, 0, 0)
+        return parse(self._state().get("applied", "999999999.1.1")) or Cursor(0, 0, 0)
+
+    def reached(self, place: Cursor) -> bool:
+        return self.applied >= place
 
     @property
     def as_of_us(self) -> int:
@@ -113,6 +117,8 @@ def standin(data: Path, journal: str, folder: Path) -> Iterator[Standin]:
 
 
 async def _open(data: Path, journal_url: str, state: Path) -> Opened:
+    from vaka.access.settings import CLOSED
+    from vaka.api.serve import _server
     from vaka.journal.clients import Clients
     from vaka.journal.journal import Journal
     from vaka.journal.pool import Pool
@@ -123,7 +129,10 @@ async def _open(data: Path, journal_url: str, state: Path) -> Opened:
     journal = await Journal.open(found.dsn)
     registering = Pool(found.dsn, size=2)
     await registering.open()
-    made = await _server_of(journal, Clients(registering), data, state.parent)
+    own = state.parent
+    if not (own / "secret").exists():
+        (own / "secret").symlink_to(data / "secret")
+    made = await _server(journal, Clients(registering), own, CLOSED, demo=False, demo_login=False)
     door = Door(Passing(Upstream(journal_url)), Told(state))
 
     async def close() -> None:
@@ -131,34 +140,12 @@ async def _open(data: Path, journal_url: str, state: Path) -> Opened:
         await journal.close()
         await registering.close()
 
-    return Opened(replace(made, home=None, door=door), door, (made.callers.revocations.follow(),), close)
+    served = replace(made, home=None, door=door)
 
+    async def complete() -> Server:
+        return served
 
-async def _server_of(journal: Any, clients: Any, data: Path, own: Path) -> Any:
-    """The journal's own parts, but for the access log, which has a folder of its own."""
-    from vaka.accesslog.writer import AccessLog
-    from vaka.api.callers import Callers
-    from vaka.api.keyring import Keyring
-    from vaka.api.pages import Pages
-    from vaka.api.passphrases import Passphrases
-    from vaka.api.people import People
-    from vaka.api.revocations import Revocations
-    from vaka.api.sealed import Sealed
-    from vaka.api.secrets import Secret, secret
-    from vaka.api.server import Server
-    from vaka.api.sessions import Sessions
-    from vaka.api.tokens import Tokens
-
-    revocations = Revocations(journal)
-    await revocations.load()
-    proof = Proof(secret(data, "form.key"))
-    callers = Callers(journal, Sessions(Keyring(data, "session")), revocations, People(journal), proof)
-    log = await AccessLog.open(own / "accesslog", journal.pool.connection, "standin")
-    key = secret(data, "login.key")
-    return Server(
-        journal, None, Tokens(Keyring(data, "token"), clients), Pages(Secret(data, "page.key")), log, callers,
-        Sealed(key), Passphrases(key), clients,
-    )  # fmt: skip
+    return Opened(served, door, complete, close)
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ class Keyed:
 
     async def recalled(self, server: Server, request: Request) -> Remembered | None:
         """What an earlier request with this key did. Unprocessable if that was another request."""
-        if self.key is None:
+        if self.key is None or server.home is None:  # a copy itself does nothing that a key keeps from being done twice
             return None
         found = await server.journal.recall(self.key, access=request.access)
         if found is not None and found.request_hash != self.digest:

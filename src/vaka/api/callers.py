@@ -229,6 +229,12 @@ async def caller(server: Server, request: Request) -> AccessFilter:
     return access
 
 
+def token_of(request: Request) -> str:
+    """The signed session that a person's request came with."""
+    authorization = request.header("authorization")
+    return (_session_in(authorization) if authorization is not None else cookie(request, SESSION)) or ""
+
+
 def _session_in(authorization: str) -> str | None:
     """The session of an Authorization header, None if it carries something else."""
     return _found_in(authorization) if len(authorization) <= _AUTHORIZATION_MAX_CHARS else None

@@ -15,6 +15,7 @@ from typing import Protocol
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from vaka.api.secrets import Watched, read, renew, secret
+from vaka.journal.copies import Copies
 
 
 def key_id(key: Ed25519PublicKey) -> str:
@@ -103,3 +104,25 @@ class Keyring:
         path.unlink(missing_ok=True)
         self._read()
         return there
+
+
+class RegionKeys:
+    """The journal's own keys, and those of its copies."""
+
+    def __init__(self, own: Keyring, copies: Copies) -> None:
+        self._own, self._copies = own, copies
+
+    def look(self) -> int:
+        return self._own.look() + self._copies.generation
+
+    def signing(self) -> tuple[str, Ed25519PrivateKey]:
+        return self._own.signing()
+
+    def public(self, kid: str) -> Ed25519PublicKey | None:
+        found = self._own.public(kid)
+        if found is not None or (key := self._copies.key(kid)) is None:
+            return found
+        return Ed25519PublicKey.from_public_bytes(key.public_key)
+
+    def is_of_copy(self, kid: str) -> bool:
+        return self._own.public(kid) is None

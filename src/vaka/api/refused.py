@@ -6,9 +6,8 @@ entry of a batch is in the log before its batch is answered.
 
 from __future__ import annotations
 
-from vaka.access.decision import Information, decision
+from vaka.access.decision import decision
 from vaka.access.filter import AccessFilter
-from vaka.access.ownership import PATIENTS_BY_NATURE
 from vaka.access.rules import Outcome
 from vaka.api.accesses import Address, record_of
 from vaka.api.http import Request
@@ -16,8 +15,6 @@ from vaka.api.server import Server
 from vaka.errors import Forbidden, VakaError
 from vaka.fhir.definitions import RESOURCE_TYPES
 from vaka.fhir.keys import resource_key
-from vaka.journal.openings import standing_of
-from vaka.journal.statements import statements
 
 _TYPES = frozenset(RESOURCE_TYPES)
 
@@ -27,29 +24,22 @@ async def tell_the_log(server: Server, request: Request, error: VakaError) -> No
     access = request.access
     if access.session is None and isinstance(error, Forbidden):
         return  # what a program's scopes forbid is told to it
-    if server.home is None:  # a copy: what it holds is what it may show
-        return
     if access.full or len(request.path) < 2 or request.path[0] not in _TYPES or request.path[1][:1] in ("$", "_"):
         return
     type_, id_ = request.path[:2]
-    rkey = resource_key(type_, id_)
-    async with server.journal.reading.connection() as connection:
-        row = await (await connection.execute(statements("access")["stands"], {"rkey": rkey})).fetchone()
-        patient = row[0] if row is not None and row[0] is not None else rkey
-        standing = await standing_of(connection, access.session, patient) if access.session is not None else None
-    if row is None or row[4] != id_:
+    found = await server.store.stands(type_, id_)
+    patient = found.patient if found is not None and found.patient is not None else resource_key(type_, id_)
+    standing = await server.store.standing(access.session, patient) if access.session is not None else None
+    if found is None:
         return
     rule = "scope"
     if access.session is not None and standing is not None:
-        about = Information(
-            row[1], row[2], row[3], type_ == "Patient", row[0] is not None or type_ in PATIENTS_BY_NATURE
-        )
-        found = decision(access.session, access.settings, standing, about)
-        if found.outcome is Outcome.PERMIT:
+        decided = decision(access.session, access.settings, standing, found.about)
+        if decided.outcome is Outcome.PERMIT:
             return
-        rule = found.id
+        rule = decided.id
     access.trail.rule = access.trail.rule or rule
-    access.trail.patient = row[0] if row[0] is not None else access.trail.patient
+    access.trail.patient = found.patient if found.patient is not None else access.trail.patient
     error.why = f"{error.why + ': ' if error.why else ''}{type_}/{id_} stands, hidden by {rule}"
 
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import jwt
 
 from vaka import config
 from vaka.access.filter import AccessFilter, program_filter
-from vaka.api.keyring import Keyring
+from vaka.api.keyring import Keys
 from vaka.errors import Invalid, Unauthenticated
-from vaka.journal.clients import Client, Clients
+from vaka.journal.clients import Client
 
 _ISSUER = "vaka"
 _CACHE_MAX = 10_000
@@ -28,13 +28,20 @@ _CLIENT = "client:"
 _RESERVED = (_CLIENT, "vaka:")
 
 
+class Registered(Protocol):
+    """The register of programs."""
+
+    def registered(self, name: str, number: int) -> bool:
+        """Whether the client that had ``number`` under this name still has it."""
+
+
 class Tokens:
     """Makes and verifies tokens with the keys called ``token``. ``clients``: None where no registered program can come."""
 
-    def __init__(self, keys: Keyring, clients: Clients | None = None) -> None:
+    def __init__(self, keys: Keys, clients: Registered | None = None) -> None:
         self._keys, self._clients = keys, clients
         self._verified: dict[str, tuple[AccessFilter, float, tuple[str, int] | None]] = {}
-        self._generation = keys.generation
+        self._generation = keys.look()
 
     def make(self, name: str, *, scopes: frozenset[str], days: float = DEFAULT_DAYS) -> str:
         """A token for the program ``name``."""

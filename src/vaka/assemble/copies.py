@@ -19,6 +19,7 @@ from vaka import errors, log, process
 from vaka.access.settings import CLOSED, Settings
 from vaka.api.wire import Wire
 from vaka.assemble.place import check_port, child, end_survivors
+from vaka.copy.files import Folder, key
 from vaka.watch.directory import Directory
 from vaka.watch.part import Part
 from vaka.watch.probe import beat, beat_age_s, http_status
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from vaka.api.door.serve import Opened
 
 FOLLOW: Final = "follow"
+REGION: Final = "region"
 BEAT_MAX_S: Final = 5.0
 SILENT_MAX_S: Final = 10.0
 
@@ -80,6 +82,9 @@ def run(copy: Copy, on_ready: Callable[[float], None]) -> None:
         end_survivors(directory)
         directory.check_disk()
         copy.wire.check(copy.host)
+        folder = Folder(directory.path)
+        folder.establish(copy.source, scope=copy.scope or (REGION,))
+        key(folder, copy.key_file)
         check_port(copy.host, copy.port)
         process.prepare("watch", directory.log)
         log.setup("watch", directory.log / "watch.jsonl")
@@ -142,12 +147,16 @@ def serve(copy: Copy, number: int) -> None:
     log.setup(name, copy.directory.log / f"{name}.jsonl")
     from vaka.api.door.opening import open_copy
     from vaka.api.door.serve import serve as serve_copy
+    from vaka.api.serve import is_loopback
     from vaka.web import routes
 
     beat_file = copy.directory.run / f"{name}.beat"
 
     async def opened() -> Opened:
-        return await open_copy(copy.directory.path, copy.source, name, law=copy.law, demo=copy.demo)
+        return await open_copy(
+            copy.directory.path, copy.source, name, law=copy.law, demo=copy.demo, key_file=copy.key_file,
+            demo_login=copy.demo and is_loopback(copy.host) and not copy.wire.behind_proxy, token_file=copy.token_file,
+        )  # fmt: skip
 
     serve_copy(
         opened, copy.host, copy.port, copy.directory.path, name=name, beat=lambda: beat(beat_file), web=routes,

@@ -13,11 +13,10 @@ from vaka import assemble, errors
 from vaka.access.limits import REASON_MAX_CHARS
 from vaka.access.settings import Settings
 from vaka.api.wire import Wire
-from vaka.assemble.copies import Copy
+from vaka.assemble.copies import REGION, Copy
 from vaka.command import options
 from vaka.copy import frozen
 
-REGION = "region"
 _FILE = click.Path(path_type=Path, dir_okay=False, resolve_path=True)
 
 

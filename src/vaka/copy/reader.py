@@ -6,6 +6,7 @@ since a reader that stays keeps the write-ahead log from being emptied (traps: C
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ class Reader:
         self.connection = connection
         self.codec = codec
         self.seed = seed
-        self._until = 0.0
+        self._until = math.inf
         connection.set_progress_handler(self._late, config.COPY_PROGRESS_STEPS)
 
     def _late(self) -> bool:
@@ -46,7 +47,7 @@ class Reader:
                 help="narrow it, for example by patient, code or date",
             ) from error
         finally:
-            self._until = time.monotonic() + timeout_s
+            self._until = math.inf
             if self.connection.in_transaction:
                 self.connection.execute("COMMIT")
 
@@ -56,7 +57,6 @@ class Reader:
 
     def one(self, text: str, values: Mapping[str, object]) -> Row | None:
         """The first row, without a transaction of its own: a look-up by key."""
-        self._until = time.monotonic() + config.COPY_SEARCH_TIMEOUT_S
         return self.connection.execute(text, values).fetchone()
 
     def close(self) -> None:

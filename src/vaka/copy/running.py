@@ -23,6 +23,9 @@ from vaka.copy.follow import Follower
 from vaka.copy.hold import Hold
 from vaka.copy.lost import LostFile
 from vaka.copy.put import OnChanged
+from vaka.copy.reserve import running as reserve_running
+from vaka.copy.reserve.opening import open_reserve
+from vaka.copy.reserve.record import InRecord
 from vaka.copy.seeds import Reserve, Seeds
 from vaka.errors import Invalid, Setup
 from vaka.store.cursor import Cursor
@@ -96,6 +99,10 @@ async def _run(options: Options, folder: Folder, reserve: Reserve | None, on_cha
             limits=brake.Limits(exempt=options.exempt), hold_back_s=options.hold_back_s,
         )  # fmt: skip
         stack.callback(follower.close)
+        own = open_reserve(folder, options.key_file)
+        stack.callback(own.close)
+        if reserve is None:
+            reserve = seeds.reserve = InRecord(own)
         control = Control(folder.control, Words(follower, reserve).words)
         await control.start()
         stack.push_async_callback(control.close)
@@ -105,6 +112,7 @@ async def _run(options: Options, folder: Folder, reserve: Reserve | None, on_cha
         async with asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(follower.run()), tasks.create_task(_look_for_damage(follower)),
+                tasks.create_task(reserve_running.run(own, folder, board, verify=verify)),
             ]  # fmt: skip
             await stopping.wait()
             for task in running:

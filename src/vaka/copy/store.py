@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from vaka.access.decision import Standing
 from vaka.access.filter import AccessFilter
-from vaka.access.session import Right
+from vaka.access.session import Right, Session
+from vaka.access.settings import Settings
 from vaka.copy.gate import gate
 from vaka.copy.paging import COLUMNS
 from vaka.copy.reader import Reader
@@ -21,8 +23,10 @@ from vaka.errors import OnlyJournal
 from vaka.fhir.criteria import Query
 from vaka.fhir.keys import resource_key
 from vaka.store.aliases import Aliases
+from vaka.store.conditions import PATIENT
+from vaka.store.known import Group, Stands, grouped, standing, stands
 from vaka.store.page import Page, Position
-from vaka.store.seen import page_seen, seen
+from vaka.store.seen import living_seen, page_seen, seen
 from vaka.store.store import Searches
 from vaka.store.through import now_us
 from vaka.store.version import Version
@@ -101,6 +105,31 @@ class CopyStore:
         """The door for searches on behalf of ``access``."""
         return _Searches(self.readers, access, self.aliases(), self._aged())
 
+    async def stands(self, type_: str, id_: str) -> Stands | None:
+        """Whose it is that stands there, living: for the log of a refusal, which is no answer."""
+        with self.readers.trusted():
+            row = self.readers.here().one(statements("known")["stands"], {"rkey": resource_key(type_, id_)})
+        return stands(type_, row) if row is not None and row[4] == id_ else None
+
+    async def standing(self, session: Session, patient: int) -> Standing:
+        """What is known of a patient (by key) that decides what ``session`` sees."""
+        with self.readers.trusted():
+            return self._standing(self.readers.here(), session, patient)
+
+    async def groups(self, session: Session, settings: Settings, patient: int) -> tuple[Standing, Sequence[Group]]:
+        """The same, and whose information of which kind there is. Not to be shown as it is (S21)."""
+        with self.readers.trusted(), (reader := self.readers.here()).moment():
+            known = self._standing(reader, session, patient)
+            rows = reader.rows(statements("known")["groups"], {"patient": patient, "patient_type": PATIENT})
+        return known, grouped(session, settings, known, rows)
+
+    def _standing(self, reader: Reader, session: Session, patient: int) -> Standing:
+        sql = statements("known")
+        values = {"patient": patient, "person": session.person, "unit": session.assignment.unit}
+        rows = {name: reader.rows(sql[name], values) for name in ("relations", "blocks", "consents", "openings")}
+        protected = bool(reader.rows(sql["is_protected"], values)[0][0])
+        return standing(now_us(), **rows, protected=protected, aged=self._aged())
+
     def same(self, patient: str) -> Sequence[str]:
         """All ids under which the record of this Patient is kept."""
         return self.aliases().together(patient)
@@ -147,4 +176,4 @@ class _Searches:
     async def read_many(self, references: Sequence[tuple[str, str]]) -> list[Version]:
         keys = sorted({resource_key(*reference) for reference in references})
         found = await self.readers.run(lambda reader: self._on(reader).current(keys))
-        return [seen(self.access, version) for version in found if not version.deleted]
+        return living_seen(self.access, references, {version.rkey: version for version in found})

@@ -8,8 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from vaka.access.decision import Standing
 from vaka.access.filter import AccessFilter
+from vaka.access.session import Session
+from vaka.access.settings import Settings
 from vaka.fhir.criteria import Query
+from vaka.store.known import Group, Stands
 from vaka.store.page import Page, Position
 from vaka.store.version import Version
 
@@ -27,7 +31,7 @@ class Searches(Protocol):
         """Resource keys with those of patients whose records go together with theirs."""
 
     async def read_many(self, references: Sequence[tuple[str, str]]) -> list[Version]:
-        """Current, living versions of these (type, id), each once, in no order."""
+        """Current, living versions of these (type, id), each once, in their order."""
 
 
 class Store(Protocol):
@@ -45,6 +49,15 @@ class Store(Protocol):
 
     def searching(self, access: AccessFilter) -> Searches:
         """The door for searches on behalf of ``access``."""
+
+    async def stands(self, type_: str, id_: str) -> Stands | None:
+        """Whose it is that stands there, living: for the log of a refusal, which is no answer."""
+
+    async def standing(self, session: Session, patient: int) -> Standing:
+        """What is known of a patient (by key) that decides what ``session`` sees."""
+
+    async def groups(self, session: Session, settings: Settings, patient: int) -> tuple[Standing, Sequence[Group]]:
+        """The same, and whose information of which kind there is. Not to be shown as it is (S21)."""
 
     def same(self, patient: str) -> Sequence[str]:
         """All ids under which the record of this Patient is kept."""

@@ -21,12 +21,17 @@ from vaka.api.cookies import CSRF_FIELD, LOGIN, SESSION, cookie, dropped, kept
 from vaka.api.http import Request, Response
 from vaka.api.people import Offer, Person
 from vaka.api.server import Server
-from vaka.errors import Forbidden, Unauthenticated, VakaError
+from vaka.errors import Forbidden, OnlyJournal, Unauthenticated, VakaError
 from vaka.web.forms import next_path
 from vaka.web.render import redirect
 from vaka.web.texts import N_
 
 NO_ASSIGNMENT: Final = N_("You have no assignment in this record now.")
+
+
+def require_journal(server: Server) -> None:
+    """OnlyJournal on a copy, for what needs secrets or tables that the journal alone has: its front door passes it on."""
+    _ = server.journal
 
 
 class LoginFailed(Unauthenticated):
@@ -81,9 +86,17 @@ def flow(server: Server, request: Request) -> Flow | None:
 def proven(server: Server, request: Request, fields: Mapping[str, Any]) -> Flow:
     """The flow that a form of a login belongs to. Forbidden if the form was not made for it by us."""
     found = flow(server, request)
+    if found is None and cookie(request, LOGIN) is not None:
+        require_ours(server)
     server.callers.proof.check(request, found.id if found else "", str(fields.get(CSRF_FIELD, "")) if found else None)
     assert found is not None
     return found
+
+
+def require_ours(server: Server) -> None:
+    """OnlyJournal on a copy: what a browser brings here and cannot be opened here may have been given out by the journal."""
+    if server.home is None:
+        raise OnlyJournal(N_("This login was begun at the journal."), help=N_("Begin again with another way in."))
 
 
 async def session_of(server: Server, request: Request) -> Session | None:
@@ -160,6 +173,8 @@ class Choosing:
 async def choosing(server: Server, request: Request) -> Choosing | None:
     """The choice that this browser has to make, if it has."""
     told = server.sealed.open("choice", cookie(request, CHOICE))
+    if told is None and cookie(request, CHOICE) is not None:
+        require_ours(server)
     person = await server.callers.people.person(told["hsa"]) if told is not None else None
     if told is None or person is None:
         return None
@@ -188,6 +203,7 @@ async def choose(server: Server, request: Request, choice: Choosing, chosen: str
 
 async def change(server: Server, request: Request, session: Session, chosen: str) -> None:
     """Another assignment for a living session: a new session from the same login. Forbidden if it is not offered."""
+    require_journal(server)  # a copy's session is vouched for in the assignment that was chosen at the login
     person = await server.callers.people.person(session.person)
     offers = await server.callers.people.assignments_of(person) if person is not None else []
     offer = next((one for one in offers if one.assignment.id == chosen), None)

@@ -21,7 +21,7 @@ from vaka.access.filter import system_filter
 from vaka.accesslog import read
 from vaka.accesslog.read import Asked
 from vaka.accesslog.record import Record
-from vaka.accesslog.tables import when
+from vaka.accesslog.runs import when
 from vaka.errors import NotFound
 from vaka.fhir.dates import ZONE
 from vaka.fhir.keys import resource_key
@@ -59,7 +59,8 @@ DID: Final[Mapping[str, str]] = {
     "unacknowledged": N_("Seen in the list of the unacknowledged"), "merge": N_("Merged records"),
     "unmerge": N_("Took records apart"), "link": N_("Linked two numbers"),
     "redact": N_("Removed content as an authority ordered"), "feed": N_("Fetched changes"),
-    "load": N_("Loaded entries"),
+    "load": N_("Loaded entries"), "sheet": N_("Seen on the sheet"), "worklists": N_("Seen on a unit's lists"),
+    "notes": N_("Searched in notes"),
 }  # fmt: skip
 _KINDS: Final[Mapping[str, str]] = {
     "alert": N_("alerts"), "contact": N_("care contacts"), "plan": N_("care plans"), "note": N_("notes"),

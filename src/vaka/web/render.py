@@ -14,24 +14,12 @@ from typing import Any, ClassVar, Final, Protocol
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from vaka.api.http import Freshness, Request, Response
+from vaka.api.page_headers import HEADERS as HEADERS  # noqa: PLC0414  the pages have them from here
+from vaka.api.page_headers import HTML as HTML  # noqa: PLC0414
 from vaka.copy.sheet.clock import ago, in_words
 from vaka.web.texts import language_of, texts
 
-_CSP: Final = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self';"
-    " base-uri 'none'; frame-ancestors 'none'"
-)
-HEADERS: Final[tuple[tuple[str, str], ...]] = (
-    ("Content-Security-Policy", _CSP),
-    ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "same-origin"),  # no-referrer would make a form's Origin "null"
-    ("Cross-Origin-Opener-Policy", "same-origin"),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
-    ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
-    ("Cache-Control", "no-store"),
-)
 JSON: Final = "application/json"
-HTML: Final = "text/html; charset=utf-8"
 
 
 class Page(Protocol):

@@ -73,7 +73,7 @@ def test_the_journal_behind_copies(tmp_path: Path) -> None:
     assert wire.of_copy().secure
     proxied = Wire(behind_proxy=True, names=("ehr.example",), proxies=("10.0.0.9",))
     assert proxied.of_journal("0.0.0.0").believed == frozenset()
-    assert proxied.of_copy().believed == {"10.0.0.9"}
+    assert proxied.of_copy().believed == frozenset({"10.0.0.9"})
 
 
 @pytest.mark.parametrize(

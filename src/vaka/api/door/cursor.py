@@ -5,32 +5,23 @@ Invariant: a cursor only ever makes an answer newer: one that is malformed or fo
 
 from __future__ import annotations
 
-import re
-from typing import Final, NamedTuple
+from typing import Final
 
 from vaka.api.cookies import cookie
 from vaka.api.http import Request
+from vaka.errors import Invalid
+from vaka.store.cursor import Cursor
 
 HEADER: Final = "vaka-cursor"
 COOKIE: Final = "__Host-vaka-cursor"
-_CURSOR: Final = re.compile(r"([0-9]{1,9})\.([0-9]{1,19})\.([0-9]{1,18})")
-
-
-class Cursor(NamedTuple):
-    """A version's place in the feed."""
-
-    epoch: int
-    xid: int
-    seq: int
-
-    def __str__(self) -> str:
-        return f"{self.epoch}.{self.xid}.{self.seq}"
 
 
 def parse(text: str | None) -> Cursor | None:
     """``EPOCH.XID.SEQ``; None for what is none."""
-    match = _CURSOR.fullmatch(text) if text else None
-    return Cursor(int(match[1]), int(match[2]), int(match[3])) if match else None
+    try:
+        return Cursor.parse(text) if text else None
+    except Invalid:
+        return None
 
 
 def brought(request: Request) -> Cursor | None:

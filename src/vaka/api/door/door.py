@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from vaka.api.server import Server
 
 Here = Callable[[Request], Awaitable[Response]]
+_OF_PROCESS = frozenset({"health", "ready", "static"})
+"""What needs no record."""
 
 
 class Reserve(Protocol):
@@ -80,12 +82,20 @@ class Door:
                         "the client is not known here, or its assertion is not valid", why="asked at another name"
                     )
                 return await self._passed(server, request, scope)
-        if not self.standing.readable and request.path[0] == "fhir":
+            case Who.EITHER:
+                try:
+                    return await self._passed(server, request, scope)
+                except NotPassed:
+                    return await self._own(server, request, scope, here, behind=False, tried=True)
+        if request.path[0] in _OF_PROCESS:
+            return await here(request)
+        if not self.standing.readable:
             return await self._passed(server, request, scope)
         behind = not await self._caught_up(request)
-        heard = is_heard(self.standing)
+        heard = self.passing.hears(self.standing)
         urgent = heard and table.is_urgent(request.path) and self.standing.lag_s > config.DOOR_LAG_MAX_S
-        if (behind and heard) or (urgent and self._lagging < config.DOOR_LAGGING_MAX):
+        tried = (behind and heard) or (urgent and self._lagging < config.DOOR_LAGGING_MAX)
+        if tried:
             self._lagging += 1
             try:
                 return await self._passed(server, request, scope)
@@ -93,9 +103,12 @@ class Door:
                 pass
             finally:
                 self._lagging -= 1
-        return await self._own(server, request, scope, here, behind=behind or urgent)
+        return await self._own(server, request, scope, here, behind=behind or urgent, tried=tried)
 
-    async def _own(self, server: Server, request: Request, scope: Scope, here: Here, *, behind: bool) -> Response:
+    async def _own(
+        self, server: Server, request: Request, scope: Scope, here: Here, *, behind: bool, tried: bool
+    ) -> Response:
+        """The copy's answer. ``tried``: the journal was asked already, and has not answered."""
         standing = self.standing
         request.freshness = Freshness(standing.as_of_us, standing.age_s, not is_heard(standing), behind)
         if request.has_body:
@@ -105,7 +118,9 @@ class Door:
         path = request.path
         try:
             return await here(request)
-        except OnlyJournal:
+        except OnlyJournal as only:
+            if tried:
+                raise NotPassed(only.message, help=only.help) from only
             request.freshness, request.path = None, path
             request.add_headers = [header for header in request.add_headers if header not in marks]
             return await self._passed(server, request, scope)
@@ -141,15 +156,15 @@ class Door:
         """Whether what the caller has written shows here, at the latest after ``DOOR_WAIT_S``; of a journal that is not heard
         nothing more will."""
         place = cursor.brought(request)
-        if place is None or self.standing.applied >= place:
+        if place is None or self.standing.reached(place):
             return True
-        if not is_heard(self.standing):
+        if not self.passing.hears(self.standing):
             return False
         loop = asyncio.get_running_loop()
         deadline = loop.time() + config.DOOR_WAIT_S
         while loop.time() < deadline:
             await asyncio.sleep(config.DOOR_LOOK_S)
-            if self.standing.applied >= place:
+            if self.standing.reached(place):
                 return True
         return False
 

@@ -34,6 +34,11 @@ class Passing:
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
         self._under_way = 0
+        self._answered = float("-inf")
+
+    def hears(self, standing: Standing) -> bool:
+        """Whether the journal was heard just now: by the follower, or by an answer to what was passed on."""
+        return is_heard(standing) or time.monotonic() - self._answered <= config.DOOR_AWAY_S
 
     async def on(self, request: Request, scope: Scope, standing: Standing, *, key: str | None, brief: bool) -> Response:
         """The journal's answer. ``key``: the request's Idempotency-Key, the caller's or ours; ``brief``: somebody else
@@ -61,14 +66,16 @@ class Passing:
         )  # fmt: skip
         address = target(scope.path, scope.query_string)
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + (config.DOOR_TRY_S if is_heard(standing) else config.DOOR_TRY_AWAY_S)
+        deadline = loop.time() + (config.DOOR_TRY_S if self.hears(standing) else config.DOOR_TRY_AWAY_S)
         pause = _AGAIN_S
         while True:
             try:
                 async with asyncio.timeout(config.DOOR_ANSWER_MAX_S) as limit:
-                    watching = asyncio.ensure_future(_give_up(limit, deadline, standing, brief))
+                    watching = asyncio.ensure_future(self._give_up(limit, deadline, standing, brief))
                     try:
-                        return await self._upstream.ask(request.method, address, headers, content)
+                        answer = await self._upstream.ask(request.method, address, headers, content)
+                        self._answered = time.monotonic()
+                        return answer
                     finally:
                         watching.cancel()
             except (NotSent, InDoubt) as failed:
@@ -77,6 +84,15 @@ class Passing:
             await asyncio.sleep(pause)
             pause = min(2 * pause, _AGAIN_MAX_S)
 
+    async def _give_up(self, limit: asyncio.Timeout, deadline: float, standing: Standing, brief: bool) -> None:
+        """Ends the wait at ``deadline``; of a journal that is heard, and where nobody else takes the request, once it is not
+        any more."""
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(deadline - loop.time())
+        while not brief and self.hears(standing):  # noqa: ASYNC110  the board is shared memory, and wakes nobody
+            await asyncio.sleep(_LOOK_S)
+        limit.reschedule(loop.time())
+
     async def close(self) -> None:
         await self._upstream.close()
 
@@ -84,16 +100,6 @@ class Passing:
 def is_heard(standing: Standing) -> bool:
     """Whether the journal was heard just now."""
     return standing.age_s <= config.DOOR_AWAY_S
-
-
-async def _give_up(limit: asyncio.Timeout, deadline: float, standing: Standing, brief: bool) -> None:
-    """Ends the wait at ``deadline``; of a journal that is heard, and where nobody else takes the request, once it is not
-    any more."""
-    loop = asyncio.get_running_loop()
-    await asyncio.sleep(deadline - loop.time())
-    while not brief and is_heard(standing):  # noqa: ASYNC110  the board is shared memory, and wakes nobody
-        await asyncio.sleep(_LOOK_S)
-    limit.reschedule(loop.time())
 
 
 async def _content(request: Request) -> bytes | AsyncIterator[bytes] | None:

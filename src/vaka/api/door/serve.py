@@ -10,10 +10,10 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import uvloop
 
@@ -31,11 +31,12 @@ _BEAT_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What answers. ``following``: work that goes on beside it; ``close``: what has to be closed at the end."""
+    """``waiting``: what answers before the copy holds a record: it passes all on. ``complete``: makes what answers then;
+    ``close``: closes all."""
 
-    server: Server
+    waiting: Server
     door: Door
-    following: Sequence[Coroutine[Any, Any, None]]
+    complete: Callable[[], Awaitable[Server]]
     close: Callable[[], Awaitable[None]]
 
 
@@ -53,14 +54,23 @@ async def _serve(
     web: Web | None, wire: Wire,
 ) -> None:  # fmt: skip
     opened = await open_()
-    server = replace(opened.server, door=opened.door)
+    behind: list[tuple[Application, Front]] = []
     requests = RequestLog(data_dir / "log" / f"{name}.requests.log")
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
 
     def application(front: Front) -> Application:
-        return Application(replace(server, wire=front), requests, web)
+        made = Application(replace(opened.waiting, wire=front), requests, web)
+        behind.append((made, front))
+        return made
+
+    async def complete() -> None:
+        """Once the copy holds a record; and from then on who was ended elsewhere is known here."""
+        server = await opened.complete()
+        for made, front in behind:
+            made.server = replace(server, wire=front)
+        await server.callers.revocations.follow()
 
     listeners = Listeners(wire, host, port, data_dir, application)
     stopping = asyncio.Event()
@@ -68,7 +78,7 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     serving = asyncio.ensure_future(listeners.serve())
-    others = [asyncio.ensure_future(work) for work in (_beat(beat), listeners.follow(), *opened.following)]
+    others = [asyncio.ensure_future(work) for work in (_beat(beat), listeners.follow(), complete())]
     log.info("serving", host=host, port=port, scheme=wire.scheme, copy=name)
     waiting = asyncio.ensure_future(stopping.wait())
     try:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from vaka.api.door.cursor import Cursor
+from vaka.store.cursor import Cursor
 
 
 class Standing(Protocol):
@@ -19,6 +19,9 @@ class Standing(Protocol):
     @property
     def applied(self) -> Cursor:
         """The newest version that is shown here."""
+
+    def reached(self, place: Cursor) -> bool:
+        """Whether what was written there shows here."""
 
     @property
     def as_of_us(self) -> int:

@@ -18,6 +18,8 @@ Pairs = Sequence[tuple[str, str]]
 class Who(Enum):
     COPY = "copy"
     JOURNAL = "journal"
+    EITHER = "either"
+    """The journal; the copy, where that is away."""
     NOBODY = "nobody"
 
 
@@ -26,6 +28,8 @@ _OWN: Final = frozenset({"health", "ready", "static", "sheet", "unit"})
 _PAGES: Final = frozenset({"", "login", "assignment", "logout"})
 _NOT_KEPT: Final = frozenset({"Binary", "AuditEvent"})
 """Types whose content or rows the journal alone has."""
+_EITHER: Final = frozenset({"$access", "$open", "$close"})
+"""What a person opens is known everywhere at once when the journal keeps it; care does not wait for it (A9, S20)."""
 _OF_PATIENT: Final = ("patient", "subject", "beneficiary")
 _LISTED: Final = frozenset(
     {
@@ -83,6 +87,8 @@ def who(method: str, path: Sequence[str], query: Pairs, *, login: bool = True) -
             return Who.COPY if login else Who.JOURNAL
         case (".well-known", *_) | ("fhir", ".well-known", *_) | ("fhir", "metadata" | "openapi.json"):
             return Who.COPY
+        case ("fhir", "Patient", _, operation) if operation in _EITHER:
+            return Who.EITHER
         case ("fhir", *rest):
             return Who.COPY if _answered(method, tuple(rest), query) else Who.JOURNAL
     return Who.JOURNAL

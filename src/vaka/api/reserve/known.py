@@ -30,7 +30,7 @@ class OnCopy:
             attended = {
                 p for p in patients if _is(reader.one(statements("read")["is_attended"], {"patient": p, **asks}))
             }
-            protected = {p for p in patients if _is(reader.one(statements("known")["protected"], {"patient": p}))}
+            protected = {p for p in patients if _is(reader.one(statements("attending")["protected"], {"patient": p}))}
         return attended, protected
 
     async def there(self, patient: str) -> bool:
@@ -44,7 +44,7 @@ class OnCopy:
     async def unit(self, owner: int) -> str | None:
         """The unit of an owner's row."""
         with self._store.readers.trusted():
-            row = self._store.readers.here().one(statements("known")["unit"], {"owner": owner})
+            row = self._store.readers.here().one(statements("attending")["unit"], {"owner": owner})
         return row[0] if row is not None else None
 
 

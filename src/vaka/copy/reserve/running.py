@@ -7,7 +7,6 @@ Invariant: it goes on whatever happens to the followed record, and beside it: ne
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 from vaka import config, log
@@ -17,24 +16,17 @@ from vaka.copy.reserve.entry import State
 from vaka.copy.reserve.hand_over import HandOver
 from vaka.copy.reserve.journal import JournalClient
 from vaka.copy.reserve.mode import Mode
+from vaka.copy.reserve.neighbours import Neighbours
 from vaka.copy.reserve.opening import token
-from vaka.copy.reserve.peers import Peer, Peers
+from vaka.copy.reserve.peers import Peers
 from vaka.copy.reserve.store import ReserveStore
 from vaka.copy.reserve.telling import Telling
 
 
-def peers_of(store: ReserveStore, folder: Folder, urls: Sequence[str], *, verify: Any = True) -> Peers:
-    """The region's other copies at these addresses, asked with this copy's token."""
-    known = [Peer(url, url.rstrip("/")) for url in urls]
-    return Peers(store, lambda: known, lambda: token(folder), verify=verify)
-
-
-async def run(
-    store: ReserveStore, folder: Folder, board: Board, urls: Sequence[str] = (), *, verify: Any = True
-) -> None:
-    """Until it is cancelled. ``urls``: addresses of the region's other copies; ``verify``: as httpx takes it."""
+async def run(store: ReserveStore, folder: Folder, board: Board, *, verify: Any = True) -> None:
+    """Until it is cancelled. ``verify``: of the journal and of other copies, as httpx takes it."""
     journal = JournalClient(folder.about().journal, lambda: token(folder), verify=verify)
-    peers = peers_of(store, folder, urls, verify=verify)
+    peers = Peers(store, Neighbours(folder).peers, lambda: token(folder), verify=verify)
     hand_over = HandOver(store, journal, changed=Telling(folder.control))
     try:
         async with asyncio.TaskGroup() as tasks:

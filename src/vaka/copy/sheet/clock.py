@@ -57,7 +57,7 @@ def age(born: str, today: date, language: str) -> str:
     """The age of who was born on ``born`` (a FHIR date, perhaps without day or month); empty where it cannot be told."""
     told = texts_of(PACKAGE, language)
     try:
-        year, month, day = (int(part) for part in (born.split("-") + ["0", "0"])[:3])
+        year, month, day = (int(part) for part in [*born.split("-"), "0", "0"][:3])
     except ValueError:
         return ""
     if not month or not day:

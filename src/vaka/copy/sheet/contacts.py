@@ -5,6 +5,7 @@ Sources: https://hl7.org/fhir/R4/encounter.html, https://hl7.org/fhir/R4/appoint
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from vaka import config
@@ -35,7 +36,7 @@ _PERSONAL: Final = ("Practitioner", "PractitionerRole")
 
 def place(gathered: Gathered) -> list[Line]:
     """Encounters under way, newest first."""
-    lines = gathered.lines(PLACE, ("Encounter",), here)
+    lines = gathered.lines(PLACE, ("Encounter",), lambda found: here(found, gathered.names))
     return sorted(lines, key=lambda line: (-at_us(line.get("at", "")), line["id"]))
 
 
@@ -50,13 +51,13 @@ def relatives(gathered: Gathered) -> list[Line]:
     return gathered.lines(RELATIVES, ("RelatedPerson",), _relative)
 
 
-def here(found: Found) -> Line | None:
-    """An encounter that is under way."""
+def here(found: Found, names: Callable[[str], str]) -> Line | None:
+    """An encounter that is under way. ``names``: of a place, by its reference."""
     resource = found.resource
     if resource.get("status") not in HERE:
         return None
     active = [each for each in many(resource.get("location")) if each.get("status") in ("active", None)]
-    places = [_placed(each.get("location")) for each in active]
+    places = [_placed(each.get("location"), names) for each in active]
     return found.line(
         what=words(resource.get("serviceType"))
         or display(resource.get("serviceProvider"))
@@ -102,9 +103,10 @@ def responsible(resource: Json) -> str:
     return person([one(each.get("individual")) for each in (*attending, *participants)])
 
 
-def _placed(reference: object) -> str:
+def _placed(reference: object, names: Callable[[str], str]) -> str:
     """A place's name, else its id: better than nothing to who looks for somebody."""
-    return display(reference) or reference_id(reference).partition("/")[2]
+    named = reference_id(reference)
+    return text(names(named), 80) or display(reference) or text(named.partition("/")[2], 80)
 
 
 def _relative(found: Found) -> Line | None:

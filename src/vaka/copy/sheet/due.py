@@ -1,10 +1,9 @@
 """When the next dose is due, and what is overdue: asked when a sheet is shown, for the present time. Pure; decision support of
 its own, so it stands in a module of its own (care-rules: medical device).
 
-Invariants: only orders of inpatients with times of day or an interval have a next dose; drafts and drugs taken as needed
-have none
-(S12); a time of day is local time of Sweden, an interval is elapsed time (S6); where something may be hidden or out of reach, a
-dose that was not told of is "unknown", never "not given" or overdue (S3, S11).
+Invariants: only orders of inpatients with times of day or an interval have a next dose; drafts and drugs taken as needed have
+none (S12); a time of day is local time of Sweden, an interval is elapsed time (S6); where something may be hidden or out of
+reach, a dose that was not told of is "unknown", never "not given" or overdue (S3, S11).
 """
 
 from __future__ import annotations

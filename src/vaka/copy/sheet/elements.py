@@ -22,6 +22,7 @@ Line: TypeAlias = dict[str, Any]
 _NONE: Final[Json] = {}
 # Controls, and those that change the direction of what follows (https://unicode.org/reports/tr36/#Bidirectional_Text_Spoofing).
 _HARMFUL: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_PEOPLE: Final = ("Practitioner", "RelatedPerson", "Patient")  # and PractitionerRole
 _SPACES: Final = re.compile(r"[ \t\r\n]+")
 
 
@@ -90,12 +91,10 @@ def person(*references: Any) -> str:
     """The first name among references to people; of organisations nothing is told: it would say where the patient was (S24)."""
     for value in references:
         for each in many(value):
-            held = each.get("actor") if isinstance(each.get("actor"), Mapping) else each
-            if str(held.get("reference", "")).startswith(
-                ("Practitioner", "RelatedPerson", "Patient")
-            ):  # and PractitionerRole
-                if name := text(held.get("display")):
-                    return name
+            held = one(each.get("actor")) or each
+            named = str(held.get("reference", "")).startswith(_PEOPLE)
+            if named and (name := text(held.get("display"))):
+                return name
     return ""
 
 

@@ -56,10 +56,11 @@ class Found:
 
 @dataclass(slots=True)
 class Gathered:
-    """What was read, by type; ``broken``: how many could not be shown, by section."""
+    """What was read, by type; ``broken``: how many could not be shown, by section; ``names``: what a place is called."""
 
     by_type: dict[str, list[Found]] = field(default_factory=dict)
     broken: dict[str, int] = field(default_factory=dict)
+    names: Callable[[str], str] = field(default=lambda _: "")
 
     def each(self, section: str, types: Iterable[str], make: Callable[[Found], T | None]) -> list[tuple[Found, T]]:
         """What ``make`` makes of each entry of ``types``; what it fails on is counted for ``section``."""
@@ -82,9 +83,16 @@ class Gathered:
         self.broken[section] = self.broken.get(section, 0) + count
 
 
-def gather(entries: Sequence[Entry], section_of: Callable[[str], str]) -> Gathered:
+def unnamed(_: str) -> str:
+    """Where nothing is known of what a place is called."""
+    return ""
+
+
+def gather(
+    entries: Sequence[Entry], section_of: Callable[[str], str], names: Callable[[str], str] = unnamed
+) -> Gathered:
     """Reads ``entries``; those entered in error are left out. ``section_of``: where a type is missed that cannot be read."""
-    gathered = Gathered()
+    gathered = Gathered(names=names)
     for entry in entries:
         try:
             if len(entry.body) > config.SHEET_BODY_MAX_BYTES:

@@ -7,7 +7,7 @@ until a time stands in a piece of its own, with that time.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -15,7 +15,7 @@ import orjson
 
 from vaka.copy.sheet import due
 from vaka.copy.sheet.elements import Line
-from vaka.copy.sheet.entry import Entry, gather
+from vaka.copy.sheet.entry import Entry, gather, unnamed
 from vaka.copy.sheet.render import html_lines, json_lines
 from vaka.copy.sheet.sections import SECTIONS, section_of
 from vaka.copy.sheet.stream import Part, pack
@@ -62,10 +62,13 @@ class Fragment:
         return not self.seen and not self.broken
 
 
-def fragment(entries: Sequence[Entry]) -> Fragment:
-    """The fragment of one owner's ``entries``, in any order. Never raises."""
+def fragment(entries: Sequence[Entry], *, unread: int = 0, names: Callable[[str], str] = unnamed) -> Fragment:
+    """The fragment of one owner's ``entries``, in any order; ``unread``: how many more there are; ``names``: of places by their
+    references. Never raises."""
     ordered = sorted(entries, key=lambda entry: (entry.type, entry.id))
-    gathered = gather(ordered, section_of)
+    gathered = gather(ordered, section_of, names)
+    if unread:
+        gathered.miss(section_of(ordered[0].type), unread)
     lines = {}
     for section in SECTIONS:
         try:

@@ -74,31 +74,32 @@ def _note(found: Found) -> Line:
         by=person(resource.get("author"), resource.get("assessor"), resource.get("authenticator")),
         unsigned=unsigned,
         discharge=_is_discharge(resource),
-        text=_text(resource),
+        text=note_text(resource),
     )
 
 
-def _text(resource: Json) -> str:
+def note_text(resource: Json, limit: int = config.SHEET_NOTE_MAX_CHARS) -> str:
+    """What a note says, at most ``limit`` characters of it."""
     match resource.get("resourceType"):
         case "DocumentReference":
             for content in many(resource.get("content")):
-                if found := _attached(one(content.get("attachment"))):
+                if found := _attached(one(content.get("attachment")), limit):
                     return found
             return text(resource.get("description"))
         case "Composition":
-            return paragraphs("\n".join(_sections(resource.get("section"), 0)))
-    return paragraphs(resource.get("summary") or resource.get("description"))
+            return paragraphs("\n".join(_sections(resource.get("section"), 0)), limit)
+    return paragraphs(resource.get("summary") or resource.get("description"), limit)
 
 
-def _attached(attachment: Json) -> str:
+def _attached(attachment: Json, limit: int) -> str:
     kind, data = attachment.get("contentType"), attachment.get("data")
     if not isinstance(kind, str) or not kind.startswith("text/") or not isinstance(data, str):
         return ""
     try:
-        content = base64.b64decode(data[:_DATA_MAX]).decode("utf-8", "ignore")
+        content = base64.b64decode(data[: max(_DATA_MAX, 2 * limit)]).decode("utf-8", "ignore")
     except (binascii.Error, ValueError):
         return ""
-    return paragraphs(without_markup(content) if kind.startswith("text/html") else content)
+    return paragraphs(without_markup(content) if kind.startswith("text/html") else content, limit)
 
 
 def _sections(sections: Any, depth: int) -> list[str]:

@@ -79,8 +79,7 @@ def reports(gathered: Gathered) -> list[Line]:
 
 
 def orders(gathered: Gathered) -> list[Line]:
-    """Orders and referrals without an answer, most urgent first. What was answered by a final report of the same owner is
-    left out."""
+    """Orders and referrals without an answer, most urgent first: without a final report of the same owner."""
     answered = {
         text(based.get("reference"), 200)
         for found in gathered.by_type.get("DiagnosticReport", ())

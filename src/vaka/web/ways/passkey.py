@@ -118,7 +118,8 @@ async def _verified(server: Server, request: Request, told: dict[str, Any], chal
 
 
 async def show(server: Server, request: Request) -> Response:
-    """The page of one's passkeys."""
+    """The page of one's passkeys. OnlyJournal on a copy: the journal keeps what is made here."""
+    entry.require_journal(server)
     session = await entry.session_of(server, request)
     if session is None:
         return redirect("/login")
@@ -129,7 +130,8 @@ async def show(server: Server, request: Request) -> Response:
 
 
 async def _registering(server: Server, request: Request) -> Session:
-    """The session that may make a passkey. LoginFailed, Forbidden."""
+    """The session that may make a passkey. LoginFailed, Forbidden; OnlyJournal on a copy."""
+    entry.require_journal(server)
     session = await entry.session_of(server, request)
     if session is None:
         raise LoginFailed(N_("You are not logged in any more."), why="passkey without session")

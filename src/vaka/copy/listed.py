@@ -1,0 +1,205 @@
+"""Worklists in record.db: kept with each change, read by the reader's own gate.
+
+Invariants: a place on a list and the change that makes it stand in one commit; what a reader may not see is left out before
+anything is counted or cut; acts on older versions take nothing from a list (S17); of who is protected neither name nor place
+stands there (S24).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, Final
+
+import apsw
+import orjson
+
+from vaka import config
+from vaka.access.filter import AccessFilter
+from vaka.access.law import Act
+from vaka.access.marks import is_mark, mark_of
+from vaka.access.masking import masked
+from vaka.access.trail import Touched
+from vaka.copy.gate import gate
+from vaka.copy.reader import Reader, Row
+from vaka.copy.sheet.elements import Line, one, reference_id
+from vaka.copy.sheet.entry import Entry
+from vaka.copy.sheet.identity import Identity, identity
+from vaka.copy.sheet.kept import name_of
+from vaka.copy.statements import statements
+from vaka.copy.worklists import Listed, line_of, settled, works
+from vaka.fhir.dates import ZONE
+from vaka.fhir.definitions import type_name, type_number
+from vaka.fhir.keys import key, reference_key, resource_key
+from vaka.store.sheet import Worklists
+from vaka.store.through import now_us
+from vaka.store.version import parse_version_id
+
+NAMES: Final[Mapping[Listed, str]] = {
+    Listed.HERE: "here", Listed.COMING: "coming", Listed.UNSIGNED: "unsigned", Listed.ANSWERS: "answers",
+    Listed.ORDERS: "orders", Listed.TASKS: "tasks", Listed.PAPER: "paper",
+}  # fmt: skip
+_FINAL: Final = frozenset({"final", "amended", "corrected", "appended"})
+_POINTING_MAX: Final = 50
+_ORGANIZATION: Final = type_number("Organization")
+
+
+def changed(
+    connection: apsw.Connection, rkey: int, resource: Mapping[str, Any] | None, owner: int, patient: int | None
+) -> None:
+    """Keeps where a resource stands after a change; ``resource`` None: it is gone. Called by the applier within its transaction,
+    once the row of the resource stands."""
+    sql = statements("sheet")
+    connection.execute(sql["drop_works"], {"rkey": rkey})
+    if resource is None:
+        return
+    if is_mark(resource):
+        _settle(connection, resource)
+        return
+    row = connection.execute(sql["owner_named"], {"owner": owner}).fetchone()
+    unit, source, author = row if row is not None else (None, "", None)
+    ordered = _ordered_by(connection, resource)
+    for work in works(resource, ordered or unit, source, author):
+        connection.execute(
+            sql["put_work"],
+            {"unit": work.unit, "list": int(work.list), "from_us": work.from_us, "until_us": work.until_us, "rkey": rkey,
+             "patient": patient, "person": work.person},
+        )  # fmt: skip
+
+
+def _ordered_by(connection: apsw.Connection, resource: Mapping[str, Any]) -> str | None:
+    """The unit whose order a result answers: it stands on that unit's list."""
+    if resource.get("resourceType") not in ("DiagnosticReport", "Observation"):
+        return None
+    reference = reference_id(one(resource.get("basedOn")))
+    if not reference.startswith("ServiceRequest/"):
+        return None
+    rkey = resource_key("ServiceRequest", reference.partition("/")[2])
+    row = connection.execute(statements("sheet")["owner_of"], {"rkey": rkey}).fetchone()
+    return row[0] if row is not None else None
+
+
+def _settle(connection: apsw.Connection, resource: Mapping[str, Any]) -> None:
+    try:
+        mark = mark_of(resource)
+    except (AttributeError, TypeError, ValueError, IndexError):
+        return
+    listed = settled(mark.act) if mark is not None else None
+    number = parse_version_id(mark.version_id) if mark is not None and mark.version_id else None
+    if mark is None or listed is None or number is None:
+        return
+    values = {"rkey": resource_key(mark.type, mark.id), "list": int(listed), "version": number[0], "epoch": number[1]}
+    connection.execute(statements("sheet")["settle_work"], values)
+
+
+def unit_of(reader: Reader, named: str) -> str | None:
+    """The Organization id of an HSA-id, or of an Organization id."""
+    values = {"key": key("Organization.identifier", "c", named), "type": _ORGANIZATION}
+    rows = reader.rows(statements("sheet")["unit_named"], values)
+    if rows:
+        return str(rows[0][0])
+    there = reader.rows(statements("sheet")["named"], {"rkey": resource_key("Organization", named)})
+    return named if there else None
+
+
+def worklists(reader: Reader, unit: str, access: AccessFilter, *, aged: bool = False) -> Worklists:
+    """The lists of ``unit`` as ``access`` may see them. Forbidden for who may not read at all."""
+    now = now_us()
+    through = gate(access, aged=aged)
+    text = statements("sheet")["works"].replace("{access}", through.on("r"))
+    before = {Listed.COMING: _after_tomorrow(now)}
+    since = {Listed.COMING: now}
+    lists, more, broken = [], set(), 0
+    people = _People(reader, access)
+    for listed in Listed:
+        values = {
+            "unit": unit, "list": int(listed), "before": before.get(listed, 2**62), "now": since.get(listed, now),
+            "limit": config.WORKLIST_MAX + 1, **dict(through.values),
+        }  # fmt: skip
+        rows = reader.rows(text, values)
+        if len(rows) > config.WORKLIST_MAX:
+            more.add(NAMES[listed])
+        lines: list[Line] = []
+        for row in rows[: config.WORKLIST_MAX]:
+            try:
+                line = _line(reader, listed, row, people)
+            except Exception:  # one entry that cannot be read must not take the list along (S4)
+                broken += 1
+                continue
+            if line is not None:
+                lines.append(line)
+                access.trail.touched.append(Touched(type_name(row[1]), row[5], row[6], row[11], row[7]))
+        lists.append((NAMES[listed], lines))
+    name = name_of(reader.connection, reader.codec, f"Organization/{unit}") or unit
+    return Worklists(unit, name, lists, frozenset(more), broken)
+
+
+class _People:
+    """The patients of one answer, each looked up once."""
+
+    def __init__(self, reader: Reader, access: AccessFilter) -> None:
+        self._reader, self._access = reader, access
+        self._known: dict[int, Identity] = {}
+
+    def of(self, rkey: int | None) -> Identity:
+        if rkey is None:
+            return Identity("", "")
+        if rkey not in self._known:
+            rows = self._reader.rows(statements("sheet")["patients"], {"rkey": rkey})
+            self._known[rkey] = self._read(rows[0]) if rows else Identity("", "?", broken=True)
+        return self._known[rkey]
+
+    def _read(self, row: Row) -> Identity:
+        rkey, id_, dictionary, packed, seq, owner, protected = row
+        body = self._reader.codec.decompress(dictionary, packed) if packed is not None else None
+        if not protected:  # else nothing of it is shown
+            self._access.trail.touched.append(Touched("Patient", rkey, seq, rkey, owner))
+        who = identity(str(id_), masked(body) if protected and body is not None else body)
+        return who if bool(protected) == who.protected else Identity(who.id, "?", protected=True)
+
+
+def _line(reader: Reader, listed: Listed, row: Row, people: _People) -> Line | None:
+    type_, id_, dictionary, packed, rkey, seq, owner, pending, version, epoch, patient = row[1:]
+    name = type_name(type_)
+    body = reader.codec.decompress(dictionary, packed)
+    resource = orjson.loads(body)
+    if listed in (Listed.UNSIGNED, Listed.ANSWERS) and _is_settled(reader, listed, name, id_, version, epoch):
+        return None
+    if listed is Listed.ORDERS and _is_answered(reader, id_):
+        return None
+    entry = Entry(name, id_, body, rkey, seq, owner, bool(pending))
+    return line_of(listed, entry, resource, people.of(patient), _names(reader))
+
+
+def _names(reader: Reader) -> Callable[[str], str]:
+    return lambda reference: name_of(reader.connection, reader.codec, reference)
+
+
+def _is_settled(reader: Reader, listed: Listed, type_: str, id_: str, version: int, epoch: int) -> bool:
+    """Whether a mark on the current version stands: one that came here before the version it is on, too."""
+    for resource in _pointing(reader, "Provenance.target", type_, id_):
+        mark = mark_of(resource) if is_mark(resource) else None
+        if mark is None or (mark.type, mark.id) != (type_, id_) or mark.version_id is None:
+            continue
+        if parse_version_id(mark.version_id) == (version, epoch) and settled(Act(mark.act)) is listed:
+            return True
+    return False
+
+
+def _is_answered(reader: Reader, id_: str) -> bool:
+    return any(
+        each.get("resourceType") == "DiagnosticReport" and each.get("status") in _FINAL
+        for each in _pointing(reader, "DiagnosticReport.based-on", "ServiceRequest", id_)
+    )
+
+
+def _pointing(reader: Reader, parameter: str, type_: str, id_: str) -> list[Mapping[str, Any]]:
+    values = {"key": reference_key(parameter, type_, id_), "limit": _POINTING_MAX}
+    rows: Sequence[Row] = reader.rows(statements("sheet")["pointing"], values)
+    return [orjson.loads(reader.codec.decompress(row[1], row[2])) for row in rows]
+
+
+def _after_tomorrow(now: int) -> int:
+    """The end of tomorrow in Sweden."""
+    today = datetime.fromtimestamp(now / 1_000_000, UTC).astimezone(ZONE).date()
+    return int(datetime.combine(today + timedelta(days=2), time(), ZONE).timestamp()) * 1_000_000

@@ -1,0 +1,60 @@
+"""A copy as sheets and worklists are read from it (``store.sheet``), on the readers of its store.
+
+Invariants: what one answer shows is of one moment; a sheet whose fragments stand is joined on the event loop, what has to be made
+first is made in a thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from vaka.access.filter import AccessFilter
+from vaka.copy import listed
+from vaka.copy.reader import Reader
+from vaka.copy.sheet.page import Body
+from vaka.copy.sheet.reading import Sheets
+from vaka.copy.store import CopyStore
+from vaka.store.sheet import Freshness, Worklists
+
+
+class CopySheets:
+    """``freshness``: how old what this copy has is now."""
+
+    def __init__(self, store: CopyStore, freshness: Callable[[], Freshness]) -> None:
+        self._store = store
+        self._sheets = Sheets()
+        self.freshness = freshness
+
+    async def sheet(self, id_: str, form: str, *, access: AccessFilter) -> tuple[Body, int]:
+        """As ``store.sheet.SheetStore``."""
+        with self._store.readers.trusted():
+            reader = self._store.readers.here()
+            with reader.moment():
+                if self._sheets.is_ready(reader, access, id_):
+                    return self._body(reader, access, id_, form)
+
+        def work(reader: Reader) -> tuple[Body, int]:
+            with reader.moment():
+                return self._body(reader, access, id_, form)
+
+        return await self._store.readers.run(work)
+
+    def _body(self, reader: Reader, access: AccessFilter, id_: str, form: str) -> tuple[Body, int]:
+        aged = self._store.aged
+        made = self._sheets.body(reader, access, id_, form, aged=aged)
+        return made, self._sheets.aside(reader, access, id_, aged=aged)
+
+    def unit_name(self, unit: str) -> str:
+        with self._store.readers.trusted():
+            return self._sheets.names.of(self._store.readers.here(), unit)
+
+    async def worklists(self, unit: str, *, access: AccessFilter) -> Worklists | None:
+        """As ``store.sheet.SheetStore``."""
+        aged = self._store.aged
+
+        def work(reader: Reader) -> Worklists | None:
+            with reader.moment():
+                found = listed.unit_of(reader, unit)
+                return listed.worklists(reader, found, access, aged=aged) if found is not None else None
+
+        return await self._store.readers.run(work)

@@ -1,0 +1,114 @@
+"""Fragments in record.db: marked as changed with the change itself, made again when the follower is caught up.
+
+Invariants: a change and the mark of its fragments stand in one commit, so that no old fragment outlives what it shows; making one
+changes no resource; a fragment that is not made yet is made by who reads it, in memory, from the same entries by the same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import apsw
+import orjson
+import zstandard
+
+from vaka import config
+from vaka.copy.sheet.elements import text
+from vaka.copy.sheet.entry import Entry
+from vaka.copy.sheet.fragment import Fragment, fragment, kept_facts, kept_pieces
+from vaka.copy.sheet.sections import SHOWN_KINDS, SHOWN_TYPES
+from vaka.copy.statements import statements
+from vaka.fhir.definitions import type_name
+from vaka.fhir.keys import resource_key
+from vaka.store.codec import Codec
+
+
+class Group(NamedTuple):
+    """Whose information of which kind about which patient (key). Empty: not known."""
+
+    patient: int
+    kind: str
+    provider: str
+    unit: str
+
+
+def create(connection: apsw.Connection) -> None:
+    """Makes the tables where they are missing."""
+    with connection:
+        connection.execute(statements("sheet")["schema"])
+
+
+def changed(connection: apsw.Connection, pairs: Iterable[tuple[int | None, int]]) -> None:
+    """Marks what these (patient, owner's number) make. Called by the applier for what stood and for what stands now, within its
+    transaction."""
+    sql = statements("sheet")
+    for patient, owner in dict.fromkeys(pairs):
+        if patient is not None:
+            values = {"patient": patient, "owner": owner}
+            connection.execute(sql["drop_body"], values)
+            connection.execute(sql["changed"], values)
+
+
+def make(connection: apsw.Connection, codec: Codec, limit: int = config.SHEET_MAKE_BATCH) -> int:
+    """Makes at most ``limit`` fragments that have changed, in one commit; how many there were."""
+    sql = statements("sheet")
+    with connection:
+        rows: list[Any] = connection.execute(sql["to_make"], {"limit": limit}).fetchall()
+        groups = [Group(*row) for row in rows]
+        for group in groups:
+            made = of_group(connection, codec, group)
+            if made is None:
+                connection.execute(sql["drop_fragment"], group._asdict())
+                continue
+            number: Any = connection.execute(sql["keep_body"], columns(made)).fetchall()[0][0]
+            connection.execute(sql["keep_fragment"], {**group._asdict(), "number": number, "newest": newest(made)})
+    return len(groups)
+
+
+def of_group(connection: apsw.Connection, codec: Codec, group: Group) -> Fragment | None:
+    """The fragment, made from what stands; None where there is nothing that a sheet shows."""
+    if group.kind not in SHOWN_KINDS:
+        return None
+    values = {**group._asdict(), "limit": config.SHEET_ENTRIES_MAX + 1}
+    rows = connection.execute(statements("sheet")["entries"], values).fetchall()
+    entries = [one for row in rows[: config.SHEET_ENTRIES_MAX] if (one := entry_of(codec, row)) is not None]
+    if not entries:
+        return None
+    unread = max(0, len(rows) - config.SHEET_ENTRIES_MAX)
+    return fragment(entries, unread=unread, names=lambda reference: name_of(connection, codec, reference))
+
+
+def name_of(connection: apsw.Connection, codec: Codec, reference: str) -> str:
+    """What an Organization or Location (``Type/id``) is called; empty where that is not known here."""
+    values = {"rkey": resource_key(*reference.split("/", 1))} if reference.count("/") == 1 else None
+    row = connection.execute(statements("sheet")["named"], values).fetchone() if values is not None else None
+    if row is None or row[1] is None:
+        return ""
+    try:
+        name = orjson.loads(codec.decompress(*row)).get("name")
+    except (ValueError, AttributeError, zstandard.ZstdError):
+        return ""
+    return text(name, 120)
+
+
+def entry_of(codec: Codec, row: Sequence[Any]) -> Entry | None:
+    """A row of ``entries``; None for a type that no sheet shows. A body that cannot be unpacked is one that cannot be read."""
+    type_, id_, dictionary, packed, rkey, seq, owner, pending = row[:8]
+    name = type_name(type_)
+    if name not in SHOWN_TYPES:
+        return None
+    try:
+        body = codec.decompress(dictionary, packed)
+    except Exception:  # a damaged row is told as one that cannot be shown (S4)
+        body = b""
+    return Entry(name, id_, body, rkey, seq, owner, bool(pending))
+
+
+def columns(made: Fragment) -> dict[str, bytes]:
+    return {"facts": kept_facts(made), **{form: kept_pieces(pieces) for form, pieces in made.pieces.items()}}
+
+
+def newest(made: Fragment) -> int:
+    """The place in the feed of the newest version that is shown."""
+    return max((each.seq for each in made.seen), default=0)

@@ -1,0 +1,288 @@
+"""What one reader may see of a patient's fragments, decided one by one before anything is joined.
+
+Invariants: the rules are those that every read takes (``access.decision``; of a program with narrower scopes the gate itself,
+asked of each resource); what is hidden changes nothing but ``Hidden``, and what of it may be told (S21) is the rules' to say;
+whatever is shown is noted for the access log.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from threading import Lock
+from typing import Any, Final
+
+from vaka import config
+from vaka.access.decision import Information, Opening, Placed, Standing, What, decision
+from vaka.access.facts import Block, Consented
+from vaka.access.filter import AccessFilter
+from vaka.access.rules import Outcome
+from vaka.access.session import Purpose, Session
+from vaka.access.trail import Touched
+from vaka.copy.gate import gate
+from vaka.copy.reader import Reader as Connection
+from vaka.copy.reader import Row
+from vaka.copy.sheet import kept, page
+from vaka.copy.sheet.entry import Entry
+from vaka.copy.sheet.fragment import Fragment, Piece, facts_of, fragment, pieces_of
+from vaka.copy.sheet.kept import Group
+from vaka.copy.sheet.page import Body, Hidden, Owned
+from vaka.copy.statements import statements
+from vaka.fhir.definitions import type_name
+from vaka.fhir.keys import resource_key
+from vaka.store.through import now_us
+
+ANOTHER_UNIT: Final = "*"
+"""Stands for a unit that is not named: it would tell where somebody has been whose identity is protected (S24)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A joined body, and the versions in it."""
+
+    body: Body
+    touched: tuple[Touched, ...]
+
+
+@dataclass(slots=True)
+class Names:
+    """Names of units, looked up again after ``config.UNIT_NAME_KEPT_S``."""
+
+    _known: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+    def of(self, reader: Connection, unit: str) -> str:
+        if not unit:
+            return ""
+        known = self._known.get(unit)
+        now = time.monotonic()
+        if known is None or now > known[1]:
+            name = kept.name_of(reader.connection, reader.codec, f"Organization/{unit}") or unit
+            self._known[unit] = known = (name, now + config.UNIT_NAME_KEPT_S)
+        return known[0]
+
+
+class Bodies:
+    """Bodies that were joined lately, at most ``size_bytes`` of them, the longest unused dropped first."""
+
+    def __init__(self, size_bytes: int = config.SHEET_CACHE_BYTES) -> None:
+        self._kept: OrderedDict[object, Shown] = OrderedDict()
+        self._left = size_bytes
+        self._lock = Lock()
+
+    def get(self, key: object, now: int) -> Shown | None:
+        with self._lock:
+            found = self._kept.get(key)
+            if found is None:
+                return None
+            if found.body.until_us <= now:
+                self._drop(key)
+                return None
+            self._kept.move_to_end(key)
+            return found
+
+    def put(self, key: object, shown: Shown) -> None:
+        size = shown.body.size_bytes
+        with self._lock:
+            self._drop(key)
+            while self._kept and self._left < size:
+                self._drop(next(iter(self._kept)))
+            if self._left >= size:
+                self._kept[key] = shown
+                self._left -= size
+
+    def _drop(self, key: object) -> None:
+        dropped = self._kept.pop(key, None)
+        if dropped is not None:
+            self._left += dropped.body.size_bytes
+
+
+class Sheets:
+    """Makes bodies for readers. One for each worker; its threads may share it."""
+
+    def __init__(self) -> None:
+        self.names = Names()
+        self._bodies = Bodies()
+
+    def is_ready(self, reader: Connection, access: AccessFilter, id_: str) -> bool:
+        """Whether nothing has to be made first: what this reader needs is there, and short."""
+        if access.session is None and not access.full:
+            return False
+        rows = _rows(reader, "fragments", patient=resource_key("Patient", id_))
+        return all(number is not None for _, _, _, number, _ in rows)
+
+    def aside(self, reader: Connection, access: AccessFilter, id_: str, *, aged: bool = False) -> int:
+        """How many entries of the patient that the reader may see have a version that could not be interpreted."""
+        patient = resource_key("Patient", id_)
+        rows = _rows(reader, "aside_of", patient=patient)
+        session = access.session
+        if not rows or access.full:
+            return len(rows)
+        if session is None:  # what its scopes say of a resource that cannot be read is not known
+            return 0
+        protected = bool(_rows(reader, "is_protected", patient=patient)[0][0])
+        return len(visible(session, access, _standing(reader, session, patient, protected, now_us(), aged), rows)[0])
+
+    def body(self, reader: Connection, access: AccessFilter, id_: str, form: str, *, aged: bool = False) -> Body:
+        """The body of the sheet of the Patient ``id_`` as ``form``. What it shows is noted. Forbidden for who may not read."""
+        patient, now = resource_key("Patient", id_), now_us()
+        protected = bool(_rows(reader, "is_protected", patient=patient)[0][0])
+        through = gate(access, aged=aged)
+        if access.session is None and not through.everything:
+            owned, hidden, touched = self._by_entries(reader, through.on("r"), through.values, patient, form)
+            shown = _shown(form, id_, owned, hidden, now, touched)
+        else:
+            shown = self._by_owners(reader, access, patient, id_, form, now, protected, aged)
+        access.trail.touched.extend(shown.touched)
+        return shown.body
+
+    def _by_owners(
+        self, reader: Connection, access: AccessFilter, patient: int, id_: str, form: str, now: int, protected: bool, aged: bool
+    ) -> Shown:  # fmt: skip
+        rows = _rows(reader, "fragments", patient=patient)
+        session = access.session
+        seen, hidden = rows, Hidden()
+        if session is not None:
+            seen, hidden = visible(session, access, _standing(reader, session, patient, protected, now, aged), rows)
+        own = session.assignment.unit if session is not None else ""
+        labels = [
+            ANOTHER_UNIT if protected and unit != own else self.names.of(reader, unit or provider)
+            for _, provider, unit, _, _ in seen
+        ]
+        numbers = tuple(row[3] for row in seen)
+        key = (form, id_, own, numbers, hidden, tuple(labels), protected)
+        if None not in numbers and (known := self._bodies.get(key, now)) is not None:
+            return known
+        owned, touched = [], []
+        for (kind, provider, unit, number, newest), label in zip(seen, labels, strict=True):
+            group = Group(patient, kind, provider, unit)
+            found = _kept(reader, group, number, form) if number is not None else None
+            if found is None:
+                made = kept.of_group(reader.connection, reader.codec, group)
+                if made is None:
+                    continue
+                found, newest = _of(made, form), kept.newest(made)
+            pieces, facts, versions = found
+            owned.append(_owned(group, label, pieces, facts, own=bool(own) and unit == own, newest=newest))
+            touched += [Touched(type_name(t), rkey, seq, patient, owner) for t, rkey, seq, owner in versions]
+        shown = _shown(form, id_, owned, hidden, now, tuple(touched))
+        if None not in numbers:
+            self._bodies.put(key, shown)
+        return shown
+
+    def _by_entries(
+        self, reader: Connection, condition: str, values: Iterable[tuple[str, object]], patient: int, form: str
+    ) -> tuple[list[Owned], Hidden, tuple[Touched, ...]]:
+        """For a program whose scopes are asked of each resource: from what it sees alone, made for it."""
+        text = statements("sheet")["visible_entries"].replace("{access}", condition)
+        rows = reader.rows(text, {"patient": patient, "limit": 4 * config.SHEET_ENTRIES_MAX, **dict(values)})
+        groups: dict[Group, list[Entry]] = {}
+        withheld = set()
+        for row in rows:
+            entry = kept.entry_of(reader.codec, row)
+            kind, provider, unit, lets = row[8:]
+            if entry is None:
+                continue
+            if lets:
+                groups.setdefault(Group(patient, kind, provider or "", unit or ""), []).append(entry)
+            else:
+                withheld.add(kind)
+        owned, touched = [], []
+        for group, entries in sorted(groups.items()):
+            made = fragment(entries)
+            pieces, facts, versions = _of(made, form)
+            label = self.names.of(reader, group.unit or group.provider)
+            owned.append(_owned(group, label, pieces, facts, newest=kept.newest(made)))
+            touched += [Touched(type_name(t), rkey, seq, patient, owner) for t, rkey, seq, owner in versions]
+        return owned, Hidden(frozenset(withheld)), tuple(touched)
+
+
+_Row = tuple[str, str, str, int | None, int]
+"""kind, provider, unit, number, newest."""
+
+
+def visible(
+    session: Session, access: AccessFilter, standing: Standing, rows: Sequence[_Row]
+) -> tuple[list[_Row], Hidden]:
+    """Those of ``rows`` that ``session`` sees, and what may be told of the others."""
+    seen: list[_Row] = []
+    withheld = set()
+    for row in rows:
+        kind, provider, unit = row[:3]
+        rule = decision(session, access.settings, standing, Information(unit or None, provider or None, kind))
+        if rule.outcome is Outcome.PERMIT:
+            seen.append(row)
+        elif rule.outcome in (Outcome.CHOICE, Outcome.EXISTENCE) or rule.id == "A8-unknown":
+            withheld.add(kind)
+    # Nothing is told of what is denied: where nothing opens, each section says the same, whatever there is.
+    closed = session.assignment.purpose is not Purpose.CARE or not _opens(session, standing)
+    return seen, Hidden(frozenset() if closed else frozenset(withheld), closed)
+
+
+def _opens(session: Session, standing: Standing) -> bool:
+    unit, now = session.assignment.unit, standing.now_us
+    related = any(of == unit and low <= now < high for of, low, high in standing.relations)
+    return related or standing.opened(What.EMERGENCY)
+
+
+def _standing(reader: Connection, session: Session, patient: int, protected: bool, now: int, aged: bool) -> Standing:
+    blocks = [
+        Placed(
+            Block(unit or provider, kind, bool(inner), bool(outer), *rest), provider, unit, consent
+        )
+        for consent, provider, unit, kind, inner, outer, *rest in _rows(reader, "blocks", patient=patient)
+    ]  # fmt: skip
+    openings = _rows(reader, "openings", patient=patient, person=session.person, unit=session.assignment.unit)
+    return Standing(
+        now,
+        relations=[(unit, low, high) for unit, low, high in _rows(reader, "relations", patient=patient)],
+        blocks=blocks,
+        consents=[Consented(*row) for row in _rows(reader, "consents", patient=patient)],
+        openings=[Opening(What(what), target, low, high) for what, target, low, high in openings],
+        protected=protected,
+        aged=aged,
+    )
+
+
+_Facts = tuple[Mapping[str, int], Sequence[Sequence[Any]], Mapping[str, int]]
+_Found = tuple[Sequence[Piece], _Facts, Sequence[Sequence[int]]]
+"""Pieces; what is broken, scheduled and given; versions."""
+
+
+def _kept(reader: Connection, group: Group, number: int, form: str) -> _Found | None:
+    rows = reader.rows(statements("sheet")[f"body_{form}"], {"number": number})
+    if not rows:
+        return None
+    facts, body = rows[0]
+    try:
+        broken, scheduled, given, seen = facts_of(facts)
+        return pieces_of(body), (broken, scheduled, given), seen
+    except (ValueError, IndexError, TypeError):  # of another release, or damaged: made anew in memory
+        return None
+
+
+def _of(made: Fragment, form: str) -> _Found:
+    return made.pieces[form], (made.broken, made.scheduled, made.given), made.seen
+
+
+def _owned(
+    group: Group, label: str, pieces: Sequence[Piece], facts: _Facts, *, newest: int, own: bool = False
+) -> Owned:
+    named = label != ANOTHER_UNIT
+    return Owned(
+        group.unit or None if named else None, group.provider or None if named else None, group.kind, label, pieces,
+        *facts, own=own, newest=newest,
+    )  # fmt: skip
+
+
+def _shown(
+    form: str, id_: str, owned: Sequence[Owned], hidden: Hidden, now: int, touched: tuple[Touched, ...]
+) -> Shown:
+    made = page.json_body(owned, hidden, now) if form == "json" else page.body(form, id_, owned, hidden, now)
+    made = replace(made, until_us=min(made.until_us, now + config.SHEET_KEPT_US))
+    return Shown(made, touched)
+
+
+def _rows(reader: Connection, name: str, **values: object) -> list[Row]:
+    return reader.rows(statements("sheet")[name], values)

@@ -1,0 +1,155 @@
+-- name: schema
+-- What sheets and worklists are read from, beside the record (copy/sheet/kept.py, copy/worklists.py). All of it can be made anew.
+
+-- One row for each owner (unit, provider and kind; '': not known) of each patient. number: of its body, never used twice; null:
+-- it has changed, and is to be made again. newest: the place in the feed of the newest version that it shows.
+CREATE TABLE IF NOT EXISTS fragment (
+    patient INTEGER NOT NULL, kind TEXT NOT NULL, provider TEXT NOT NULL, unit TEXT NOT NULL,
+    number INTEGER, newest INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (patient, kind, provider, unit)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS fragment_changed ON fragment (patient) WHERE number IS NULL;
+
+CREATE TABLE IF NOT EXISTS fragment_body (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, facts BLOB NOT NULL, sv BLOB NOT NULL, en BLOB NOT NULL, json BLOB NOT NULL
+) STRICT;
+
+-- What stands on a unit's lists: the resource rkey, from a time and until it.
+CREATE TABLE IF NOT EXISTS worklist (
+    unit TEXT NOT NULL, list INTEGER NOT NULL, from_us INTEGER NOT NULL, rkey INTEGER NOT NULL, until_us INTEGER NOT NULL,
+    patient INTEGER, person TEXT,
+    PRIMARY KEY (unit, list, from_us, rkey)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS worklist_of ON worklist (rkey);
+
+-- name: changed
+-- An owner's information about a patient has changed.
+INSERT INTO fragment (patient, kind, provider, unit) SELECT :patient, o.kind, coalesce(o.provider, ''), coalesce(o.unit, '')
+FROM owner o WHERE o.owner = :owner
+ON CONFLICT DO UPDATE SET number = NULL
+
+-- name: drop_body
+-- Before a fragment is marked as changed, and after one was made anew.
+DELETE FROM fragment_body WHERE number IN (
+    SELECT f.number FROM fragment f JOIN owner o ON f.kind = o.kind AND f.provider = coalesce(o.provider, '')
+        AND f.unit = coalesce(o.unit, '')
+    WHERE f.patient = :patient AND o.owner = :owner AND f.number IS NOT NULL)
+
+-- name: to_make
+SELECT patient, kind, provider, unit FROM fragment WHERE number IS NULL LIMIT :limit
+
+-- name: entries
+-- What one owner has of a patient, newest first.
+SELECT r.type, r.id, r.dictionary, r.body, r.rkey, r.seq, r.owner, r.pending
+FROM resource r JOIN owner o ON o.owner = r.owner
+WHERE r.patient = :patient AND NOT r.deleted AND r.body IS NOT NULL
+    AND o.kind = :kind AND coalesce(o.provider, '') = :provider AND coalesce(o.unit, '') = :unit
+ORDER BY r.seq DESC, r.rkey LIMIT :limit
+
+-- name: keep_body
+INSERT INTO fragment_body (facts, sv, en, json) VALUES (:facts, :sv, :en, :json) RETURNING number
+
+-- name: keep_fragment
+UPDATE fragment SET number = :number, newest = :newest
+WHERE patient = :patient AND kind = :kind AND provider = :provider AND unit = :unit
+
+-- name: drop_fragment
+DELETE FROM fragment WHERE patient = :patient AND kind = :kind AND provider = :provider AND unit = :unit
+
+-- name: fragments
+-- Whose information of which kind there is about a patient.
+SELECT kind, provider, unit, number, newest FROM fragment WHERE patient = :patient
+
+-- name: body_sv
+SELECT facts, sv FROM fragment_body WHERE number = :number
+
+-- name: body_en
+SELECT facts, en FROM fragment_body WHERE number = :number
+
+-- name: body_json
+SELECT facts, json FROM fragment_body WHERE number = :number
+
+-- name: relations
+SELECT unit, from_us, until_us FROM care_relation WHERE patient = :patient
+
+-- name: blocks
+SELECT rkey, provider, unit, kind, is_inner, is_outer, from_us, until_us, lifted_for, lifted_from_us, lifted_until_us
+FROM block WHERE patient = :patient
+
+-- name: consents
+SELECT receiver, from_us, until_us FROM consent WHERE patient = :patient
+
+-- name: openings
+SELECT what, target, opened_us, until_us FROM opening
+WHERE patient = :patient AND person = :person AND unit = :unit AND closed_us IS NULL
+
+-- name: is_protected
+SELECT EXISTS (SELECT 1 FROM protected WHERE patient = :patient)
+
+-- name: visible_entries
+-- For a program whose scopes are asked of each resource: what it may see of a patient, with its owner.
+SELECT r.type, r.id, r.dictionary, r.body, r.rkey, r.seq, r.owner, r.pending, o.kind, o.provider, o.unit, {access}
+FROM resource r JOIN owner o ON o.owner = r.owner
+WHERE r.patient = :patient AND NOT r.deleted AND r.body IS NOT NULL
+ORDER BY r.seq DESC, r.rkey LIMIT :limit
+
+-- name: named
+-- What has a name: a unit, a place.
+SELECT dictionary, body FROM resource WHERE rkey = :rkey AND NOT deleted
+
+-- name: drop_works
+DELETE FROM worklist WHERE rkey = :rkey
+
+-- name: put_work
+INSERT OR REPLACE INTO worklist (unit, list, from_us, rkey, until_us, patient, person)
+VALUES (:unit, :list, :from_us, :rkey, :until_us, :patient, :person)
+
+-- name: owner_of
+-- Whose a resource is, as far as this copy has it.
+SELECT coalesce(o.unit, o.provider) FROM resource r JOIN owner o ON o.owner = r.owner WHERE r.rkey = :rkey
+
+-- name: owner_named
+SELECT coalesce(unit, provider), source, author FROM owner WHERE owner = :owner
+
+-- name: settle_work
+-- An act on the current version of an entry takes it from a list; one on an older version does not (S17).
+DELETE FROM worklist WHERE rkey = :rkey AND list = :list
+    AND EXISTS (SELECT 1 FROM resource r WHERE r.rkey = :rkey AND r.version = :version AND r.epoch = :epoch)
+
+-- name: works
+-- One list of a unit as a reader may see it.
+SELECT w.list, r.type, r.id, r.dictionary, r.body, r.rkey, r.seq, r.owner, r.pending, r.version, r.epoch, r.patient
+FROM worklist w JOIN resource r ON r.rkey = w.rkey
+WHERE w.unit = :unit AND w.list = :list AND w.from_us < :before AND w.until_us > :now AND NOT r.deleted AND r.body IS NOT NULL
+    AND ({access})
+ORDER BY w.from_us, w.rkey LIMIT :limit
+
+-- name: patients
+-- Who they are; whether the identity is protected.
+SELECT r.rkey, r.id, r.dictionary, r.body, r.seq, r.owner, EXISTS (SELECT 1 FROM protected x WHERE x.patient = r.rkey)
+FROM resource r WHERE r.rkey = :rkey AND NOT r.deleted
+
+-- name: pointing
+-- Bodies of the resources that carry a key: what refers to another by a parameter.
+SELECT r.type, r.dictionary, r.body, r.version FROM token t JOIN resource r ON r.rkey = t.rkey
+WHERE t.key = :key AND NOT r.deleted AND r.body IS NOT NULL LIMIT :limit
+
+-- name: unit_named
+-- An Organization by its HSA-id.
+SELECT r.id FROM token t JOIN resource r ON r.rkey = t.rkey WHERE t.key = :key AND r.type = :type AND NOT r.deleted ORDER BY r.id LIMIT 1
+
+-- name: aside_of
+-- Whose information about a patient has a newer version that could not be interpreted.
+SELECT coalesce(o.kind, 'other'), coalesce(o.provider, ''), coalesce(o.unit, ''), NULL, 0
+FROM aside a LEFT JOIN owner o ON o.owner = a.owner WHERE a.patient = :patient
+
+-- name: forget_all
+DELETE FROM fragment; DELETE FROM fragment_body; DELETE FROM worklist
+
+-- name: all_changed
+INSERT INTO fragment (patient, kind, provider, unit)
+SELECT DISTINCT r.patient, o.kind, coalesce(o.provider, ''), coalesce(o.unit, '')
+FROM resource r JOIN owner o ON o.owner = r.owner WHERE r.patient IS NOT NULL AND NOT r.deleted
+
+-- name: to_list
+SELECT rkey, type, patient, owner FROM resource WHERE type IN (SELECT value FROM json_each(:types)) AND NOT deleted ORDER BY rkey

@@ -1,0 +1,54 @@
+"""What sheets and worklists are asked of a copy: the same pages and JSON whoever keeps it.
+
+Invariant: every question takes the asker's filter; what it shows is noted in the filter's trail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from vaka.access.filter import AccessFilter
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How fresh what is shown is. ``as_of_us``: the copy has all until then; ``age_s``: since then, by a clock that never jumps;
+    ``away``: the journal does not answer; ``certain``: no copy that takes entries is out of reach (S11); ``notices``: what else
+    must be said before all (in English; translated where they are shown)."""
+
+    as_of_us: int
+    age_s: float = 0.0
+    away: bool = False
+    certain: bool = True
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Worklists:
+    """``unit``: the Organization id; ``lists``: (name, its lines), in the order in which they are shown; ``more``: the lists of
+    which not all is here."""
+
+    unit: str
+    name: str
+    lists: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]
+    more: frozenset[str] = frozenset()
+    broken: int = 0
+
+
+class SheetStore(Protocol):
+    """A copy as sheets and worklists are read from it."""
+
+    def freshness(self) -> Freshness:
+        """Now."""
+
+    async def sheet(self, id_: str, form: str, *, access: AccessFilter) -> Any:
+        """The body (``copy.sheet.page.Body``) of the sheet of the Patient ``id_`` as ``form``: sv, en or json; and how many
+        versions of the patient could not be interpreted."""
+
+    def unit_name(self, unit: str) -> str:
+        """What an Organization is called."""
+
+    async def worklists(self, unit: str, *, access: AccessFilter) -> Worklists | None:
+        """The lists of the unit with this HSA-id or Organization id; None where there is no such unit."""

@@ -1,0 +1,236 @@
+"""What each section reads of real resources."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import orjson
+import pytest
+from tests.unit.copy.sheet.building import concept, lines, made
+
+from vaka.copy.sheet.entry import Entry
+from vaka.copy.sheet.fragment import fragment, kept_facts, kept_pieces, pieces_of
+from vaka.copy.sheet.stream import unpacked
+
+
+def allergy(what: str, code: str = "", **more: Any) -> dict[str, Any]:
+    return {"resourceType": "AllergyIntolerance", "code": concept(what, code), **more}
+
+
+def status(code: str) -> dict[str, Any]:
+    return {"coding": [{"code": code}]}
+
+
+def observation(what: str, value: float | str, at: str, category: str = "laboratory", **more: Any) -> dict[str, Any]:
+    held = {"valueQuantity": {"value": value, "unit": "mmol/L"}} if isinstance(value, float) else {"valueString": value}
+    return {
+        "resourceType": "Observation", "status": "final", "code": concept(what, what, "urn:x"),
+        "category": [{"coding": [{"code": category}]}], "effectiveDateTime": at, **held, **more,
+    }  # fmt: skip
+
+
+def order(what: str, **more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "MedicationRequest", "status": "active", "intent": "order", "medicationCodeableConcept": concept(what), **more,
+    }  # fmt: skip
+
+
+def test_allergies_are_ordered_by_danger_and_say_what_is_over() -> None:
+    """Would break: a dangerous allergy below a mild one; one that is over among those that count; a refuted one at all."""
+    found = lines(
+        made(
+            allergy("Pollen", criticality="low"),
+            allergy("Penicillin", criticality="high"),
+            allergy("Egg", clinicalStatus=status("resolved"), criticality="high"),
+            allergy("Never", verificationStatus=status("refuted")),
+            allergy("Wrong", verificationStatus=status("entered-in-error")),
+            allergy("None", "716186003"),
+        ),
+        "allergies",
+    )
+    assert [line["what"] for line in found] == ["Penicillin", "Pollen", "Egg", "None"]
+    assert found[2]["over"] == "resolved"
+    assert found[3]["none"] == "all"
+
+
+def test_none_known_of_drugs_is_not_none_known() -> None:
+    """Would break: "no known drug allergy" read as no known allergy (S3)."""
+    found = made(allergy("No known drug allergy", "409137002"))
+    (piece,) = (piece for piece in found.pieces["en"] if piece.section == "allergies")
+    assert (piece.listed, piece.none) == (0, 0)
+
+
+def test_an_alert_that_limits_stands_in_both_places() -> None:
+    """Would break: a limit of treatment is missed by who looks under alerts, or under limits."""
+    found = made(
+        {"resourceType": "Flag", "status": "active", "code": concept("Behandlingsbegränsning: 0 HLR", "304253006")},
+        {"resourceType": "Flag", "status": "active", "code": concept("MRSA")},
+        {"resourceType": "Flag", "status": "inactive", "code": concept("Gone")},
+    )
+    assert {line["what"] for line in lines(found, "alerts")} == {"Behandlingsbegränsning: 0 HLR", "MRSA"}
+    assert [line["what"] for line in lines(found, "limits")] == ["Behandlingsbegränsning: 0 HLR"]
+
+
+def test_drafts_stand_nowhere_and_what_is_held_says_so() -> None:
+    """Would break: a draft order is given (S12); a held one is given."""
+    found = made(
+        order("Draft", status="draft"), order("Plan", intent="plan"), order("Held", **{"status": "on-hold"}),
+        order("Not", doNotPerform=True), order("Waran", medicationCodeableConcept=concept("Waran", "B01AA03", "http://www.whocc.no/atc")),
+    )  # fmt: skip
+    told = {line["what"]: line for line in lines(found, "medication")}
+    assert set(told) == {"Held", "Waran"}
+    assert told["Held"]["held"] is True
+    assert told["Waran"]["watched"] == "anticoagulant"
+
+
+def test_last_given_is_the_newest_dose_that_was_given() -> None:
+    """Would break: a dose that was not given counts as given; an old one as the last."""
+
+    def dose(at: str, **more: Any) -> dict[str, Any]:
+        return {
+            "resourceType": "MedicationAdministration", "status": "completed", "medicationCodeableConcept": concept("Alvedon"),
+            "request": {"reference": "MedicationRequest/i0"}, "effectiveDateTime": at,
+            "dosage": {"dose": {"value": 1000.0, "unit": "mg"}}, **more,
+        }  # fmt: skip
+
+    found = made(
+        order("Alvedon"), dose("2026-11-29T08:00:00+01:00"), dose("2026-11-28T08:00:00+01:00"),
+        dose("2026-11-29T12:00:00+01:00", status="not-done", statusReason=[concept("declined")]),
+        dose("2026-11-20T12:00:00+01:00"),
+    )  # fmt: skip
+    (line,) = lines(found, "medication")
+    assert line["last"] == "2026-11-29T08:00:00+01:00"
+    told = lines(found, "doses")
+    assert [one["at"][8:13] for one in told] == ["29T12", "29T08"]  # 24 h before the newest
+    assert told[0]["not_given"] is True
+    assert told[0]["why"] == "declined"
+    assert told[1]["dose"] == "1000 mg"  # never 1000.0: read as 10000
+
+
+def test_a_result_shows_the_one_before_as_they_were_written() -> None:
+    """Would break: 72.50 shown as 72.5; a preliminary without saying so; a cancelled one at all."""
+    found = fragment(
+        [
+            Entry("Observation", "a", b'{"resourceType":"Observation","id":"a","status":"preliminary","code":{"text":"K"},'
+                  b'"effectiveDateTime":"2026-11-29T08:00:00Z","valueQuantity":{"value":4.10,"unit":"mmol/L"}}'),
+            Entry("Observation", "b", b'{"resourceType":"Observation","id":"b","status":"final","code":{"text":"K"},'
+                  b'"effectiveDateTime":"2026-11-28T08:00:00Z","valueQuantity":{"value":72.50,"unit":"mmol/L"}}'),
+            Entry("Observation", "c", b'{"resourceType":"Observation","id":"c","status":"cancelled","code":{"text":"Na"}}'),
+        ]
+    )  # fmt: skip
+    (line,) = lines(found, "results")
+    assert (line["value"], line["before"], line["status"]) == ("4.10 mmol/L", "72.50 mmol/L", "preliminary")
+
+
+def test_a_blood_group_is_marked() -> None:
+    """Would break: blood is given after a printed page (S7)."""
+    group = observation("ABO", "A", "2026-11-01")
+    group["code"] = concept("Blodgrupp", "882-1", "http://loinc.org")
+    found = made(group)
+    assert lines(found, "results")[0]["blood_group"] is True
+    (piece,) = (piece for piece in found.pieces["en"] if piece.section == "results")
+    assert "not a basis for transfusion" in unpacked(piece.part).decode()
+
+
+def test_a_measurement_and_a_score() -> None:
+    """Would break: blood pressure without its parts; a score that is worked out here, or not first."""
+    pressure = observation("BP", "", "2026-11-29", "vital-signs")
+    del pressure["valueString"]
+    pressure["component"] = [
+        {"code": concept("S"), "valueQuantity": {"value": 120, "unit": "mm[Hg]"}},
+        {"code": concept("D"), "valueQuantity": {"value": 80, "unit": "mm[Hg]"}},
+    ]
+    news = observation("NEWS2", "7", "2026-11-28", "survey")
+    told = lines(made(pressure, news), "vitals")
+    assert [(line["what"], line["value"]) for line in told] == [("NEWS2", "7"), ("BP", "120/80 mmHg")]
+    assert lines(made(pressure), "vitals")[0].get("score") is None
+
+
+def test_an_answered_order_is_no_answer_to_come() -> None:
+    """Would break: an answer is waited for that has come; one that is only preliminary counts as come."""
+
+    def asked(id_: str) -> dict[str, Any]:
+        return {
+            "resourceType": "ServiceRequest",
+            "id": id_,
+            "status": "active",
+            "intent": "order",
+            "code": concept(id_),
+        }
+
+    def report(id_: str, status: str) -> dict[str, Any]:
+        return {
+            "resourceType": "DiagnosticReport", "status": status, "code": concept("R"), "conclusion": "c",
+            "basedOn": [{"reference": f"ServiceRequest/{id_}"}],
+        }  # fmt: skip
+
+    found = made(asked("a"), asked("b"), report("a", "final"), report("b", "preliminary"))
+    assert [line["what"] for line in lines(found, "orders")] == ["b"]
+
+
+def test_notes_of_72_hours_before_the_newest_and_the_last_discharge() -> None:
+    """Would break: a note of the last days is missing; the discharge summary is lost among them; unsigned looks signed."""
+
+    def note(at: str, what: str = "Daganteckning", code: str = "", **more: Any) -> dict[str, Any]:
+        data = base64.b64encode("Första raden.\n\n\nAndra & <b>raden</b>".encode()).decode()
+        return {
+            "resourceType": "DocumentReference", "status": "current", "date": at, "type": concept(what, code, "http://loinc.org"),
+            "content": [{"attachment": {"contentType": "text/plain", "data": data}}], **more,
+        }  # fmt: skip
+
+    found = lines(
+        made(
+            note("2026-11-29T10:00:00+01:00", docStatus="preliminary"), note("2026-11-26T12:00:00+01:00"),
+            note("2026-11-26T08:00:00+01:00"), note("2026-01-01", "Epikris", "18842-5"), note("2025-01-01", "Epikris", "18842-5"),
+            note("2026-11-29T11:00:00+01:00", status="superseded"),
+        ),
+        "notes",
+    )  # fmt: skip
+    assert [line["at"][:10] for line in found] == ["2026-11-29", "2026-11-26", "2026-01-01"]
+    assert found[0]["unsigned"] is True
+    assert found[0]["text"] == "Första raden.\nAndra & <b>raden</b>"
+
+
+def test_coming_visits_end_with_their_day() -> None:
+    """Would break: yesterday's visit stands as coming; today's is gone an hour after it began."""
+    found = made({"resourceType": "Appointment", "status": "booked", "start": "2026-11-29T10:00:00+01:00"})
+    (piece,) = (piece for piece in found.pieces["en"] if piece.section == "coming")
+    assert piece.until_us is not None
+    assert 20 * 3_600_000_000 < piece.until_us - 1_795_942_800_000_000 <= 25 * 3_600_000_000
+
+
+def test_the_same_entries_make_the_same_bytes() -> None:
+    """Would break: two copies show one record differently."""
+    resources = [allergy("A"), allergy("B"), order("C"), observation("K", 4.1, "2026-11-29")]
+    entries = [
+        Entry(each["resourceType"], f"i{n}", orjson.dumps(each | {"id": f"i{n}"}), n, n)
+        for n, each in enumerate(resources)
+    ]  # fmt: skip
+    one, other = fragment(entries), fragment(entries[::-1])
+    assert kept_facts(one) == kept_facts(other)
+    for form in ("sv", "en", "json"):
+        assert kept_pieces(one.pieces[form]) == kept_pieces(other.pieces[form])
+        assert tuple(pieces_of(kept_pieces(one.pieces[form]))) == one.pieces[form]
+
+
+@pytest.mark.parametrize("pending", [True, False])
+def test_a_reserve_entry_is_marked(pending: bool) -> None:
+    """Would break: nobody sees that an entry has not reached the journal."""
+    body = b'{"resourceType":"AllergyIntolerance","id":"a","code":{"text":"Penicillin"}}'
+    found = fragment([Entry("AllergyIntolerance", "a", body, pending=pending)])
+    assert ("pending" in lines(found, "allergies")[0]) is pending
+    (piece,) = (piece for piece in found.pieces["en"] if piece.section == "allergies")
+    assert (b"reserve entry" in unpacked(piece.part)) is pending
+
+
+def test_a_directive_of_the_patient_is_a_limit_and_a_block_is_none() -> None:
+    """Would break: blocks, which tell where somebody has been, stand on the sheet."""
+    found = made(
+        {"resourceType": "Consent", "status": "active", "scope": status("adr"), "category": [concept("Ej blod")],
+         "provision": {"type": "deny"}},
+        {"resourceType": "Consent", "status": "active", "scope": status("patient-privacy"), "category": [concept("Spärr")],
+         "provision": {"type": "deny"}},
+    )  # fmt: skip
+    (line,) = lines(found, "limits")
+    assert (line["what"], line["refused"]) == ("Ej blod", True)

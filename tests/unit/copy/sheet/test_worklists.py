@@ -1,0 +1,207 @@
+"""A unit's lists in a record.db: who stands on them, who sees them, and what takes an entry from them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.unit.copy.sheet.building import concept
+from tests.unit.copy.sheet.record import FULL, Record, person
+
+from vaka.access.decision import What
+from vaka.access.filter import AccessFilter
+from vaka.access.law import Act
+from vaka.access.marks import Actor, provenance
+from vaka.copy import listed
+from vaka.copy.sheet.page import Reader
+from vaka.copy.unit_page import html_of, json_of
+from vaka.copy.worklists import FROM_PAPER, TASKS
+from vaka.fhir.dates import ZONE
+from vaka.store.through import now_us
+
+ACTOR = Actor("Practitioner/pr1", "pr1", "u1", "Lars")
+
+
+def at(days: int, hour: int = 12) -> str:
+    day = datetime.now(ZONE).replace(hour=hour, minute=0, second=0, microsecond=0) + timedelta(days=days)
+    return day.isoformat()
+
+
+def encounter(id_: str, status: str = "in-progress", **more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "Encounter", "id": id_, "status": status, "class": {"code": "IMP"}, "subject": {"reference": "Patient/p1"},
+        "period": {"start": at(-1)}, "serviceProvider": {"reference": "Organization/u1"}, "reasonCode": [concept("Sepsis")],
+        "location": [{"location": {"reference": "Location/bed"}, "status": "active"}], **more,
+    }  # fmt: skip
+
+
+def appointment(id_: str, start: str) -> dict[str, Any]:
+    return {
+        "resourceType": "Appointment", "id": id_, "status": "booked", "start": start, "serviceType": [concept("Visit")],
+        "participant": [{"actor": {"reference": "Patient/p1"}, "status": "accepted"}],
+    }  # fmt: skip
+
+
+def note(id_: str, **more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "DocumentReference", "id": id_, "status": "current", "type": concept(id_), "subject": {"reference": "Patient/p1"},
+        "date": at(-1), "content": [{"attachment": {"title": "x"}}], **more,
+    }  # fmt: skip
+
+
+def mark(act: Act, target: str, id_: str = "m") -> dict[str, Any]:
+    return {**provenance(act, [target], ACTOR, "2026-11-29T08:00:00Z"), "id": id_}
+
+
+@pytest.fixture
+def record() -> Record:
+    made = Record()
+    made.put({"resourceType": "Patient", "id": "p1", "name": [{"family": "Lindberg", "given": ["Rolf"]}], "birthDate": "1948-03-14",
+              "telecom": [{"value": "0701740654"}]})  # fmt: skip
+    made.put({"resourceType": "Organization", "id": "u1", "name": "Ward 35",
+              "identifier": [{"system": "urn:oid:1.2.752.129.2.1.4.1", "value": "SE-U1"}]}, patient=None)  # fmt: skip
+    made.put({"resourceType": "Location", "id": "bed", "name": "Bed 12"}, patient=None)
+    made.relation("u1")
+    return made
+
+
+def lists(record: Record, access: AccessFilter | None = None) -> dict[str, list[Any]]:
+    found = listed.worklists(record.reader, "u1", access or person())
+    return {name: list(lines) for name, lines in found.lists}
+
+
+def ids(record: Record, name: str, access: AccessFilter | None = None) -> list[str]:
+    return [line["id"] for line in lists(record, access)[name]]
+
+
+def test_who_is_here_with_place_and_name(record: Record) -> None:
+    """Would break: a ward does not know which patients it has when everything else has stopped (clinical.md, 1)."""
+    record.put(encounter("e1"))
+    record.put(encounter("e2", "finished"))
+    record.put(encounter("e3", "planned"))
+    (line,) = lists(record)["here"]
+    assert (line["name"], line["place"], line["why"], line["patient"]) == ("Rolf Lindberg", "Bed 12", "Sepsis", "p1")
+    assert ids(record, "coming") == ["Encounter/e3"]
+    record.put(encounter("e1", "finished"))
+    assert lists(record)["here"] == []
+
+
+def test_who_comes_today_and_tomorrow(record: Record) -> None:
+    """Would break: "we don't know which patients we are to meet"; or a list of the whole year."""
+    for number, days in enumerate((-3, 0, 1, 2, 9)):
+        record.put(appointment(f"a{number}", at(days)))
+    assert ids(record, "coming") == ["Appointment/a1", "Appointment/a2"]
+
+
+def test_a_signature_counts_for_its_version(record: Record) -> None:
+    """Would break: a note that was changed after it was signed is on nobody's list (S17); a signed one stays there."""
+    record.put(note("n1"))
+    assert ids(record, "unsigned") == ["DocumentReference/n1"]
+    record.put(mark(Act.SIGN, "DocumentReference/n1/_history/1"))
+    assert ids(record, "unsigned") == []
+    record.put(note("n1", description="changed"))
+    assert ids(record, "unsigned") == ["DocumentReference/n1"]
+    record.put(mark(Act.SIGN, "DocumentReference/n1/_history/1", "m2"))
+    assert ids(record, "unsigned") == ["DocumentReference/n1"]
+
+
+def test_a_mark_that_came_before_its_version_counts(record: Record) -> None:
+    """Would break: the feed's order is not that of commits, and an entry stays on a list that was signed."""
+    record.put(mark(Act.SIGN, "DocumentReference/n1/_history/1"))
+    record.put(note("n1"))
+    assert ids(record, "unsigned") == []
+
+
+def test_what_was_loaded_is_signed_where_it_comes_from(record: Record) -> None:
+    """Would break: a region's first load puts a million notes on the lists; or hides those that say that they are not signed."""
+    record.put(note("old", docStatus="final"), source="vaka:load")
+    record.put(note("open", docStatus="preliminary"), source="vaka:load")
+    assert ids(record, "unsigned") == ["DocumentReference/open"]
+
+
+def test_answers_and_orders(record: Record) -> None:
+    """Would break: an answer stands on the laboratory's list, not on the list of who ordered it; an answered order is waited for."""
+    order = {"resourceType": "ServiceRequest", "id": "o1", "status": "active", "intent": "order", "code": concept("Culture"),
+             "authoredOn": at(-1)}  # fmt: skip
+    report = {
+        "resourceType": "DiagnosticReport", "id": "r1", "status": "preliminary", "code": concept("Culture"),
+        "basedOn": [{"reference": "ServiceRequest/o1"}], "issued": at(0, 1),
+    }  # fmt: skip
+    record.put(order)
+    record.open(What.UNIT, "u2")
+    record.put(report, "u2/v1")
+    assert (ids(record, "orders"), ids(record, "answers")) == (["ServiceRequest/o1"], ["DiagnosticReport/r1"])
+    record.put({**report, "status": "final"}, "u2/v1")
+    assert (ids(record, "orders"), ids(record, "answers")) == ([], ["DiagnosticReport/r1"])
+    record.put(mark(Act.RECEIVED, "DiagnosticReport/r1/_history/2"))
+    assert ids(record, "answers") == ["DiagnosticReport/r1"]
+    record.put(mark(Act.READ, "DiagnosticReport/r1/_history/2", "m2"))
+    assert ids(record, "answers") == []
+
+
+def test_what_is_left_to_enter_from_paper(record: Record) -> None:
+    """Would break: after a stop nobody knows what still lies on paper (S13)."""
+    task = {
+        "resourceType": "Task", "id": "t1", "status": "requested", "intent": "order", "description": "Curve of the night",
+        "owner": {"reference": "Organization/u1"}, "for": {"reference": "Patient/p1"}, "authoredOn": at(0, 1),
+    }  # fmt: skip
+    record.put({**task, "code": {"coding": [{"system": TASKS, "code": FROM_PAPER}]}})
+    record.put({**task, "id": "t2", "code": concept("Vidimera")})
+    assert (ids(record, "paper"), ids(record, "tasks")) == (["Task/t1"], ["Task/t2"])
+    record.put({**task, "status": "completed", "code": {"coding": [{"system": TASKS, "code": FROM_PAPER}]}})
+    assert ids(record, "paper") == []
+
+
+def test_a_list_shows_what_its_reader_may_see(record: Record) -> None:
+    """Would break: a list tells of patients that the reader takes no part in caring for."""
+    record.put(encounter("e1"))
+    record.put(note("n1"), patient="p2")
+    assert ids(record, "here") == ["Encounter/e1"]
+    assert ids(record, "unsigned") == []
+    assert lists(record, person(unit="u3", provider="v2"))["here"] == []
+    assert ids(record, "unsigned", FULL) == ["DocumentReference/n1"]
+
+
+def test_a_protected_identity_has_neither_name_nor_place_nor_time(record: Record) -> None:
+    """Would break: a list on a wall tells where somebody is whose identity is protected (S24)."""
+    record.put({"resourceType": "Patient", "id": "p1", "name": [{"family": "Lindberg"}],
+                "meta": {"security": [{"code": "sekretessmarkering"}]}})  # fmt: skip
+    record.put(encounter("e1"))
+    record.put(appointment("a1", at(1)))
+    record.put(note("n1"))
+    found = listed.worklists(record.reader, "u1", person())
+    reader = Reader("en", now_us(), now_us())
+    page, told = html_of(found, reader).decode(), str(json_of(found, reader))
+    for secret in ("Lindberg", "Bed 12", "Sepsis", at(1)[:10], at(1)[:16].replace("T", " ")):
+        assert secret not in page.replace(page[page.index('<p class="running">') : page.index("<header")], "")
+        assert secret not in str(json_of(found, reader)["lists"])
+    assert page.count("Protected identity") == 3
+    assert "p1" in told
+
+
+def test_one_broken_entry_leaves_the_list(record: Record) -> None:
+    """Would break: one hostile encounter takes the ward's list with it (S4)."""
+    record.put(encounter("e1"))
+    record.put(encounter("e2"))
+    record.connection.execute("UPDATE resource SET body = x'00' WHERE id = 'e2'")
+    found = listed.worklists(record.reader, "u1", person())
+    assert found.broken == 1
+    assert [line["id"] for line in dict(found.lists)["here"]] == ["Encounter/e1"]
+    assert "1 item cannot be shown." in html_of(found, Reader("en", now_us(), now_us())).decode()
+
+
+def test_a_unit_is_found_by_its_hsa_id(record: Record) -> None:
+    """Would break: the address of a unit in the region's own names leads nowhere."""
+    assert listed.unit_of(record.reader, "SE-U1") == "u1"
+    assert listed.unit_of(record.reader, "u1") == "u1"
+    assert listed.unit_of(record.reader, "nowhere") is None
+
+
+def test_a_reserve_entry_is_marked_and_what_is_shown_is_noted(record: Record) -> None:
+    """Would break: nobody sees that an arrival has not reached the journal; the log does not tell who was seen (L1)."""
+    key = record.put(encounter("e1"), pending=7)
+    access = person()
+    assert lists(record, access)["here"][0]["pending"] is True
+    assert {one.rkey for one in access.trail.touched} >= {key}
+    assert any(one.type == "Patient" for one in access.trail.touched)
