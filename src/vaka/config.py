@@ -298,3 +298,5 @@ COPY_STATEMENTS_KEPT: Final = 256
 COPY_BROAD_MATCHES: Final = 20_000
 # Consents and blocks that no journal has been heard about for so long are no longer relied on (S20).
 COPY_CONSENTS_DAYS: Final = 7.0
+# Sheets are made anew at each commit, and looked for this often.
+COPY_SHEETS_IDLE_S: Final = 1.0

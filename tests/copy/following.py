@@ -36,7 +36,7 @@ class Following:
 
         with (self.folder.path / "said").open("ab") as said:
             self.process = subprocess.Popen(
-                command("copy-follow", "--data", str(self.folder.path), *self.arguments),
+                command("copy-follow", "--data", self.folder.path, "--from", self.folder.about().journal, *self.arguments),
                 stdout=said, stderr=said, env={**os.environ, **self.environment},
             )  # fmt: skip
 

@@ -201,12 +201,12 @@ def test_a_change_and_its_mark_are_one_commit(tmp_path: Path) -> None:
         derived.Derived(copied.codec)(connection, changes)
         raise Cut
 
-    copied.applier.putter._on_changed = fails
+    copied.applier.putter.on_changed = fails
     with pytest.raises(Cut):
         copied.give(flag | {"code": {"text": "VRE"}}, owner, "p", 2)
     assert "MRSA" in html(reader, "p", sheets)
     assert copied.make() == 0
-    copied.applier.putter._on_changed = derived.Derived(copied.codec)
+    copied.applier.putter.on_changed = derived.Derived(copied.codec)
     copied.give(flag | {"code": {"text": "VRE"}}, owner, "p", 2)
     for _ in range(2):
         assert "VRE" in html(reader, "p", sheets)

@@ -1,4 +1,4 @@
-"""What holds a copy's following up, by a person's decision or the brake's, and who let it go (S30, S31).
+"""What holds a copy's following up: the brake (S30), or a person (``copy.frozen``, S31); and who let the brake go.
 
 Invariants: a hold outlives a restart; each decision is written down with name, reason and time before it takes effect.
 """
@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from vaka.copy.files import replace
+from vaka.copy.frozen import Frozen, frozen
 from vaka.errors import Invalid
 
 REASON_MAX_CHARS = 300
@@ -34,7 +35,6 @@ class Hold:
     """The holds of the copy in ``folder``: ``hold.json``; all decisions: ``decisions.ndjson``."""
 
     folder: Path
-    frozen: Decision | None = None
     braked: Decision | None = None
 
     def __post_init__(self) -> None:
@@ -42,21 +42,16 @@ class Hold:
             told = orjson.loads((self.folder / "hold.json").read_bytes())
         except FileNotFoundError:
             return
-        self.frozen = Decision(**told["frozen"]) if told["frozen"] else None
         self.braked = Decision(**told["braked"]) if told["braked"] else None
 
     @property
+    def frozen(self) -> Frozen | None:
+        """Who has frozen it, looked for each time: a person needs no process for it."""
+        return frozen(self.folder)
+
+    @property
     def held(self) -> bool:
-        return self.frozen is not None or self.braked is not None
-
-    def freeze(self, told: Mapping[str, Any]) -> None:
-        self.frozen = self._decided("freeze", told)
-        self._keep()
-
-    def thaw(self, told: Mapping[str, Any]) -> None:
-        self._decided("thaw", told)
-        self.frozen = None
-        self._keep()
+        return self.braked is not None or self.frozen is not None
 
     def brake(self, reason: str) -> None:
         self.braked = self._decided("brake", {"name": "brake", "reason": reason})
@@ -86,5 +81,4 @@ class Hold:
         return decision
 
     def _keep(self) -> None:
-        told = {name: asdict(one) if one else None for name, one in (("frozen", self.frozen), ("braked", self.braked))}
-        replace(self.folder / "hold.json", orjson.dumps(told))
+        replace(self.folder / "hold.json", orjson.dumps({"braked": asdict(self.braked) if self.braked else None}))

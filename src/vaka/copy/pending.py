@@ -20,21 +20,22 @@ from vaka.fhir.definitions import type_number
 from vaka.fhir.keys import resource_key
 from vaka.store.version import Action
 
+UNKNOWN: Final = Owner(None, None, None, "other", None, "unknown")
 FIRST_SEQ: Final = 2**62
 """Above every sequence number of a journal: what is made here is the newest of its kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """What an entry makes of one resource. ``entry``: its number, above 0; ``body``: None for a deletion; ``patient``: the id of
-    the home patient; ``number``, ``epoch``: of a passed-on write, which has them from the journal already; None: those after what
-    stands."""
+    """What an entry makes of one resource. ``entry``: its number, above 0; ``body``: None for a deletion; ``owner``: None: as it
+    stands; ``patient``: the id of the home patient; ``number``, ``epoch``: of a passed-on write, which has them from the journal
+    already; None: those after what stands."""
 
     entry: int
     type: str
     id: str
     body: bytes | None
-    owner: Owner
+    owner: Owner | None
     patient: str | None
     updated_us: int
     number: int | None = None
@@ -67,11 +68,13 @@ def _show(applier: Applier, shown: list[Pending]) -> None:
         deleted = one.body is None
         new = stands is None or bool(stands.deleted)
         action = Action.DELETE if deleted else Action.CREATE if new else Action.UPDATE
+        keeps = one.owner is None and stands is not None
+        owner = stands.owner if keeps and stands is not None else applier.owners.number(one.owner or UNKNOWN)
         packed = applier.codec.compress(one.body) if one.body is not None else (0, None)
         seq = FIRST_SEQ + one.entry
         row = Row(
             rkey, type_number(one.type), one.id, number, epoch, one.updated_us, stands.created if stands is not None else seq,
-            seq, FIRST_SEQ, home(one.patient), applier.owners.number(one.owner), int(action), int(deleted), 0, one.entry, 1,
+            seq, FIRST_SEQ, home(one.patient), owner, int(action), int(deleted), 0, one.entry, 1,
             sha256(one.body or b"").digest(), *packed,
         )  # fmt: skip
         applier.putter.put([Change(stands, row, one.body, one.patient)])

@@ -5,30 +5,32 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import signal
+import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
 from vaka import config, log, process
-from vaka.copy import brake, engine, files
+from vaka.copy import beside, brake, engine, files, frozen
 from vaka.copy.board import Board, Field
 from vaka.copy.client import Client, tls
 from vaka.copy.control import Control
 from vaka.copy.files import Folder
 from vaka.copy.follow import Follower
-from vaka.copy.hold import Hold
+from vaka.copy.hold import REASON_MAX_CHARS, Hold
 from vaka.copy.lost import LostFile
-from vaka.copy.put import OnChanged
+from vaka.copy.own import Own
 from vaka.copy.reserve import running as reserve_running
 from vaka.copy.reserve.opening import open_reserve
-from vaka.copy.reserve.record import InRecord
-from vaka.copy.seeds import Reserve, Seeds
+from vaka.copy.seeds import Seeds
 from vaka.errors import Invalid, Setup
 from vaka.store.cursor import Cursor
+
+_OWN_CACHE_BYTES: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Options:
 
     data: Path
     key_file: Path | None = None
+    token_file: Path | None = None
     authority: Path | None = None
     certificate: Path | None = None
     neighbours: tuple[str, ...] = ()
@@ -44,7 +47,7 @@ class Options:
     exempt: frozenset[str] = frozenset()
 
 
-def run(options: Options, *, reserve: Reserve | None = None, on_changed: OnChanged | None = None) -> None:
+def run(options: Options) -> None:
     """Until SIGTERM or SIGINT. Setup error where it cannot start."""
     folder = Folder(options.data)
     about = folder.about()
@@ -53,7 +56,7 @@ def run(options: Options, *, reserve: Reserve | None = None, on_changed: OnChang
     process.prepare("copy-follow", logs)
     log.setup("copy-follow", logs / "follow.jsonl")
     log.info("follower starting", copy=about.name, journal=about.journal)
-    asyncio.run(_run(options, folder, reserve, on_changed))
+    asyncio.run(_run(options, folder))
     log.info("follower stopped")
 
 
@@ -69,17 +72,17 @@ def _only(folder: Folder) -> Any:
     return held
 
 
-async def _run(options: Options, folder: Folder, reserve: Reserve | None, on_changed: OnChanged | None) -> None:
+async def _run(options: Options, folder: Folder) -> None:
     about = folder.about()
     async with AsyncExitStack() as stack:
         stack.enter_context(_only(folder))
         key = files.key(folder, options.key_file)
         try:
-            token = folder.token.read_text().strip()
+            token = (options.token_file or folder.token).read_text().strip()
         except FileNotFoundError as error:
             raise Setup(
-                f"there is no token in {folder.token}",
-                help="make one on the journal with `vaka token --system NAME --scope feed` and put it there",
+                f"there is no token in {options.token_file or folder.token}",
+                help="make one on the journal with `vaka token --system NAME --scope feed --scope feed-private` and put it there",
             ) from error
         verify = tls(options.authority, options.certificate)
         client = Client(about.journal, token, verify=verify)
@@ -90,8 +93,13 @@ async def _run(options: Options, folder: Folder, reserve: Reserve | None, on_cha
         board = Board(folder.board, make=True)
         lost = LostFile(folder.lost, key)
         stack.callback(lost.close)
+        reserve = open_reserve(folder, options.key_file)
+        stack.callback(reserve.close)
+        own = engine.writer(folder.own, key, cache_bytes=_OWN_CACHE_BYTES)
+        stack.callback(own.close)
+        shown = beside.Shown(reserve, Own(own))
         seeds = Seeds(
-            folder, key, lost, on_changed=on_changed, reserve=reserve, neighbours=options.neighbours, http=http
+            folder, key, lost, prepare=beside.prepare, reserve=shown, neighbours=options.neighbours, http=http
         )
         stack.callback(seeds.close)
         follower = Follower(
@@ -99,11 +107,7 @@ async def _run(options: Options, folder: Folder, reserve: Reserve | None, on_cha
             limits=brake.Limits(exempt=options.exempt), hold_back_s=options.hold_back_s,
         )  # fmt: skip
         stack.callback(follower.close)
-        own = open_reserve(folder, options.key_file)
-        stack.callback(own.close)
-        if reserve is None:
-            reserve = seeds.reserve = InRecord(own)
-        control = Control(folder.control, Words(follower, reserve).words)
+        control = Control(folder.control, Words(follower, shown).words)
         await control.start()
         stack.push_async_callback(control.close)
         stopping = asyncio.Event()
@@ -111,8 +115,13 @@ async def _run(options: Options, folder: Folder, reserve: Reserve | None, on_cha
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
         async with asyncio.TaskGroup() as tasks:
             running = [
-                tasks.create_task(follower.run()), tasks.create_task(_look_for_damage(follower)),
-                tasks.create_task(reserve_running.run(own, folder, board, verify=verify)),
+                tasks.create_task(work) for work in (
+                    follower.run(), _look_for_damage(follower), beside.keep_private(follower, client, board),
+                    beside.keep_sheets(follower), 
+                    reserve_running.run(
+                        reserve, folder, board, token_file=options.token_file, verify=verify
+                    ),
+                )
             ]  # fmt: skip
             await stopping.wait()
             for task in running:
@@ -121,23 +130,36 @@ async def _run(options: Options, folder: Folder, reserve: Reserve | None, on_cha
 
 async def _look_for_damage(follower: Follower) -> None:
     """Reads the record in use through now and then, beside all else."""
-    pause_s = config.COPY_CHECK_AFTER_S
+    due = time.monotonic() + config.COPY_CHECK_AFTER_S
     while True:
-        await asyncio.sleep(pause_s)
+        await asyncio.sleep(1.0)
         number = follower.seeds.current
+        told = number is not None and follower.board[Field.DAMAGED] == number  # by a reader
+        if follower.damaged is not None or (not told and time.monotonic() < due):
+            continue
         if number is not None:
             try:
                 await asyncio.to_thread(follower.seeds.check, number)
             except (engine.Damaged, engine.WrongKey) as error:
                 if follower.seeds.current == number:
                     follower.found_damaged(error.message)
-        pause_s = config.COPY_CHECK_EVERY_S
+                continue
+            if told:
+                follower.board[Field.DAMAGED] = 0  # it is whole
+        due = time.monotonic() + config.COPY_CHECK_EVERY_S
+
+
+def _who(told: Mapping[str, Any]) -> tuple[str, str]:
+    name, reason = told.get("name"), told.get("reason")
+    if not isinstance(name, str) or not isinstance(reason, str) or not name.strip() or not reason.strip():
+        raise Invalid("a decision needs a name and a reason", help="say who decides, and why")
+    return name[:REASON_MAX_CHARS], reason[:REASON_MAX_CHARS]
 
 
 class Words:
     """What the control socket knows."""
 
-    def __init__(self, follower: Follower, reserve: Reserve | None) -> None:
+    def __init__(self, follower: Follower, reserve: beside.Shown) -> None:
         self._follower = follower
         self._reserve = reserve
         self.words = {
@@ -153,19 +175,22 @@ class Words:
         return {"reached": await self._follower.reached(Cursor.parse(value), timeout_s)}
 
     async def _apply(self, value: Any, told: Mapping[str, Any]) -> Mapping[str, Any]:
-        number = value.get("reserve") if isinstance(value, dict) else None
-        if not isinstance(number, int) or self._reserve is None:
-            raise Invalid("apply takes the number of a reserve entry")
-        reserve = self._reserve
+        reserve, asked = self._reserve, value if isinstance(value, dict) else {}
+        if "own" in asked:
+            await self._follower.in_thread(lambda: reserve.own(self._follower.applier))
+            return {"applied": asked["own"]}
+        number = asked.get("reserve")
+        if not isinstance(number, int):
+            raise Invalid("apply takes the number of a reserve entry, or own")
         await self._follower.in_thread(lambda: reserve.apply(self._follower.applier, number))
         return {"applied": number}
 
     async def _status(self, value: Any, told: Mapping[str, Any]) -> Mapping[str, Any]:
         board, hold = self._follower.board, self._follower.hold
-        at = await self._follower.in_thread(lambda: self._follower.applier.at)
+        epoch, xid, seq, whole = board.read(Field.EPOCH, Field.XID, Field.SEQ, Field.WHOLE)
         return {
-            "cursor": str(at.cursor),
-            "whole": at.whole,
+            "cursor": f"{epoch}.{xid}.{seq}",
+            "whole": bool(whole),
             "ageSeconds": board.age_s(),
             "journal": board[Field.JOURNAL],
             "distrusting": board[Field.DISTRUSTING],
@@ -173,18 +198,18 @@ class Words:
             "aside": board[Field.ASIDE],
             "lost": board[Field.LOST],
             "diskFull": bool(board[Field.DISK_FULL]),
-            "frozen": hold.frozen.reason if hold.frozen else None,
+            "frozen": held.reason if (held := hold.frozen) else None,
             "braked": hold.braked.reason if hold.braked else None,
             "perSecond": round(self._follower.rate.per_second, 1),
         }
 
     async def _freeze(self, value: Any, told: Mapping[str, Any]) -> Mapping[str, Any]:
-        self._follower.hold.freeze(told)
+        frozen.freeze(self._follower.hold.folder, *_who(told))
         self._follower.holds_changed()
         return {"frozen": True}
 
     async def _thaw(self, value: Any, told: Mapping[str, Any]) -> Mapping[str, Any]:
-        self._follower.hold.thaw(told)
+        frozen.thaw(self._follower.hold.folder, *_who(told))
         self._follower.holds_changed()
         return {"frozen": False}
 

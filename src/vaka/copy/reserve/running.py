@@ -7,6 +7,7 @@ Invariant: it goes on whatever happens to the followed record, and beside it: ne
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 from vaka import config, log
@@ -23,10 +24,12 @@ from vaka.copy.reserve.store import ReserveStore
 from vaka.copy.reserve.telling import Telling
 
 
-async def run(store: ReserveStore, folder: Folder, board: Board, *, verify: Any = True) -> None:
+async def run(
+    store: ReserveStore, folder: Folder, board: Board, *, token_file: Path | None = None, verify: Any = True
+) -> None:
     """Until it is cancelled. ``verify``: of the journal and of other copies, as httpx takes it."""
-    journal = JournalClient(folder.about().journal, lambda: token(folder), verify=verify)
-    peers = Peers(store, Neighbours(folder).peers, lambda: token(folder), verify=verify)
+    journal = JournalClient(folder.about().journal, lambda: token(folder, token_file), verify=verify)
+    peers = Peers(store, Neighbours(folder).peers, lambda: token(folder, token_file), verify=verify)
     hand_over = HandOver(store, journal, changed=Telling(folder.control))
     try:
         async with asyncio.TaskGroup() as tasks:

@@ -18,7 +18,7 @@ from vaka.copy import engine, files
 from vaka.copy.apply import codec
 from vaka.copy.board import Field
 
-FEED = frozenset({"feed"})
+FEED = frozenset({"feed", "feed-private"})
 
 
 def patient(tag: str, family: str = "Lindqvist") -> Resource:
@@ -197,8 +197,8 @@ def test_a_copy_is_frozen_by_a_person_and_says_so(copy: Following, api: Api, tag
     assert older["journal"] == status["journal"] == 1
     assert copy.ask(thaw=True, name="Asa Ek", reason="it was right") == {"frozen": False}
     copy.until(lambda _: copy.row("Patient", made["id"]) is not None)
-    told = [orjson.loads(line) for line in (copy.folder.path / "decisions.ndjson").read_bytes().splitlines()]
-    assert [(one["what"], one["name"]) for one in told] == [("freeze", "Asa Ek"), ("thaw", "Asa Ek")]
+    told = [orjson.loads(line) for line in (copy.folder.path / "log" / "by-hand.jsonl").read_bytes().splitlines()]
+    assert [(one["what"], one["by"]) for one in told] == [("freeze", "Asa Ek"), ("thaw", "Asa Ek")]
 
 
 def test_a_journal_that_is_away_is_told_and_found_again(journal: Instance, api: Api, tmp_path: Path) -> None:
