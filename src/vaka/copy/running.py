@@ -117,7 +117,7 @@ async def _run(options: Options, folder: Folder) -> None:
             running = [
                 tasks.create_task(work) for work in (
                     follower.run(), _look_for_damage(follower), beside.keep_private(follower, client, board),
-                    beside.keep_sheets(follower), 
+                    beside.keep_sheets(follower),
                     reserve_running.run(
                         reserve, folder, board, token_file=options.token_file, verify=verify
                     ),
