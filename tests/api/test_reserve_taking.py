@@ -107,7 +107,7 @@ class Copy:
         async def changed(one: Entry) -> None:
             self.shown.append(one.id)
 
-        reserving = Reserving(self.store, peers, OnJournal(journal), "Site A", self.single, changed)
+        reserving = Reserving(self.store, peers, OnJournal(journal), "Site A", lambda: self.single, changed)
         try:
             yield server, reserving
         finally:

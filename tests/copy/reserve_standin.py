@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from subprocess import Popen
 from time import monotonic, sleep
-from typing import Any, cast
 
 import httpx
 from bench.running import token
@@ -28,6 +27,7 @@ from vaka.api.door.passing import Passing
 from vaka.api.door.serve import Opened, serve
 from vaka.api.door.upstream import Upstream
 from vaka.api.reserve.accept import Reserving
+from vaka.api.server import Server
 from vaka.api.wire import Wire
 from vaka.copy.files import Folder
 from vaka.copy.reserve.hand_over import HandOver
@@ -103,51 +103,40 @@ def fronted(data: Path, journal: str, folder: Path, port: int, peer: str) -> Ite
 
 
 async def _open(data: Path, journal_url: str, folder: Path, peer: str) -> Opened:
-    from vaka.accesslog.store import TableStore
-    from vaka.accesslog.writer import AccessLog
-    from vaka.api.callers import Callers
-    from vaka.api.cookies import Proof
-    from vaka.api.keyring import Keyring
-    from vaka.api.people import People
-    from vaka.api.revocations import Revocations
-    from vaka.api.server import Server
-    from vaka.api.sessions import Sessions
-    from vaka.api.tokens import Tokens
-    from vaka.journal.accounts import JournalAccounts
+    from vaka.access.settings import CLOSED
+    from vaka.api.serve import _server
+    from vaka.journal.clients import Clients
     from vaka.journal.journal import Journal
+    from vaka.journal.pool import Pool
 
     found = status.read(data / "run" / "status.json")
     assert found is not None and found.dsn is not None
     journal = await Journal.open(found.dsn)
-    accounts = JournalAccounts(journal)
-    callers = Callers(
-        accounts, Sessions(Keyring(data, "session"), demo=True), Revocations(accounts), People(journal), Proof(b"0" * 32)
-    )  # fmt: skip
-    log = await AccessLog.open(folder / "accesslog", TableStore(journal.pool.connection), "standin")
+    registering = Pool(found.dsn, size=2)
+    await registering.open()
+    if not (folder / "secret").exists():
+        (folder / "secret").symlink_to(data / "secret")
+    made = await _server(journal, Clients(registering), folder, CLOSED, demo=False, demo_login=False)
     own = Folder(folder).token.read_text()
     store = open_reserve(Folder(folder))
     peers = Peers(store, lambda: [Peer("other", peer)], lambda: own)
     reserving = Reserving(store, peers, OnJournal(journal), folder.name)
     hand_over = HandOver(store, JournalClient(journal_url, lambda: own))
     door = Door(Passing(Upstream(journal_url)), Told(folder / "state.json"), reserve=reserving)
-    nothing = cast(Any, None)
-    server = Server(
-        journal, None, Tokens(Keyring(data, "token")), nothing, log, callers, nothing, nothing, nothing, nothing
-    )  # fmt: skip
-
-    beside: list[asyncio.Task[None]] = []
+    served = replace(made, home=None, door=door)
+    working = [asyncio.ensure_future(work) for work in (hand_over.follow(), hand_over.probe(), peers.exchange())]
 
     async def complete() -> Server:
-        beside.extend(map(asyncio.create_task, (hand_over.follow(), hand_over.probe(), peers.exchange())))
-        return replace(server, door=door)
+        return served
 
     async def close() -> None:
-        for task in beside:
-            task.cancel()
-        await log.close()
+        for work in working:
+            work.cancel()
+        await made.log.close()
         await journal.close()
+        await registering.close()
 
-    return Opened(replace(server, door=door), door, complete, close)
+    return Opened(served, door, complete, close)
 
 
 def main() -> None:

@@ -21,10 +21,8 @@ from vaka.copy.board import Board, Field, boottime_ns
 from vaka.copy.client import Client
 from vaka.copy.derived import Derived
 from vaka.copy.follow import Follower
-from vaka.copy.lines import Owner
 from vaka.copy.own import Own
-from vaka.copy.pending import Pending, show, withdraw
-from vaka.copy.reserve.shown import shown
+from vaka.copy.reserve.record import InRecord
 from vaka.copy.reserve.store import ReserveStore
 from vaka.errors import Conflict, Forbidden, VakaError
 
@@ -43,34 +41,16 @@ class Shown:
     """The reserve and own.db, as the record shows them (``seeds.Reserve``)."""
 
     def __init__(self, reserve: ReserveStore, own: Own) -> None:
-        self._reserve = reserve
+        self._reserve = InRecord(reserve)
         self._own = own
 
     def apply(self, applier: Applier, number: int) -> None:
         """Shows the entry, or takes away what it showed where it is settled, withdrawn or not held."""
-        entry = self._reserve.get(number)
-        rows = shown(entry) if entry is not None else ()
-        if not rows:
-            withdraw(applier, number)
-            return
-        show(applier, [
-            Pending(
-                one.number, one.type, one.id, one.body,
-                Owner(
-                    None, one.owner.unit, one.owner.provider, one.owner.kind, one.owner.author, one.owner.source,
-                ) if one.new else None,
-                one.patient, one.updated_us,
-            )
-            for one in rows
-        ])  # fmt: skip
+        self._reserve.apply(applier, number)
 
     def rebuild(self, applier: Applier) -> None:
         """All that waits, in a record that shows nothing of it."""
-        after = 0
-        while entries := self._reserve.open(after=after):
-            for entry in entries:
-                self.apply(applier, entry.number)
-            after = entries[-1].number
+        self._reserve.rebuild(applier)
         self.own(applier)
 
     def own(self, applier: Applier) -> None:

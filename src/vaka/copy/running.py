@@ -24,6 +24,7 @@ from vaka.copy.follow import Follower
 from vaka.copy.hold import REASON_MAX_CHARS, Hold
 from vaka.copy.lost import LostFile
 from vaka.copy.own import Own
+from vaka.copy.reserve import running as reserve_running
 from vaka.copy.reserve.opening import open_reserve
 from vaka.copy.seeds import Seeds
 from vaka.errors import Invalid, Setup
@@ -117,6 +118,9 @@ async def _run(options: Options, folder: Folder) -> None:
                 tasks.create_task(work) for work in (
                     follower.run(), _look_for_damage(follower), beside.keep_private(follower, client, board),
                     beside.keep_sheets(follower),
+                    reserve_running.run(
+                        reserve, folder, board, token_file=options.token_file, verify=verify
+                    ),
                 )
             ]  # fmt: skip
             await stopping.wait()

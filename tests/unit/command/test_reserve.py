@@ -16,7 +16,9 @@ from vaka import errors
 from vaka.command.reserve import command
 from vaka.copy.files import Folder
 from vaka.copy.reserve.entry import State
+from vaka.copy.reserve.neighbours import Neighbours
 from vaka.copy.reserve.opening import open_reserve
+from vaka.copy.reserve.peers import Peer
 from vaka.copy.reserve.store import ReserveStore
 
 
@@ -124,3 +126,13 @@ def test_the_file_is_encrypted_and_opens_with_its_key_alone(folder: Path, store:
     (folder / "keys" / "copy.key").write_text("nonsense")
     assert isinstance(run(folder, "list").exception, errors.Setup)
     assert isinstance(run(folder / "nowhere", "list").exception, errors.Setup)
+
+
+def test_the_other_copies_are_read_anew_when_they_change(folder: Path) -> None:
+    """Would break: a new copy would never be told, or a broken file would stop the reserve."""
+    neighbours = Neighbours(Folder(folder))
+    assert (neighbours.peers(), neighbours.single()) == ([], "nobody")
+    neighbours.keep([Peer("south", "http://south/")], single="people")
+    assert (neighbours.peers(), neighbours.single()) == ([Peer("south", "http://south")], "people")
+    (folder / "neighbours.json").write_text("{")
+    assert neighbours.peers() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import subprocess
 import sys
@@ -15,10 +16,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 from tests.unit.copy.reserve_entries import entry
 
+from vaka.copy.reserve import giving, numbers
 from vaka.copy.reserve.entry import OPEN, Entry, State, from_wire, wire
 from vaka.copy.reserve.mode import Forced, Left, Mode, Silent
 from vaka.copy.reserve.store import ReserveStore
-from vaka.errors import Invalid
+from vaka.copy.reserve.telling import Telling
+from vaka.errors import Invalid, Unavailable
 
 
 def opened(path: Path | str, origin: str = "copy-a") -> ReserveStore:
@@ -199,6 +202,7 @@ _KILLED = """
 import sys, apsw
 from tests.unit.copy.reserve_entries import entry
 from vaka.copy.reserve.store import ReserveStore
+from vaka.copy.reserve.telling import Telling
 store = ReserveStore(apsw.Connection(sys.argv[1]), "copy-a")
 while True:
     made, _ = store.add(entry())
@@ -218,3 +222,54 @@ def test_what_was_returned_survives_a_kill(tmp_path: Path) -> None:
     found = {one.id for one in opened(path).open(limit=100_000)}
     assert set(told) <= found
     assert len(found) <= len(told) + 1
+
+
+def test_numbers_are_recorded_before_they_are_given_and_never_given_twice(tmp_path: Path) -> None:
+    """Would break S18: two patients with one number, or a number that nobody knows of."""
+    one, two = opened(tmp_path / "r.db"), opened(tmp_path / "r.db")
+    known = giving.Ground([("name", "Åsa Ek"), ("born", "1951-03-02")], shown=["p1"])
+    with pytest.raises(Unavailable):
+        giving.personal(one, known, by="Ada")
+    one.set_range(7)
+    given = [giving.personal(store, known, by="Ada") for store in (one, two) * 5]
+    given += [giving.encounter(store, by="Ada", patient="p1") for store in (one, two)]
+    assert len(set(given)) == 12
+    assert {numbers.copy_of(number) for number in given} == {7}
+    assert giving.personal(opened(tmp_path / "r.db"), known, by="Bo") not in given
+    two.set_range(8)
+    assert numbers.copy_of(giving.personal(one, known, by="Ada")) == 8
+    assert giving.personal(one, giving.Ground(unknown=True, shown=[]), by="Ada") not in given
+
+
+@pytest.mark.parametrize("ground", [
+    giving.Ground(shown=[]), giving.Ground([("name", "Åsa Ek")], shown=[]), giving.Ground([("name", "Åsa Ek"), ("name", "Ek")], shown=[]),
+    giving.Ground([("name", "Åsa Ek"), ("born", " ")], shown=[]), giving.Ground(unknown=True),
+    giving.Ground([("name", "Åsa Ek"), ("born", "1951-03-02")]), giving.Ground([("name", "x"), ("born", "y")], unknown=True, shown=[]),
+])  # fmt: skip
+def test_nobody_is_made_on_too_little(tmp_path: Path, ground: giving.Ground) -> None:
+    """Would break S18: one person with two numbers, or a number that is somebody else's."""
+    store = opened(tmp_path / "r.db")
+    store.set_range(1)
+    with pytest.raises(Invalid):
+        giving.personal(store, ground, by="Ada")
+
+
+def test_the_follower_is_told_and_one_that_is_away_holds_up_nobody(tmp_path: Path) -> None:
+    """Would break: an entry would not show, or a dead follower would keep entries from being acknowledged."""
+    told: list[bytes] = []
+
+    async def work() -> None:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            told.append(await reader.readline())
+            writer.write(b'{"applied": 3}\n')
+            await writer.drain()
+            writer.close()
+
+        telling = Telling(tmp_path / "control")
+        await telling(entry(number=2))
+        server = await asyncio.start_unix_server(answer, str(tmp_path / "control"))
+        await telling(entry(number=3))
+        server.close()
+
+    asyncio.run(work())
+    assert told == [b'{"apply":{"reserve":3}}\n']

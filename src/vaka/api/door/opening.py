@@ -16,18 +16,15 @@ from vaka import config, log
 from vaka.access.settings import CLOSED, Settings
 from vaka.accesslog.remote import JournalStore
 from vaka.accesslog.writer import AccessLog
-<<<<<<< HEAD
 from vaka.api.admission import Admission, Shared
-from vaka.api.copy_server import Copy, copy_server
-=======
 from vaka.api.copy_server import Copy, copy_chores, copy_server
->>>>>>> 245ff5f1bbf6fd84ad0e321cb29d3fc7cb8be2c0
 from vaka.api.door import control
 from vaka.api.door.door import Door
 from vaka.api.door.passing import Passing, is_heard
 from vaka.api.door.serve import Opened
 from vaka.api.door.told import Told
 from vaka.api.door.upstream import InDoubt, NotSent, Upstream
+from vaka.api.reserve.opening import reserving
 from vaka.api.server import Server
 from vaka.copy import engine
 from vaka.copy.apply import codec
@@ -75,7 +72,8 @@ async def open_copy(
     store = CopyStore(_Source(folder, secret, told), aged=lambda: told.aged, whole=folder.about().scope == ("region",))
     own = Own(engine.writer(folder.own, secret))
     access_log = await AccessLog.open(path / "accesslog" / name, JournalStore(post), f"copy {folder.about().name}")
-    door = Door(Passing(upstream), told, login=True)
+    reserve = reserving(folder, store, key_file=key_file, token_file=token_file)
+    door = Door(Passing(upstream), told, login=True, reserve=reserve)
     admission = Admission(Shared.open(path / "admission"))
 
     async def show() -> None:
@@ -94,6 +92,7 @@ async def open_copy(
         for work in chores:
             work.cancel()
         await access_log.close()
+        await reserve.close()
         store.close()
         await upstream.close()
 

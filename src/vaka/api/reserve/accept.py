@@ -67,9 +67,13 @@ class Reserving:
     peers: Peers
     known: Known
     site: str
-    single: Single = Single.NOBODY
+    single: Callable[[], Single] = field(default=lambda: Single.NOBODY)
     changed: Callable[[Entry], Awaitable[None]] = field(default=_nobody)
     offset_ms: Callable[[], int | None] = field(default=_unknown)
+
+    async def close(self) -> None:
+        await self.peers.close()
+        self.store.close()
 
     def takes(self, request: Request) -> bool:
         """Whether the reserve could take this request; asked before the journal is tried."""
@@ -150,7 +154,8 @@ class Reserving:
             return entry_
         copies = await self.peers.hold(entry_)
         person = entry_.principal.startswith("person:")
-        if copies < 2 and not (self.single is Single.ALL or (self.single is Single.PEOPLE and person)):
+        single = self.single()
+        if copies < 2 and not (single is Single.ALL or (single is Single.PEOPLE and person)):
             raise Unavailable(
                 "no other copy can hold this now: it would stand on one disk alone", help=HELP, retry_after_s=5
             )  # fmt: skip

@@ -12,15 +12,17 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from functools import partial
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from vaka import config, log
 from vaka.copy.reserve.entry import Entry, State
+from vaka.copy.reserve.giving import get_range
 from vaka.copy.reserve.journal import Away, JournalClient, resolved, version_made
 from vaka.copy.reserve.mode import Committed, Drained, Mode, Silent
 from vaka.copy.reserve.plan import plan
 from vaka.copy.reserve.store import ReserveStore
 
+_FORGET_EVERY_S: Final = 3_600.0
 Changed: TypeAlias = Callable[[Entry], Awaitable[None]]
 """Told of each entry that has become something else, so that what is shown of it changes."""
 
@@ -46,9 +48,13 @@ class HandOver:
 
     async def follow(self) -> None:
         """Until it is cancelled."""
+        loop, forget_at = asyncio.get_running_loop(), 0.0
         try:
             while True:
                 self._store.withdraw_unheld(config.RESERVE_UNHELD_S)
+                if loop.time() >= forget_at:
+                    self._store.forget()
+                    forget_at = loop.time() + _FORGET_EVERY_S
                 if not await self.step():
                     await asyncio.sleep(config.RESERVE_RETRY_S)
         finally:
@@ -61,6 +67,8 @@ class HandOver:
         while True:
             if self._store.standing().mode in (Mode.RESERVE, Mode.RETURNING):
                 self._store.happened(Committed() if await self._journal.commits() else Silent())
+            else:
+                await get_range(self._store, self._journal)
             await asyncio.sleep(config.RESERVE_PROBE_S)
 
     async def step(self) -> bool:

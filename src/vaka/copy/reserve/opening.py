@@ -24,10 +24,10 @@ def open_reserve(folder: Folder, key_file: Path | None = None, *, must_exist: bo
     return ReserveStore(engine.writer(folder.reserve, key(folder, key_file)), about.id)
 
 
-def token(folder: Folder) -> str:
+def token(folder: Folder, token_file: Path | None = None) -> str:
     """The copy's own token. Setup where it has none."""
     try:
-        return folder.token.read_text().strip()
+        return (token_file or folder.token).read_text().strip()
     except FileNotFoundError as error:
         raise Setup(
             f"there is no token in {folder.keys}",

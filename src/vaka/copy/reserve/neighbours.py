@@ -1,0 +1,59 @@
+"""Which other copies the region has, and what a site has chosen: ``DIR/neighbours.json``, read anew where it has changed.
+
+``{"peers": [{"name": "south", "url": "https://…"}], "single": "nobody"}``; none: no peers, and nobody's entry is
+acknowledged alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from vaka.copy import files
+from vaka.copy.files import Folder
+from vaka.copy.reserve.peers import Peer
+
+NOBODY: Final = "nobody"
+
+
+@dataclass(slots=True)
+class Neighbours:
+    """Of the copy in ``folder``."""
+
+    folder: Folder
+    _stamp: int = -1
+    _told: dict[str, Any] | None = None
+
+    def peers(self) -> list[Peer]:
+        """The other copies. None where the file is missing or cannot be read."""
+        found = self._read().get("peers")
+        return [
+            Peer(str(one.get("name") or one["url"]), str(one["url"]).rstrip("/"))
+            for one in (found if isinstance(found, list) else ())
+            if isinstance(one, dict) and one.get("url")
+        ]
+
+    def single(self) -> str:
+        """Whose entries are acknowledged though no other copy holds them (``api.reserve.accept.Single``)."""
+        return str(self._read().get("single", NOBODY))
+
+    def keep(self, peers: Sequence[Peer], *, single: str = NOBODY) -> None:
+        told = {"peers": [{"name": one.name, "url": one.url} for one in peers], "single": single}
+        files.replace(self._path, orjson.dumps(told, option=orjson.OPT_INDENT_2))
+
+    @property
+    def _path(self) -> Path:
+        return self.folder.path / "neighbours.json"
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            stamp = self._path.stat().st_mtime_ns
+            if stamp != self._stamp:
+                told = orjson.loads(self._path.read_bytes())
+                self._told, self._stamp = (told if isinstance(told, dict) else {}), stamp
+        except (OSError, ValueError):
+            self._told, self._stamp = {}, -1
+        return self._told or {}

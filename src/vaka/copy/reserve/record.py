@@ -1,0 +1,84 @@
+"""What the reserve shows in the followed record: the follower's ``Reserve`` (``copy.seeds``).
+
+Called in the writer's thread, once for each entry that was taken, held or has become something else, and for all of them
+after a seed.
+Invariants: what the record shows of the reserve can be made again from the reserve; what is changed keeps its owner, what a
+program
+made has that of its encounter, as at the journal; taking one entry back shows again what an earlier one made of the same
+resource."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from vaka.access.ownership import inherits_from
+from vaka.copy import pending
+from vaka.copy.apply import Applier
+from vaka.copy.lines import Owner
+from vaka.copy.pending import Pending
+from vaka.copy.reserve.shown import Shown, shown
+from vaka.copy.reserve.store import ReserveStore
+from vaka.copy.statements import statements
+from vaka.fhir.keys import resource_key
+
+
+class InRecord:
+    """Shows the entries of ``store``."""
+
+    def __init__(self, store: ReserveStore) -> None:
+        self._store = store
+
+    def apply(self, applier: Applier, number: int) -> None:
+        """Shows what the entry ``number`` makes now, or takes it back."""
+        entry = self._store.get(number)
+        if entry is None:
+            return
+        if rows := shown(entry):
+            pending.show(applier, _pending(applier, rows))
+            return
+        pending.withdraw(applier, number)
+        for name in sorted(entry.makes):
+            earlier = self._store.shown_of(*name.split("/", 1))
+            if earlier is not None and earlier.number != number:
+                rows = tuple(row for row in shown(earlier) if f"{row.type}/{row.id}" == name)
+                pending.show(applier, _pending(applier, rows))
+
+    def rebuild(self, applier: Applier) -> None:
+        """Shows all that the journal does not have yet, in order."""
+        after = 0
+        while entries := self._store.open(after=after):
+            for entry in entries:
+                pending.show(applier, _pending(applier, shown(entry)))
+            after = entries[-1].number
+
+
+def _pending(applier: Applier, rows: Sequence[Shown]) -> list[Pending]:
+    owners: dict[int, Owner] = {}
+    made = []
+    for row in sorted(rows, key=lambda one: one.type != "Encounter"):  # what others inherit from
+        rkey = resource_key(row.type, row.id)
+        owner = owners[rkey] = _standing(applier, rkey) or _inherited(applier, row, owners)
+        made.append(Pending(row.number, row.type, row.id, row.body, owner, row.patient, row.updated_us))
+    return made
+
+
+def _inherited(applier: Applier, row: Shown, owners: dict[int, Owner]) -> Owner:
+    unit, provider = row.owner.unit, row.owner.provider
+    if provider is None and (parent := inherits_from(orjson.loads(row.body))) is not None:
+        key = resource_key(*parent)
+        found = owners.get(key) or _standing(applier, key)
+        if found is not None:
+            unit, provider = found.unit, found.provider
+    return Owner(None, unit, provider, row.owner.kind, row.owner.author, row.owner.source)
+
+
+def _standing(applier: Applier, rkey: int) -> Owner | None:
+    """Whose it is that stands under a key."""
+    row = applier.putter.standing([rkey]).get(rkey)
+    if row is None:
+        return None
+    found: Any = applier.connection.execute(statements("apply")["owner"], (row.owner,)).get
+    return Owner(row.owner if row.owner > 0 else None, *found)

@@ -1,0 +1,61 @@
+"""The reserve's part of the follower's process: handing over, looking whether the journal commits, exchanging with other
+copies, and saying on the board what waits.
+
+Invariant: it goes on whatever happens to the followed record, and beside it: neither waits for the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from vaka import config, log
+from vaka.copy.board import Board, Field
+from vaka.copy.files import Folder
+from vaka.copy.reserve.entry import State
+from vaka.copy.reserve.hand_over import HandOver
+from vaka.copy.reserve.journal import JournalClient
+from vaka.copy.reserve.mode import Mode
+from vaka.copy.reserve.neighbours import Neighbours
+from vaka.copy.reserve.opening import token
+from vaka.copy.reserve.peers import Peers
+from vaka.copy.reserve.store import ReserveStore
+from vaka.copy.reserve.telling import Telling
+
+
+async def run(
+    store: ReserveStore, folder: Folder, board: Board, *, token_file: Path | None = None, verify: Any = True
+) -> None:
+    """Until it is cancelled. ``verify``: of the journal and of other copies, as httpx takes it."""
+    journal = JournalClient(folder.about().journal, lambda: token(folder, token_file), verify=verify)
+    peers = Peers(store, Neighbours(folder).peers, lambda: token(folder, token_file), verify=verify)
+    hand_over = HandOver(store, journal, changed=Telling(folder.control))
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for work in (hand_over.follow, hand_over.probe, peers.exchange):
+                tasks.create_task(_lasting(work))
+            tasks.create_task(_lasting(lambda: _tell_board(store, peers, board)))
+    finally:
+        await peers.close()
+        await journal.close()
+
+
+async def _lasting(work: Any) -> None:
+    """A fault in one part is told, and the part begins anew: it ends none of the others."""
+    while True:
+        try:
+            await work()
+        except Exception as error:
+            log.error("fault in the reserve's work", exception=error)
+            await asyncio.sleep(config.RESERVE_RETRY_S)
+
+
+async def _tell_board(store: ReserveStore, peers: Peers, board: Board) -> None:
+    while True:
+        counts = store.counts()
+        board[Field.RESERVE_WAITING] = counts.get(State.WAITING, 0) + counts.get(State.UNHELD, 0)
+        board[Field.RESERVE_REFUSED] = counts.get(State.REFUSED, 0)
+        board[Field.PEERS_AWAY] = len(peers.out_of_reach())
+        board[Field.FORCED_AWAY] = int(store.standing().mode is Mode.FORCED)
+        await asyncio.sleep(config.RESERVE_EXCHANGE_S)

@@ -1,0 +1,124 @@
+"""What the reserve shows in the followed record: at once, by its owner, and gone when it is the journal's or a person's."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import apsw
+import orjson
+import pytest
+from tests.copy.feedlines import contents, mark, record, version
+from tests.copy.test_apply import apply, note, patient, row
+from tests.unit.copy.reserve_entries import entry
+
+from vaka.copy.apply import Applier
+from vaka.copy.reserve.entry import Base, Entry, Part, State
+from vaka.copy.reserve.record import InRecord
+from vaka.copy.reserve.store import ReserveStore
+from vaka.fhir.extract import owner_hints
+from vaka.fhir.keys import resource_key
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ReserveStore:
+    return ReserveStore(apsw.Connection(str(tmp_path / "reserve.db")), "copy-a")
+
+
+@pytest.fixture
+def applier(tmp_path: Path) -> Iterator[Applier]:
+    connection = record(tmp_path)
+    made = Applier(connection, tmp_path / "record.db")
+    apply(made, version(patient(), seq=1), version(note(), seq=2), mark(9, "1.1.2"))
+    yield made
+    connection.close()
+
+
+def taken(store: ReserveStore, resource: dict[str, Any], base: Base | None = None, **others: Any) -> Entry:
+    part = Part(resource["resourceType"], resource["id"], orjson.dumps(resource), owner_hints(resource), base)
+    return store.add(entry(parts=(part,), unit="unit-b", provider="provider-b", **others))[0]
+
+
+def owner(applier: Applier, type_: str, id_: str) -> tuple[Any, ...]:
+    return tuple(next(applier.connection.execute(
+        "SELECT unit, provider, kind, author, source FROM owner WHERE owner = ?", (row(applier, type_, id_)["owner"],)
+    )))  # fmt: skip
+
+
+def body(applier: Applier, id_: str) -> Any:
+    found = row(applier, "Observation", id_)
+    return orjson.loads(applier.codec.decompress(found["dictionary"], found["body"]))
+
+
+def test_a_new_entry_shows_as_its_authors_units(store: ReserveStore, applier: Applier) -> None:
+    """Would break S10: nobody would see what was written, or everybody would."""
+    one = taken(store, note("new", "Puls"), practitioner="nurse")
+    InRecord(store).apply(applier, one.number)
+    found = row(applier, "Observation", "new")
+    assert (found["pending"], found["version"], found["deleted"]) == (one.number, 1, 0)
+    assert owner(applier, "Observation", "new") == ("unit-b", "provider-b", "observation", "nurse", "person:SE1")
+    assert found["patient"] == resource_key("Patient", "p1")
+
+
+def test_a_change_of_a_change_and_the_way_back(store: ReserveStore, applier: Applier) -> None:
+    """Would break: a Task would leave on the sheet what stands nowhere, or the older pending change would be gone with it."""
+    shows = InRecord(store)
+    first = taken(store, note("n1", "first"), Base("1", "00"))
+    second = taken(store, note("n1", "second"), Base(entry=first.id))
+    for one in (first, second):
+        shows.apply(applier, one.number)
+    assert (body(applier, "n1")["code"]["text"], row(applier, "Observation", "n1")["pending"]) == (
+        "second",
+        second.number,
+    )
+    assert owner(applier, "Observation", "n1")[:2] == ("unit-a", "provider-a"), "what is changed keeps its owner"
+    store.become(second.number, State.TASK, "it changed meanwhile")
+    shows.apply(applier, second.number)
+    assert (body(applier, "n1")["code"]["text"], row(applier, "Observation", "n1")["pending"]) == (
+        "first",
+        first.number,
+    )
+    store.become(first.number, State.REFUSED, "no")
+    shows.apply(applier, first.number)
+    assert body(applier, "n1")["code"]["text"] == "first", "what was refused stays to be seen"
+    store.become(first.number, State.SETTLED, "Ada: entered anew")
+    shows.apply(applier, first.number)
+    assert (body(applier, "n1")["code"]["text"], row(applier, "Observation", "n1")["pending"]) == ("hosta", 0)
+
+
+def test_a_program_s_result_belongs_to_its_encounters_unit(store: ReserveStore, applier: Applier) -> None:
+    """Would break: a laboratory's result would be nobody's, and be hidden from the ward that ordered it."""
+    visit = {"resourceType": "Encounter", "id": "e1", "status": "in-progress", "subject": {"reference": "Patient/p1"},
+             "class": {"code": "IMP"}}  # fmt: skip
+    told = {"number": 5, "unit": "ward", "provider": "hospital", "kind": "contact", "author": None, "source": "tests"}
+    apply(applier, version(visit, seq=3, owner=told), mark(10, "1.1.3"))
+    one = taken(store, {**note("lab"), "encounter": {"reference": "Encounter/e1"}}, principal="laboratory")
+    changed = dataclasses.replace(one, unit=None, provider=None, id="x", key="y", number=0)
+    kept, _ = store.add(changed)
+    InRecord(store).apply(applier, kept.number)
+    assert owner(applier, "Observation", "lab")[:2] == ("ward", "hospital")
+
+
+def test_the_feed_takes_over_and_a_new_seed_shows_the_same(
+    store: ReserveStore, applier: Applier, tmp_path: Path
+) -> None:
+    """Would break: after a reseed the entries of a stop would be gone from every sheet."""
+    shows = InRecord(store)
+    waiting = [taken(store, note("new", "Puls")), taken(store, note("n1", "changed"), Base("1", "00"))]
+    for one in waiting:
+        shows.apply(applier, one.number)
+    before = contents(applier.connection, without=("owner",))
+    (tmp_path / "seed").mkdir()
+    connection = record(tmp_path / "seed")
+    seeded = Applier(connection, tmp_path / "seed" / "record.db")
+    apply(seeded, version(patient(), seq=1), version(note(), seq=2), mark(9, "1.1.2"))
+    shows.rebuild(seeded)
+    assert contents(seeded.connection, without=("owner",)) == before
+    connection.close()
+    store.become(waiting[0].number, State.DONE)
+    shows.apply(applier, waiting[0].number)
+    assert row(applier, "Observation", "new")["pending"] == waiting[0].number, "it stays until the feed brings it"
+    apply(applier, version(note("new", "Puls"), seq=7), mark(12, "1.1.7"))
+    assert row(applier, "Observation", "new")["pending"] == 0
