@@ -372,7 +372,7 @@ class Follower:
         self.wake()
 
     async def _seed_again(self) -> None:
-        trusting = self.anew
+        trusting, self.opened = self.anew, False
         await self.seeds.again(self.in_thread, damaged=self.damaged is not None, anew=trusting)
         self.damaged, self.anew, self.opened = None, False, True
         self._unbraked = True
