@@ -29,7 +29,7 @@ SECONDS = 3.0
 ROWS = 5_000
 PEOPLE_AT_A_UNIT = 4
 
-_READABLE = """
+READABLE = """
 SELECT r.type, r.id, o.unit, o.provider FROM resource r JOIN owner o USING (owner)
 WHERE NOT r.deleted AND r.patient IS NOT NULL AND o.unit IS NOT NULL AND o.kind NOT IN ('person', 'consent')
   AND EXISTS (SELECT 1 FROM care_relation c WHERE c.patient = r.patient AND c.unit = o.unit
@@ -38,7 +38,7 @@ ORDER BY r.rkey LIMIT %(rows)s
 """
 
 
-def _tokens(place: Place, units: dict[str, str]) -> dict[str, list[str]]:
+def tokens_of(place: Place, units: dict[str, str]) -> dict[str, list[str]]:
     """Sessions of the people at each unit."""
     made = sessions.Sessions(Keyring(place.data, "session"))
     return {
@@ -56,9 +56,9 @@ def _tokens(place: Place, units: dict[str, str]) -> dict[str, list[str]]:
 def measure(place: Place) -> list[Figure]:
     with psycopg.connect(place.dsn, autocommit=True) as connection:
         values = {"now": time.time_ns() // 1_000, "rows": ROWS}
-        rows = connection.execute(_READABLE, values).fetchall()
+        rows = connection.execute(READABLE, values).fetchall()
     assert len(rows) > 500, f"only {len(rows)} rows can be read by somebody"
-    tokens = _tokens(place, {row[2]: row[3] for row in rows})
+    tokens = tokens_of(place, {row[2]: row[3] for row in rows})
     asked = [(f"/fhir/{type_name(number)}/{id_}", unit) for number, id_, unit, _ in rows]
 
     def by_people() -> bytes:

@@ -29,6 +29,20 @@ class Run:
         return ordered[min(int(len(ordered) * q), len(ordered) - 1)] if ordered else 0.0
 
 
+def take_answer(buffer: bytearray) -> int | None:
+    """Takes an answer out of what was received; its status. None where it is not there in whole."""
+    end = buffer.find(b"\r\n\r\n")
+    if end < 0:
+        return None
+    head = bytes(buffer[:end]).lower()
+    at = head.find(b"content-length: ")
+    length = int(head[at + 16 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+    if len(buffer) < end + 4 + length:
+        return None
+    del buffer[: end + 4 + length]
+    return int(head[9:12])
+
+
 class _Connection(asyncio.Protocol):
     def __init__(self, next_request: Callable[[], bytes | None], run: Run, done: asyncio.Future[None]) -> None:
         self._next = next_request
@@ -53,18 +67,11 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        end = self._buffer.find(b"\r\n\r\n")
-        if end < 0:
+        status = take_answer(self._buffer)
+        if status is None:
             return
-        head = bytes(self._buffer[:end]).lower()
-        at = head.find(b"content-length: ")
-        length = int(head[at + 16 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
-        if len(self._buffer) < end + 4 + length:
-            return
-        status = int(head[9:12])
         self._run.statuses[status] = self._run.statuses.get(status, 0) + 1
         self._run.times_ms.append((time.perf_counter() - self._sent) * 1_000)
-        del self._buffer[: end + 4 + length]
         self._send()
 
     def connection_lost(self, error: Exception | None) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.figure import Figure
 from bench.place import place, vaka
 
-SHARED = ("read", "access", "create", "bulk", "memory", "disk", "access_log")
+SHARED = ("read", "access", "create", "bulk", "memory", "disk", "access_log", "overload")
 """Measured one after the other on one journal that holds the demo region."""
 ALONE = ("recovery",)
 LONG = ("search", "durability")

@@ -89,9 +89,8 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     assert not instance.faults()
 
 
-@pytest.fixture(scope="session")
-def client(journal: Instance) -> Iterator[Callable[..., Api]]:
-    """Makes clients of the server: ``client("name")`` with full rights, ``client("name", scopes=…)`` with others."""
+def programs(journal: Instance) -> Iterator[Callable[..., Api]]:
+    """What the fixture ``client`` gives."""
     made: list[Api] = []
 
     def make(name: str, scopes: frozenset[str] = FULL, *, days: float = 1.0) -> Api:
@@ -104,14 +103,19 @@ def client(journal: Instance) -> Iterator[Callable[..., Api]]:
 
 
 @pytest.fixture(scope="session")
+def client(journal: Instance) -> Iterator[Callable[..., Api]]:
+    """Makes clients of the server: ``client("name")`` with full rights, ``client("name", scopes=…)`` with others."""
+    yield from programs(journal)
+
+
+@pytest.fixture(scope="session")
 def api(client: Callable[..., Api]) -> Api:
     """A client with full rights: all that most tests need."""
     return client("tests")
 
 
-@pytest.fixture(scope="session")
-def person(journal: Instance) -> Iterator[Callable[..., Api]]:
-    """Makes clients of people: ``person(person=…, practitioner=…, unit=…, provider=…, …)``, as ``Instance.session`` takes them."""
+def people(journal: Instance) -> Iterator[Callable[..., Api]]:
+    """What the fixture ``person`` gives."""
     made: list[Api] = []
 
     def make(**who: Any) -> Api:
@@ -121,6 +125,12 @@ def person(journal: Instance) -> Iterator[Callable[..., Api]]:
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture(scope="session")
+def person(journal: Instance) -> Iterator[Callable[..., Api]]:
+    """Makes clients of people: ``person(person=…, practitioner=…, unit=…, provider=…, …)``, as ``Instance.session`` takes them."""
+    yield from people(journal)
 
 
 @pytest.fixture

@@ -173,6 +173,59 @@ HOURLY_PROGRAM_BYTES_MAX: Final = 64 * 1024**3
 # The busiest ones have a line each, each hour.
 HOURLY_CALLERS_TOLD: Final = 50
 
+# Admission (api/admission/): who is let in when all come at once. Classes in their order: urgent, read, write, integration,
+# background, login. How many requests may be under way in one process: at first, at least, at most.
+ADMISSION_LIMIT: Final = 100
+ADMISSION_LIMIT_MIN: Final = 12
+# What is under way together is read by one statement and logged by one flush: with fewer than this, each costs up to twice as
+# much. Only urgent care that takes long, or a loop that is behind, goes below.
+ADMISSION_LIMIT_BATCH: Final = 40
+ADMISSION_LIMIT_MAX: Final = 300
+# Answers may take so many times as long as usual before fewer are let in: for the same reason.
+ADMISSION_TOLERANCE: Final = 2.0
+# Where urgent care takes longer than this on average, fewer are let in whatever is usual: it is to be answered within 250 ms,
+# and as long again passes before a request gets here and after its answer leaves.
+ADMISSION_URGENT_S: Final = 0.06
+# What of all places a class may take part in filling: who matters less stops sooner. Beyond all of them: urgent care alone.
+ADMISSION_SHARES: Final = (1.25, 0.95, 0.9, 0.85, 0.7, 0.85)
+# What a class always has, however many of a more important one come: no integration starves, a wave of logins goes on.
+ADMISSION_FLOORS: Final = (0.25, 0.0, 0.1, 0.05, 0.0, 0.05)
+# A login costs a hash that takes 64 MB and 50 ms: of all places no more than this.
+ADMISSION_LOGINS_MAX: Final = 0.3
+# How long somebody of a class waits at most before being refused; a person before a screen, a program in its queue.
+ADMISSION_DEADLINES_S: Final = (2.0, 3.0, 4.0, 10.0, 10.0, 4.0)
+# The refusal is held back so many times as long at most, where too many would leave at once.
+ADMISSION_HELD: Final = 2.0
+# More than a listener has connections (api/listen.py).
+ADMISSION_WAITING_MAX: Final = 4_096
+# Controlled delay (RFC 8289): who has waited longer than the target for a whole interval stands in a queue that does not drain.
+ADMISSION_TARGET_S: Final = 0.005
+ADMISSION_INTERVAL_S: Final = 0.1
+# The same for programs, which send as many at once as they like and can wait.
+ADMISSION_PATIENCE: Final = 50.0
+# Refusals leave no faster than this part of the answers (and this many a second): a refusal costs a third of a read, and who
+# is refused comes back.
+ADMISSION_REFUSALS_SHARE: Final = 0.05
+ADMISSION_REFUSALS_PER_S: Final = 20.0
+# A loop that is behind by this lets the class wait; urgent care never.
+ADMISSION_LAGS_S: Final = (float("inf"), 0.4, 0.3, 0.2, 0.1, 0.25)
+# A loop that is behind by this all the time has too many under way: a request takes several turns.
+ADMISSION_LAG_S: Final = 0.02
+ADMISSION_TICK_S: Final = 0.01
+ADMISSION_IDLE_TICK_S: Final = 0.1
+# Another worker's numbers count as long as they are this fresh.
+ADMISSION_FRESH_S: Final = 1.0
+ADMISSION_WORKERS_MAX: Final = 32
+# Less is shown when it has been needed for the first time, more again when it has not for the second.
+ADMISSION_STEP_DOWN_S: Final = 0.5
+ADMISSION_STEP_UP_S: Final = 5.0
+# Seconds in Retry-After, least and most: who comes back at once, comes with everybody.
+ADMISSION_RETRY_S: Final = ((1, 2), (1, 4), (2, 6), (5, 20), (15, 60), (2, 10))
+# A patient whom a session has been shown is open to it for so long after it last asked; so many requests in 10 s are a person's.
+OPEN_PATIENT_S: Final = 600.0
+OPEN_PATIENT_REQUESTS_MAX: Final = 200
+ADMISSION_KNOWN_MAX: Final = 40_000
+
 # The front door of a copy (api/door, decision 0013).
 # S14: a write is tried for so long before it goes to the reserve.
 DOOR_TRY_S: Final = 2.0
@@ -293,7 +346,6 @@ COPY_SEARCH_TIMEOUT_S: Final = 1.0
 COPY_PROGRESS_STEPS: Final = 20_000
 COPY_SEARCHERS: Final = 2
 COPY_SEARCHES_WAITING: Final = 256
-COPY_STATEMENTS_KEPT: Final = 256
 # What is listed with more candidates than this is walked in its order instead, where one page is all that is asked for.
 COPY_BROAD_MATCHES: Final = 20_000
 # Consents and blocks that no journal has been heard about for so long are no longer relied on (S20).

@@ -1,7 +1,8 @@
 """From a request and its answer to the record of the access log. Pure.
 
 Invariant: every request below /fhir (but the capability statement), to /feed, /sheet, /unit and /log leaves one record,
-whatever its answer; a refusal's record tells what the caller was not told.
+whatever its answer (but of what was shed at the door, where nobody was looked at: ``api.admission``); a refusal's record tells
+what the caller was not told.
 """
 
 from __future__ import annotations

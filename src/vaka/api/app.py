@@ -2,7 +2,8 @@
 
 Invariants: everything but /health, /ready, /fhir/metadata, /auth/token, the SMART configuration and the pages of a login
 needs a token or session; every error leaves as an OperationOutcome (of /auth/token as OAuth asks), or as a page; nothing of a
-fault's inside is told to the caller; no answer leaves before its access is durably logged.
+fault's inside is told to the caller; no answer leaves before its access is durably logged. What is shed at the door
+(api/admission) leaves no record in the access log: nobody's information was looked at.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from granian.rsgi import Scope
 from vaka import log
 from vaka.access.filter import AccessFilter
 from vaka.api.accesses import Address, is_of_one, is_urgent, record_of, segments
+from vaka.api.admission import EXEMPT, Shed, carried
 from vaka.api.authorization import configuration, token
 from vaka.api.callers import caller, refuse_tokens_in_address
+from vaka.api.cookies import SAFE
 from vaka.api.door import ready as of_copy
 from vaka.api.feed import feed, private
 from vaka.api.health import health, ready
@@ -74,7 +77,7 @@ class Application:
         access_log = self.server.log
         access_log.under_way += 1
         try:
-            request, response = await self._respond(scope, address, protocol)
+            request, response = await self._respond(scope, address, protocol, began)
         finally:
             access_log.under_way -= 1
         if request is not None and response is not None and request.has_body:
@@ -83,37 +86,63 @@ class Application:
         self._note(scope, address, request, response.status if response is not None and sent else 499, began)
 
     async def _respond(
-        self, scope: Scope, address: Address, protocol: HTTPProtocol
+        self, scope: Scope, address: Address, protocol: HTTPProtocol, began: float
     ) -> tuple[Request | None, Response | None]:
-        """The answer, its access logged; None for a caller who has gone."""
+        """The answer to whom is let in, its access logged; None for a caller who has gone."""
         request: Request | None = None
+        response: Response | None = None
         refusal: VakaError | None = None
+        admission, place = self.server.admission, EXEMPT
         try:
-            request = self._request(scope, protocol)
-            refuse_tokens_in_address(request)
-            door = self.server.door
-            if door is None:
-                response = await self._answer(request)
-            else:
-                response = await door.answer(self.server, request, scope, self._answer)
-        except (ClientGone, asyncio.CancelledError) as error:
-            self._log_unanswered(scope, address, request)
-            if isinstance(error, asyncio.CancelledError):
-                raise
-            return request, None
-        except VakaError as error:
-            refusal = error
-            response = self._refused(scope, request, error)
-        except Exception as error:
-            log.error("fault", exception=error, method=scope.method, path=address.text)
-            refusal = Fault("the server failed on this request", help="its log says why")
-            response = self._refused(scope, request, refusal)
-        if response.paced and self._pacing.full:
-            refusal = Busy("too many long answers are being sent already", retry_after_s=5)
-            response = self._refused(scope, request, refusal)
-        if request is not None:
-            response.headers += request.add_headers
-        return request, await self._logged(scope, address, request, response, refusal)
+            try:
+                request = self._request(scope, protocol)
+                wanted = admission.class_of(request, began)
+                if self.server.wire.mutual:
+                    wanted = carried(request, wanted)
+                if wanted != EXEMPT and not admission.enter(wanted, began):
+                    began = await self._wait(wanted, writes=request.method not in SAFE)
+                if wanted != EXEMPT:
+                    request.place, request.lender = wanted, admission
+                place = wanted
+                refuse_tokens_in_address(request)
+                door = self.server.door
+                if door is None:
+                    response = await self._answer(request)
+                else:
+                    response = await door.answer(self.server, request, scope, self._answer)
+            except (ClientGone, asyncio.CancelledError) as error:
+                self._log_unanswered(scope, address, request)
+                if isinstance(error, asyncio.CancelledError):
+                    raise
+                return request, None
+            except Shed as error:
+                return request, self._refused(scope, request, error)
+            except VakaError as error:
+                refusal = error
+                response = self._refused(scope, request, error)
+            except Exception as error:
+                log.error("fault", exception=error, method=scope.method, path=address.text)
+                refusal = Fault("the server failed on this request", help="its log says why")
+                response = self._refused(scope, request, refusal)
+            if response.paced and self._pacing.full:
+                refusal = Busy("too many long answers are being sent already", retry_after_s=5)
+                response = self._refused(scope, request, refusal)
+            if request is not None:
+                response.headers += request.add_headers
+            return request, await self._logged(scope, address, request, response, refusal)
+        finally:
+            if place != EXEMPT and request is not None:
+                request.lender = None  # what is read of a body from now on is read without a place
+                admission.leave(place, began, request, address.path, response.status if response is not None else 499)
+
+    async def _wait(self, wanted: int, *, writes: bool) -> float:
+        """Until there is a place, and when that was. Shed."""
+        access_log = self.server.log
+        access_log.under_way -= 1  # no record comes from here for now: the log's next block waits for nobody here
+        try:
+            return await self.server.admission.wait(wanted, writes=writes)
+        finally:
+            access_log.under_way += 1
 
     async def _logged(
         self, scope: Scope, address: Address, request: Request | None, response: Response, refusal: VakaError | None
@@ -171,7 +200,7 @@ class Application:
             return await self._web.dispatch(self.server, request)
         match request.path:
             case ("health",):
-                return health() if self.server.door is None else of_copy.health()
+                return health(self.server) if self.server.door is None else of_copy.health(self.server)
             case ("ready",):
                 return await ready(self.server) if self.server.door is None else of_copy.ready(self.server.door)
             case ("fhir", "metadata"):

@@ -15,14 +15,15 @@ from vaka.errors import VakaError
 _BEGAN = time.monotonic()
 
 
-def health() -> Response:
-    """200 as long as this process answers at all."""
+def health(server: Server) -> Response:
+    """200 as long as this process answers at all. ``admission``: how many it lets in, and whom it has refused (numbers alone)."""
     told = {
         "status": "up",
         "role": "journal",
         "pid": os.getpid(),
         "version": __version__,
         "seconds": round(time.monotonic() - _BEGAN, 1),
+        "admission": server.admission.told(),
     }
     return Response(200, orjson.dumps(told), content_type="application/json")
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import re
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, Protocol
@@ -53,6 +53,14 @@ class Body(Protocol):
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
     async def __call__(self) -> bytes: ...
+
+
+class Lender(Protocol):
+    """The door (``api.admission``): a request that waits for others needs no place among those that are worked for."""
+
+    def lend(self, request: Request) -> None: ...
+
+    def take_back(self, request: Request) -> None: ...
 
 
 @dataclass(slots=True)
@@ -98,6 +106,13 @@ class Request:
     add_headers: list[tuple[str, str]] = field(default_factory=list)
     received_bytes: int = 0
     """Of the body, so far."""
+    place: int = -1
+    """The class as which it was let in (``api.admission``), -1 for one that never waits."""
+    lender: Lender | None = None
+    """Who takes its place back while it waits for its sender or for another machine; None where it has none."""
+    lent_at: float = 0.0
+    elsewhere_s: float = 0.0
+    """How long it has waited so."""
     freshness: Freshness | None = None
     """Where a copy answers."""
     _begun: bool = False
@@ -155,7 +170,8 @@ class Request:
         self._begun = True
         try:
             async with asyncio.timeout(config.BODY_IDLE_TIMEOUT_S):
-                body = await self.raw_body()
+                with self.elsewhere():
+                    body = await self.raw_body()
                 self.received_bytes += len(body)
                 return body
         except TimeoutError as error:
@@ -175,7 +191,8 @@ class Request:
         while True:
             try:
                 async with asyncio.timeout(min(config.BODY_IDLE_TIMEOUT_S, deadline - loop.time())):
-                    piece = await anext(pieces)
+                    with self.elsewhere():
+                        piece = await anext(pieces)
             except StopAsyncIteration:
                 return
             except TimeoutError as error:
@@ -185,6 +202,19 @@ class Request:
             if piece:
                 self.received_bytes += len(piece)
                 yield bytes(piece)
+
+    @contextmanager
+    def elsewhere(self) -> Iterator[None]:
+        """While its sender, or another machine, has to do something: its place is another's, and that time does not count."""
+        lender = self.lender
+        if lender is None or self.lent_at:
+            yield
+            return
+        lender.lend(self)
+        try:
+            yield
+        finally:
+            lender.take_back(self)
 
     @property
     def has_body(self) -> bool:

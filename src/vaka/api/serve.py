@@ -20,6 +20,7 @@ from vaka.access.settings import CLOSED, Settings
 from vaka.accesslog.store import TableStore
 from vaka.accesslog.writer import AccessLog
 from vaka.api import settled
+from vaka.api.admission import Admission, Shared
 from vaka.api.app import Application, Web
 from vaka.api.callers import Callers
 from vaka.api.cookies import Proof
@@ -96,6 +97,7 @@ async def _serve(
         await journal.close()
         await registering.close()
         raise
+    server.admission.start()
     access_log, revocations = server.log, server.callers.revocations
 
     def application(front: Front) -> Application:
@@ -124,6 +126,7 @@ async def _serve(
     finally:
         for work in (*others, waiting):
             work.cancel()
+        server.admission.close()
         listeners.stop()
         await asyncio.wait([serving], timeout=config.STOP_TIMEOUT_S)
         await access_log.close()
@@ -142,7 +145,8 @@ async def _server(
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
-    (data_dir / "log").mkdir(mode=0o700, exist_ok=True)
+    for folder in ("log", "run"):
+        (data_dir / folder).mkdir(mode=0o700, exist_ok=True)
     accounts = JournalAccounts(journal)
     revocations = Revocations(accounts)
     await revocations.load()
@@ -159,6 +163,7 @@ async def _server(
         journal, journal, Tokens(token_keys, clients), Pages(page), access_log, callers,
         Sealed(login_key), Passphrases(login_key), clients, JournalOpenings(journal), services(data_dir), demo, demo_login,
         redactions=Redactions(data_dir), settings=law, published=Published(session_keys, token_keys, form, page), copies=copies,
+        admission=Admission(Shared.open(data_dir / "run" / "admission")),
     )  # fmt: skip
 
 

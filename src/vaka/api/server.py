@@ -16,6 +16,7 @@ import orjson
 from vaka import config
 from vaka.access.settings import CLOSED, Settings
 from vaka.accesslog.writer import AccessLog
+from vaka.api.admission import Admission
 from vaka.api.callers import Callers
 from vaka.api.front import Front
 from vaka.api.http import Preferences, Request, Response, parse_etag
@@ -60,8 +61,8 @@ class Server:
     ``clients``: the register that tokens are given by, None on a copy.
     ``demo``: the demo region is loaded here. ``demo_login``: its staff log in by a click, since
     only this machine can reach this address. ``wire``: the listener that a request came in by. ``redactions``: the list of what
-    was redacted. ``settings``: the region's points of law. ``published``: the keys that copies get, and ``copies``: those
-    that have come, both None on a copy."""
+    was redacted. ``settings``: the region's points of law. ``admission``: who is let in, and how much is shown (its ``step``).
+    ``published``: the keys that copies get, and ``copies``: those that have come, both None on a copy."""
 
     store: Store
     home: Journal | None
@@ -81,6 +82,7 @@ class Server:
     usage: Usage = field(default_factory=Usage)
     redactions: Redactions | None = None
     settings: Settings = CLOSED
+    admission: Admission = field(default_factory=Admission)
     door: Door | None = None
     """Where this is a copy."""
     sheets: SheetStore | None = None

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import click
@@ -47,6 +47,7 @@ def command(data: str, as_json: bool) -> int:
         told: dict[str, object] = {"running": running, "processes": processes}
         told |= {path[1:]: code for path, code in answers.items()} | {"note": found.note if found else None}
         told |= {"law": found.law if found else None, "deriving_percent": deriving}
+        told |= {"admission": _admission(directory)}
         told |= {
             "url": found.url if found else None,
             "journal": found.journal if found else None,
@@ -59,6 +60,8 @@ def command(data: str, as_json: bool) -> int:
     else:
         _table(_rows(directory, found))
         click.echo("  ".join(f"{path} {code or 'no answer'}" for path, code in answers.items()))
+        if (step := _admission(directory)["step"]) != "full":
+            click.echo(f"too many ask at once: only the {step} is shown")
         if found.journal != found.url:
             click.echo(f"the journal, behind its copies: {found.journal} /ready {journal or 'no answer'}")
         if deriving is not None:
@@ -86,6 +89,13 @@ def _rows(directory: Directory, found: status.Status) -> list[status.PartStatus]
         inner = status.read(fronted.folder(directory, int(part.name.removeprefix("copy-"))).status)
         rows += [replace(one, name=f"{part.name} {one.name}") for one in inner.parts] if inner is not None else []
     return rows
+
+
+def _admission(directory: Directory) -> dict[str, Any]:
+    """Whom the door lets in, as its workers tell each other: asked of nobody, so that a full house can be looked at."""
+    from vaka.api.admission.shared import Shared, told
+
+    return told(Shared.look(directory.run / "admission"))
 
 
 def _deriving(dsn: str) -> int | None:

@@ -17,6 +17,7 @@ from vaka.errors import Invalid, OnlyJournal
 from vaka.fhir.criteria import All, Criterion, Query, SortKey
 from vaka.fhir.definitions import type_number
 from vaka.fhir.index import HIGHEST, LOWEST
+from vaka.store.ordering import SOURCES, own_value
 from vaka.store.page import Position
 
 COLUMNS = (
@@ -26,11 +27,6 @@ COLUMNS = (
 """As in the journal."""
 WIDTH = 14
 """How many columns these are: what a statement adds comes after them."""
-_SOURCES = {
-    "date": ("search_date", "low"),
-    "quantity": ("search_quantity", "low"),
-    "string": ("search_string", "value"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +125,9 @@ def _told(head: str, keys: Sequence[SortKey], width: int) -> str:
 def sort_value(sql: Sql, n: int, key: SortKey) -> str:
     """The value to sort by, NULL where it is missing and for texts, which the body holds. Multi-valued: the lowest ascending, the
     highest descending."""
-    match key.source:
-        case "text":
-            return "NULL"
-        case "updated":
-            return "r.updated_us"
-        case "id":
-            return "r.id"
-    table, column = _SOURCES[key.source]
+    if (own := own_value(key)) is not None:
+        return own
+    table, column = SOURCES[key.source]
     raw = f" AND k{n}.unit = 0" if key.source == "quantity" else ""
     edge = HIGHEST if key.descending else LOWEST
     extreme = "max" if key.descending else "min"

@@ -20,11 +20,8 @@ import psycopg
 from psycopg import errors as pg
 
 from vaka import config, log
-from vaka.access.decision import Standing
 from vaka.access.filter import AccessFilter, system_filter
 from vaka.access.law import NEEDS_PERMISSION
-from vaka.access.session import Session
-from vaka.access.settings import Settings
 from vaka.errors import Busy, Conflict, Fault, Unavailable, Unprocessable
 from vaka.fhir.criteria import Criterion, Query
 from vaka.fhir.keys import resource_key
@@ -33,7 +30,7 @@ from vaka.journal.aliases import Aliases
 from vaka.journal.arrays import integers
 from vaka.journal.feed import Feed
 from vaka.journal.feed_rows import FeedRows
-from vaka.journal.openings import groups_of, standing_of
+from vaka.journal.known import Known
 from vaka.journal.owners import Owners
 from vaka.journal.permission import hidden_from, known_to
 from vaka.journal.pool import Connection, Pool
@@ -45,7 +42,6 @@ from vaka.journal.statements import statements
 from vaka.journal.write import Write, Writer
 from vaka.store.codec import Codec
 from vaka.store.granted import READING
-from vaka.store.known import Group, Stands, grouped, stands
 from vaka.store.page import Page, Position
 from vaka.store.seen import living_seen, page_seen, seen
 from vaka.store.version import Version
@@ -184,7 +180,7 @@ class Transaction:
         await self.connection.execute(statements("write")["remember_result"], values)
 
 
-class Journal:
+class Journal(Known):
     """An open journal. Make it with ``Journal.open``."""
 
     def __init__(self, writing: Pool, reading: Pool, keyed: Pool, feeding: Pool, codec: Codec) -> None:
@@ -252,24 +248,6 @@ class Journal:
     async def vread(self, type_: str, id_: str, version: int, epoch: int, *, access: AccessFilter) -> Version | None:
         """That version; None if there is none that ``access`` lets through."""
         return await self.reader.vread(type_, id_, version, epoch, access=access)
-
-    async def stands(self, type_: str, id_: str) -> Stands | None:
-        """Whose it is that stands there, living: for the log of a refusal, which is no answer."""
-        values = {"rkey": resource_key(type_, id_)}
-        async with self.reading.connection() as connection:
-            row = await (await connection.execute(statements("access")["stands"], values)).fetchone()
-        return stands(type_, row) if row is not None and row[4] == id_ else None
-
-    async def standing(self, session: Session, patient: int) -> Standing:
-        """What is known of a patient (by key) that decides what ``session`` sees."""
-        async with self.reading.connection() as connection:
-            return await standing_of(connection, session, patient)
-
-    async def groups(self, session: Session, settings: Settings, patient: int) -> tuple[Standing, Sequence[Group]]:
-        """The same, and whose information of which kind there is. Not to be shown as it is (S21)."""
-        async with self.reading.connection() as connection:
-            known, rows = await standing_of(connection, session, patient), await groups_of(connection, patient)
-        return known, grouped(session, settings, known, rows)
 
     @property
     def epoch(self) -> int:

@@ -12,6 +12,7 @@ from vaka.fhir.index import HIGHEST, LOWEST
 from vaka.journal.arrays import integers
 from vaka.journal.compile import Sql
 from vaka.store.gate import Gate
+from vaka.store.ordering import SOURCES, own_value
 from vaka.store.page import Position
 
 COLUMNS = (
@@ -23,11 +24,6 @@ WIDTH = 14
 SEEN = "(SELECT last_value FROM version_seq), pg_current_snapshot()::text"
 # A transaction that was open at the first page has sequence numbers this near to the newest.
 _OPEN_MAX = 1_000_000
-_SOURCES = {
-    "date": ("search_date", "low"),
-    "quantity": ("search_quantity", "low"),
-    "string": ("search_string", "value"),
-}
 
 
 def scope(sql: Sql, types: tuple[str, ...], where: Criterion) -> str:
@@ -96,19 +92,12 @@ def page_sql(
 
 def sort_value(sql: Sql, n: int, key: SortKey) -> str:
     """The value to sort by as an expression of its own; NULL for texts, which the body holds."""
-    match key.source:
-        case "text":
-            return "NULL"
-        case "updated":
-            return "r.updated_us"
-        case "id":
-            return "r.id"
-    return f"({_sort_rows(sql, n, key)})"
+    return own_value(key) or f"({_sort_rows(sql, n, key)})"
 
 
 def _sort_rows(sql: Sql, n: int, key: SortKey) -> str:
     """The query for the lowest value ascending, the highest descending."""
-    table, column = _SOURCES[key.source]
+    table, column = SOURCES[key.source]
     raw = f" AND k{n}.unit = 0" if key.source == "quantity" else ""
     extreme = "max" if key.descending else "min"
     of = f"k{n}.rkey = r.rkey AND {_sort_params(sql, n, key)}{raw}"
@@ -134,7 +123,7 @@ def _sort_column(
             conditions.append("s0.value IS NOT NULL" if phase == "with" else "s0.value IS NULL")
             return ("s0.value", False) if phase == "with" else (None, False)
         return f"s{n}.value", True
-    table, column = _SOURCES[key.source]
+    table, column = SOURCES[key.source]
     params = _sort_params(sql, n, key)
     if phase == "without":
         conditions.append(f"NOT EXISTS (SELECT 1 FROM {table} k{n} WHERE k{n}.rkey = r.rkey AND {params})")

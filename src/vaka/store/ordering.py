@@ -6,7 +6,7 @@ Invariants: the order is total: sort values, missing ones last, then newest crea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from vaka.access.filter import AccessFilter
 from vaka.errors import Invalid
@@ -17,6 +17,19 @@ from vaka.store.version import Version
 
 Place: TypeAlias = tuple[tuple[Any, ...], int, int, Version]
 """A match with its sort values (None: missing), creation and key."""
+
+
+SOURCES: Final = {
+    "date": ("search_date", "low"),
+    "quantity": ("search_quantity", "low"),
+    "string": ("search_string", "value"),
+}
+"""Table and column of the values that stand in rows of their own."""
+
+
+def own_value(key: SortKey) -> str | None:
+    """The value to sort by where it needs no rows of its own: NULL for texts, which the body holds."""
+    return {"text": "NULL", "updated": "r.updated_us", "id": "r.id"}.get(key.source)
 
 
 def require_sortable(query: Query, access: AccessFilter) -> None:

@@ -127,6 +127,9 @@ _FROM_BELOW = (
     N_("say in words what was found"),
     N_("the access log cannot be written, and what is read or changed must be logged"),
     N_("this page cannot be used in this way"),
+    N_("too many ask at once, and what is more urgent goes first"),
+    N_("ask again in a moment"),
+    N_("nothing of it was taken: keep what you have written, and send it again in a moment"),
 )
 
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 import orjson
 import pytest
 
+from vaka.api.admission import Admission
 from vaka.api.app import Application
 from vaka.api.front import Front
 from vaka.api.http import Request, Response
@@ -32,8 +33,8 @@ class Protocol:
 
 
 def server() -> Any:
-    """What the edge itself asks of a server: how it listens."""
-    return SimpleNamespace(log=SimpleNamespace(under_way=0), wire=Front(), door=None)
+    """What the edge itself asks of a server: how it listens, and whom it lets in."""
+    return SimpleNamespace(log=SimpleNamespace(under_way=0), wire=Front(), admission=Admission(), door=None)
 
 
 def ask(application: Application, path: str, query: str = "") -> Protocol:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+from vaka.api.admission.classes import CARRIED, EXEMPT
 from vaka.api.http import Request
 
 Headers = list[tuple[bytes, bytes]]
@@ -32,7 +33,7 @@ _OF_CONNECTION: Final = frozenset(
 _TOLD_ANEW: Final = frozenset(
     {"host", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"}
 )
-_OF_COPIES: Final = frozenset({"vaka-reserve-entry"})
+_OF_COPIES: Final = frozenset({"vaka-reserve-entry", CARRIED})
 _OF_SERVER: Final = frozenset({"date", "server", "vaka-answered-by", "vaka-as-of", "vaka-behind"})
 _PATH_SAFE: Final = "/$*:@!&'(),;=+~|"
 
@@ -59,6 +60,8 @@ def onward(
         (b"x-forwarded-host", own.netloc.encode()),
         (b"x-forwarded-proto", own.scheme.encode()),
     ]
+    if request.place != EXEMPT:
+        headers.append((CARRIED.encode(), str(int(request.place)).encode()))
     if key is not None:
         headers.append((b"idempotency-key", key.encode()))
     return headers

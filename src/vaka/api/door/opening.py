@@ -16,6 +16,7 @@ from vaka import config, log
 from vaka.access.settings import CLOSED, Settings
 from vaka.accesslog.remote import JournalStore
 from vaka.accesslog.writer import AccessLog
+from vaka.api.admission import Admission, Shared
 from vaka.api.copy_server import Copy, copy_server
 from vaka.api.door import control
 from vaka.api.door.door import Door
@@ -34,7 +35,6 @@ from vaka.copy.store import CopyStore
 from vaka.store.sheet import Freshness
 
 _LOOK_S: Final = 0.1
-_AGED_S: Final = config.COPY_CONSENTS_DAYS * 86_400.0
 PostJournal = Callable[[str, bytes], Awaitable[tuple[int, bytes]]]
 
 
@@ -68,14 +68,13 @@ async def open_copy(
     folder.prepare()
     secret, told, upstream = key(folder, key_file), Told(folder.board), Upstream(journal)
     post = _post(upstream, token_file or folder.token)
-    store = CopyStore(
-        _Source(folder, secret, told), aged=lambda: told.age_s > _AGED_S, whole=folder.about().scope == ("region",)
-    )
+    store = CopyStore(_Source(folder, secret, told), aged=lambda: told.aged, whole=folder.about().scope == ("region",))
     own = Own(engine.writer(folder.own, secret))
     access_log = await AccessLog.open(
         path / "accesslog" / name, JournalStore(post), f"copy {folder.about().name}", alone=True
     )
     door = Door(Passing(upstream), told, login=True)
+    admission = Admission(Shared.open(path / "admission"))
 
     async def show() -> None:
         await control.ask(folder.control, {"apply": {"own": 0}})
@@ -85,7 +84,7 @@ async def open_copy(
             await asyncio.sleep(_LOOK_S)
         copy = Copy(folder.keys, store, own, lambda: store.readers.here().connection, show)
         made = await copy_server(copy, access_log, demo=demo, demo_login=demo_login, law=law)
-        return replace(made, sheets=CopySheets(store, lambda: _freshness(told)), door=door)
+        return replace(made, sheets=CopySheets(store, lambda: _freshness(told)), door=door, admission=admission)
 
     async def close() -> None:
         await access_log.close()
@@ -94,7 +93,7 @@ async def open_copy(
 
     waiting = Server(
         store, None, cast("Any", None), cast("Any", None), access_log, cast("Any", None), cast("Any", None),
-        cast("Any", None), None, cast("Any", None), settings=law, door=door,
+        cast("Any", None), None, cast("Any", None), settings=law, door=door, admission=admission,
     )  # fmt: skip
     return Opened(waiting, door, complete, close)
 

@@ -47,7 +47,8 @@ class Passing:
             raise Busy("too many requests wait for the journal already", retry_after_s=2)
         self._under_way += 1
         try:
-            return await _response(request, await self._answer(request, scope, standing, key, brief))
+            with request.elsewhere():
+                return await _response(request, await self._answer(request, scope, standing, key, brief))
         except InDoubt as broken:
             raise _away(request, sent=True) from broken
         except (NotSent, TimeoutError) as away:

@@ -18,15 +18,17 @@ from vaka.store.version import instant
 
 if TYPE_CHECKING:
     from vaka.api.door.door import Door
+    from vaka.api.server import Server
 
 _BEGAN = time.monotonic()
 _JSON = "application/json"
 Writing = Literal["journal", "reserve", False]
 
 
-def health() -> Response:
+def health(server: Server) -> Response:
     """200 as long as this process answers at all."""
-    told = {"status": "up", "role": "copy", "pid": os.getpid(), "version": __version__}
+    told: dict[str, Any] = {"status": "up", "role": "copy", "pid": os.getpid(), "version": __version__}
+    told["admission"] = server.admission.told()
     return Response(200, orjson.dumps({**told, "seconds": round(time.monotonic() - _BEGAN, 1)}), content_type=_JSON)
 
 

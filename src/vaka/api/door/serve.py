@@ -54,6 +54,8 @@ async def _serve(
     web: Web | None, wire: Wire,
 ) -> None:  # fmt: skip
     opened = await open_()
+    admission = opened.waiting.admission
+    admission.start()
     behind: list[tuple[Application, Front]] = []
     requests = RequestLog(data_dir / "log" / f"{name}.requests.log")
     gc.collect()
@@ -88,6 +90,7 @@ async def _serve(
     finally:
         for work in (*others, waiting):
             work.cancel()
+        admission.close()
         listeners.stop()
         await asyncio.wait([serving], timeout=config.STOP_TIMEOUT_S)
         await opened.door.passing.close()

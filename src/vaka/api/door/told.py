@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from vaka.copy.age import cannot_know
 from vaka.copy.board import Board, Field, Journal, boottime_ns
 from vaka.errors import Fault
 from vaka.store.cursor import Cursor
@@ -81,6 +82,14 @@ class Told:
     def age_s(self) -> float:
         heard = self._field(Field.HEARD_NS)
         return max(boottime_ns() - heard, 0) / 1e9 if heard else _NEVER
+
+    @property
+    def aged(self) -> bool:
+        """Whether it cannot be known here what patients have blocked and consented to (A8, S20)."""
+        if self.board is None:
+            return True
+        whole, distrust = self.board.read(Field.WHOLE, Field.DISTRUSTING)
+        return cannot_know(self.age_s, whole=bool(whole), trusted=not distrust)
 
     @property
     def lag_s(self) -> float:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
-from bench.running import FULL
 from tests.client import Api
-from tests.conftest import Instance
+from tests.conftest import Instance, people, programs
 from tests.copied import Copy, copied
 
 
@@ -40,17 +38,12 @@ def journal(journal: Instance, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield Copied(journal.url, journal.data, copy)
 
 
+# A fixture of the folder above is made once for all folders, with the first one's journal: here are others of the same names.
+
+
 @pytest.fixture(scope="session")
 def client(journal: Copied) -> Iterator[Callable[..., Api]]:
-    made: list[Api] = []
-
-    def make(name: str, scopes: frozenset[str] = FULL, *, days: float = 1.0) -> Api:
-        made.append(journal.client(journal.token(name, scopes, days=days)))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
+    yield from programs(journal)
 
 
 @pytest.fixture(scope="session")
@@ -60,12 +53,4 @@ def api(client: Callable[..., Api]) -> Api:
 
 @pytest.fixture(scope="session")
 def person(journal: Copied) -> Iterator[Callable[..., Api]]:
-    made: list[Api] = []
-
-    def make(**who: Any) -> Api:
-        made.append(journal.client(journal.session(**who)))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
+    yield from people(journal)

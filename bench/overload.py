@@ -1,0 +1,134 @@
+"""All ask at once: 1, 2, 5 and 10 times what the server can answer, in an open loop.
+
+The API process is held down to a part of its core, so that the other core can offer ten times what that answers. A fifth of the
+capacity is urgent at every level (people whose patient is open: one cannot have more of the important than there is in all);
+the rest are people's reads, a program's, and what browsers fetch ahead. Peak: the most that it answers of the same mix.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import psycopg
+import uvloop
+from bench.access import READABLE, tokens_of
+from bench.figure import Figure
+from bench.load_client import drive, request
+from bench.open_loop import Stream, offer
+from bench.place import Place
+from bench.quota import held_down
+
+from vaka.api.admission import Class, Shared
+from vaka.fhir.definitions import type_name
+
+LEVELS: Final = (1, 2, 5, 10)
+PART: Final = 0.2
+URGENT_PART: Final = 0.2
+REST: Final = {Class.READ: 0.5, Class.INTEGRATION: 0.3, Class.BACKGROUND: 0.2}
+CONNECTIONS: Final = {Class.URGENT: 100, Class.READ: 400, Class.INTEGRATION: 200, Class.BACKGROUND: 100}
+PEAK_CONNECTIONS: Final = 48
+WARM_UP_S: Final = 4.0
+SECONDS: Final = 10.0
+LIMIT_S: Final = 0.25
+ROWS: Final = 5_000
+READERS: Final = 3
+
+
+@dataclass(slots=True)
+class Asking:
+    """What callers of each class ask. Each kind is a read by id, so that all cost the same."""
+
+    place: Place
+    urgent: list[bytes]
+    reads: Iterator[bytes]
+    program: list[bytes]
+    ahead: list[bytes]
+
+    def of(self, class_: Class) -> Callable[[], bytes]:
+        match class_:
+            case Class.URGENT:
+                return lambda: random.choice(self.urgent)
+            case Class.READ:
+                return lambda: next(self.reads)
+            case Class.INTEGRATION:
+                return lambda: random.choice(self.program)
+        return lambda: random.choice(self.ahead)
+
+    def mixed(self) -> bytes:
+        """One of the mix at once the capacity."""
+        if random.random() < URGENT_PART:
+            return self.of(Class.URGENT)()
+        return self.of(random.choices(list(REST), list(REST.values()))[0])()
+
+
+def _asking(place: Place) -> Asking:
+    with psycopg.connect(place.dsn, autocommit=True) as connection:
+        rows = connection.execute(READABLE, {"now": time.time_ns() // 1_000, "rows": ROWS}).fetchall()
+        patients = [row[0] for row in connection.execute(
+            "SELECT id FROM resource WHERE NOT deleted AND patient = rkey ORDER BY rkey LIMIT 400"
+        )]  # fmt: skip
+    units = {row[2]: row[3] for row in rows}
+    tokens = tokens_of(place, units)
+    addresses = [(f"/fhir/{type_name(number)}/{id_}", random.choice(tokens[unit])) for number, id_, unit, _ in rows]
+    # Other sessions, to each of which each patient is new: what it has not been shown is not open to it.
+    others = [token for _ in range(READERS) for some in tokens_of(place, units).values() for token in some]
+    pairs = list(itertools.product(patients, others))
+    random.shuffle(pairs)
+    ahead = "\r\nSec-Purpose: prefetch"
+    return Asking(
+        place,
+        [request("GET", address, token) for address, token in addresses],
+        (request("GET", f"/fhir/Patient/{patient}", token) for patient, token in itertools.cycle(pairs)),
+        [request("GET", address, place.token) for address, _ in addresses],
+        [request("GET", address, token + ahead) for address, token in addresses],
+    )
+
+
+def _streams(asking: Asking, level: float, capacity: float) -> list[Stream]:
+    rates = {Class.URGENT: URGENT_PART * capacity}
+    rates |= {class_: part * (level - URGENT_PART) * capacity for class_, part in REST.items()}
+    return [Stream(c.name.lower(), rate, CONNECTIONS[c], asking.of(c)) for c, rate in rates.items()]
+
+
+def measure(place: Place) -> list[Figure]:
+    asking = _asking(place)
+    place.pin()
+    pid = place.pid("journal")
+    with held_down(pid, PART):
+        uvloop.run(drive("127.0.0.1", place.port, asking.mixed, connections=PEAK_CONNECTIONS, seconds=WARM_UP_S))
+        peak = uvloop.run(drive("127.0.0.1", place.port, asking.mixed, connections=PEAK_CONNECTIONS, seconds=SECONDS))
+        capacity = peak.statuses.get(200, 0) / peak.seconds
+        found, told = [], []
+        for level in LEVELS:
+            streams = _streams(asking, level, capacity)
+            uvloop.run(offer("127.0.0.1", place.port, streams, warm_up_s=WARM_UP_S, seconds=SECONDS))
+            found.append(streams)
+            told.append(_told(place))
+    goods = [sum(stream.good for stream in streams) / SECONDS for streams in found]
+    best = max(capacity, *goods)
+    figures = []
+    for level, streams, good, how in zip(LEVELS, found, goods, told, strict=True):
+        urgent = streams[0]
+        said = "; ".join(f"{s.name} {s.good / SECONDS:,.0f}/s of {s.due / SECONDS:,.0f}/s" for s in streams)
+        figures.append(Figure(
+            "overload", f"{level} × of capacity offered: goodput of peak", round(good / best, 3), "×", 0.9, 0.95,
+            detail=f"{good:,.0f}/s of {best:,.0f}/s at {PART:.0%} of a core; answered of due: {said}; {how}",
+        ))  # fmt: skip
+        figures.append(Figure(
+            "overload", f"{level} × of capacity offered: urgent within {LIMIT_S * 1_000:.0f} ms",
+            round(urgent.within(LIMIT_S) * 100, 3), "%", 99.9, 100,
+            detail=f"{urgent.due} due, {urgent.statuses}, p50 {urgent.quantile_ms(0.5):.0f} ms, "
+            f"p99.9 {urgent.quantile_ms(0.999):.0f} ms",
+        ))  # fmt: skip
+    return figures
+
+
+def _told(place: Place) -> str:
+    """What the door says of itself."""
+    slots = Shared.look(place.data / "run" / "admission")
+    return "; ".join(f"limit {slot.limit}, showing {slot.step.name.lower()}" for slot in slots)

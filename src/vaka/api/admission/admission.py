@@ -1,0 +1,171 @@
+"""The door as the application uses it: a place, or a wait, or a refusal with the time to come back.
+
+Invariants: a request that finds a place costs no task and no wait; of a refused one nothing of the body was read, so that nothing
+was taken and nothing is lost that its sender keeps (S19); who is cancelled while waiting leaves no place taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Iterable
+from typing import Any, Final
+
+from vaka import config, log
+from vaka.api.admission.classes import ORDER, URGENT, Class
+from vaka.api.admission.door import Door, Others
+from vaka.api.admission.known import Known
+from vaka.api.admission.ladder import Step
+from vaka.api.admission.queue import Entry
+from vaka.api.admission.shared import Shared
+from vaka.api.http import Request
+from vaka.errors import Busy
+
+_ALONE: Final = Others()
+TOO_MANY: Final = "too many ask at once, and what is more urgent goes first"
+AGAIN: Final = "ask again in a moment"
+KEPT: Final = "nothing of it was taken: keep what you have written, and send it again in a moment"
+
+
+class Shed(Busy):
+    """Refused at the door: too many ask at once. Nothing was read or done."""
+
+
+class Admission:
+    """The door of this process. ``shared``: what it shares with its neighbours, None where it has none."""
+
+    def __init__(self, shared: Shared | None = None) -> None:
+        self.door: Door[asyncio.Future[bool]] = Door(time.perf_counter())
+        self._known = Known()
+        self._shared = shared
+        self._timer: asyncio.TimerHandle | None = None
+        self._told = Step.FULL
+        self._busy_since = 0
+        self.class_of = self._known.class_of
+        self.enter = self.door.enter
+
+    @property
+    def step(self) -> Step:
+        """How much is to be shown now, at all workers of this place."""
+        return self.door.step
+
+    async def wait(self, class_: int, *, writes: bool = False) -> float:
+        """Until there is a place for who could not ``enter``; when that was (time.perf_counter). Shed, which says to who
+        ``writes`` what became of it."""
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        entry = self.door.wait(class_, time.perf_counter(), future)
+        if entry is None or self._timer is None:  # without a tick nobody would be refused in time
+            if entry is not None:
+                self.door.withdraw(entry)
+            raise _shed(class_, writes)
+        try:
+            admitted = await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and future.result():
+                now = time.perf_counter()
+                self._wake(self.door.leave(class_, now, now))
+            self.door.withdraw(entry)
+            raise
+        if not admitted:
+            raise _shed(class_, writes)
+        return time.perf_counter()
+
+    def leave(self, class_: int, since: float, request: Request, path: tuple[str, ...], status: int) -> None:
+        """Gives the place back. ``path``: of the address as it came; ``status``: of the answer, 499 where there was none."""
+        now = time.perf_counter()
+        if woken := self.door.leave(class_, since + request.elsewhere_s, now):
+            self._wake(woken)
+        if class_ != URGENT or status == 401 or request.method == "POST":
+            self._known.learn(request, path, status, now)
+
+    def lend(self, request: Request) -> None:
+        """While ``request`` waits for its sender, or for another machine, its place is another's: neither slow senders nor a
+        stopped journal may fill a server that can work."""
+        now = request.lent_at = time.perf_counter()
+        self._wake(self.door.lend(request.place, now))
+
+    def take_back(self, request: Request) -> None:
+        """It is worked for again: at once, also where no place is free."""
+        request.elsewhere_s += time.perf_counter() - request.lent_at
+        request.lent_at = 0.0
+        self.door.take_back(request.place)
+
+    def start(self) -> None:
+        """From now on, until ``close``, it is looked at the queues, the loop and the neighbours."""
+        self._plan(asyncio.get_running_loop(), config.ADMISSION_IDLE_TICK_S)
+
+    def close(self) -> None:
+        """Refuses all who wait, and whoever would have to."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for entry in self.door.close():
+            _settle(entry, False)
+        if self._shared is not None:
+            self._shared.close()
+            self._shared = None
+
+    def told(self) -> dict[str, Any]:
+        """The numbers of this process."""
+        door = self.door
+        return {
+            "step": self.step.name.lower(), "limit": int(door.gradient.limit), "lag_ms": round(door.lag_s * 1_000, 1),
+            "classes": {
+                class_.name.lower(): {
+                    "done": door.done[class_], "within": door.within[class_], "shed": door.shed[class_],
+                    "queued": door.queued[class_], "waiting": len(door.queues[class_]),
+                }
+                for class_ in Class
+            },
+        }  # fmt: skip
+
+    def _plan(self, loop: asyncio.AbstractEventLoop, pause_s: float) -> None:
+        due = time.perf_counter() + pause_s
+        self._timer = loop.call_later(pause_s, self._tick, loop, due)
+
+    def _tick(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
+        now = time.perf_counter()
+        busy = self.door.total > 0 or sum(self.door.done) != self._busy_since
+        self._busy_since = sum(self.door.done)
+        pause_s = config.ADMISSION_TICK_S if busy else config.ADMISSION_IDLE_TICK_S
+        try:
+            others = _ALONE if self._shared is None else self._shared.others()
+            moves = self.door.tick(now, max(0.0, now - due), others, pause_s)
+            self._wake(moves.admitted)
+            for entry in moves.refused:
+                _settle(entry, False)
+            if self._shared is not None:
+                self._shared.tell(self.door)
+            if self.step != self._told:
+                log.warning(
+                    "showing", step=self.step.name.lower(), before=self._told.name.lower(), **_shed_so_far(self.door)
+                )
+                self._told = self.step
+        except Exception as error:  # whatever it is, the next look must come
+            log.error("admission", exception=error)
+        self._plan(loop, pause_s)
+
+    def _wake(self, entries: Iterable[Entry[asyncio.Future[bool]]]) -> None:
+        for entry in entries:
+            if not _settle(entry, True):  # has left meanwhile: the place is free again
+                now = time.perf_counter()
+                self._wake(self.door.leave(entry.class_, now, now))
+
+
+def _settle(entry: Entry[asyncio.Future[bool]], admitted: bool) -> bool:
+    """Tells one who waits; False where that one has left."""
+    if entry.gone or entry.who.done():
+        return False
+    entry.who.set_result(admitted)
+    return True
+
+
+def _shed(class_: int, writes: bool) -> Shed:
+    least, most = config.ADMISSION_RETRY_S[class_]
+    retry_after_s = random.randint(least, most)  # noqa: S311  spreads who comes back, guards nothing
+    return Shed(TOO_MANY, retry_after_s=retry_after_s, help=KEPT if writes else AGAIN)
+
+
+def _shed_so_far(door: Door[asyncio.Future[bool]]) -> dict[str, int]:
+    return {f"shed_{class_.name.lower()}": door.shed[class_] for class_ in ORDER}
