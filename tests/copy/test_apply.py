@@ -10,8 +10,9 @@ import apsw
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.copy.feedlines import contents, mark, read_all, record, version, words
+from tests.copy.feedlines import KEY, contents, mark, read_all, record, version, words
 
+from vaka.copy import engine
 from vaka.copy.apply import Applier
 from vaka.copy.put import Changed
 from vaka.fhir.keys import reference_key, resource_key
@@ -103,6 +104,21 @@ def test_a_redaction_takes_the_body_out(applier: Applier) -> None:
     apply(applier, version(note(), 2, xid=2, seq=2, action="redact"))
     found = row(applier, "Observation", "n1")
     assert (found["redacted"], found["body"], found["action"]) == (1, None, 4)
+
+
+def test_the_log_is_emptied_after_a_redaction_once_nobody_reads_in_it(applier: Applier, tmp_path: Path) -> None:
+    """Broken: what was ordered destroyed stays in the write-ahead log for as long as nobody writes much (S26)."""
+    apply(applier, version(note()), version(note("n2"), xid=2, seq=2))
+    reader = engine.reader(tmp_path / "record.db", KEY)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM resource").fetchall()
+    apply(applier, version(note(), 2, xid=3, seq=3, action="redact"))
+    log = tmp_path / "record.db-wal"
+    assert log.stat().st_size > 0
+    reader.execute("COMMIT")
+    apply(applier, version(note("n2"), 2, xid=4, seq=4))
+    assert log.stat().st_size == 0
+    reader.close()
 
 
 def test_a_block_names_the_unit_that_only_comes_later(applier: Applier) -> None:

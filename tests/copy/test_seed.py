@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from tests.copy.fake import Copy, copy, journal
 from tests.copy.test_bad_feed import note, notes
 
 from vaka import errors
+from vaka.access.filter import AccessFilter, system_filter
+from vaka.api.http import Request
+from vaka.api.peer.seed import give
 from vaka.copy import seed
 from vaka.copy.board import Field
 
@@ -88,6 +92,30 @@ async def test_a_neighbour_of_another_journal_is_found_out(tmp_path: Path) -> No
             async with giving(north) as url, copy(tmp_path / "south", one.url, neighbours=(url,)) as south:
                 await south.until(lambda: south.board[Field.LOST] > 0)
                 assert note("n1")["id"] == "n1"
+
+
+async def test_the_door_gives_one_seed_at_a_time_and_only_with_the_scope(tmp_path: Path) -> None:
+    """Broken: anybody takes the record, or a few neighbours at once fill the disk."""
+
+    def asked(access: AccessFilter) -> Request:
+        return Request("GET", ("peer", "seed"), [], {seed.KEY_HEADER: "ab" * 32}, "", b"", access)
+
+    async with journal() as fake:
+        fake.lines = notes(5)
+        async with copy(tmp_path / "north", fake.url) as north:
+            await north.whole(5)
+            with pytest.raises(errors.Forbidden):
+                await give(north.folder, north.key, asked(AccessFilter("x", frozenset({"system/*.*"}))))
+            answer = await give(north.folder, north.key, asked(system_filter("tests")))
+            with pytest.raises(errors.Busy):
+                await give(north.folder, north.key, asked(system_filter("tests")))
+            assert answer.stream is not None
+            content = b"".join([chunk async for chunk in answer.stream])
+            assert dict(answer.headers)[seed.HASH_HEADER] == sha256(content).hexdigest()
+            assert not list(north.folder.seeds.glob("out-*"))
+            again = await give(north.folder, north.key, asked(system_filter("tests")))
+            assert again.stream is not None
+            await again.stream.aclose()
 
 
 @pytest.mark.parametrize("text", [None, "", "abc", "00" * 31, "zz" * 32])

@@ -34,6 +34,7 @@ from vaka.store.codec import CURRENT, Codec, packaged_dictionary
 from vaka.store.cursor import Cursor
 
 SCHEMA = 1
+_EMPTY_WAIT_MS = 50
 OnLost: TypeAlias = Callable[[Sequence[Row]], None]
 
 
@@ -98,6 +99,7 @@ class Applier:
         self.path = path
         self._sql = statements("apply")
         self.on_lost = on_lost
+        self._log_is_due = False
         self.codec = codec(connection)
         self.owners = Owners(connection)
         self.putter = Putter(connection, self.codec, on_changed)
@@ -126,14 +128,21 @@ class Applier:
         except BaseException:
             self.owners.forget()
             raise
-        if redacted:
+        if redacted or self._log_is_due:
             self.empty_log()
         return Applied(at, len(versions), current, aside, batch.conflicting, time.perf_counter() - began)
 
     def empty_log(self) -> None:
-        """Nothing of what was taken out stays in the write-ahead log, unless somebody reads in it: then the next one does it."""
-        with engine.told(self.path):
-            self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        """Nothing of what was taken out stays in the write-ahead log. Where somebody reads in it, the next commit does it."""
+        self.connection.set_busy_timeout(_EMPTY_WAIT_MS)
+        try:
+            with engine.told(self.path):
+                self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            self._log_is_due = False
+        except apsw.BusyError:
+            self._log_is_due = True
+        finally:
+            self.connection.set_busy_timeout(config.COPY_BUSY_TIMEOUT_MS)
 
     def go_back(self, cursor: Cursor, row_hash: bytes | None) -> None:
         """The feed is asked on from ``cursor``: what was held beyond it comes again, or does not (feed.md, 5)."""

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Final
 
 import apsw
 
 from vaka import config, log
-from vaka.copy import derived, private
+from vaka.copy import derived, engine, private
 from vaka.copy.apply import Applier
 from vaka.copy.board import Board, Field, boottime_ns
 from vaka.copy.client import Client
@@ -75,13 +74,22 @@ async def keep_private(follower: Follower, client: Client, board: Board) -> None
             if not away:
                 log.warning("private feed away", reason=error.message)
             away = True
+            if isinstance(error, engine.Damaged):
+                follower.found_damaged(error.message)
             if isinstance(error, Forbidden):
                 pause_s = config.COPY_REFUSED_RETRY_S
+        except Exception as error:  # whatever a hostile or newer line makes of our code
+            log.error("the private feed cannot be applied", exception=error)
+            pause_s = config.COPY_REFUSED_RETRY_S
         await asyncio.sleep(pause_s)
 
 
 async def _with(follower: Follower, work: Callable[[apsw.Connection], Any]) -> Any:
-    return await follower.in_thread(lambda: work(follower.applier.connection))
+    def told() -> Any:
+        with engine.told(follower.applier.path):
+            return work(follower.applier.connection)
+
+    return await follower.in_thread(told)
 
 
 async def _private_answer(follower: Follower, client: Client, board: Board) -> None:
@@ -108,12 +116,14 @@ async def keep_sheets(follower: Follower) -> None:
     """Makes the fragments that have changed, and drops what is past its time, until cancelled."""
     while True:
         made = 0
-        if follower.opened and follower.board[Field.WHOLE]:
-            with suppress(VakaError):
-                made = await follower.in_thread(_make(follower))
+        try:
+            if follower.opened and follower.board[Field.WHOLE]:
+                made = await _with(follower, lambda connection: derived.make(connection, follower.applier.codec))
+        except engine.Damaged as error:
+            follower.found_damaged(error.message)
+        except VakaError:  # no room, or the record is being seeded: the follower says so
+            pass
+        except Exception as error:  # one patient's sheet must not hold the feed up (S4)
+            log.error("a sheet cannot be made", exception=error)
         if not made:
             await follower.next_commit(config.COPY_SHEETS_IDLE_S)
-
-
-def _make(follower: Follower) -> Callable[[], int]:
-    return lambda: derived.make(follower.applier.connection, follower.applier.codec)

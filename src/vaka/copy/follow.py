@@ -114,6 +114,7 @@ class Follower:
         self._waits = 0
         self._moved = asyncio.Condition()
         self._wake = asyncio.Event()
+        self._at = Cursor(0, 0, 0)
         self.opened = False
         self.damaged: str | None = None
         self.anew = False
@@ -234,7 +235,7 @@ class Follower:
             async for text in answer.lines:
                 came += 1
                 self._heard()
-                await self._take(lines.read(text), cursor)
+                await self._take(lines.read(text))
                 if self.hold.held:
                     raise Held
                 if self.damaged is not None or self.anew:
@@ -259,7 +260,7 @@ class Follower:
         if found:
             log.error("the journal lost versions that are held here", versions=found)
 
-    async def _take(self, line: Line, asked: Cursor) -> None:
+    async def _take(self, line: Line) -> None:
         if isinstance(line, Version | Unread):
             if isinstance(line, Unread) and line.reason == FORGED:
                 self._require_again(line)
@@ -269,7 +270,7 @@ class Follower:
             if self._buffer.full:
                 await self._commit(self._buffer.lines)
             return
-        at = self._buffer.asked[0] if self._buffer.asked else asked
+        at = self._buffer.asked[0] if self._buffer.asked else self._at
         if (line.cursor.xid, line.cursor.seq) != (at.xid, at.seq):
             raise Broken("versions are missing before a mark of the feed")
         if isinstance(line, Heartbeat):
@@ -326,7 +327,7 @@ class Follower:
             self._moved.notify_all()
 
     def _show(self, at: At) -> None:
-        c = at.cursor
+        c = self._at = at.cursor
         self.board.write({
             Field.EPOCH: c.epoch, Field.XID: c.xid, Field.SEQ: c.seq, Field.HORIZON_US: at.horizon_us, Field.WHOLE: int(at.whole),
             Field.SEED: self.seeds.current or 0, Field.HORIZON_XID: at.horizon_xid,
@@ -371,7 +372,7 @@ class Follower:
         self.wake()
 
     async def _seed_again(self) -> None:
-        trusting = self.anew
+        trusting, self.opened = self.anew, False
         await self.seeds.again(self.in_thread, damaged=self.damaged is not None, anew=trusting)
         self.damaged, self.anew, self.opened = None, False, True
         self._unbraked = True

@@ -135,9 +135,11 @@ class Putter:
     def _many(self, name: str, values: Iterable[Sequence[Any]]) -> None:
         self._connection.executemany(self._sql[name], values)
 
-    def _merges(self) -> Callable[[str], str]:
+    def _merges(self) -> Callable[[str], str] | None:
         """Where a merged patient's record goes on, as far as the private feed has told."""
         found: Mapping[str, str] = dict(self._connection.execute(self._sql["aliases"]))
+        if not found:
+            return None
 
         def into(patient: str) -> str:
             seen = {patient}
@@ -158,7 +160,7 @@ class Putter:
         """What a row put into the index."""
         if row is None or row.body is None or not row.indexed:
             return NOTHING
-        made = rows_of(self._codec.decompress(row.dictionary, row.body), None, _stays)
+        made = rows_of(self._codec.decompress(row.dictionary, row.body), None, None)
         return Rows(made.index, more.get(row.rkey, ()), made.facts)
 
     def _resources(self, prepared: Sequence[_Prepared]) -> None:
@@ -244,10 +246,6 @@ class Putter:
     def _places(self, keys: Iterable[int]) -> dict[int, Place]:
         rows = self._connection.execute(self._sql["places"], (orjson.dumps(list(keys)).decode(),))
         return {rkey: (unit, provider) for rkey, unit, provider in rows}
-
-
-def _stays(patient: str) -> str:
-    return patient
 
 
 def _changed(change: Change) -> Changed:

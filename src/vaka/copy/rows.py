@@ -42,8 +42,9 @@ def index_of(body: bytes) -> IndexRows:
     return extract(orjson.loads(body))
 
 
-def rows_of(body: bytes, patient: str | None, into: Callable[[str], str]) -> Rows:
-    """The rows of a resource that is at home with ``patient``. ``into``: where the record of a merged patient goes on.
+def rows_of(body: bytes, patient: str | None, into: Callable[[str], str] | None) -> Rows:
+    """The rows of a resource that is at home with ``patient``. ``into``: where the record of a merged patient goes on;
+    None: no patient is known to be merged.
 
     Raises whatever ``fhir`` raises on a body that it cannot interpret: the caller sets the resource aside (S4)."""
     resource: dict[str, Any] = orjson.loads(body)
@@ -55,17 +56,19 @@ def rows_of(body: bytes, patient: str | None, into: Callable[[str], str]) -> Row
 
 
 def _merged(
-    resource: dict[str, Any], index: IndexRows, patient: str | None, into: Callable[[str], str]
+    resource: dict[str, Any], index: IndexRows, patient: str | None, into: Callable[[str], str] | None
 ) -> tuple[int, ...]:
     """Keys of the surviving patient for each reference to a merged one: by the home that the journal told, else as known here."""
     if resource.get("resourceType") == "Patient" or patient is None:
         return ()
     named = owner_hints(resource)
+    if into is None and named == patient:
+        return ()
     more = set()
     for name, type_, id_ in references(resource):
         if type_ != "Patient":
             continue
-        goes = patient if id_ == named else into(id_)
+        goes = patient if id_ == named else into(id_) if into is not None else id_
         if goes != id_:
             more.add(reference_key(name, "Patient", goes))
     return tuple(sorted(more - set(index.tokens)))

@@ -20,7 +20,7 @@ from vaka.copy.files import Folder
 from vaka.copy.lost import LostFile
 from vaka.copy.pending import withdraw_all
 from vaka.copy.put import OnChanged
-from vaka.errors import VakaError
+from vaka.errors import Unavailable, VakaError
 
 _T = TypeVar("_T")
 
@@ -70,7 +70,8 @@ class Seeds:
 
     @property
     def applier(self) -> Applier:
-        assert self._applier is not None, "not opened"
+        if self._applier is None:
+            raise Unavailable("the record is being seeded")
         return self._applier
 
     @property
