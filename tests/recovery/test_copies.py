@@ -164,7 +164,7 @@ def test_status_shows_all_of_it(two: Site) -> None:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 def test_the_journal_goes_and_nobody_who_reads_notices(two: Site, how: signal.Signals) -> None:
     """Broken: with the journal dead or frozen a read fails, or waits."""
-    id_, made = two.create()
+    id_, _ = two.create()
     wait_until(lambda: two.answered_here(id_), "the copy has it")
     journal, url = two.pid("journal"), f"{two.urls[0]}/fhir/Patient/{id_}"
     with reading(lambda client: client.get(url), two.client.headers) as found:
