@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 
 import apsw
 import httpx
-import orjson
 from bench.running import free_port, token
 from tests.feeding import dsn
 
@@ -24,16 +23,14 @@ from vaka.access.scopes import FEED_PRIVATE
 from vaka.accesslog.remote import JournalStore
 from vaka.accesslog.writer import AccessLog
 from vaka.api.app import Application
-from vaka.api.copy_keys import private_key
-from vaka.api.copy_server import Copy, copy_server
+from vaka.api.copy_server import Copy, copy_chores, copy_server
 from vaka.api.front import Front
 from vaka.api.listen import Listeners
-from vaka.api.peer.introduced import introduction
 from vaka.api.request_log import RequestLog
 from vaka.api.server import Server
 from vaka.api.wire import Wire
 from vaka.copy import private
-from vaka.copy.deliver import deliver_all, keep_delivering
+from vaka.copy.deliver import deliver_all
 from vaka.copy.own import Own
 from vaka.journal.journal import Journal
 from vaka.web import routes
@@ -113,7 +110,7 @@ class SmallCopy:
         store = await Journal.open(dsn(self._data))
         log = await AccessLog.open(
             self.folder / "accesslog", JournalStore(self.post), f"copy {self.name}", segment_bytes=65_536,
-            ballast_bytes=65_536, alone=True,
+            ballast_bytes=65_536,
         )  # fmt: skip
         copy = Copy(self.keys, store, self.own, lambda: self.record, self._shown)
         server = await copy_server(copy, log, demo=self.demo, demo_login=self.demo)
@@ -124,8 +121,8 @@ class SmallCopy:
 
         listeners = Listeners(Wire(), "127.0.0.1", self.port, self.folder, application)
         work = (
-            listeners.serve(), self._follow(), self._introduce(), server.callers.revocations.follow(),
-            keep_delivering(self.own, self.post, self._shown),
+            listeners.serve(), self._follow(), server.callers.revocations.follow(),
+            *copy_chores(copy, self.name, self.post),
         )  # fmt: skip
         tasks = [asyncio.ensure_future(one) for one in work]
         self.server, self.log = server, log
@@ -148,14 +145,6 @@ class SmallCopy:
 
     async def _shown(self) -> None:
         private.show(self.record, self.own)
-
-    async def _introduce(self) -> None:
-        body = orjson.dumps(introduction(self.name, private_key(self.keys)))
-        while True:
-            with suppress(OSError):
-                if (await self.post("/peer/key", body))[0] in (200, 403):
-                    return
-            await asyncio.sleep(0.2)
 
     async def _follow(self) -> None:
         async with httpx.AsyncClient(timeout=3) as client:

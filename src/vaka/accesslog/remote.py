@@ -25,6 +25,8 @@ ADDRESS = "/peer/log"
 class JournalStore:
     """The journal's log, through ``post``."""
 
+    may_be_away = True
+
     def __init__(self, post: Post) -> None:
         self._post = post
 

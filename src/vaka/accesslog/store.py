@@ -17,6 +17,10 @@ from vaka.accesslog.tables import Connect
 class LogStore(Protocol):
     """Asks and tells of one stream at a time. Any error of a method: nothing may be counted on, and it is tried again."""
 
+    @property
+    def may_be_away(self) -> bool:
+        """Whether a log is opened without it, too."""
+
     async def prepare(self, now: datetime) -> None:
         """Makes room for this month and the next."""
 
@@ -38,6 +42,8 @@ class LogStore(Protocol):
 
 class TableStore:
     """The journal's own tables (``accesslog.tables``)."""
+
+    may_be_away = False
 
     def __init__(self, connect: Connect) -> None:
         self._connect = connect

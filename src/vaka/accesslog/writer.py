@@ -86,17 +86,17 @@ class AccessLog:
     @classmethod
     async def open(
         cls, folder: Path, store: LogStore, system: str, *,
-        segment_bytes: int = config.LOG_SEGMENT_BYTES, ballast_bytes: int = config.LOG_BALLAST_BYTES, alone: bool = False,
+        segment_bytes: int = config.LOG_SEGMENT_BYTES, ballast_bytes: int = config.LOG_BALLAST_BYTES,
     ) -> AccessLog:  # fmt: skip
-        """Goes on where the last process ended, in a new segment. Setup where another process writes there. ``alone``: also while
-        the store is away; a log whose end may be there alone is then put aside, and another begun."""
+        """Goes on where the last process ended, in a new segment. Setup where another process writes there. Where the
+        store may be away (of a copy) and is: a log whose end may be there alone is put aside, and another begun."""
         stream, lock = await asyncio.to_thread(files.open_folder, folder)
         known: tuple[int, bytes] | None = None
         try:
             known = await store.newest(stream)
             await store.prepare(datetime.now(UTC))
         except (OSError, Unavailable):
-            if not alone:
+            if not store.may_be_away:
                 lock.close()
                 raise
             log.warning("access log goes on without its store", stream=stream)

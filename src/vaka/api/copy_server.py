@@ -6,9 +6,10 @@ nothing here needs the journal, and nothing of it is the journal's: no PostgreSQ
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vaka.access.settings import CLOSED, Settings
 from vaka.accesslog.writer import AccessLog
@@ -17,6 +18,7 @@ from vaka.api.cookies import Proof
 from vaka.api.copy_keys import CopyKeys, JournalSecret, private_key
 from vaka.api.pages import Pages
 from vaka.api.passphrases import Passphrases
+from vaka.api.peer.introduced import keep_introduced
 from vaka.api.people import People
 from vaka.api.revocations import Revocations
 from vaka.api.sealed import Sealed
@@ -25,6 +27,7 @@ from vaka.api.server import Server
 from vaka.api.sessions import Sessions
 from vaka.api.tokens import Tokens
 from vaka.copy.accounts import CopyAccounts, CopyClients, Record
+from vaka.copy.deliver import Post, keep_delivering
 from vaka.copy.openings import CopyOpenings
 from vaka.copy.own import Own
 from vaka.store.store import Store
@@ -40,6 +43,12 @@ class Copy:
     own: Own
     record: Record
     show: Callable[[], Awaitable[None]]
+
+
+def copy_chores(copy: Copy, name: str, post: Post) -> tuple[Coroutine[Any, Any, None], ...]:
+    """What one process of a copy does all the time beside answering: makes the copy called ``name`` known to the journal, and
+    brings it what it is owed. Several may; each thing still arrives once."""
+    return keep_introduced(name, private_key(copy.keys), post), keep_delivering(copy.own, post, copy.show)
 
 
 async def copy_server(
