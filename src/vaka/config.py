@@ -179,6 +179,8 @@ DOOR_TRY_S: Final = 2.0
 # The journal counts as away when it was not heard for so long; then a request tries for less.
 DOOR_AWAY_S: Final = 2.0
 DOOR_TRY_AWAY_S: Final = 0.3
+# What this copy can answer too, though not as new, is waited for so long.
+DOOR_READ_TRY_S: Final = 1.0
 DOOR_CONNECT_TIMEOUT_S: Final = 2.0
 # A journal that is heard and slow: its own limits end the longest search and the longest write before this.
 DOOR_ANSWER_MAX_S: Final = 45.0
@@ -193,8 +195,6 @@ DOOR_LOOK_S: Final = 0.003
 # S1: over this lag, what matters most comes from the journal, of each process so much at once.
 DOOR_LAG_MAX_S: Final = 2.0
 DOOR_LAGGING_MAX: Final = 8
-# The follower does what it is asked within a batch.
-CONTROL_TIMEOUT_S: Final = 3.0
 # The reserve (copy/reserve, safety S10-S18). The journal is tried for so long; then the reserve, until it has committed for so
 # long, asked each second; a longer gap than RESERVE_PROBE_GAP_S begins the count anew.
 RESERVE_TRY_S: Final = 2.0
@@ -264,3 +264,33 @@ COPY_LINE_MAX_BYTES: Final = 2 * BODY_MAX_BYTES + 64 * 1024
 COPY_BATCH_LINES: Final = 2_000
 COPY_BATCH_BYTES: Final = 8 * 1024 * 1024
 
+# Following. The journal sends something each second: a connection that says nothing for so long is given up.
+COPY_SILENCE_S: Final = 10.0
+COPY_CONNECT_TIMEOUT_S: Final = 2.0
+COPY_WAIT_S: Final = 60
+# The first wait after a failure, doubled up to the longest, each drawn at random from its upper half.
+COPY_RETRY_MIN_S: Final = 0.1
+COPY_RETRY_MAX_S: Final = 2.0
+COPY_REFUSED_RETRY_S: Final = 15.0
+# What is decompressed of the feed at a time: a kilobyte of zstd is 32 MB at most.
+COPY_DECOMPRESS_BYTES: Final = 1024
+# A mark alone is written this often; the board has it at once.
+COPY_MARK_EVERY_S: Final = 10.0
+# The same place answered wrongly so often before what stands there is set aside.
+COPY_BROKEN_TRIES: Final = 3
+# How far back a journal of another epoch is compared with what is held here, and how many versions at most.
+COPY_COMPARE_S: Final = 600
+COPY_COMPARE_MAX: Final = 5_000_000
+# The brake (S30): more of a kind within a minute of the journal's time is no ordinary care. A region of a million people changes
+# some 50 entries a second at its busiest, and deletes hardly any.
+COPY_BRAKE_WINDOW_S: Final = 60
+COPY_BRAKE_DELETES: Final = 500
+COPY_BRAKE_UPDATES: Final = 20_000
+# A file is read through for damage this often, one after a start.
+COPY_CHECK_EVERY_S: Final = 24 * 3600.0
+COPY_CHECK_AFTER_S: Final = 30.0
+COPY_DISK_RETRY_S: Final = 2.0
+COPY_CONTROL_LINE_BYTES: Final = 64 * 1024
+COPY_CONTROL_WAIT_MAX_MS: Final = 5_000
+COPY_SEED_CHUNK_BYTES: Final = 1024 * 1024
+COPY_SEED_TIMEOUT_S: Final = 3_600.0

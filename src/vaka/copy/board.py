@@ -53,7 +53,7 @@ class Field(IntEnum):
     PRIVATE_NS = 21  # the private feed was heard
     RESERVE_REFUSED = 22
     DAMAGED = 23  # the seed in use was found damaged
-    HORIZON_XID = 24  # no version with a transaction before it is missing here
+    LOST = 24  # versions that the journal lost, to be given back
     COUNTERS = 64  # COUNTERS to COUNTERS + 255: admission
 
 

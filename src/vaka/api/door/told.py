@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from vaka import config
 from vaka.copy.board import Board, Field, Journal, boottime_ns
 from vaka.errors import Fault
 from vaka.store.cursor import Cursor
@@ -46,12 +47,7 @@ class Told:
 
     @property
     def readable(self) -> bool:
-        return self.seed > 0 and self._field(Field.DAMAGED) != self.seed
-
-    def say_damaged(self, seed: int) -> None:
-        """For the follower, and for all that read here."""
-        if self.board is not None:
-            self.board[Field.DAMAGED] = seed
+        return self.seed > 0 and not self._field(Field.DAMAGED)
 
     @property
     def peers_away(self) -> bool:
@@ -68,10 +64,7 @@ class Told:
         """An older stretch of history than the one that is applied here is over: what of it is missing, no wait brings back."""
         if self.board is None:
             return False
-        epoch, xid, seq, horizon = self.board.read(Field.EPOCH, Field.XID, Field.SEQ, Field.HORIZON_XID)
-        return epoch > place.epoch or (
-            epoch == place.epoch and ((xid, seq) >= (place.xid, place.seq) or horizon > place.xid)
-        )
+        return self.applied >= place
 
     @property
     def as_of_us(self) -> int:
@@ -83,12 +76,15 @@ class Told:
         return max(boottime_ns() - heard, 0) / 1e9 if heard else _NEVER
 
     @property
-    def lag_s(self) -> float:
-        """0 where all that the journal has told of is here. Else since when it is not, by the journal's clock as far as this
-        machine's follows it: over it, what matters most is asked of the journal, whichever clock is wrong (S1)."""
-        if self.board is None or self._field(Field.WHOLE):
-            return 0.0
-        return max(time.time_ns() // 1_000 - self.as_of_us, 0) / 1e6
+    def heard(self) -> bool:
+        """Marks and heartbeats are the quickest sign. While they cannot tell (catching up; held by a person, or by the brake) the
+        follower's own word counts."""
+        if self.board is None:
+            return False
+        whole, held = self.board[Field.WHOLE], self.board[Field.FROZEN] or self.board[Field.BRAKED]
+        if whole and not held:
+            return self.age_s <= config.DOOR_AWAY_S
+        return self.board[Field.JOURNAL] == Journal.HEARD
 
     @property
     def frozen(self) -> bool:
@@ -96,4 +92,4 @@ class Told:
 
     @property
     def reserving(self) -> bool:
-        return bool(self._field(Field.FORCED_AWAY)) or self._field(Field.JOURNAL) == Journal.AWAY
+        return bool(self._field(Field.FORCED_AWAY))

@@ -1,0 +1,34 @@
+"""``vaka copy-follow``: the follower of a read copy, as a child of ``vaka copy``. Not for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from vaka.command import options
+
+_FILE = click.Path(path_type=Path, dir_okay=False, resolve_path=True)
+
+
+@click.command("copy-follow", hidden=True)
+@options.data
+@click.option("--key-file", type=_FILE, metavar="FILE")
+@click.option("--authority", type=_FILE, metavar="FILE", help="Whom the journal's certificate is verified with.")
+@click.option("--certificate", type=_FILE, metavar="FILE", help="This copy's own certificate and key.")
+@click.option("--neighbour", "neighbours", multiple=True, metavar="URL", help="A copy that may give a seed.")
+@click.option("--hold-back", "hold_back_s", type=float, default=0.0, metavar="SECONDS", help="Apply nothing younger.")
+@click.option("--announced", "exempt", multiple=True, metavar="SOURCE", help="A load that the brake does not count.")
+def command(
+    data: str,
+    key_file: Path | None,
+    authority: Path | None,
+    certificate: Path | None,
+    neighbours: tuple[str, ...],
+    hold_back_s: float,
+    exempt: tuple[str, ...],
+) -> None:
+    """Follow the journal into the copy in DIR."""
+    from vaka.copy.running import Options, run
+
+    run(Options(Path(data), key_file, authority, certificate, neighbours, hold_back_s, frozenset(exempt)))
