@@ -26,9 +26,9 @@ FIRST_SEQ: Final = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """What an entry makes of one resource. ``entry``: its number, above 0; ``body``: None for a deletion; ``patient``: the id
-    of the home patient; ``number``, ``epoch``: of a passed-on write, which has them from the journal already; None: those
-    after what stands."""
+    """What an entry makes of one resource. ``entry``: its number, above 0; ``body``: None for a deletion; ``patient``: the id of
+    the home patient; ``number``, ``epoch``: of a passed-on write, which has them from the journal already; None: those after what
+    stands."""
 
     entry: int
     type: str
