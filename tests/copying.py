@@ -1,25 +1,26 @@
 """A copy of one's own for tests of what it has beside the record: its people, its keys, what it owes the journal, its log.
 
-It follows the private feed of a running Vaka over HTTP and serves the application on a port of its own. What its readers of the
-record would read, it reads from that Vaka's database: the journal can be frozen or killed, and it goes on.
+It follows both feeds of a running Vaka over HTTP into a record.db of its own, and serves the application on a port of its own: the
+journal can be frozen or killed, and it goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import apsw
 import httpx
 from bench.running import free_port, token
-from tests.feeding import dsn
+from tests import feeding
 
-from vaka.access.scopes import FEED_PRIVATE
+from vaka.access.scopes import FEED, FEED_PRIVATE
 from vaka.accesslog.remote import JournalStore
 from vaka.accesslog.writer import AccessLog
 from vaka.api.app import Application
@@ -29,20 +30,31 @@ from vaka.api.listen import Listeners
 from vaka.api.request_log import RequestLog
 from vaka.api.server import Server
 from vaka.api.wire import Wire
-from vaka.copy import private
+from vaka.copy import apply, engine, lines, private
 from vaka.copy.deliver import deliver_all
 from vaka.copy.own import Own
-from vaka.journal.journal import Journal
+from vaka.copy.reader import Reader
+from vaka.copy.store import CopyStore
 from vaka.web import routes
 
 T = TypeVar("T")
 
 
-def database(path: Path) -> apsw.Connection:
-    made = apsw.Connection(str(path))
-    made.set_busy_timeout(5_000)
-    made.execute("PRAGMA journal_mode = wal; PRAGMA synchronous = full")
-    return made
+class _Source:
+    """Where the record is (``copy.readers.Source``)."""
+
+    def __init__(self, path: Path, key: bytes) -> None:
+        self._path, self._key = path, key
+
+    def seed(self) -> int:
+        return 1
+
+    def open(self) -> Reader:
+        connection = engine.reader(self._path, self._key)
+        return Reader(connection, apply.codec(connection), 1)
+
+    def damaged(self, seed: int, what: str) -> None:
+        raise AssertionError(f"the copy's file was taken to be damaged: {what}")
 
 
 class SmallCopy:
@@ -57,7 +69,7 @@ class SmallCopy:
         self.lose_answers = False
         folder.mkdir(parents=True, exist_ok=True)
         self._data, self._journal = data, journal_url
-        self._headers = {"Authorization": f"Bearer {token(data, f'copy-{name}', frozenset({FEED_PRIVATE}))}"}
+        self._headers = {"Authorization": f"Bearer {token(data, f'copy-{name}', frozenset({FEED, FEED_PRIVATE}))}"}
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -76,7 +88,7 @@ class SmallCopy:
         """Of record.db."""
 
         async def ask() -> list[Any]:
-            return self.record.execute(sql).fetchall()
+            return self.writer.execute(sql).fetchall()
 
         return self.do(ask())
 
@@ -104,15 +116,17 @@ class SmallCopy:
     async def _serve(self) -> None:
         self._stopping = asyncio.Event()
         self._client = httpx.AsyncClient(timeout=2)
-        self.record = database(self.folder / "record.db")
-        private.create(self.record)
-        self.own = Own(database(self.folder / "own.db"))
-        store = await Journal.open(dsn(self._data))
+        path, key = self.folder / "record.db", os.urandom(32)
+        self.writer = engine.writer(path, key)
+        apply.make(self.writer)
+        private.create(self.writer)
+        self.own = Own(engine.writer(self.folder / "own.db", key))
+        store = CopyStore(_Source(path, key))
         log = await AccessLog.open(
             self.folder / "accesslog", JournalStore(self.post), f"copy {self.name}", segment_bytes=65_536,
             ballast_bytes=65_536,
         )  # fmt: skip
-        copy = Copy(self.keys, store, self.own, lambda: self.record, self._shown)
+        copy = Copy(self.keys, store, self.own, lambda: store.readers.here().connection, self._shown)
         server = await copy_server(copy, log, demo=self.demo, demo_login=self.demo)
         requests = RequestLog(self.folder / "requests.log")
 
@@ -121,7 +135,7 @@ class SmallCopy:
 
         listeners = Listeners(Wire(), "127.0.0.1", self.port, self.folder, application)
         work = (
-            listeners.serve(), self._follow(), server.callers.revocations.follow(),
+            listeners.serve(), self._follow_record(path), self._follow_private(), server.callers.revocations.follow(),
             *copy_chores(copy, self.name, self.post),
         )  # fmt: skip
         tasks = [asyncio.ensure_future(one) for one in work]
@@ -136,7 +150,7 @@ class SmallCopy:
         await asyncio.wait(tasks, timeout=10)
         await log.close()
         await self._client.aclose()
-        await store.close()
+        store.close()
 
     async def _answers(self) -> bool:
         with suppress(httpx.TransportError):
@@ -144,28 +158,47 @@ class SmallCopy:
         return False
 
     async def _shown(self) -> None:
-        private.show(self.record, self.own)
+        private.show(self.writer, self.own)
 
-    async def _follow(self) -> None:
+    async def _follow_private(self) -> None:
+        while True:
+            after = private.cursor_of(self.writer)
+            async for line in self._lines("/feed/private", {"after": after} if after else {}):
+                if line is None:
+                    private.begin_anew(self.writer)
+                else:
+                    private.apply(self.writer, [line])
+            await asyncio.sleep(0.1)
+
+    async def _follow_record(self, path: Path) -> None:
+        applier = apply.Applier(self.writer, path)
+        while True:
+            at = applier.at
+            waiting: list[lines.Line] = []
+            async for line in self._lines("/feed", feeding.asked(str(at.cursor), at.hash.hex()) if at.hash else {}):
+                assert line is not None, "the journal's history is another"
+                waiting.append(lines.read(line))
+                if not isinstance(waiting[-1], lines.Version):
+                    applier.apply(waiting)
+                    waiting = []
+            await asyncio.sleep(0.1)
+
+    async def _lines(self, address: str, asked: dict[str, str]) -> AsyncIterator[bytes | None]:
+        """None: the journal does not hold the cursor."""
         async with httpx.AsyncClient(timeout=3) as client:
-            while True:
-                after = private.cursor_of(self.record)
-                asked = {"wait": "30", **({"after": after} if after else {})}
-                with suppress(httpx.TransportError):
-                    address = self._journal + "/feed/private"
-                    async with client.stream("GET", address, params=asked, headers=self._headers) as answer:
-                        if answer.status_code == 409:
-                            private.begin_anew(self.record)
-                        elif answer.status_code == 200:
-                            async for line in answer.aiter_lines():
-                                private.apply(self.record, [line.encode()])
-                await asyncio.sleep(0.1)
+            with suppress(httpx.TransportError):
+                async with client.stream(
+                    "GET", self._journal + address, params={"wait": "30", **asked}, headers=self._headers
+                ) as answer:
+                    if answer.status_code == 409:
+                        yield None
+                    elif answer.status_code == 200:
+                        async for line in answer.aiter_lines():
+                            yield line.encode()
 
 
 def until(true: Callable[[], object], what: str, seconds: float = 20.0) -> float:
     """Seconds until it is so."""
-    import time
-
     began = time.monotonic()
     while not true():
         assert time.monotonic() - began < seconds, f"{what}: not within {seconds} s"

@@ -28,6 +28,7 @@ from tests.web.browser import Browser
 from vaka.access.session import Right
 from vaka.api.copy_keys import private_key
 from vaka.api.keyring import key_id
+from vaka.api.peer.introduced import introduction
 from vaka.api.sessions import TYPE
 from vaka.api.vouched import offer, proof_of
 
@@ -101,6 +102,7 @@ class Nurse:
                 "code": [{"coding": [{"system": "urn:oid:1.2.752.116.3.1.3", "code": "LK"}], "text": "Läkare"}],
             })  # fmt: skip
         self.learn(journal, copy)
+        until(lambda: copy.rows(f"SELECT 1 FROM resource WHERE id = 'r-{tag}'"), "the copy has the role")
 
     def learn(self, journal: Vaka, copy: SmallCopy) -> None:
         """The journal keeps the passkey, and the copy hears of it."""
@@ -207,7 +209,7 @@ def test_an_opening_counts_at_once_and_reaches_the_journal_once(journal: Vaka, c
         lambda: copy.rows(f"SELECT pending FROM opening WHERE opening = '{made}'") == [(0,)],
         "the journal's word counts",
     )
-    assert b"medvets" not in (copy.folder / "record.db").read_bytes()
+    assert "reason" not in {row[0] for row in copy.rows("SELECT name FROM pragma_table_info('opening')")}
 
 
 def test_a_session_that_was_ended_is_refused_everywhere_within_a_second(
@@ -295,7 +297,15 @@ def test_a_stolen_copy_is_not_the_region(journal: Vaka, copies: Callable[[str], 
         lambda: httpx.post(journal.url + "/peer/own", headers=headers, json={"items": []}).status_code == 200,
         "in again",
     )
-    assert ask(journal.url, nurse_token) == 401, "its key counts when it comes with it again"
+    sent = introduction("stolen", private_key(stolen.keys))
+    again = httpx.post(journal.url + "/peer/key", headers=headers, json=sent)
+    assert (again.status_code, "session.key" in again.text) == (409, True), "what was voided is never good again"
+    assert ask(journal.url, nurse_token) == 401
+    assert httpx.post(journal.url + "/peer/key", headers=headers, json=sent | {"copy": "south"}).status_code == 400
+    other_name = introduction("south", Ed25519PrivateKey.generate())
+    assert httpx.post(journal.url + "/peer/key", headers=headers, json=other_name).status_code == 409
+    new = introduction("stolen", Ed25519PrivateKey.generate())
+    assert httpx.post(journal.url + "/peer/key", headers=headers, json=new).status_code == 200
 
 
 def journal_session(journal: Vaka, nurse: Nurse, ward: dict[str, Any]) -> str:

@@ -185,6 +185,13 @@ def closed_folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.parent.glob(f"{folder.name}.*") if (path / "stream").exists())
 
 
+def logs(folder: Path) -> list[Path]:
+    """The logs in ``folder`` or in the folders below it: each process of a copy has one."""
+    return sorted(
+        path.parent for path in (*folder.glob("stream"), *folder.glob("*/stream")) if stream_name(path.parent)
+    )
+
+
 def open_folder(folder: Path) -> tuple[str, IO[str]]:
     """The stream's name, and the lock that keeps other writers out for as long as it is open. Setup if one is at work."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -116,6 +116,34 @@ async def verify(connection: Connection, folder: Path | None, known: Mapping[str
     return told
 
 
+def verify_files(
+    folder: Path, heads: Mapping[str, tuple[int, bytes]], known: Mapping[str, End] | None = None
+) -> Verified:
+    """Follows the logs of a copy in its own folder, without the tables. ``heads``: the newest block of each stream that the
+    journal knows of, where it could be asked. What was shipped and is old is not here any more: a chain begins where its
+    files do."""
+    told = Verified()
+    for place in files.logs(folder):
+        stream = files.stream_name(place)
+        assert stream is not None
+        told.streams += 1
+        first = next((found for _, path in files.segments(place) if (found := files.scan(path)) is not None), None)
+        number, hash_ = (first.first - 1, first.before) if first is not None else (0, blocks.genesis(stream))
+        head, before = heads.get(stream), (known or {}).get(stream)
+        chain = _Chain(stream, number, hash_, head, told, before)
+        if number:
+            told.notes.append(f"{place.name}: blocks 1 to {number} were shipped, and are at the journal alone")
+        elif hash_ != blocks.genesis(stream):
+            chain.find(1, place.name, "does not begin as this log began")
+        _files(place, chain, {})
+        last = max(head[0] if head is not None else 0, before.block if before is not None else 0)
+        if chain.number < last:
+            chain.find(
+                chain.number + 1, "the end", f"blocks {chain.number + 1} to {last} are missing: the tail was cut off"
+            )
+    return told
+
+
 def _may_be_forgotten_us() -> int:
     return runs.microseconds(oldest_allowed(datetime.now(UTC)))
 

@@ -11,6 +11,7 @@ from vaka import __version__
 from vaka.api.http import Response
 from vaka.api.server import Server
 from vaka.errors import VakaError
+from vaka.journal import chores
 
 _BEGAN = time.monotonic()
 
@@ -31,7 +32,7 @@ async def ready(server: Server) -> Response:
     """200 after a real commit was read back; 503 with the reason if not."""
     began = time.monotonic()
     try:
-        await server.journal.probe(f"ready-{os.getpid()}")
+        await chores.probe(server.journal, f"ready-{os.getpid()}")
     except VakaError as error:
         told = {"ready": False, "reason": error.message}
         return Response(503, orjson.dumps(told), [("Retry-After", "1")], content_type="application/json")

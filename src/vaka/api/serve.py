@@ -39,7 +39,7 @@ from vaka.api.server import Server
 from vaka.api.sessions import Sessions
 from vaka.api.tokens import Tokens
 from vaka.api.wire import Wire
-from vaka.journal import binary, people
+from vaka.journal import binary, chores, people
 from vaka.journal.accounts import JournalAccounts
 from vaka.journal.clients import Clients
 from vaka.journal.copies import Copies
@@ -166,8 +166,8 @@ async def _chores(journal: Journal, clients: Clients) -> None:
     """What has to be done now and then: forget old idempotency results and left pieces, make the next partition."""
     while True:
         try:
-            await journal.forget_results()
-            await journal.make_partitions()
+            await chores.forget_results(journal)
+            await chores.make_partitions(journal)
             await gather(journal)
             await binary.forget_orphans(journal)
             await people.forget(journal)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -15,15 +16,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import httpx
 import orjson
 
 from vaka import assemble, config, errors
-from vaka.accesslog import direct, forget, read, review, verify
+from vaka.accesslog import direct, files, forget, read, review, verify
 from vaka.accesslog.read import Asked, Event
 from vaka.accesslog.record import person_key
+from vaka.accesslog.remote import JournalStore
 from vaka.accesslog.ship import Shipper
 from vaka.accesslog.store import TableStore
 from vaka.command import options
+from vaka.copy.files import Folder
 from vaka.fhir.keys import resource_key
 from vaka.journal.journal import Journal
 from vaka.load.target import dsn_of
@@ -157,10 +161,12 @@ def show(
 @database
 @options.as_json
 def verify_(since: Path | None, data: str, database: str | None, as_json: bool) -> int:
-    """Follow the chain of every stream through tables and files. Exit code 1 where something is not as it was written."""
+    """Follow the chain of every stream through tables and files; in the folder of a copy, through its files against what the
+    journal knows. Exit code 1 where something is not as it was written."""
 
     known = _ends(since) if since is not None else {}
     folder = folder_of(data)
+    copy = Folder(assemble.directory(data).path)
 
     async def work(dsn: str) -> verify.Verified:
         journal = await Journal.open(dsn)
@@ -170,7 +176,12 @@ def verify_(since: Path | None, data: str, database: str | None, as_json: bool) 
         finally:
             await journal.close()
 
-    found = asyncio.run(work(dsn_of(assemble.directory(data), database)))
+    if (copy.path / "copy.json").exists():
+        heads, away = asyncio.run(_heads(copy, folder))
+        found = verify.verify_files(folder, heads, known)
+        found.notes += [f"the journal could not be asked ({away}): a tail that was cut off is not seen"] if away else []
+    else:
+        found = asyncio.run(work(dsn_of(assemble.directory(data), database)))
     if as_json:
         click.echo(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2))
     else:
@@ -181,6 +192,38 @@ def verify_(since: Path | None, data: str, database: str | None, as_json: bool) 
         sound = "all as it was written" if not found.findings else f"{len(found.findings)} findings"
         click.echo(f"{found.streams} streams, {found.blocks} blocks, {found.records} records: {sound}")
     return 1 if found.findings else 0
+
+
+async def _heads(copy: Folder, folder: Path) -> tuple[dict[str, tuple[int, bytes]], str]:
+    """The newest block of each of a copy's logs that the journal knows of; and why it could not be asked."""
+    proof = copy.token.read_text().strip() if copy.token.exists() else ""
+    found = {}
+    try:
+        async with httpx.AsyncClient(base_url=copy.about().journal, timeout=5, verify=_trusting(copy.keys)) as client:
+
+            async def post(address: str, body: bytes) -> tuple[int, bytes]:
+                answer = await client.post(address, content=body, headers={"Authorization": f"Bearer {proof}"})
+                return answer.status_code, answer.content
+
+            for place in files.logs(folder):
+                stream = files.stream_name(place) or ""
+                if (head := await JournalStore(post).newest(stream)) is not None:
+                    found[stream] = head
+    except (httpx.HTTPError, OSError, ValueError) as error:
+        return {}, str(error) or type(error).__name__
+    return found, ""
+
+
+def _trusting(keys: Path) -> ssl.SSLContext | bool:
+    """With the region's own authority and this copy's certificate, where it has them (``vaka peer certificate``)."""
+    authority = keys / "authority.pem"
+    if not authority.exists():
+        return True
+    context = ssl.create_default_context(cafile=str(authority))
+    for certificate in keys.glob("*.pem"):
+        if certificate != authority:
+            context.load_cert_chain(certificate)
+    return context
 
 
 def _ends(path: Path) -> dict[str, verify.End]:

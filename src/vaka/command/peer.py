@@ -108,7 +108,7 @@ def refuse(name: str, data: str, database: str | None) -> None:
 @options.data
 @options.database
 def admit(name: str, data: str, database: str | None) -> None:
-    """Take the copy NAME in again: it introduces itself when it comes."""
+    """Take the copy NAME in again, with a new key: remove DIR/keys/session.key there. The one that it had is void for good."""
     dsn = dsn_of(assemble.directory(data), database)
     log_command(dsn, "copy-admitted", name)
     copies.admit(dsn, name)

@@ -1,8 +1,8 @@
 """The region's copies as the journal knows them: the keys that they sign sessions with, and which of them are shut out.
 
 Invariants: a name is the program's that first brought a key under it, and a program has one name; a copy has one key, so that a
-newer one voids what the older signed; who was shut out by an operator stays out, with all that its keys have signed, in every
-process within a second, until the operator takes it in again.
+newer one voids what the older signed, and what was voided is never good again; who was shut out by an operator stays out, with
+all that its keys have signed, in every process within a second, until the operator takes it in again.
 """
 
 from __future__ import annotations
@@ -97,6 +97,11 @@ class Copies:
                     f"the name {copy}, its key or this program belong to another copy",
                     help="each copy has a name, a key and a token of its own: vaka token --system COPY --scope feed-private",
                 )
+            if await (await connection.execute(sql["is_void"], values)).fetchone() == (True,):
+                raise Conflict(
+                    f"this key of the copy {copy} was voided, and is never taken again",
+                    help="remove DIR/keys/session.key on the copy: it makes a new one",
+                )
             await connection.execute(sql["replace"], values)
             await connection.execute(sql["put"], values)
         await self.look()
@@ -117,7 +122,7 @@ def refuse(dsn: str, copy: str) -> None:
 
 
 def admit(dsn: str, copy: str) -> None:
-    """Takes a copy in again: its key is good from when it comes the next time. NotFound where it was not shut out."""
+    """Takes a copy in again, with a new key: the one that it had is void for good. NotFound where it was not shut out."""
     with psycopg.connect(dsn) as connection:
         if connection.execute(statements("copies")["admit"], {"copy": copy}).fetchone() is None:
             raise NotFound(f"the copy {copy} is not shut out", help="vaka peer keys lists them")

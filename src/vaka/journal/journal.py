@@ -47,7 +47,7 @@ from vaka.store.codec import Codec
 from vaka.store.granted import READING
 from vaka.store.known import Group, Stands, grouped, stands
 from vaka.store.page import Page, Position
-from vaka.store.seen import page_seen, seen
+from vaka.store.seen import living_seen, page_seen, seen
 from vaka.store.version import Version
 
 T = TypeVar("T")
@@ -161,7 +161,7 @@ class Transaction:
     async def read_many(self, references: Sequence[tuple[str, str]]) -> list[Version]:
         keys = sorted({resource_key(*reference) for reference in references})
         found = await self._journal.reader.current(self.connection, keys, access=self.access)
-        return [seen(self.access, version) for version in found.values() if not version.deleted]
+        return living_seen(self.access, references, found)
 
     @asynccontextmanager
     async def _limited(self) -> AsyncIterator[None]:
@@ -294,20 +294,6 @@ class Journal:
         await self.reading.close()
         await self.keyed.close()
         return True
-
-    async def probe(self, prober: str) -> None:
-        """A write that commits and is read back. Unavailable if not."""
-        sql = statements("write")
-        try:
-            async with self.pool.connection() as connection:
-                wrote = await (await connection.execute(sql["write_probe"], {"prober": prober})).fetchone()
-                read = await (await connection.execute(sql["read_probe"], {"prober": prober})).fetchone()
-        except psycopg.Error as error:
-            raise Unavailable(
-                f"a write does not commit: {error.diag.message_primary or type(error).__name__}"
-            ) from error
-        if wrote is None or wrote != read:
-            raise Unavailable("what the probe wrote could not be read back")
 
     async def create(self, write: Write, *, access: AccessFilter) -> Version:
         """Creates a resource under an id of our own making (``must_be_new``), together with whoever waits."""
@@ -453,14 +439,3 @@ class Journal:
     async def by_seqs(self, seqs: Sequence[int], *, access: AccessFilter) -> dict[int, Version]:
         async with self.reading.connection() as connection:
             return await self.reader.by_seqs(connection, seqs, access=access)
-
-    async def forget_results(self) -> None:
-        """Drops idempotency results past their time."""
-        async with self.pool.connection() as connection:
-            await connection.execute(statements("write")["forget_results"], {"days": config.IDEMPOTENCY_DAYS})
-
-    async def make_partitions(self) -> None:
-        """Makes the next partition of versions before it is needed."""
-        async with self.pool.connection() as connection:
-            for sql in statements("partition").values():
-                await connection.execute(sql.encode())

@@ -22,6 +22,7 @@ from vaka.access.filter import system_filter
 from vaka.access.ownership import inherits_from
 from vaka.errors import Busy, TooLarge, Unavailable, Unprocessable, VakaError
 from vaka.fhir.keys import resource_key
+from vaka.journal import chores
 from vaka.journal.accept import require_valid, write_of
 from vaka.journal.deciding import named
 from vaka.journal.journal import Journal, Transaction
@@ -273,7 +274,7 @@ class Loader:
 
     async def _alive(self) -> bool:
         try:
-            await self._journal.probe("load")
+            await chores.probe(self._journal, "load")
         except VakaError:
             return False
         return True

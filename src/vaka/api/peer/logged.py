@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from vaka.accesslog import blocks, tables
+from vaka.accesslog import blocks, direct, tables
 from vaka.accesslog.codec import Damaged, Described
 from vaka.accesslog.runs import Run, take
 from vaka.accesslog.tables import Connection, statements
@@ -35,8 +35,9 @@ async def log(server: Server, copy: str, told: Mapping[str, Any]) -> dict[str, A
 
 async def _answer(connection: Connection, system: str, stream: str, told: Mapping[str, Any]) -> Any:
     owned = await (await connection.execute(statements()["system_of"], {"stream": stream})).fetchone()
-    if owned is not None and owned[0] != system:
-        raise Forbidden("this access log is another's", why=f"stream {stream} is of {owned[0]}")
+    owner = owned[0] if owned is not None else direct.SYSTEM if stream == direct.STREAM else system
+    if owner != system:
+        raise Forbidden("this access log is another's", why=f"stream {stream} is of {owner}")
     match told["ask"]:
         case "newest":
             found = await tables.newest(connection, stream)

@@ -25,8 +25,10 @@ SELECT EXISTS (SELECT 1 FROM copy_refused WHERE copy = %(copy)s)
 UPDATE copy_key SET removed = now() WHERE copy = %(copy)s AND kid <> %(kid)s AND removed IS NULL
 
 -- name: put
-INSERT INTO copy_key (kid, copy, principal, public_key) VALUES (%(kid)s, %(copy)s, %(principal)s, %(public_key)s)
-ON CONFLICT (kid) DO UPDATE SET removed = NULL WHERE copy_key.removed IS NOT NULL
+INSERT INTO copy_key (kid, copy, principal, public_key) VALUES (%(kid)s, %(copy)s, %(principal)s, %(public_key)s) ON CONFLICT DO NOTHING
+
+-- name: is_void
+SELECT EXISTS (SELECT 1 FROM copy_key WHERE kid = %(kid)s AND removed IS NOT NULL)
 
 -- name: refuse
 INSERT INTO copy_refused (copy) VALUES (%(copy)s) ON CONFLICT DO NOTHING
