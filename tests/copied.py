@@ -10,7 +10,7 @@ import asyncio
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -177,8 +177,10 @@ class _Transport(httpx.HTTPTransport):
 def _sent(request: httpx.Request, response: Response) -> httpx.Response:
     """As the application sends it."""
     headers = [("Content-Type", response.content_type), ("Cache-Control", "private"), *response.headers]
-    body = b"" if request.method == "HEAD" else response.body
-    return httpx.Response(response.status, headers=[*headers, (ANSWERED_BY, "copy")], content=body)
+    headers.append((ANSWERED_BY, "copy"))
+    if request.method == "HEAD":
+        return httpx.Response(response.status, headers=[*headers, ("Content-Length", str(len(response.body)))])
+    return httpx.Response(response.status, headers=headers, content=response.body)
 
 
 def _refused(error: VakaError) -> httpx.Response:
@@ -200,10 +202,13 @@ def copied(journal: Instance, folder: Path, *, settings: Settings = CLOSED) -> I
         copy.close()
 
 
-def asked_of_a_copy(module: ModuleType) -> dict[str, Any]:
-    """The tests of ``module`` with their fixtures, for a module of tests/copy, where the clients are a copy's."""
+def asked_of_a_copy(module: ModuleType, *, but: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The tests of ``module`` with their fixtures, for a module of tests/on_copy, where the clients are a copy's. ``but``: those that
+    cannot be asked of it, and why."""
+    left = but or {}
+    assert all(hasattr(module, name) for name in left), left
     return {
         name: value
         for name, value in vars(module).items()
-        if name.startswith("test_") or type(value).__name__ == "FixtureFunctionDefinition"
+        if name not in left and (name.startswith("test_") or type(value).__name__ == "FixtureFunctionDefinition")
     }

@@ -28,7 +28,7 @@ def permitted(gate: Gate, candidates: str) -> str | None:
         return None
     columns = ", ".join(ALIKE)
     alike = f"(SELECT DISTINCT {columns} FROM {candidates})"
-    return f"SELECT {columns} FROM {alike} r WHERE {gate.on('r')}"
+    return f"SELECT {columns} FROM {alike} a WHERE {gate.on('a')}"
 
 
 def same(candidate: str) -> str:

@@ -15,8 +15,9 @@ from typing import Protocol, TypeVar
 import apsw
 
 from vaka import config, log
+from vaka.copy import engine
 from vaka.copy.reader import Reader
-from vaka.errors import Busy, OnlyJournal
+from vaka.errors import Busy, OnlyJournal, Setup
 
 T = TypeVar("T")
 
@@ -81,7 +82,7 @@ class Readers:
         """Within, a file that cannot be read is told of, and the journal is asked instead."""
         try:
             yield
-        except (apsw.CorruptError, apsw.NotADBError, apsw.IOError, apsw.CantOpenError) as error:
+        except (apsw.CorruptError, apsw.NotADBError, apsw.IOError, apsw.CantOpenError, engine.Damaged, Setup) as error:
             seed = self._source.seed()
             log.error("record cannot be read", seed=seed, kind=type(error).__name__)
             self._source.damaged(seed, type(error).__name__)

@@ -80,10 +80,15 @@ class CopyStore:
         text = f"SELECT {COLUMNS} FROM resource r WHERE r.rkey = :rkey AND ({through.on('r')})"
         with self.readers.trusted():
             reader = self.readers.here()
-            row = reader.one(text, {"rkey": resource_key(type_, id_), **dict(through.values)})
-            if row is None:
+            rkey = {"rkey": resource_key(type_, id_)}
+            row = reader.one(text, {**rkey, **dict(through.values)})
+            found = version_of(row, reader.codec) if row is not None else None
+            if (found is None or found.deleted) and reader.one(statements("read")["given_back"], rkey) is not None:
+                raise OnlyJournal(
+                    "only the journal says whose this deletion is", help="ask again when it can be reached"
+                )
+            if found is None:
                 return None
-            found = version_of(row, reader.codec)
             if (found.type, found.id) != (type_, id_) or version not in (None, (found.version, found.epoch)):
                 return None
             return self._unmasked(reader, found, access) or seen(access, found)

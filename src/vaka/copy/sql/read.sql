@@ -12,6 +12,11 @@ SELECT cursor, generation FROM private_state
 -- name: aliases
 SELECT id, into_id FROM alias
 
+-- name: given_back
+-- A deletion in a record that was merged and taken apart: whose it is, the journal says without another version (S23).
+SELECT 1 FROM resource r
+WHERE r.rkey = :rkey AND r.deleted = 1 AND EXISTS (SELECT 1 FROM apart p WHERE p.was_in = r.patient)
+
 -- name: is_attended
 -- Whether the person's unit takes part in the care of the patient, or the person has an emergency opening.
 SELECT EXISTS (SELECT 1 FROM care_relation c

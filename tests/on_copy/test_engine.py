@@ -6,7 +6,7 @@ from pathlib import Path
 
 import apsw
 import pytest
-from tests.copy.feedlines import KEY, record
+from tests.on_copy.feedlines import KEY, record
 
 from vaka import errors
 from vaka.copy import engine

@@ -18,7 +18,7 @@ from tests.api.sample import SORTS, Sample
 from tests.client import SYSTEM, Api, Resource, fresh, link, put
 from tests.conftest import Instance
 from tests.copied import ANSWERED_BY
-from tests.copy.conftest import Copied
+from tests.on_copy.conftest import Copied
 
 SEED = 20261129
 QUESTIONS, OF_PEOPLE = 400, 400

@@ -10,7 +10,7 @@ import apsw
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.copy.feedlines import contents, mark, read_all, record, version, words
+from tests.on_copy.feedlines import contents, mark, read_all, record, version, words
 
 from vaka.copy.apply import Applier
 from vaka.copy.put import Changed

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from bench.running import FULL, Vaka, running, token
 from tests.client import fresh
-from tests.copy.standin import Standin, standin
+from tests.on_copy.standin import Standin, standin
 
 from vaka.watch import status
 

@@ -12,7 +12,7 @@ import orjson
 import pytest
 from tests.client import Api, Resource
 from tests.conftest import Instance
-from tests.copy.following import Following, caught_up, following
+from tests.on_copy.following import Following, caught_up, following
 
 from vaka.copy import engine, files
 from vaka.copy.apply import codec

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.access.test_oracle import _run
 from tests.client import Api
-from tests.copy.conftest import Copied
+from tests.on_copy.conftest import Copied
 
 PAIRS, WORLDS = 2_000, 4
 

@@ -1,7 +1,7 @@
 """A copy's front door over the journal's own record, as a process: what the door does, tested without the copy's file.
 
 How it stands (what is applied, how long ago the journal was heard) is what the test writes into a file.
-Run as ``python -P -m tests.copy.standin DATA PORT JOURNAL STATE``: DATA is the folder of the journal.
+Run as ``python -P -m tests.on_copy.standin DATA PORT JOURNAL STATE``: DATA is the folder of the journal.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def standin(data: Path, journal: str, folder: Path) -> Iterator[Standin]:
     port, state = free_port(), folder / "state.json"
     folder.mkdir(exist_ok=True)
     state.write_bytes(b"{}")
-    command = [sys.executable, "-P", "-m", "tests.copy.standin", str(data), str(port), journal, str(state)]
+    command = [sys.executable, "-P", "-m", "tests.on_copy.standin", str(data), str(port), journal, str(state)]
     root = Path(__file__).parents[2]
     with (folder / "said").open("wb") as said:
         process = Popen(command, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}, stdout=said, stderr=said)
