@@ -20,6 +20,7 @@ from bench.figure import Figure
 from bench.place import Place
 
 from vaka.accesslog.record import Actor, Record
+from vaka.accesslog.store import TableStore
 from vaka.accesslog.tables import Connection
 from vaka.accesslog.writer import AccessLog
 
@@ -70,7 +71,7 @@ async def write(dsn: str, folder: Path, at_once: int) -> int:
         async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
             yield connection
 
-    log = await AccessLog.open(folder, connect, "bench")
+    log = await AccessLog.open(folder, TableStore(connect), "bench")
     records = day(random.Random(at_once))
     count = iter(range(RECORDS))
 

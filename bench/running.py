@@ -71,7 +71,7 @@ class Vaka:
         said = self.data.with_suffix(".up.log")
         with said.open("ab") as output:
             self.process = subprocess.Popen(
-                command("up", "--data", self.data, "--port", str(self.port), *self.arguments),
+                command("up", "--copies=0", "--data", self.data, "--port", str(self.port), *self.arguments),
                 stdout=output,
                 stderr=output,
             )

@@ -14,6 +14,7 @@ from vaka.accesslog import read, verify
 from vaka.accesslog.read import Asked, Event
 from vaka.accesslog.record import person_key
 from vaka.accesslog.ship import Shipper
+from vaka.accesslog.store import TableStore
 from vaka.accesslog.tables import Connect, Connection
 from vaka.journal import cluster
 
@@ -46,7 +47,7 @@ def on(data: Path, work: Callable[[Connection], Awaitable[T]], *, ship: bool = T
     async def inner() -> T:
         connect = connect_to(data)
         if ship:
-            await Shipper(folder(data), connect).ship(everything=True)
+            await Shipper(folder(data), TableStore(connect)).ship(everything=True)
         async with connect() as connection:
             return await work(connection)
 

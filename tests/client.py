@@ -14,10 +14,19 @@ SYSTEM = "http://example.org/test"
 class Api(httpx.Client):
     """A client of one server; addresses are below ``/fhir``. ``root``: the server's address without ``/fhir``."""
 
-    def __init__(self, root: str, token: str | None) -> None:
+    written = 0
+    """How many requests of all clients may have changed something: what a copy under test has to follow."""
+
+    def __init__(self, root: str, token: str | None, *, transport: httpx.BaseTransport | None = None) -> None:
         self.root = root
         headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
-        super().__init__(base_url=root + "/fhir", headers=headers, timeout=60)
+        super().__init__(base_url=root + "/fhir", headers=headers, timeout=60, transport=transport)
+
+    def send(self, request: httpx.Request, **how: Any) -> httpx.Response:
+        answer = super().send(request, **how)
+        if request.method not in ("GET", "HEAD"):
+            Api.written += 1
+        return answer
 
     def make(self, resource: Resource, **headers: str) -> Resource:
         """Creates ``resource`` (under its id, if it has one) and returns it as stored."""

@@ -58,6 +58,10 @@ class Instance:
         )
         return sessions.Sessions(Keyring(self.data, "session")).make(made)
 
+    def client(self, token: str) -> Api:
+        """A client of whoever has this token or session."""
+        return Api(self.url, token)
+
     def faults(self) -> list[str]:
         """What its log tells of faults: the requests that were answered with 500, and why."""
         found = []
@@ -91,7 +95,7 @@ def client(journal: Instance) -> Iterator[Callable[..., Api]]:
     made: list[Api] = []
 
     def make(name: str, scopes: frozenset[str] = FULL, *, days: float = 1.0) -> Api:
-        made.append(Api(journal.url, journal.token(name, scopes, days=days)))
+        made.append(journal.client(journal.token(name, scopes, days=days)))
         return made[-1]
 
     yield make
@@ -111,7 +115,7 @@ def person(journal: Instance) -> Iterator[Callable[..., Api]]:
     made: list[Api] = []
 
     def make(**who: Any) -> Api:
-        made.append(Api(journal.url, journal.session(**who)))
+        made.append(journal.client(journal.session(**who)))
         return made[-1]
 
     yield make

@@ -19,12 +19,14 @@ from vaka import errors, process
 # name -> (module, attribute, help). Help stands here so that `vaka --help` imports nothing.
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "up": ("vaka.command.up", "Start Vaka here and keep it running."),
+    "copy": ("vaka.command.copy", "Keep a read copy of a journal, and answer from it."),
+    "reserve": ("vaka.command.reserve", "What was written on a copy while the journal was away."),
     "status": ("vaka.command.status", "Every process: name, role, pid, address, state."),
     "token": ("vaka.command.token", "Make a token for a program."),
     "person": ("vaka.command.person", "Ways in for people: set-up codes, and taking ways in back."),
     "client": ("vaka.command.client", "Register programs that ask for tokens with a signed assertion."),
     "keys": ("vaka.command.keys", "List and change the keys that tokens and sessions are made with."),
-    "peer": ("vaka.command.peer", "Make and void the certificates of copies."),
+    "peer": ("vaka.command.peer", "Make and void the certificates of copies; shut a copy out."),
     "load": ("vaka.command.load", "Load bundles and NDJSON."),
     "dump": ("vaka.command.dump", "Write out every version as open NDJSON."),
     "redact": ("vaka.command.redact", "Take content out for ever, on an authority's decision."),
@@ -40,6 +42,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 HIDDEN: Final[Mapping[str, str]] = {
     "serve": "vaka.command.serve",
+    "copy-serve": "vaka.command.copy_serve",
     "fill-demo": "vaka.command.fill_demo",
     "receive-wal": "vaka.command.receive_wal",
     "keep-backups": "vaka.command.keep_backups",

@@ -68,6 +68,12 @@ FEED_HEARTBEAT_S: Final = 1.0
 FEED_READERS_MAX: Final = 200
 HORIZON_AGE_WARN_S: Final = 2.0
 
+# Copies. What one brings at once: an hour's logins of a large hospital are some megabytes, brought in pieces.
+PEER_BODY_MAX_BYTES: Final = 8 * 1024 * 1024
+OWED_BATCH: Final = 200
+OWED_RETRY_S: Final = 1.0
+OWED_KEPT_S: Final = 24 * 3600.0
+
 # Loading commits often, so that the feed's horizon keeps moving (facts: The horizon).
 LOAD_COMMIT_MS: Final = 200
 
@@ -167,6 +173,53 @@ HOURLY_PROGRAM_BYTES_MAX: Final = 64 * 1024**3
 # The busiest ones have a line each, each hour.
 HOURLY_CALLERS_TOLD: Final = 50
 
+# The front door of a copy (api/door, decision 0013).
+# S14: a write is tried for so long before it goes to the reserve.
+DOOR_TRY_S: Final = 2.0
+# The journal counts as away when it was not heard for so long; then a request tries for less.
+DOOR_AWAY_S: Final = 2.0
+DOOR_TRY_AWAY_S: Final = 0.3
+DOOR_CONNECT_TIMEOUT_S: Final = 2.0
+# A journal that is heard and slow: its own limits end the longest search and the longest write before this.
+DOOR_ANSWER_MAX_S: Final = 45.0
+DOOR_UPLOAD_MAX_S: Final = 3_600.0
+DOOR_PASSING_MAX: Final = 200
+DOOR_KEPT_CONNECTIONS: Final = 32
+# The journal closes an idle connection after HEADERS_TIMEOUT_MS.
+DOOR_KEPT_S: Final = 8.0
+# Reading one's own write: so long the copy waits for it, looking so often, before the journal is asked.
+DOOR_WAIT_S: Final = 0.3
+DOOR_LOOK_S: Final = 0.003
+# S1: over this lag, what matters most comes from the journal, of each process so much at once.
+DOOR_LAG_MAX_S: Final = 2.0
+DOOR_LAGGING_MAX: Final = 8
+# The follower does what it is asked within a batch.
+CONTROL_TIMEOUT_S: Final = 3.0
+# The reserve (copy/reserve, safety S10-S18). The journal is tried for so long; then the reserve, until it has committed for so
+# long, asked each second; a longer gap than RESERVE_PROBE_GAP_S begins the count anew.
+RESERVE_TRY_S: Final = 2.0
+RESERVE_BACK_S: Final = 30.0
+RESERVE_PROBE_S: Final = 1.0
+RESERVE_PROBE_GAP_S: Final = 5.0
+# Another copy holds an entry within this time, or it is not acknowledged.
+RESERVE_HOLD_S: Final = 2.0
+# Keys are kept by the journal for IDEMPOTENCY_DAYS: what is older could be done twice, and a person decides.
+RESERVE_ENTRY_MAX_DAYS: Final = IDEMPOTENCY_DAYS - 5
+# What a worker stored and did not acknowledge within this time, it never will: it has died.
+RESERVE_UNHELD_S: Final = 30.0
+RESERVE_LANES: Final = 4
+RESERVE_LOOK_MAX: Final = 2_000
+RESERVE_EXCHANGE_S: Final = 1.0
+RESERVE_EXCHANGE_MAX: Final = 200
+# A fault of the journal on one entry, so often: it is set aside for a person, so that it holds back no others.
+RESERVE_FAULTS_MAX: Final = 5
+# What counts as as new as usual when it is said that all is back.
+RESERVE_LAG_NORMAL_S: Final = 2.0
+RESERVE_RETRY_S: Final = 1.0
+# Entries that are over stay so long, for who asks what became of them.
+RESERVE_KEEP_DAYS: Final = IDEMPOTENCY_DAYS
+# Two given doses of one drug closer than its order says; where no order says, than this.
+DOSE_INTERVAL_S: Final = 4 * 3600
 # The sheet (copy/sheet): what of a record stands on a patient's first page. Texts are cut, and say so.
 SHEET_TEXT_MAX_CHARS: Final = 240
 SHEET_NOTE_MAX_CHARS: Final = 700
@@ -192,16 +245,6 @@ SHEET_KEPT_US: Final = 15 * 60 * 1_000_000
 UNIT_NAME_KEPT_S: Final = 60.0
 WORKLIST_MAX: Final = 300
 NOTES_FOUND_MAX: Final = 50
-# Reading on a copy. A long read keeps the file's log from being emptied; what takes longer is the journal's.
-COPY_SEARCH_TIMEOUT_S: Final = 1.0
-COPY_PROGRESS_STEPS: Final = 20_000
-COPY_SEARCHERS: Final = 2
-COPY_SEARCHES_WAITING: Final = 256
-COPY_STATEMENTS_KEPT: Final = 256
-# What is listed with more candidates than this is walked in its order instead, where one page is all that is asked for.
-COPY_BROAD_MATCHES: Final = 20_000
-# Consents and blocks that no journal has been heard about for so long are no longer relied on (S20).
-COPY_CONSENTS_DAYS: Final = 7.0
 # The read copy (decision 0013). A page cache belongs to one connection; an encrypted file is never memory-mapped.
 COPY_WRITER_CACHE_BYTES: Final = 64 * 1024 * 1024
 COPY_READER_CACHE_BYTES: Final = 32 * 1024 * 1024
@@ -214,3 +257,14 @@ COPY_LINE_MAX_BYTES: Final = 2 * BODY_MAX_BYTES + 64 * 1024
 # One commit while catching up.
 COPY_BATCH_LINES: Final = 2_000
 COPY_BATCH_BYTES: Final = 8 * 1024 * 1024
+
+# Reading on a copy. A long read keeps the file's log from being emptied; what takes longer is the journal's.
+COPY_SEARCH_TIMEOUT_S: Final = 1.0
+COPY_PROGRESS_STEPS: Final = 20_000
+COPY_SEARCHERS: Final = 2
+COPY_SEARCHES_WAITING: Final = 256
+COPY_STATEMENTS_KEPT: Final = 256
+# What is listed with more candidates than this is walked in its order instead, where one page is all that is asked for.
+COPY_BROAD_MATCHES: Final = 20_000
+# Consents and blocks that no journal has been heard about for so long are no longer relied on (S20).
+COPY_CONSENTS_DAYS: Final = 7.0

@@ -131,6 +131,10 @@ class OnlyJournal(Unavailable):
     """A copy was asked for what only the journal can do: its front door passes the request on."""
 
 
+class NotPassed(Unavailable):
+    """A copy's front door could not pass a request on: the journal does not answer. Nothing was shown or written here."""
+
+
 class Fault(VakaError):
     """A fault of ours: 500. Its text never holds clinical content."""
 

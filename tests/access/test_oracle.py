@@ -307,16 +307,16 @@ def _session(journal: Instance, person: Person) -> Api:
         person=person.name, practitioner=person.name, unit=person.unit, provider=person.provider,
         purpose=Purpose(person.purpose), rights=frozenset(Right(right) for right in person.rights),
     )  # fmt: skip
-    return Api(journal.url, token)
+    return journal.client(token)
 
 
 def _program(journal: Instance, program: Program) -> Api:
     """A client with the program's scopes: by a token of the operator's, or as a registered program of one provider."""
     scopes = [scope.text for scope in program.scopes]
     if program.provider is None:
-        return Api(journal.url, journal.token(program.name, frozenset(scopes)))
+        return journal.client(journal.token(program.name, frozenset(scopes)))
     register = next(registered.__wrapped__(journal))  # type: ignore[attr-defined]
-    return Api(journal.url, register(*scopes, provider=program.provider).ask().json()["access_token"])
+    return journal.client(register(*scopes, provider=program.provider).ask().json()["access_token"])
 
 
 def _open(api: Api, opening: Opening) -> None:

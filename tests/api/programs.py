@@ -74,7 +74,7 @@ class Program:
     def api(self, scope: str | None = None) -> Api:
         answer = self.ask(**({"scope": scope} if scope else {}))
         assert answer.status_code == 200, answer.text
-        self.made.append(Api(self.journal.url, answer.json()["access_token"]))
+        self.made.append(self.journal.client(answer.json()["access_token"]))
         return self.made[-1]
 
     def remove(self) -> None:

@@ -17,6 +17,7 @@ from vaka.api.revocations import Revocations
 from vaka.api.sessions import Sessions
 from vaka.errors import Unauthenticated
 from vaka.journal import cluster, people
+from vaka.journal.accounts import JournalAccounts
 from vaka.journal.journal import Journal
 
 WHO: dict[str, Any] = {"person": "TSTVAKA0009-R1", "practitioner": "p1", "unit": "u1", "provider": "v1"}
@@ -45,8 +46,8 @@ def test_another_process_knows_within_a_second(journal: Instance) -> None:
     async def end() -> None:
         opened = await Journal.open(cluster.at(journal.data / "pg").dsn())
         try:
-            revocations = Revocations(opened)
-            await revocations.end(Sessions(Keyring(journal.data, "session")).verify(mine), "test")
+            revocations = Revocations(JournalAccounts(opened))
+            await revocations.end(Sessions(Keyring(journal.data, "session")).verify(mine), "test", mine)
             assert until_dead(journal, mine) < 2.0  # one, and what a loaded machine adds
             assert alive(journal, again)
             await revocations.end_all(WHO["person"], "test")
@@ -61,7 +62,7 @@ def test_another_process_knows_within_a_second(journal: Instance) -> None:
     async def restarted() -> None:
         opened = await Journal.open(cluster.at(journal.data / "pg").dsn())
         try:
-            fresh = Revocations(opened)
+            fresh = Revocations(JournalAccounts(opened))
             await fresh.load()
             sessions = Sessions(Keyring(journal.data, "session"))
             for token in (mine, again):

@@ -135,7 +135,7 @@ def up(data: Path, *options: str | Path, port: int | None = None, wait: bool = T
     at = port or free_port()
     python = popen.pop("python", sys.executable)
     process = subprocess.Popen(
-        command("up", "--data", data, "--port", str(at), *options, python=python),
+        command("up", "--copies=0", "--data", data, "--port", str(at), *options, python=python),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **popen,
     )  # fmt: skip
     started = Up(data, at, process)
@@ -162,7 +162,7 @@ def told(done: subprocess.CompletedProcess[str]) -> Any:
 def refused(data: Path, *options: str | Path, port: int | None = None, env: Mapping[str, str] | None = None) -> str:
     """What ``vaka up`` says when it refuses to start; it must end by itself, with code 78 and advice."""
     done = subprocess.run(
-        command("up", "--data", data, "--port", str(port or free_port()), *options),
+        command("up", "--copies=0", "--data", data, "--port", str(port or free_port()), *options),
         capture_output=True, text=True, timeout=90, check=False, env=env,
     )  # fmt: skip
     assert done.returncode == SETUP, (done.returncode, done.stderr)

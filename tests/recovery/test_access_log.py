@@ -24,6 +24,7 @@ from tests.accesses import connect_to, dsn, events, folder, verified
 from vaka import config
 from vaka.accesslog import files
 from vaka.accesslog.record import Actor, Record
+from vaka.accesslog.store import TableStore
 from vaka.accesslog.tables import Connection
 from vaka.accesslog.verify import verify
 from vaka.accesslog.writer import AccessLog, State
@@ -154,7 +155,7 @@ def test_the_ladder_on_a_full_disk(vaka: Vaka, small_disk: Path) -> None:
 
     async def go() -> None:
         log = await AccessLog.open(
-            small_disk / "log", database.connection, "test", segment_bytes=64 * KIB, ballast_bytes=256 * KIB
+            small_disk / "log", TableStore(database.connection), "test", segment_bytes=64 * KIB, ballast_bytes=256 * KIB
         )
 
         async def write(count: int) -> None:
@@ -220,7 +221,7 @@ def test_a_file_that_fails_is_never_written_again(vaka: Vaka, tmp_path: Path, mo
 
     async def go() -> None:
         log = await AccessLog.open(
-            tmp_path / "log", database.connection, "test", segment_bytes=64 * KIB, ballast_bytes=KIB
+            tmp_path / "log", TableStore(database.connection), "test", segment_bytes=64 * KIB, ballast_bytes=KIB
         )
         monkeypatch.setattr(os, "pwrite", pwrite)
         for number in range(30):
@@ -230,7 +231,7 @@ def test_a_file_that_fails_is_never_written_again(vaka: Vaka, tmp_path: Path, mo
         assert len(list((tmp_path / "log").glob("*.log"))) == 3
         await log.close()
         again = await AccessLog.open(
-            tmp_path / "log", database.connection, "test", segment_bytes=64 * KIB, ballast_bytes=KIB
+            tmp_path / "log", TableStore(database.connection), "test", segment_bytes=64 * KIB, ballast_bytes=KIB
         )
         await again.write(record(30, actor=Actor("eio")))
         await again.shipper.ship(everything=True)
@@ -252,7 +253,7 @@ def test_who_is_under_way_goes_into_one_block(
 
     async def go() -> int:
         log = await AccessLog.open(
-            tmp_path / "log", connect_to(vaka.data), "test", segment_bytes=64 * KIB, ballast_bytes=KIB
+            tmp_path / "log", TableStore(connect_to(vaka.data)), "test", segment_bytes=64 * KIB, ballast_bytes=KIB
         )
         log.under_way = under_way
         async with asyncio.timeout(15):
@@ -275,7 +276,7 @@ def test_a_record_waits_a_moment_at_most_for_the_others(vaka: Vaka, tmp_path: Pa
 
     async def go() -> None:
         log = await AccessLog.open(
-            tmp_path / "log", connect_to(vaka.data), "test", segment_bytes=64 * KIB, ballast_bytes=KIB
+            tmp_path / "log", TableStore(connect_to(vaka.data)), "test", segment_bytes=64 * KIB, ballast_bytes=KIB
         )
         log.under_way = 2
         async with asyncio.timeout(15):
@@ -293,6 +294,7 @@ import psycopg
 from vaka import config
 from vaka.accesslog import files
 from vaka.accesslog.ship import Shipper
+from vaka.accesslog.store import TableStore
 from contextlib import asynccontextmanager
 
 address, folder, step = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
@@ -325,7 +327,7 @@ def unlinking(self, *args, **more):
     unlink(self, *args, **more)
     count()
 Path.unlink = unlinking
-asyncio.run(Shipper(folder, connect).ship(everything=True))
+asyncio.run(Shipper(folder, TableStore(connect)).ship(everything=True))
 """
 
 
@@ -335,7 +337,7 @@ def test_a_kill_at_any_step_of_shipping_loses_and_doubles_nothing(vaka: Vaka, tm
 
     async def write(first: int, count: int) -> None:
         log = await AccessLog.open(
-            tmp_path / "log", database.connection, "test", segment_bytes=8 * KIB, ballast_bytes=KIB
+            tmp_path / "log", TableStore(database.connection), "test", segment_bytes=8 * KIB, ballast_bytes=KIB
         )
         for task in log._beats:
             task.cancel()

@@ -18,6 +18,7 @@ from tests.recovery.running import vaka as command
 from vaka.accesslog import files
 from vaka.accesslog.blocks import Block
 from vaka.accesslog.record import Actor, Record
+from vaka.accesslog.store import TableStore
 from vaka.accesslog.verify import End, Verified, verify
 from vaka.accesslog.writer import AccessLog
 
@@ -34,7 +35,9 @@ def write(vaka: Vaka, place: Path, *, ship: bool) -> str:
     """A log of ``BLOCKS`` blocks in ``place``, its head told; returns its stream."""
 
     async def go() -> str:
-        log = await AccessLog.open(place, connect_to(vaka.data), "test", segment_bytes=65_536, ballast_bytes=1_024)
+        log = await AccessLog.open(
+            place, TableStore(connect_to(vaka.data)), "test", segment_bytes=65_536, ballast_bytes=1_024
+        )
         for task in log._beats:
             task.cancel()
         for number in range(BLOCKS):
@@ -241,7 +244,9 @@ def test_a_damaged_file_is_not_thrown_away(vaka: Vaka, tmp_path: Path) -> None:
 
     async def go() -> list[str]:
         async with asyncio.timeout(60):
-            log = await AccessLog.open(place, connect_to(vaka.data), "test", segment_bytes=65_536, ballast_bytes=1_024)
+            log = await AccessLog.open(
+                place, TableStore(connect_to(vaka.data)), "test", segment_bytes=65_536, ballast_bytes=1_024
+            )
             await log.write(Record(time.time_ns() // 1_000, Actor("", "SE-1", "Namn"), "read"))
             await log.shipper.ship(everything=True)
             await log.close()

@@ -84,7 +84,7 @@ def living(data: Path) -> list[int]:
 def test_one_line_when_ready_and_ctrl_c_stops_it(tmp_path: Path) -> None:
     """Broken: nobody sees that it is ready, or Ctrl-C leaves stacks on the terminal, or processes behind."""
     port = free_port()
-    with typed("up", "--data", tmp_path / "d", "--port", str(port)) as terminal:
+    with typed("up", "--copies=0", "--data", tmp_path / "d", "--port", str(port)) as terminal:
         wait_until(lambda: "\n" in terminal.read(), "a line")
         line = rf"Vaka is ready at http://127\.0\.0\.1:{port} after \d+\.\d s \(data in {tmp_path}/d; Ctrl-C stops it\)"
         assert re.fullmatch(line, terminal.shown.strip()), terminal.shown
@@ -103,13 +103,13 @@ def test_one_line_when_ready_and_ctrl_c_stops_it(tmp_path: Path) -> None:
 def test_ctrl_c_before_it_is_ready(tmp_path: Path, after_s: float) -> None:
     """Broken: who changes their mind while it starts gets a stack, half a cluster, or a process that goes on."""
     data = tmp_path / "d"
-    with typed("up", "--data", data, "--port", str(free_port())) as terminal:
+    with typed("up", "--copies=0", "--data", data, "--port", str(free_port())) as terminal:
         time.sleep(after_s)
         terminal.type(CTRL_C)
         assert terminal.ended() in (0, 130)
         assert "Traceback" not in terminal.shown
     wait_until(lambda: not living(data), "nothing is left", 10)
-    with typed("up", "--data", data, "--port", str(free_port())) as terminal:
+    with typed("up", "--copies=0", "--data", data, "--port", str(free_port())) as terminal:
         wait_until(lambda: "Vaka is ready" in terminal.read(), "the next start", READY_MAX_S)
 
 
@@ -119,7 +119,7 @@ def test_ctrl_c_before_it_is_ready(tmp_path: Path, after_s: float) -> None:
 def test_a_demo_that_is_stopped_while_it_is_filled_goes_on(tmp_path: Path, how: str, after_s: float) -> None:
     """Broken: who stops the first try has to wait, sees stacks, or has half a region for ever."""
     data = tmp_path / "d"
-    with typed("up", "--demo", "--data", data, "--port", str(free_port())) as terminal:
+    with typed("up", "--copies=0", "--demo", "--data", data, "--port", str(free_port())) as terminal:
         wait_until(lambda: "demo region" in terminal.read() and (data / "run" / "demo.ndjson.zst").exists(), "the fill")
         time.sleep(after_s)
         if how == "Ctrl-C":
@@ -133,5 +133,5 @@ def test_a_demo_that_is_stopped_while_it_is_filled_goes_on(tmp_path: Path, how: 
         assert "resources/s" in terminal.shown, "the bar"
     wait_until(lambda: not living(data), "nothing is left", 10)
     assert (data / "run" / "demo.ndjson.zst").exists()
-    with typed("up", "--demo", "--data", data, "--port", str(free_port())) as terminal:
+    with typed("up", "--copies=0", "--demo", "--data", data, "--port", str(free_port())) as terminal:
         wait_until(lambda: "Filling the record" in terminal.read(), "it goes on")

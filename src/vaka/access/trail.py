@@ -30,6 +30,12 @@ class Trail:
     rule: str = ""
     patient: int | None = None
     touched: list[Touched] = field(default_factory=list)
+    wrote: tuple[int, int, int] | None = None
+    """(epoch, xid, seq): the place in the feed of the last version that was written."""
+
+    def wrote_at(self, epoch: int, xid: int, seq: int) -> None:
+        """A version was written there."""
+        self.wrote = max(self.wrote or (0, 0, 0), (epoch, xid, seq))
 
     def add(self, other: Trail) -> None:
         """What a part of the request did and touched."""
@@ -37,3 +43,5 @@ class Trail:
         self.rule = other.rule or self.rule
         self.patient = self.patient if other.patient is None else other.patient
         self.touched += other.touched
+        if other.wrote is not None:
+            self.wrote_at(*other.wrote)

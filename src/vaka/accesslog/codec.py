@@ -26,6 +26,7 @@ ACTOR, FORM = 1, 2
 _SEPARATOR = "\x1f"
 _ACTOR_FIELDS = len(fields(Actor))
 _COLUMNS = 10
+_KEPT_MAX = 20_000
 _NO_WORDS = ("", "", "")
 
 
@@ -65,6 +66,8 @@ class Encoder:
 
     def __init__(self) -> None:
         self._actors: dict[Actor, int] = {}
+        self._known: dict[int, int] = {}  # by the actor's id: ``_kept`` keeps it from being another's
+        self._kept: list[Actor] = []
         self._forms: dict[tuple[object, ...], int] = {}
         self.described: dict[int, Described] = {}
 
@@ -73,11 +76,18 @@ class Encoder:
         first = len(self.described)
         # A column at a time: for a block of many records this is a fifth of the work of a record at a time.
         made, actors, *form, reasons, whys, addresses, patients, owners, seqs, more = zip(*records, strict=True)
-        words = {
-            str(n): texts for n, texts in enumerate(zip(reasons, whys, addresses, strict=True)) if texts != _NO_WORDS
-        }
-        actor_numbers = [self._actor(actor) for actor in actors]
-        form_numbers = [self._form(one) for one in zip(*form, strict=True)]
+        words = {}
+        if any(reasons) or any(whys) or any(addresses):
+            texts_of = zip(reasons, whys, addresses, strict=True)
+            words = {str(n): texts for n, texts in enumerate(texts_of) if texts != _NO_WORDS}
+        # Most were described before: one look in a dictionary for each, by C.
+        forms = tuple(zip(*form, strict=True))
+        actor_numbers = list(map(self._known.get, map(id, actors)))
+        form_numbers = list(map(self._forms.get, forms))
+        if None in actor_numbers:
+            actor_numbers = [self._actor(actor) for actor in actors]
+        if None in form_numbers:
+            form_numbers = [self._form(one) for one in forms]
         told = [(one.kind, one.text) for one in map(self.described.__getitem__, range(first, len(self.described)))]
         before = [time_us - at for at in made]
         return orjson.dumps([first, told, before, actor_numbers, form_numbers, patients, owners, seqs, more, words])
@@ -86,6 +96,9 @@ class Encoder:
         number = self._actors.get(actor)
         if number is None:
             number = self._actors[actor] = self._describe(ACTOR, [getattr(actor, one.name) for one in fields(Actor)])
+        if len(self._kept) < _KEPT_MAX:
+            self._kept.append(actor)
+            self._known[id(actor)] = number
         return number
 
     def _form(self, form: tuple[object, ...]) -> int:

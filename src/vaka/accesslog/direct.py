@@ -19,7 +19,8 @@ from vaka import config
 from vaka.accesslog import blocks, tables
 from vaka.accesslog.codec import Encoder
 from vaka.accesslog.record import Actor, Record, cut
-from vaka.accesslog.tables import Connection, Run, statements
+from vaka.accesslog.runs import Run
+from vaka.accesslog.tables import Connection, statements
 from vaka.errors import Unavailable
 
 STREAM: Final = blake2b(b"vaka commands", digest_size=16).hexdigest()

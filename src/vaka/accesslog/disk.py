@@ -23,11 +23,11 @@ class Disk:
         self._thread = threading.Thread(target=self._work, name="access-log", daemon=True)
         self._thread.start()
 
-    async def do(self, work: Callable[[], None]) -> None:
-        """Returns when ``work`` is done, or raises what it raised; cancelled, the work is still done."""
+    def do(self, work: Callable[[], None]) -> asyncio.Future[None]:
+        """Done when ``work`` is, or holds what it raised; cancelled, the work is still done."""
         future = self._loop.create_future()
         self._jobs.put((work, future))
-        await future
+        return future
 
     async def close(self) -> None:
         """Once everything that was asked for is done."""

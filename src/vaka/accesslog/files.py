@@ -153,6 +153,38 @@ def release_ballast(folder: Path) -> bool:
     return True
 
 
+def mark_elsewhere(folder: Path, elsewhere: bool) -> None:
+    """Notes that blocks went where these files do not have them (or that what is known covers them again). One byte in place, so
+    that a full disk can take it. OSError where it cannot be noted."""
+    descriptor = os.open(folder / "elsewhere", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.pwrite(descriptor, b"1" if elsewhere else b"0", 0)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def is_elsewhere(folder: Path) -> bool:
+    """Whether the end of this log may be elsewhere than in these files."""
+    try:
+        return (folder / "elsewhere").read_bytes() == b"1"
+    except FileNotFoundError:
+        return False
+
+
+def close_folder(folder: Path, stream: str) -> Path:
+    """Puts a log aside that cannot be gone on with here: it is still shipped from where it is now."""
+    aside = folder.with_name(f"{folder.name}.{stream}")
+    folder.rename(aside)
+    sync_folder(folder.parent)
+    return aside
+
+
+def closed_folders(folder: Path) -> list[Path]:
+    """The logs that were put aside beside ``folder``."""
+    return sorted(path for path in folder.parent.glob(f"{folder.name}.*") if (path / "stream").exists())
+
+
 def open_folder(folder: Path) -> tuple[str, IO[str]]:
     """The stream's name, and the lock that keeps other writers out for as long as it is open. Setup if one is at work."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

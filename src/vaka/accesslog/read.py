@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from vaka import config
-from vaka.accesslog import blocks, codec, merged, tables
+from vaka.accesslog import blocks, codec, merged, runs, tables
 from vaka.accesslog.codec import Described
 from vaka.accesslog.record import Record
-from vaka.accesslog.tables import Connection, microseconds, statements
+from vaka.accesslog.runs import microseconds
+from vaka.accesslog.tables import Connection, statements
 from vaka.errors import NotFound
 
 _RUNS_AT_ONCE = 20
@@ -100,7 +101,7 @@ async def events(connection: Connection, asked: Asked, *, at: Place | None = Non
     if about is not None:
         asked = replace(asked, others=about.keys)
     cache: dict[tuple[str, int], Mapping[int, Described]] = {}
-    began, stream, first = (tables.when(at.began_us), at.stream, at.first + 1) if at else (None, None, None)
+    began, stream, first = (runs.when(at.began_us), at.stream, at.first + 1) if at else (None, None, None)
     while True:
         until = asked.until + timedelta(seconds=config.LOG_LATE_S) if asked.until else None
         values = {
@@ -134,7 +135,7 @@ def _events(
     where: tuple[str, str], run: tuple[int, int], content: bytes, described: Mapping[int, Described], asked: Asked
 ) -> list[Event]:
     found: list[Event] = []
-    for block in blocks.in_run(tables.unpacked(content), b""):
+    for block in blocks.in_run(runs.unpacked(content), b""):
         if asked.patient is not None and asked.patients.isdisjoint(block.contents().patients):
             continue
         told = codec.records(block.payload, block.time_us, described)

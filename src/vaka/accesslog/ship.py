@@ -1,4 +1,4 @@
-"""From files to tables: runs of consecutive blocks, each once, in steps of which any can be the last.
+"""From files to the store (``accesslog.store``): runs of consecutive blocks, each once, in steps of which any can be the last.
 
 Invariant: a kill between any two steps loses and doubles nothing: a run commits whole, what the tables cover is passed over
 (``tables.put_run``), and a file goes only when all of it is there and a day old. A restored database is so given again what
@@ -12,18 +12,19 @@ import time
 from pathlib import Path
 
 from vaka import config, log
-from vaka.accesslog import files, tables
+from vaka.accesslog import files, runs
 from vaka.accesslog.blocks import Block
 from vaka.accesslog.codec import Described
-from vaka.accesslog.tables import Connect, Run
+from vaka.accesslog.runs import Run
+from vaka.accesslog.store import LogStore
 
 
 class Shipper:
     """Ships the log in ``folder``. It remembers how far it has read, so that each look costs what is new."""
 
-    def __init__(self, folder: Path, connect: Connect) -> None:
+    def __init__(self, folder: Path, store: LogStore) -> None:
         self._folder = folder
-        self._connect = connect
+        self._store = store
         self._stream = ""
         self._at: tuple[int, int, bytes] | None = None  # segment, byte, hash before
         self._chapter = 0
@@ -48,7 +49,7 @@ class Shipper:
         while True:
             more = await asyncio.to_thread(self._read)
             while self._waiting:
-                count = tables.take(self._waiting)
+                count = runs.take(self._waiting)
                 whole = count < len(self._waiting)
                 age_s = time.time() - self._waiting[0].time_us / 1_000_000
                 if not (whole or everything or more or age_s >= config.LOG_SHIP_AGE_S):
@@ -66,8 +67,7 @@ class Shipper:
         for path, first, last in await asyncio.to_thread(files.old, self._folder):
             if last > self._shipped:
                 return
-            async with self._connect() as connection:
-                covered = await tables.covered_blocks(connection, self._stream, first=first, last=last)
+            covered = await self._store.covered(self._stream, first=first, last=last)
             following = first
             for begins, ends in covered:
                 if begins > following:
@@ -81,11 +81,10 @@ class Shipper:
             await asyncio.to_thread(path.unlink)
 
     async def _put(self, blocks: list[Block]) -> int:
-        async with self._connect() as connection:
-            if blocks[0].chapter != self._chapter:
-                self._chapter = blocks[0].chapter
-                self._described = await tables.described(connection, self._stream, self._chapter)
-            put = await tables.put_run(connection, Run(self._stream, blocks, self._described))
+        if blocks[0].chapter != self._chapter:
+            self._described = await self._store.described(self._stream, blocks[0].chapter)
+            self._chapter = blocks[0].chapter
+        put = await self._store.put_run(Run(self._stream, blocks, self._described))
         self._shipped = max(self._shipped, blocks[-1].number)
         return put
 

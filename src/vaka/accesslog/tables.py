@@ -10,28 +10,24 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from importlib.resources import files
-from itertools import chain
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import psycopg
-import zstandard
 from psycopg.rows import TupleRow
 
 from vaka import config
-from vaka.accesslog.blocks import Block
 from vaka.accesslog.codec import Contents, Described
+from vaka.accesslog.runs import Run, row, take
+from vaka.accesslog.runs import told as told_of
 
 Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
 Connect: TypeAlias = Callable[[], AbstractAsyncContextManager[Connection]]
 """Gives a connection in autocommit whose durability was checked (``journal.pool``)."""
 
-_LEVEL = 6
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
-_RUN_MAX_BYTES = 1 << 30
 
 
 @lru_cache(maxsize=1)
@@ -41,76 +37,10 @@ def statements() -> Mapping[str, str]:
     return {name: sql.strip() for name, sql in zip(parts[1::2], parts[2::2], strict=True)}
 
 
-def when(time_us: int) -> datetime:
-    """An aware time, to the microsecond."""
-    return datetime.fromtimestamp(time_us // 1_000_000, UTC).replace(microsecond=time_us % 1_000_000)
-
-
-def microseconds(at: datetime) -> int:
-    return int(at.timestamp()) * 1_000_000 + at.microsecond
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Consecutive blocks of one chapter and one month. ``described``: all that its chapter has described before; ``put_run`` adds
-    what these blocks describe."""
-
-    stream: str
-    blocks: Sequence[Block]
-    described: dict[int, Described]
-
-
-def take(blocks: Sequence[Block]) -> int:
-    """How many of ``blocks`` make a run: of one chapter and month, consecutive, not over the limits."""
-    size, count = 0, 0
-    for count, block in enumerate(blocks):
-        if count and (
-            block.chapter != blocks[0].chapter
-            or block.number != blocks[0].number + count
-            or when(block.time_us).date().replace(day=1) != when(blocks[0].time_us).date().replace(day=1)
-            or size >= config.LOG_RUN_BYTES
-            or count >= config.LOG_RUN_MAX_BLOCKS
-        ):
-            return count
-        size += len(block.bare)
-    return count + 1 if blocks else 0
-
-
-def row(
-    stream: str, blocks: Sequence[Block], told: Sequence[Contents], described: Mapping[int, Described]
-) -> dict[str, Any]:
-    """A run as the table holds it. ``told``: the contents of each block."""
-    actors = set(chain.from_iterable(one.actors for one in told))
-    first, last = blocks[0], blocks[-1]
-    content = zstandard.ZstdCompressor(level=_LEVEL).compress(b"".join(block.bare for block in blocks))
-    return {
-        "stream": stream, "first": first.number, "last": last.number, "chapter": first.chapter,
-        "records": sum(one.records for one in told),
-        "began": when(min(block.time_us for block in blocks)), "ended": when(max(block.time_us for block in blocks)),
-        "before": first.before, "hash": last.hash,
-        "patients": sorted(set(chain.from_iterable(one.patients for one in told))),
-        "persons": sorted({described[actor].actor().key for actor in actors if actor in described}),
-        "content": content,
-    }  # fmt: skip
-
-
-def unpacked(content: bytes) -> bytes:
-    """The blocks of a row. ValueError where they cannot be had."""
-    try:
-        return zstandard.ZstdDecompressor().decompress(content, max_output_size=_RUN_MAX_BYTES)
-    except zstandard.ZstdError as error:
-        raise ValueError(f"the run cannot be unpacked: {error}") from error
-
-
-def _told(blocks: Sequence[Block]) -> dict[int, Contents]:
-    """The contents of each block by its number. Damaged."""
-    return {block.number: block.contents() for block in blocks}
-
-
 async def put_run(connection: Connection, run: Run) -> int:
     """Puts what is not there yet of ``run`` into the tables; returns after COMMIT how many blocks that were."""
     sql = statements()
-    told = await asyncio.to_thread(_told, run.blocks)  # a run is thousands of records
+    told = await asyncio.to_thread(told_of, run.blocks)  # a run is thousands of records
     for one in told.values():
         run.described.update(one.described)
     async with connection.transaction():

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from vaka.accesslog import blocks, files, tables
+from vaka.accesslog import blocks, files, runs, tables
 from vaka.accesslog.blocks import Block
 from vaka.accesslog.codec import Damaged, Described
 from vaka.accesslog.forget import oldest_allowed
@@ -117,7 +117,7 @@ async def verify(connection: Connection, folder: Path | None, known: Mapping[str
 
 
 def _may_be_forgotten_us() -> int:
-    return tables.microseconds(oldest_allowed(datetime.now(UTC)))
+    return runs.microseconds(oldest_allowed(datetime.now(UTC)))
 
 
 async def _tables(connection: Connection, chain: _Chain) -> dict[int, bytes]:
@@ -134,7 +134,7 @@ async def _tables(connection: Connection, chain: _Chain) -> dict[int, bytes]:
             if chapter not in chapters:
                 chapters = {chapter: await tables.described(connection, chain.stream, chapter)}
             try:
-                found = list(blocks.in_run(tables.unpacked(bytes(content)), bytes(before)))
+                found = list(blocks.in_run(runs.unpacked(bytes(content)), bytes(before)))
                 _check_run(chain, where, found, chapters[chapter], (records, patients, persons))
             except (ValueError, Damaged) as error:
                 chain.find(first, where, f"cannot be read: {error}")

@@ -2,12 +2,14 @@
 
 Invariants
 - ``write`` returns when the record is durable: in the file (group commit: all that wait go in one block, one flush, off the
-  event loop) or, where no file can be written, in PostgreSQL.
+  event loop) or, where no file can be written, in the store (``accesslog.store``).
 - The chain advances block by block whatever happens to a write; a block whose write failed is written again as the same
   bytes, here or there, so that it can never be twice with two contents.
-- The ladder (traps: Log): file; on an error a new file, the ballast released; the block straight into PostgreSQL (it stands in
-  for a peer's acknowledgement until there are copies); then only what is urgent is served, each with an incident line, and
-  the blocks wait in memory until one of the others is back.
+- The ladder (traps: Log): file; on an error a new file, the ballast released; the block straight into the store (the journal's
+  tables; of a copy, the journal's acknowledgement); then only what is urgent is served, each with an incident line, and the
+  blocks wait in memory until one of the others is back.
+- On a copy the store may be away at a start. What went there alone is noted beforehand (``files.mark_elsewhere``), so that no
+  number is given to two blocks.
 """
 
 from __future__ import annotations
@@ -15,20 +17,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from vaka import config, log
-from vaka.accesslog import blocks, files, tables
+from vaka.accesslog import blocks, files, runs
 from vaka.accesslog.blocks import Block
 from vaka.accesslog.codec import Described, Encoder
 from vaka.accesslog.disk import Disk
 from vaka.accesslog.files import Segment
 from vaka.accesslog.record import Record
 from vaka.accesslog.ship import Shipper
-from vaka.accesslog.tables import Connect
+from vaka.accesslog.store import LogStore
 from vaka.errors import Unavailable
 
 
@@ -50,16 +54,19 @@ class AccessLog:
     """An open access log. Make it with ``AccessLog.open``."""
 
     def __init__(
-        self, folder: Path, stream: str, lock: IO[str], connect: Connect, system: str, *,
+        self, folder: Path, stream: str, lock: IO[str], store: LogStore, system: str, *,
         segment_bytes: int, ballast_bytes: int,
     ) -> None:  # fmt: skip
         self.folder, self.stream, self.system = folder, stream, system
-        self.shipper = Shipper(folder, connect)
+        self.shipper = Shipper(folder, store)
+        self._closed = [Shipper(path, store) for path in files.closed_folders(folder)]
+        self._noted = False
         self.state = State.FILE
         self.under_way = 0
         """Requests that are being answered, counted by who answers them: each may bring a record soon."""
+        self._loop = asyncio.get_running_loop()
         self._lock = lock
-        self._connect = connect
+        self._beside = store
         self._segment_bytes, self._ballast_bytes = segment_bytes, ballast_bytes
         self._number, self._hash = 0, blocks.genesis(stream)
         self._told = 0
@@ -78,20 +85,37 @@ class AccessLog:
 
     @classmethod
     async def open(
-        cls, folder: Path, connect: Connect, system: str, *,
+        cls, folder: Path, store: LogStore, system: str, *,
         segment_bytes: int = config.LOG_SEGMENT_BYTES, ballast_bytes: int = config.LOG_BALLAST_BYTES,
     ) -> AccessLog:  # fmt: skip
-        """Goes on where the last process ended, in a new segment. Setup where another process writes there."""
+        """Goes on where the last process ended, in a new segment. Setup where another process writes there. Where the
+        store may be away (of a copy) and is: a log whose end may be there alone is put aside, and another begun."""
         stream, lock = await asyncio.to_thread(files.open_folder, folder)
-        found = cls(folder, stream, lock, connect, system, segment_bytes=segment_bytes, ballast_bytes=ballast_bytes)
-        await found._resume()
+        known: tuple[int, bytes] | None = None
+        try:
+            known = await store.newest(stream)
+            await store.prepare(datetime.now(UTC))
+        except (OSError, Unavailable):
+            if not store.may_be_away:
+                lock.close()
+                raise
+            log.warning("access log goes on without its store", stream=stream)
+            if await asyncio.to_thread(files.is_elsewhere, folder):
+                lock.close()
+                await asyncio.to_thread(files.close_folder, folder, stream)
+                stream, lock = await asyncio.to_thread(files.open_folder, folder)
+        with suppress(OSError):  # so that there is room for the note
+            if known is not None or not await asyncio.to_thread(files.is_elsewhere, folder):
+                await asyncio.to_thread(files.mark_elsewhere, folder, False)
+        found = cls(folder, stream, lock, store, system, segment_bytes=segment_bytes, ballast_bytes=ballast_bytes)
+        await found._resume(known)
         if not await asyncio.to_thread(files.keep_ballast, folder, ballast_bytes):
             log.warning("access log has no ballast", size_bytes=ballast_bytes)
         await found._reopen()
         found._beats = [asyncio.create_task(found._beat()), asyncio.create_task(found._ship())]
         return found
 
-    async def _resume(self) -> None:
+    async def _resume(self, known: tuple[int, bytes] | None) -> None:
         ends: list[tuple[int, bytes]] = []
         for _, path in reversed(await asyncio.to_thread(files.segments, self.folder)):
             scanned = await asyncio.to_thread(files.scan, path)
@@ -104,9 +128,6 @@ class AccessLog:
             ends.append((last.number, last.hash) if last else (scanned.first - 1, scanned.before))
             await asyncio.to_thread(files.trim, scanned)
             break
-        async with self._connect() as connection:
-            known = await tables.newest(connection, self.stream)
-            await tables.make_partitions(connection, datetime.now(UTC))
         if known is not None:
             if ends and known[0] > ends[0][0]:
                 # Blocks that went to the tables alone; or a tail that is gone, which verify will find missing.
@@ -118,34 +139,46 @@ class AccessLog:
     async def write(self, record: Record, *, urgent: bool = False) -> None:
         """Returns when ``record`` is durable. Unavailable where that cannot be; not so for what is ``urgent``, which is told
         in the process's log and waits in memory."""
-        durable = True
-        for future in self.submit(record):
-            durable = await future and durable
-        if not durable:
-            if not urgent:
-                raise unwritable()
-            log.error(
-                "access not yet logged", activity=record.activity, person=record.actor.person or record.actor.principal,
-                patients=" ".join(map(str, record.patients[:4])), owed=len(self._owed),
-            )  # fmt: skip
+        if not await self.submit(record):
+            self.missed(record, urgent=urgent)
 
-    def submit(self, record: Record) -> list[asyncio.Future[bool]]:
-        """Puts ``record`` in line, for who cannot wait: whether each part of it is durable. A future that is cancelled keeps
-        nothing from being written."""
-        loop = asyncio.get_running_loop()
-        futures: list[asyncio.Future[bool]] = []
-        for part in record.parts():
-            future: asyncio.Future[bool] = loop.create_future()
-            self._waiting.append((part, future))
-            futures.append(future)
+    def missed(self, record: Record, *, urgent: bool) -> None:
+        """What ``write`` does where ``record`` could not be made durable."""
+        if not urgent:
+            raise unwritable()
+        log.error(
+            "access not yet logged", activity=record.activity, person=record.actor.person or record.actor.principal,
+            patients=" ".join(map(str, record.patients[:4])), owed=len(self._owed),
+        )  # fmt: skip
+
+    def submit(self, record: Record) -> asyncio.Future[bool]:
+        """Puts ``record`` in line: whether it is durable. A future that is cancelled keeps nothing from being written."""
+        future = self._put_in_line(record)
         if self._all_here is not None and len(self._waiting) >= self.under_way:
             _wake(self._all_here)
         if not self._flushing:
             self._flushing = True
-            task = loop.create_task(self._flush())
+            task = self._loop.create_task(self._flush())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return futures
+        return future
+
+    def _put_in_line(self, record: Record) -> asyncio.Future[bool]:
+        future: asyncio.Future[bool] = self._loop.create_future()
+        if len(record.patients) <= config.LOG_PATIENTS_MAX:  # most records
+            self._waiting.append((record, future))
+            return future
+        parts = record.parts()
+        written: list[asyncio.Future[bool]] = [self._loop.create_future() for _ in parts]
+        self._waiting += zip(parts, written, strict=True)
+
+        def told(_: object) -> None:
+            if not future.done() and all(one.done() for one in written):
+                future.set_result(all(one.result() for one in written))
+
+        for one in written:
+            one.add_done_callback(told)
+        return future
 
     def require(self, *, urgent: bool) -> None:
         """Unavailable where nothing can be logged now and the request is not ``urgent``: before anything is done for it."""
@@ -223,6 +256,8 @@ class AccessLog:
             await self._reopen()
         self._number, self._hash, self._chapter = number, block.hash, block.chapter
         self._owed.append((block, self._encoder.described))
+        if len(self._owed) == 1 and self.state == State.FILE and await self._to_file():  # nearly always
+            return True
         return await self._pay()
 
     async def _pay(self) -> bool:
@@ -247,10 +282,13 @@ class AccessLog:
         segment = self._segment
         if segment is None:
             return False
-        content = b"".join(block.framed for block, _ in self._owed)
-        if await self._try(lambda: segment.append(content)):
+        content = b"".join([block.framed for block, _ in self._owed])
+        try:
+            await self._disk.do(partial(segment.append, content))
             self._owed.clear()
             return True
+        except OSError as error:
+            _tell(error)
         segment.abandon()
         self._segment = None
         self._begin_chapter()
@@ -298,17 +336,20 @@ class AccessLog:
         try:
             await self._disk.do(work)
         except OSError as error:
-            log.error("access log file", errno=error.errno, kind=type(error).__name__)
+            _tell(error)
             return False
         return True
 
     async def _to_database(self) -> bool:
         try:
-            async with asyncio.timeout(config.LOG_DATABASE_TIMEOUT_S), self._connect() as connection:
+            if not self._noted:  # before it is so: a start without the store must not number its blocks again
+                await asyncio.to_thread(files.mark_elsewhere, self.folder, True)
+                self._noted = True
+            async with asyncio.timeout(config.LOG_DATABASE_TIMEOUT_S):
                 while self._owed:
                     described = self._owed[0][1]
                     part = [block for block, known in self._owed if known is described]
-                    await tables.put_run(connection, tables.Run(self.stream, part, described))
+                    await self._beside.put_run(runs.Run(self.stream, part, described))
                     del self._owed[: len(part)]
         except Exception as error:  # whatever it is, the next step of the ladder answers it
             log.error("access log to the database", kind=type(error).__name__)
@@ -336,8 +377,7 @@ class AccessLog:
             (self._owed[0][0].number - 1, self._owed[0][0].before) if self._owed else (self._number, self._hash)
         )
         if number > self._told:
-            async with self._connect() as connection:
-                await tables.put_head(connection, self.stream, self.system, number, hash_)
+            await self._beside.put_head(self.stream, self.system, number, hash_)
             self._told = number
 
     async def _ship(self) -> None:
@@ -346,12 +386,17 @@ class AccessLog:
             await asyncio.sleep(config.LOG_SHIP_EVERY_S)
             try:
                 await self.shipper.ship()
+                for shipper in self._closed:
+                    await shipper.ship(everything=True)
                 if (now := datetime.now(UTC)).month != month:
-                    async with self._connect() as connection:
-                        await tables.make_partitions(connection, now)
+                    await self._beside.prepare(now)
                     month = now.month
             except Exception as error:
                 log.warning("access log not shipped", kind=type(error).__name__)
+
+
+def _tell(error: OSError) -> None:
+    log.error("access log file", errno=error.errno, kind=type(error).__name__)
 
 
 def _wake(future: asyncio.Future[None]) -> None:

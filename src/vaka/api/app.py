@@ -20,6 +20,7 @@ from vaka.access.filter import AccessFilter
 from vaka.api.accesses import Address, is_of_one, is_urgent, record_of, segments
 from vaka.api.authorization import configuration, token
 from vaka.api.callers import caller, refuse_tokens_in_address
+from vaka.api.door import ready as of_copy
 from vaka.api.feed import feed, private
 from vaka.api.health import health, ready
 from vaka.api.http import ClientGone, Request, Response, parse_query_string
@@ -27,11 +28,14 @@ from vaka.api.interactions.notes import notes
 from vaka.api.interactions.sheet import sheet
 from vaka.api.interactions.unit import unit
 from vaka.api.paced import Pacing
+from vaka.api.peer import routes as peer
 from vaka.api.request_log import RequestLog
+from vaka.api.reserve.received import receive
 from vaka.api.routes import dispatch
 from vaka.api.server import Server
-from vaka.errors import Busy, Fault, Forbidden, Invalid, NotFound, Unauthenticated, VakaError
+from vaka.errors import Busy, Fault, Forbidden, Invalid, NotFound, NotPassed, Unauthenticated, VakaError
 from vaka.fhir.outcome import error_bytes
+from vaka.store.cursor import Cursor
 
 _NOBODY = "anonymous"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
@@ -56,10 +60,10 @@ class Web(Protocol):
 
 
 class Application:
-    """The server as an RSGI application. ``web``: None where it has no pages."""
+    """The server as an RSGI application. ``web``: None where it has no pages; ``server`` may be replaced while it serves."""
 
     def __init__(self, server: Server, requests: RequestLog, web: Web | None = None) -> None:
-        self._server = server
+        self.server = server
         self._requests = requests
         self._web = web
         self._pacing = Pacing()
@@ -67,7 +71,7 @@ class Application:
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         began = time.perf_counter()
         address = Address(scope.path)
-        access_log = self._server.log
+        access_log = self.server.log
         access_log.under_way += 1
         try:
             request, response = await self._respond(scope, address, protocol)
@@ -86,7 +90,12 @@ class Application:
         refusal: VakaError | None = None
         try:
             request = self._request(scope, protocol)
-            response = await self._answer(request)
+            refuse_tokens_in_address(request)
+            door = self.server.door
+            if door is None:
+                response = await self._answer(request)
+            else:
+                response = await door.answer(self.server, request, scope, self._answer)
         except (ClientGone, asyncio.CancelledError) as error:
             self._log_unanswered(scope, address, request)
             if isinstance(error, asyncio.CancelledError):
@@ -111,13 +120,18 @@ class Application:
     ) -> Response:
         """``response`` once its access is durable; what is answered instead where it cannot be."""
         access = request.access if request is not None else AccessFilter(_NOBODY)
+        if response.passed or isinstance(refusal, NotPassed):
+            return response
+        if access.trail.wrote is not None and refusal is None:
+            response.headers.append(("Vaka-Cursor", str(Cursor(*access.trail.wrote))))
         if not address.is_logged and not access.trail.activity:
             return response
-        record = record_of(scope.method, address, response.status, access, self._server.store.epoch, error=refusal)
+        record = record_of(scope.method, address, response.status, access, self.server.store.epoch, error=refusal)
         if request is not None:
-            self._server.usage.note(request, record)
+            self.server.usage.note(request, record)
         try:
-            await self._server.log.write(record, urgent=request is not None and is_of_one(request, record))
+            if not await self.server.log.submit(record):
+                self.server.log.missed(record, urgent=request is not None and is_of_one(request, record))
         except VakaError as error:
             if response.stream is not None:
                 await response.stream.aclose()
@@ -127,8 +141,8 @@ class Application:
     def _log_unanswered(self, scope: Scope, address: Address, request: Request | None) -> None:
         """What was done for a caller who has gone is logged, though nobody waits for it."""
         if request is not None and request.access.trail.touched and address.is_logged:
-            record = record_of(scope.method, address, 499, request.access, self._server.store.epoch)
-            self._server.log.submit(record)
+            record = record_of(scope.method, address, 499, request.access, self.server.store.epoch)
+            self.server.log.submit(record)
 
     def _request(self, scope: Scope, protocol: HTTPProtocol) -> Request:
         headers = dict(scope.headers.items())
@@ -139,7 +153,7 @@ class Application:
         if "\0" in scope.path:
             raise Invalid("the address holds a character that no address here has")
         probe = path in (("health",), ("ready",))
-        base, source = self._server.wire.origin(scope.scheme, host, scope.client, headers, probe=probe)
+        base, source = self.server.wire.origin(scope.scheme, host, scope.client, headers, probe=probe)
         query = parse_query_string(scope.query_string) if scope.query_string else []
         return Request(scope.method, path, query, headers, base, protocol, AccessFilter(_NOBODY), source)
 
@@ -153,53 +167,66 @@ class Application:
         return _error_response(error)
 
     async def _answer(self, request: Request) -> Response:
-        refuse_tokens_in_address(request)
         if self._web is not None and self._web.has(request.path):
-            return await self._web.dispatch(self._server, request)
+            return await self._web.dispatch(self.server, request)
         match request.path:
             case ("health",):
-                return health()
+                return health() if self.server.door is None else of_copy.health()
             case ("ready",):
-                return await ready(self._server)
+                return await ready(self.server) if self.server.door is None else of_copy.ready(self.server.door)
             case ("fhir", "metadata"):
                 pass
             case (".well-known", "smart-configuration") | ("fhir", ".well-known", "smart-configuration"):
                 return configuration(request)
             case ("auth", "token"):
-                return await token(self._server, request)
+                return await token(self.server, request)
             case _:
-                request.access = await caller(self._server, request)
-                self._server.usage.require(request)
-                self._server.log.require(urgent=is_urgent(request.method, request.access))
+                request.access = await caller(self.server, request)
+                self.server.usage.require(request)
+                self.server.log.require(urgent=is_urgent(request.method, request.access))
         match request.path:
-            case ("feed",) | ("feed", "private"):
-                if not self._server.wire.feed_allowed(request.source, request.headers):
+            case ("feed",) | ("feed", "private") | ("reserve", *_) | ("peer", *_):
+                if not self.server.wire.feed_allowed(request.source, request.headers):
                     raise Forbidden(
-                        "the feed leaves this machine to peers with a certificate only",
+                        "what copies ask leaves this machine to peers with a certificate only",
                         help="ask at the address that --peer-port has opened, with a certificate of vaka peer certificate",
                     )
-                answer = feed if len(request.path) == 1 else private
-                return await answer(self._server, request)
+                return await self._for_copies(request)
             case ("fhir", *rest):
                 request.path = tuple(rest)
-                return await dispatch(self._server, request)
+                return await dispatch(self.server, request)
             case ("sheet", id_):
-                return await sheet(self._server, request, id_)
+                return await sheet(self.server, request, id_)
             case ("sheet", id_, "notes"):
-                return await notes(self._server, request, id_)
+                return await notes(self.server, request, id_)
             case ("unit", named):
-                return await unit(self._server, request, named)
+                return await unit(self.server, request, named)
         raise NotFound("there is nothing at this address", help="the record is at /fhir, the change feed at /feed")
+
+    async def _for_copies(self, request: Request) -> Response:
+        door = self.server.door
+        match request.path:
+            case ("feed",):
+                return await feed(self.server, request)
+            case ("feed", _):
+                return await private(self.server, request)
+            case ("peer", "reserve") if door is not None and door.reserve is not None:
+                return await door.reserve.hold(request)
+            case ("peer", *_):
+                return await peer.dispatch(self.server, request)
+            case ("reserve", *_) if door is None:
+                return await receive(self.server, request)
+        raise NotFound("there is nothing at this address")
 
     async def _send(self, protocol: HTTPProtocol, scope: Scope, response: Response) -> bool:
         """False if the caller has gone."""
-        headers = (
-            [("content-type", response.content_type), _PRIVATE] if response.body or response.stream else [_PRIVATE]
-        )
-        headers += response.headers
-        if _NOSNIFF not in response.headers:  # pages and contents say it themselves
-            headers += _NO_PAGE
-        if self._server.wire.secure:
+        headers = list(response.headers)
+        if not response.passed:
+            kind = [("content-type", response.content_type)] if response.body or response.stream else []
+            headers = [*kind, _PRIVATE, *headers]
+            if _NOSNIFF not in response.headers:  # pages and contents say it themselves
+                headers += _NO_PAGE
+        if self.server.wire.secure:
             headers.append(_SECURE)
         try:
             if response.stream is not None and response.paced:
@@ -210,7 +237,7 @@ class Application:
                     async for chunk in response.stream:
                         await transport.send_bytes(chunk)
             elif scope.method == "HEAD" or not response.body:
-                if scope.method == "HEAD" and response.body:
+                if scope.method == "HEAD" and response.body and not response.passed:
                     headers.append(("content-length", str(len(response.body))))
                 protocol.response_empty(response.status, headers)
             else:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from vaka.api.http import Preferences, Request, Response, preferences, require_json_answer, require_json_body
-from vaka.api.server import Server, known_type, written
+from vaka.api.server import Server, known_type, new_id, written
 from vaka.errors import Conflict, Invalid, Unprocessable
 from vaka.fhir.splice import relative_references
 from vaka.journal.journal import Remembered, Transaction
+from vaka.store.ids import keyed_id
 
 _KEY_MAX_CHARS = 200
 
@@ -28,7 +29,7 @@ class Keyed:
 
     async def recalled(self, server: Server, request: Request) -> Remembered | None:
         """What an earlier request with this key did. Unprocessable if that was another request."""
-        if self.key is None:
+        if self.key is None or server.home is None:  # a copy itself does nothing that a key keeps from being done twice
             return None
         found = await server.journal.recall(self.key, access=request.access)
         if found is not None and found.request_hash != self.digest:
@@ -36,6 +37,10 @@ class Keyed:
                 "this Idempotency-Key was used for another request", help="make a new key for each new request"
             )
         return found
+
+    def new_id(self, request: Request, number: int = 0) -> str:
+        """A fresh id for what the request creates; of one with a key the one that a copy would give it too."""
+        return new_id() if self.key is None else keyed_id(request.access.principal, self.key, number)
 
     async def remember(self, transaction: Transaction, *parts: tuple[int, int | None, str | None]) -> None:
         """Keeps the result with the writes, if the request has a key."""

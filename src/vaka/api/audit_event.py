@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from vaka.accesslog.read import Event
 from vaka.accesslog.record import Actor, Record
-from vaka.accesslog.tables import when
+from vaka.accesslog.runs import when
 from vaka.fhir.dates import ZONE
 from vaka.journal.names import Named, Owner
 from vaka.store.version import version_id

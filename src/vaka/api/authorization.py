@@ -103,19 +103,19 @@ async def _client(server: Server, request: Request, form: dict[str, str]) -> Cli
     """Who asks. Unauthenticated; who fails often waits."""
     assertion = form["client_assertion"]
     name = claimed(assertion)
-    slowed = name if server.clients.named(name) is not None else ""  # names that are nobody's count as one
+    slowed = name if server.register.named(name) is not None else ""  # names that are nobody's count as one
     await server.slowing.wait(request.source, slowed)
     try:
         if not server.wire.is_ours(request.base_url):
             raise Unauthenticated(
                 "the client is not known here, or its assertion is not valid", why="asked at another name"
             )
-        client, jti, expires = client_of(assertion, server.clients, [token_address(request)])
+        client, jti, expires = client_of(assertion, server.register, [token_address(request)])
         if form.get("client_id", client.name) != client.name:
             raise Unauthenticated(
                 "the client is not known here, or its assertion is not valid", why="client_id is another"
             )
-        if not await server.clients.use_assertion(client, jti, expires):
+        if not await server.register.use_assertion(client, jti, expires):
             raise Unauthenticated("the client is not known here, or its assertion is not valid", why="used before")
     except Unauthenticated as error:
         server.slowing.failed(request.source, slowed)

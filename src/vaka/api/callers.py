@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Final
 from vaka import config
 from vaka.access.filter import AccessFilter
 from vaka.access.session import Right, Session
-from vaka.api import living
 from vaka.api.cookies import CSRF_HEADER, SAFE, SESSION, Proof, cookie, kept
 from vaka.api.http import Request
 from vaka.api.people import People
 from vaka.api.revocations import Revocations
-from vaka.api.sessions import Sessions, is_session, longer
+from vaka.api.sessions import REFUSED, Sessions, is_session, longer
+from vaka.api.vouched import Vouched, check, credential_of
 from vaka.errors import Busy, Invalid, Unauthenticated
-from vaka.journal.journal import Journal
+from vaka.store.accounts import Accounts
 
 if TYPE_CHECKING:
     from vaka.api.server import Server
@@ -86,10 +86,11 @@ class Callers:
     """All that is needed to know a person by a session."""
 
     def __init__(
-        self, journal: Journal, sessions: Sessions, revocations: Revocations, people: People, proof: Proof
+        self, accounts: Accounts, sessions: Sessions, revocations: Revocations, people: People, proof: Proof
     ) -> None:
         self.sessions, self.revocations, self.people, self.proof = sessions, revocations, people, proof
-        self._journal = journal
+        self.accounts = accounts
+        self._proven: dict[str, Vouched] = {}
         self._standing: dict[str, _Standing] = {}
         self._headers: dict[str, _Header] = {}
 
@@ -122,21 +123,38 @@ class Callers:
         """The session, and until when (monotonic seconds) what the record says of it need not be asked again."""
         session = self.sessions.verify(token)
         self.revocations.check(session)
+        vouched = self.sessions.vouched(token)
+        if vouched is not None:
+            await self.prove(session, vouched)
         known = self._standing.get(session.id)
         now = time.monotonic()
         if known is not None and known.told is session and now - known.at <= config.STANDING_CHECK_S:
             return _standing(known), known.at + config.STANDING_CHECK_S
         age_s = (time.time_ns() // 1_000 - _made_us(session)) / 1_000_000
-        if known is None and age_s < config.STANDING_CHECK_S:
+        if known is None and age_s < config.STANDING_CHECK_S and vouched is None:
             return session, now + config.STANDING_CHECK_S - age_s  # made after a look at the record
         try:
-            rights = await self.people.standing(session)
+            # What a copy has made of a login is not believed: it is looked up whether it would be offered.
+            rights = await (self.people.standing(session) if vouched is None else self.people.offered(session))
         except Busy:
             return session, now
         if len(self._standing) >= _STANDING_MAX:
             self._standing.clear()
         known = self._standing[session.id] = _Standing(now, session, _with_rights(session, rights))
         return _standing(known), now + config.STANDING_CHECK_S
+
+    async def prove(self, session: Session, vouched: Vouched) -> None:
+        """Unauthenticated unless what vouches for a copy's session holds (``api.vouched``)."""
+        if vouched.proof is None or self._proven.get(session.id) == vouched:
+            return
+        try:
+            passkey = await self.accounts.passkey(credential_of(vouched))
+            check(vouched, session, passkey, demo=self.sessions.demo)
+        except ValueError as error:
+            raise Unauthenticated(REFUSED, why=f"session of copy key {vouched.kid} refused: {error}") from error
+        if len(self._proven) >= _STANDING_MAX:
+            self._proven.clear()
+        self._proven[session.id] = vouched
 
     async def of_cookie(self, request: Request) -> Session | None:
         """The living session of a browser; None if it has no cookie. ``request.add_headers`` gets a new one if it is time."""
@@ -148,7 +166,7 @@ class Callers:
         if not last and time.time_ns() // 1_000 - _made_us(session) > config.SESSION_RENEWED_AFTER_S * 1_000_000:
             try:
                 session = await self.renew(session)
-                request.add_headers.append(kept(SESSION, self.sessions.make(session)))
+                request.add_headers.append(kept(SESSION, self.sessions.make(session, former=token)))
             except Busy:
                 pass  # it lives on as it is
         return session
@@ -164,7 +182,7 @@ class Callers:
             if (new.id, new.unit, new.provider, new.purpose) == (old.id, old.unit, old.provider, old.purpose):
                 self._standing.pop(session.id, None)
                 made = longer(replace(session, assignment=replace(new, rights=new.rights & old.rights)))
-                await living.renewed(self._journal, made)
+                await self.accounts.renewed(made)
                 return made
         raise Unauthenticated(
             "your assignment has ended", help="log in again to choose another", why=f"assignment {old.id} ended"
@@ -209,6 +227,12 @@ async def caller(server: Server, request: Request) -> AccessFilter:
         request.access = access  # a refusal below is this person's
         server.callers.proof.check(request, session.id, request.header(CSRF_HEADER))
     return access
+
+
+def token_of(request: Request) -> str:
+    """The signed session that a person's request came with."""
+    authorization = request.header("authorization")
+    return (_session_in(authorization) if authorization is not None else cookie(request, SESSION)) or ""
 
 
 def _session_in(authorization: str) -> str | None:

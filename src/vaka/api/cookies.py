@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+from collections.abc import Callable
 from typing import Final
 
 from vaka.api.http import Request
@@ -46,14 +47,15 @@ def dropped(name: str) -> tuple[str, str]:
 
 
 class Proof:
-    """Makes and checks the tokens of forms. ``key``: 32 bytes of this installation."""
+    """Makes and checks the tokens of forms. ``key``: 32 bytes of this installation, or what gives those to use now."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes | Callable[[], bytes]) -> None:
         self._key = key
 
     def token(self, bound_to: str) -> str:
         """For forms shown to who holds ``bound_to``: a session's id, or a login's."""
-        digest = hmac.digest(self._key, b"csrf\0" + bound_to.encode(), "sha256")
+        key = self._key if isinstance(self._key, bytes) else self._key()
+        digest = hmac.digest(key, b"csrf\0" + bound_to.encode(), "sha256")
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
     def check(self, request: Request, bound_to: str, given: str | None) -> None:

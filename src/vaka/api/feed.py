@@ -15,7 +15,7 @@ reader reads. An answer that ends with a version is not at the end of the feed: 
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Protocol
 
@@ -52,13 +52,19 @@ async def private(server: Server, request: Request) -> Response:
     after = Cursor.parse(options["after"]) if options.get("after") else None
     wait_s = _wait_s(options.get("wait", "0"))
     start = await server.journal.private.start(after, None, access=request.access)
-    return _answer(request, start, _with_keys(server.journal.private.lines(start, wait_s), published))
+    copies, who = server.journal_copies, request.access.principal
+    copies.name_of(who)
+    lines = server.journal.private.lines(start, wait_s)
+    return _answer(request, start, _with_keys(lines, published, lambda: copies.name_of(who)))
 
 
-async def _with_keys(lines: AsyncGenerator[bytes, None], published: Published) -> AsyncGenerator[bytes, None]:
+async def _with_keys(
+    lines: AsyncGenerator[bytes, None], published: Published, allowed: Callable[[], object]
+) -> AsyncGenerator[bytes, None]:
     told = b""
     async with aclosing(lines):
         async for chunk in lines:
+            allowed()  # who was shut out meanwhile gets no more
             if (keys := published.line()) != told:
                 told = keys
                 yield keys

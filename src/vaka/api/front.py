@@ -1,8 +1,8 @@
 """Who calls, and under which address, as far as it may be believed.
 
-Invariants: forwarding headers count only behind a proxy, and only from loopback or the named proxy; behind one, nobody else is
-served but with /health and /ready; a name that is not ours gets no token. Source: RFC 7239, RFC 9110 7.2.
-"""
+Invariants: forwarding headers count only behind a proxy or a copy, and only from loopback, the named proxy, or a copy that
+has shown its certificate; behind a proxy nobody else is served but with /health and /ready; the feed is never passed on; a
+name that is not ours gets no token. Source: RFC 7239, RFC 9110 7.2."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """One listener. ``names``: what it is called; ``proxies``: None unless behind a proxy; ``mutual``: who comes in has shown a
-    certificate of ours; ``secure``: it speaks TLS."""
+    """One listener. ``names``: what it is called; ``proxies``: None unless behind a proxy or a copy of this machine;
+    ``mutual``: who comes in has shown a certificate of ours, as copies do; ``secure``: it speaks TLS."""
 
     names: frozenset[str] = LOOPBACK_NAMES
     proxies: frozenset[str] | None = None
@@ -37,9 +37,9 @@ class Front:
     ) -> tuple[str, str]:
         """(base address, source address) of a request. Forbidden for who goes round the proxy; ``probe``: may go round it."""
         source = _address(client)
-        if self.proxies is None:
+        if self.proxies is None and not self.mutual:
             return base_url(scheme, host), source
-        if not _near(source) and source not in self.proxies:
+        if self.proxies is not None and not _near(source) and source not in self.proxies:
             if probe:
                 return base_url(scheme, host), source
             raise Forbidden("this is reached through its proxy only", help="use the address that the proxy has")
@@ -52,13 +52,15 @@ class Front:
         return base_url("http" if scheme == "http" else "https", host), _address(source)
 
     def is_ours(self, base: str) -> bool:
-        """Whether an address is one that this listener has."""
+        """Whether an address is one that this listener has; of copies, one that they have: they have looked."""
+        if self.mutual:
+            return True
         name = (urlsplit(base).hostname or "").lower()
         return name in self.names or f"*.{name.partition('.')[2]}" in self.names
 
     def feed_allowed(self, source: str, headers: Mapping[str, str]) -> bool:
         """The feed leaves this machine to peers with a certificate only."""
-        return self.mutual or (_near(source) and not any(name in headers for name in _FORWARDED))
+        return (self.mutual or _near(source)) and not any(name in headers for name in _FORWARDED)
 
 
 def _last(headers: Mapping[str, str], name: str) -> str:

@@ -57,7 +57,8 @@ class Body(Protocol):
 
 @dataclass(slots=True)
 class Response:
-    """An answer. ``stream``: chunks sent as they come, instead of ``body``; ``paced``: no faster than they are read."""
+    """An answer. ``stream``: chunks sent as they come, instead of ``body``; ``paced``: no faster than they are read;
+    ``passed``: the journal's own answer, whose headers are all in ``headers``."""
 
     status: int
     body: bytes = b""
@@ -65,6 +66,19 @@ class Response:
     content_type: str = FHIR_JSON + "; charset=utf-8"
     stream: AsyncGenerator[bytes, None] | None = None
     paced: bool = False
+    passed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How fresh an answer of a copy is. ``as_of_us``: the journal's time of what it shows; ``age_s``: how long ago the
+    journal was last heard; ``away``: it is not heard; ``behind``: this may lack what the caller has written, or what the
+    journal knows by now."""
+
+    as_of_us: int
+    age_s: float
+    away: bool
+    behind: bool
 
 
 @dataclass(slots=True)
@@ -84,8 +98,12 @@ class Request:
     add_headers: list[tuple[str, str]] = field(default_factory=list)
     received_bytes: int = 0
     """Of the body, so far."""
+    freshness: Freshness | None = None
+    """Where a copy answers."""
     _begun: bool = False
     """Whether somebody has begun to read the body."""
+    _kept: bytes | None = None
+    """The body as it was sent, where it may have to be read again."""
 
     def header(self, name: str) -> str | None:
         return self.headers.get(name)
@@ -100,6 +118,17 @@ class Request:
         """The whole body, decoded. TooLarge, Invalid (slow, bad encoding), ClientGone."""
         if isinstance(self.raw_body, bytes):
             return self.raw_body
+        if self._kept is not None:
+            return _decoded(self._kept, self.header("content-encoding"), limit_bytes)
+        return _decoded(await self._received(limit_bytes), self.header("content-encoding"), limit_bytes)
+
+    async def keep(self, limit_bytes: int = config.BODY_MAX_BYTES) -> bytes:
+        """The whole body as it was sent, kept for who reads it after this. TooLarge, Invalid (slow), ClientGone."""
+        if self._kept is None:
+            self._kept = self.raw_body if isinstance(self.raw_body, bytes) else await self._received(limit_bytes)
+        return self._kept
+
+    async def _received(self, limit_bytes: int) -> bytes:
         declared = self.header("content-length")
         if declared is not None and declared.isdigit() and int(declared) > limit_bytes:
             raise _too_large(limit_bytes)
@@ -107,7 +136,7 @@ class Request:
             body = await self._at_once()
             if int(declared) != len(body):
                 raise ClientGone
-            return _decoded(body, self.header("content-encoding"), limit_bytes)
+            return body
         chunks: list[bytes] = []
         size = 0
         async for chunk in self.chunks():
@@ -118,7 +147,7 @@ class Request:
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         if declared is not None and declared.isdigit() and int(declared) != len(body):
             raise ClientGone
-        return _decoded(body, self.header("content-encoding"), limit_bytes)
+        return body
 
     async def _at_once(self) -> bytes:
         """A short body whose length was declared, in one step."""
@@ -162,8 +191,8 @@ class Request:
         return "content-length" in self.headers or "transfer-encoding" in self.headers
 
     async def drain(self) -> None:
-        """Reads a short body away that nobody has wanted. An answer that leaves before its request has come in whole is lost when
-        the rest comes to a closed connection, which is then reset (RFC 9112, 9.6)."""
+        """Reads a short body away that nobody has wanted. An answer that leaves before its request has come in whole is
+        lost when the rest comes to a closed connection, which is then reset (RFC 9112, 9.6)."""
         length = self.header("content-length")
         if length is None:
             if self.header("transfer-encoding") is None:

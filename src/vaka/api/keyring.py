@@ -10,15 +10,33 @@ import os
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from vaka.api.secrets import Watched, read, renew, secret
+from vaka.journal.copies import Copies
 
 
 def key_id(key: Ed25519PublicKey) -> str:
     """The ``kid`` of a key."""
     return sha256(key.public_bytes_raw()).hexdigest()[:16]
+
+
+class Keys(Protocol):
+    """What sessions and tokens are signed and verified with, be it at the journal or on a copy."""
+
+    def look(self) -> int:
+        """The generation: another number when keys have changed, and what was verified must be verified again."""
+
+    def signing(self) -> tuple[str, Ed25519PrivateKey]:
+        """The key to sign with now, and its ``kid``."""
+
+    def public(self, kid: str) -> Ed25519PublicKey | None:
+        """The key that ``kid`` names, None if it is not one of the region's, or not any more."""
+
+    def is_of_copy(self, kid: str) -> bool:
+        """Whether it is a copy's key: what it signs must be vouched for (``api.vouched``)."""
 
 
 class Keyring:
@@ -57,6 +75,10 @@ class Keyring:
         self.look()
         return self._public.get(kid)
 
+    def is_of_copy(self, kid: str) -> bool:
+        """None of these is."""
+        return False
+
     def publics(self) -> dict[str, bytes]:
         """The public keys that verify now, by kid."""
         self.look()
@@ -82,3 +104,25 @@ class Keyring:
         path.unlink(missing_ok=True)
         self._read()
         return there
+
+
+class RegionKeys:
+    """The journal's own keys, and those of its copies."""
+
+    def __init__(self, own: Keyring, copies: Copies) -> None:
+        self._own, self._copies = own, copies
+
+    def look(self) -> int:
+        return self._own.look() + self._copies.generation
+
+    def signing(self) -> tuple[str, Ed25519PrivateKey]:
+        return self._own.signing()
+
+    def public(self, kid: str) -> Ed25519PublicKey | None:
+        found = self._own.public(kid)
+        if found is not None or (key := self._copies.key(kid)) is None:
+            return found
+        return Ed25519PublicKey.from_public_bytes(key.public_key)
+
+    def is_of_copy(self, kid: str) -> bool:
+        return self._own.public(kid) is None

@@ -58,8 +58,7 @@ class Listeners:
         names = LOOPBACK_NAMES | {name.lower() for name in (*wire.names, host)}
         if tls is not None:
             names |= {name.lower() for name in names_of(_read(tls.certificate))}
-        proxies = frozenset(wire.proxies) if wire.behind_proxy else None
-        front = Front(names, proxies, secure=wire.secure)
+        front = Front(names, wire.believed, secure=wire.secure)
         self._serving = [_granian(application(front), host, port, tls if wire.secure else None)]
         self._watched = tls
         if wire.peer_port is not None:
@@ -67,9 +66,8 @@ class Listeners:
             assert tls is not None
             peers = Tls(tls.certificate, tls.key, self._authority.certificate_path, self._authority.revoked_path)
             self._watched = peers
-            self._serving.append(
-                _granian(application(Front(names, mutual=True, secure=True)), host, wire.peer_port, peers)
-            )
+            for_peers = application(Front(names, mutual=True, secure=True))
+            self._serving.append(_granian(for_peers, wire.peer_host or host, wire.peer_port, peers))
         self._stamps = self._now()
 
     async def serve(self) -> None:

@@ -14,6 +14,7 @@ from vaka.access.session import Session
 from vaka.api.http import Request
 from vaka.journal import people
 from vaka.journal.journal import Journal
+from vaka.store.accounts import Came
 
 # The first that a User-Agent holds is what it is: most call themselves by the others' names too.
 _BROWSERS: Final = (("Edg", "Edge"), ("Firefox/", "Firefox"), ("Chrom", "Chrome"), ("Safari/", "Safari"))
@@ -40,16 +41,6 @@ class Living:
     used_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class Came:
-    """A login."""
-
-    at_us: int
-    way: str
-    source: str
-    device: str
-
-
 def device_of(request: Request) -> str:
     """Browser and system, as far as they say; empty where they do not."""
     agent = request.header("user-agent") or ""
@@ -57,24 +48,9 @@ def device_of(request: Request) -> str:
     return ", ".join(name for name in found if name)
 
 
-async def begun(journal: Journal, request: Request, session: Session) -> None:
-    """Writes down a session that begins."""
-    told = {
-        "person": session.person, "way": session.way, "source": request.source[:64], "device": device_of(request),
-        "began_us": session.began_us,
-    }  # fmt: skip
-    at = session.assignment
-    await people.run(
-        journal, "session_begun", session=session.id, unit=at.unit, title=at.title, now_us=people.now_us(),
-        until_us=session.expires_us, **told,
-    )  # fmt: skip
-    await people.run(journal, "logged_in", **told)
-
-
-async def renewed(journal: Journal, session: Session) -> None:
-    await people.run(
-        journal, "session_renewed", session=session.id, now_us=people.now_us(), until_us=session.expires_us
-    )
+def coming(request: Request, session: Session) -> Came:
+    """From where, and how, the person of a session that begins has come."""
+    return Came(people.now_us(), session.way, request.source[:64], device_of(request))
 
 
 async def of(journal: Journal, person: str) -> list[Living]:
@@ -85,25 +61,6 @@ async def of(journal: Journal, person: str) -> list[Living]:
     return [Living(*row) for row in rows]
 
 
-async def other_login(journal: Journal, session: Session) -> Came | None:
-    """The newest login of the session's person that is not its own; None where there was none."""
-    rows = await people.run(journal, "logins_of", person=session.person)
-    if not rows:
-        return None
-    newest, before = rows[0][:4], rows[0][4:]
-    if newest[0] != session.began_us:
-        return Came(*newest)
-    return Came(*before) if before[0] is not None else None
-
-
 async def changed(journal: Journal, person: str, what: str) -> None:
     """Writes down that a way in of ``person`` was made, changed, taken back or tried with a used code."""
     await people.run(journal, "way_changed", person=person, now_us=people.now_us(), what=what)
-
-
-async def changes(journal: Journal, person: str, since_us: int) -> list[tuple[int, str]]:
-    """(time, what) of each change since, newest first."""
-    rows = await people.run(
-        journal, "way_changes", person=person, since_us=since_us, limit=config.WAY_CHANGES_SHOWN_MAX
-    )
-    return [(int(at_us), str(what)) for at_us, what in rows]

@@ -12,33 +12,30 @@ from vaka import config, log
 from vaka.access.session import Session
 from vaka.api.sessions import REFUSED
 from vaka.errors import Unauthenticated, VakaError
-from vaka.journal import people
-from vaka.journal.journal import Journal
+from vaka.journal.people import now_us
+from vaka.store.accounts import Accounts, Revocation
 
 
 class Revocations:
-    """Follows the table of revocations of one journal."""
+    """Follows the revocations that one journal or copy knows."""
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
         self._sessions: dict[str, int] = {}
         self._persons: dict[str, int] = {}
-        self._start = "0"
-        self._epoch = 0
+        self._start = ""
         self._away = False
 
     async def load(self) -> None:
         """Reads those that were made since the last time."""
-        if self._epoch != self._journal.epoch:  # another history: its transactions are counted anew
-            self._start, self._epoch = "0", self._journal.epoch
-        found, self._start = await people.revocations(self._journal, self._start)
+        found, self._start = await self._accounts.revocations(self._start)
         for revocation in found:
             self._note(revocation)
-        now = people.now_us()
+        now = now_us()
         if len(self._sessions) > config.REVOCATIONS_KEPT:
             self._sessions = {id_: until for id_, until in self._sessions.items() if until > now}
 
-    def _note(self, revocation: people.Revocation) -> None:
+    def _note(self, revocation: Revocation) -> None:
         if revocation.session is not None:
             self._sessions[revocation.session] = revocation.until_us
         else:
@@ -56,17 +53,17 @@ class Revocations:
                     log.warning("revocations cannot be read", reason=error.message)
                 self._away = True
 
-    async def end(self, session: Session, reason: str) -> None:
-        """Ends ``session``; returns when that is durable."""
-        self._note(await people.revoke(self._journal, session.person, session.id, reason))
+    async def end(self, session: Session, reason: str, token: str) -> None:
+        """Ends ``session``, whose token this is; returns when that is durable."""
+        self._note(await self._accounts.revoke(session.person, session.id, reason, token))
 
     async def end_all(self, person: str, reason: str) -> None:
-        """Ends all that ``person`` has."""
-        self._note(await people.revoke(self._journal, person, None, reason))
+        """Ends all that ``person`` has. On a copy only the journal can (OnlyJournal)."""
+        self._note(await self._accounts.revoke(person, None, reason, ""))
 
     async def end_one(self, person: str, session: str, reason: str) -> None:
-        """Ends the session of this id, which is ``person``'s."""
-        self._note(await people.revoke(self._journal, person, session, reason))
+        """Ends the session of this id, which is ``person``'s. On a copy only the journal can (OnlyJournal)."""
+        self._note(await self._accounts.revoke(person, session, reason, ""))
 
     def check(self, session: Session) -> None:
         """Unauthenticated if ``session`` was ended."""

@@ -16,7 +16,11 @@ _SETTLED_NS: Final = 50_000_000  # a folder changed later than this before it wa
 
 def secret(data_dir: Path, name: str) -> bytes:
     """The 32 random bytes of ``DIR/secret/NAME``, made on first use, readable by their owner alone."""
-    path = data_dir / "secret" / name
+    return kept(data_dir / "secret" / name)
+
+
+def kept(path: Path) -> bytes:
+    """The 32 random bytes in ``path``, made on first use, readable by their owner alone."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
         made = _made(path)

@@ -17,6 +17,7 @@ import uvloop
 
 from vaka import config, log
 from vaka.access.settings import CLOSED, Settings
+from vaka.accesslog.store import TableStore
 from vaka.accesslog.writer import AccessLog
 from vaka.api import settled
 from vaka.api.app import Application, Web
@@ -24,7 +25,7 @@ from vaka.api.callers import Callers
 from vaka.api.cookies import Proof
 from vaka.api.front import Front
 from vaka.api.identity import services
-from vaka.api.keyring import Keyring
+from vaka.api.keyring import Keyring, RegionKeys
 from vaka.api.listen import Listeners
 from vaka.api.pages import Pages
 from vaka.api.passphrases import Passphrases
@@ -39,10 +40,13 @@ from vaka.api.sessions import Sessions
 from vaka.api.tokens import Tokens
 from vaka.api.wire import Wire
 from vaka.journal import binary, people
+from vaka.journal.accounts import JournalAccounts
 from vaka.journal.clients import Clients
+from vaka.journal.copies import Copies
 from vaka.journal.deriving import derive
 from vaka.journal.journal import Journal
 from vaka.journal.merging import gather
+from vaka.journal.openings import JournalOpenings
 from vaka.journal.pool import Pool
 from vaka.journal.redactions import Redactions
 
@@ -84,14 +88,15 @@ async def _serve(
         await registering.open()
         await derive(journal)
         await settled.keep(journal, law)
-        server = await _server(journal, Clients(registering), data_dir, law)
-        login_by_click = demo and is_loopback(host) and not wire.behind_proxy
-        server = replace(server, demo=demo, demo_login=login_by_click)
+        server = await _server(
+            journal, Clients(registering), data_dir, law,
+            demo=demo, demo_login=demo and is_loopback(host) and not wire.behind_proxy,
+        )  # fmt: skip
     except BaseException:  # pools that stay open would keep the process from ending
         await journal.close()
         await registering.close()
         raise
-    access_log, clients, revocations = server.log, server.clients, server.callers.revocations
+    access_log, revocations = server.log, server.callers.revocations
 
     def application(front: Front) -> Application:
         return Application(replace(server, wire=front), requests, web)
@@ -102,7 +107,13 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     serving = asyncio.ensure_future(listeners.serve())
-    following = (_chores(journal, clients), clients.follow(), listeners.follow(), revocations.follow())
+    following = (
+        _chores(journal, server.register),
+        server.register.follow(),
+        server.journal_copies.follow(),
+        listeners.follow(),
+        revocations.follow(),
+    )
     others = [asyncio.ensure_future(work) for work in following]
     log.info("serving", host=host, port=port, scheme=wire.scheme, behind_proxy=wire.behind_proxy, peers=wire.peer_port)
     waiting = asyncio.ensure_future(stopping.wait())
@@ -124,23 +135,30 @@ async def _serve(
             os._exit(0)  # the loop's own end would cancel the commits that still wait
 
 
-async def _server(journal: Journal, clients: Clients, data_dir: Path, law: Settings) -> Server:
+async def _server(
+    journal: Journal, clients: Clients, data_dir: Path, law: Settings, *, demo: bool, demo_login: bool
+) -> Server:
     # What is there now stays: the collector need not look through it again and again, and need not look after every 700 objects.
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
     (data_dir / "log").mkdir(mode=0o700, exist_ok=True)
-    revocations = Revocations(journal)
+    accounts = JournalAccounts(journal)
+    revocations = Revocations(accounts)
     await revocations.load()
     form, page = secret(data_dir, "form.key"), Secret(data_dir, "page.key")
+    copies = Copies(clients.pool)
+    await copies.look()
     session_keys, token_keys = Keyring(data_dir, "session"), Keyring(data_dir, "token")
-    callers = Callers(journal, Sessions(session_keys), revocations, People(journal), Proof(form))
-    access_log = await AccessLog.open(data_dir / "accesslog", journal.pool.connection, "journal")
+    callers = Callers(
+        accounts, Sessions(RegionKeys(session_keys, copies), demo=demo_login), revocations, People(journal), Proof(form)
+    )
+    access_log = await AccessLog.open(data_dir / "accesslog", TableStore(journal.pool.connection), "journal")
     login_key = secret(data_dir, "login.key")
     return Server(
         journal, journal, Tokens(token_keys, clients), Pages(page), access_log, callers,
-        Sealed(login_key), Passphrases(login_key), clients, services(data_dir), redactions=Redactions(data_dir),
-        settings=law, published=Published(session_keys, token_keys, form, page),
+        Sealed(login_key), Passphrases(login_key), clients, JournalOpenings(journal), services(data_dir), demo, demo_login,
+        redactions=Redactions(data_dir), settings=law, published=Published(session_keys, token_keys, form, page), copies=copies,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -36,12 +37,17 @@ from vaka.fhir.parse import Parsed, parse_resource
 from vaka.journal.accept import require_valid
 from vaka.journal.accept import write_of as write_of  # noqa: PLC0414  the interactions have it from here
 from vaka.journal.clients import Clients
+from vaka.journal.copies import Copies
 from vaka.journal.journal import Journal, Transaction
 from vaka.journal.redactions import Redactions
 from vaka.journal.write import Write
+from vaka.store.openings import Openings
 from vaka.store.sheet import SheetStore
 from vaka.store.store import Store
 from vaka.store.version import ANY_VERSION, Action, Version, http_date, parse_version_id
+
+if TYPE_CHECKING:
+    from vaka.api.door.door import Door
 
 _TYPES = frozenset(RESOURCE_TYPES)
 _KEY_MAX_CHARS = 200
@@ -51,9 +57,11 @@ _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 @dataclass(frozen=True, slots=True)
 class Server:
     """The application's parts. ``store``: what is read from, the journal or a copy; ``home``: the journal, None on a copy.
+    ``clients``: the register that tokens are given by, None on a copy.
     ``demo``: the demo region is loaded here. ``demo_login``: its staff log in by a click, since
     only this machine can reach this address. ``wire``: the listener that a request came in by. ``redactions``: the list of what
-    was redacted. ``settings``: the region's points of law. ``published``: the keys that copies get, None on a copy."""
+    was redacted. ``settings``: the region's points of law. ``published``: the keys that copies get, and ``copies``: those
+    that have come, both None on a copy."""
 
     store: Store
     home: Journal | None
@@ -63,7 +71,8 @@ class Server:
     callers: Callers
     sealed: Sealed
     passphrases: Passphrases
-    clients: Clients
+    clients: Clients | None
+    openings: Openings
     identity: tuple[Service, ...] = ()
     demo: bool = False
     demo_login: bool = False
@@ -72,8 +81,25 @@ class Server:
     usage: Usage = field(default_factory=Usage)
     redactions: Redactions | None = None
     settings: Settings = CLOSED
+    door: Door | None = None
+    """Where this is a copy."""
     sheets: SheetStore | None = None
     published: Published | None = None
+    copies: Copies | None = None
+
+    @property
+    def register(self) -> Clients:
+        """The register of programs. OnlyJournal on a copy."""
+        if self.clients is None:
+            raise OnlyJournal("only the journal gives tokens out", help="try again when the journal can be reached")
+        return self.clients
+
+    @property
+    def journal_copies(self) -> Copies:
+        """The copies of this journal. OnlyJournal on a copy."""
+        if self.copies is None:
+            raise OnlyJournal("only the journal can do this", help="ask the journal")
+        return self.copies
 
     @property
     def journal(self) -> Journal:

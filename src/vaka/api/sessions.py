@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, ClassVar, Final
@@ -18,7 +19,8 @@ import jwt
 
 from vaka import config
 from vaka.access.session import Assignment, Purpose, Right, Session
-from vaka.api.keyring import Keyring
+from vaka.api.keyring import Keys
+from vaka.api.vouched import Offered, Vouched, offer, same
 from vaka.errors import Unauthenticated
 
 AUDIENCE: Final = "vaka-session"
@@ -86,15 +88,17 @@ def longer(session: Session) -> Session:
 
 
 class Sessions:
-    """Makes and verifies sessions with the keys called ``session``."""
+    """Makes and verifies sessions with the keys called ``session``. ``demo``: a demo's logins need no proof here."""
 
-    def __init__(self, keys: Keyring) -> None:
-        self._keys = keys
+    def __init__(self, keys: Keys, *, demo: bool = False) -> None:
+        self._keys, self.demo = keys, demo
         self._verified: dict[str, Session] = {}
-        self._generation = keys.generation
+        self._vouched: dict[str, Vouched] = {}
+        self._generation = keys.look()
 
-    def make(self, session: Session) -> str:
-        """``session`` as the token that a cookie or an Authorization header carries."""
+    def make(self, session: Session, *, former: str | None = None, proof: Mapping[str, Any] | None = None) -> str:
+        """``session`` as the token that a cookie or an Authorization header carries. What vouches for it where a copy signs:
+        ``former``, the token that it renews, or ``proof``, of its login (``api.vouched``)."""
         assignment = session.assignment
         claims = {
             "iss": _ISSUER,
@@ -117,7 +121,21 @@ class Sessions:
             },
         }
         kid, key = self._keys.signing()
+        if self._keys.is_of_copy(kid):
+            if former is not None:
+                claims["root"] = jwt.decode(former, options={"verify_signature": False}).get("root", former)
+            elif proof is not None:
+                claims["proof"] = dict(proof)
         return jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": kid, "typ": TYPE})
+
+    def offer(self) -> Offered | None:
+        """A challenge for a passkey, that the session to be made will be vouched for by; None where the journal signs."""
+        kid, _ = self._keys.signing()
+        return offer(kid) if self._keys.is_of_copy(kid) else None
+
+    def vouched(self, token: str) -> Vouched | None:
+        """What has still to be looked at of a token that ``verify`` took: a login that a copy, and not the journal, has seen."""
+        return self._vouched.get(token)
 
     @property
     def generation(self) -> int:
@@ -127,35 +145,78 @@ class Sessions:
     def verify(self, token: str) -> Session:
         """The session that ``token`` carries. Unauthenticated if it is forged, expired, or something else."""
         if (generation := self.generation) != self._generation:  # a key may have been taken away
-            self._verified.clear()
+            self._forget()
             self._generation = generation
         known = self._verified.get(token)
         if known is not None and not _over(known):
             return known
         try:
-            session = self._decoded(token)
+            session, vouched = self._decoded(token)
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
             raise Unauthenticated(REFUSED, why=f"session refused: {error}") from error
         if len(self._verified) >= _CACHE_MAX:
-            self._verified.clear()
+            self._forget()
         self._verified[token] = session
+        if vouched is not None:
+            self._vouched[token] = vouched
         return session
 
-    def _decoded(self, token: str) -> Session:
+    def verify_at(self, token: str, at_us: int) -> tuple[Session, Vouched | None]:
+        """The session that ``token`` carried at a time that is past: for what a copy took in then. Unauthenticated if it was none
+        at that time, or a key that it rests on is not good any more."""
+        try:
+            session, vouched = self._decoded(token, at_us)
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
+            raise Unauthenticated(REFUSED, why=f"session refused: {error}") from error
+        return session, vouched
+
+    def _forget(self) -> None:
+        self._verified.clear()
+        self._vouched.clear()
+
+    def _decoded(self, token: str, at_us: int | None = None) -> tuple[Session, Vouched | None]:
         if len(token) > _TOKEN_MAX_CHARS:
             raise ValueError("longer than any session")
+        kid, claims = self._claims(token, timely=at_us is None)
+        session = _session(claims)
+        if at_us is None:
+            if _over(session):
+                raise ValueError("it has lasted as long as a session may")
+        elif not int(claims["iat"]) <= at_us / 1_000_000 + config.CLOCK_SKEW_S or _over(session, at_us / 1_000_000):
+            raise ValueError("it was not alive at that time")
+        return session, self._vouches(kid, claims, session)
+
+    def _claims(self, token: str, *, timely: bool) -> tuple[str, dict[str, Any]]:
+        """The key's id and the claims of a token that is rightly signed. ``timely``: and not past its time."""
         header = jwt.get_unverified_header(token)
-        key = self._keys.public(str(header.get("kid", "")))
+        kid = str(header.get("kid", ""))
+        key = self._keys.public(kid)
         if header.get("typ") != TYPE or key is None:
             raise ValueError("signed by no key of ours" if key is None else "not a session")
         claims = jwt.decode(
             token, key, algorithms=["EdDSA"], audience=AUDIENCE, issuer=_ISSUER, leeway=config.CLOCK_SKEW_S,
-            options={"require": _REQUIRED, "strict_aud": True},
+            options={"require": _REQUIRED, "strict_aud": True, "verify_exp": timely},
         )  # fmt: skip
-        session = _session(claims)
-        if _over(session):
-            raise ValueError("it has lasted as long as a session may")
-        return session
+        return kid, claims
+
+    def _vouches(self, kid: str, claims: dict[str, Any], session: Session) -> Vouched | None:
+        """What has to be looked at of the login that ``session`` rests on; None: the journal has seen it. ValueError where a copy
+        has signed and nothing vouches for it."""
+        if not self._keys.is_of_copy(kid):
+            return None
+        if (root := claims.get("root")) is not None:
+            kid, claims = self._claims(str(root), timely=False)
+            if not same(_session(claims), session):
+                raise ValueError("it is not the session that it says it renews")
+            if not self._keys.is_of_copy(kid):
+                return None
+            if "root" in claims:
+                raise ValueError("what it renews was renewed itself")
+        if session.way == "demo" and self.demo:
+            return Vouched(kid, None)
+        if session.way != "passkey" or not isinstance(claims.get("proof"), dict):
+            raise ValueError("nothing vouches for what a copy has signed")
+        return Vouched(kid, claims["proof"])
 
 
 def _session(claims: dict[str, Any]) -> Session:
@@ -178,5 +239,5 @@ def _session(claims: dict[str, Any]) -> Session:
     )
 
 
-def _over(session: Session) -> bool:
-    return session.expires_us / 1_000_000 + config.CLOCK_SKEW_S <= time.time()
+def _over(session: Session, at_s: float | None = None) -> bool:
+    return session.expires_us / 1_000_000 + config.CLOCK_SKEW_S <= (time.time() if at_s is None else at_s)

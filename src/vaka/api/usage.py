@@ -15,7 +15,7 @@ from typing import Final
 
 from vaka import config, log
 from vaka.access.filter import AccessFilter
-from vaka.accesslog.record import Record
+from vaka.accesslog.record import REFUSED_FROM, Record
 from vaka.accesslog.review import EMERGENCIES
 from vaka.api.cookies import SAFE
 from vaka.api.http import Request
@@ -88,6 +88,9 @@ class Usage:
         if count is None:
             count = self._counts[who] = _Count()
         count.requests += 1
+        is_reading = access.session is not None and request.method in SAFE and record.status < REFUSED_FROM
+        if is_reading and count.patients.issuperset(record.patients):  # most requests
+            return
         count.received_bytes += request.received_bytes
         if record.refused:
             count.refusals += 1

@@ -1,16 +1,15 @@
 """How Vaka listens: on loopback; elsewhere with TLS, or behind a proxy that has it. Asked for by ``vaka up``, checked at once.
 
-Invariants: nothing beyond this machine is ever served in the clear without ``--behind-proxy``; a certificate that has expired
-is told, and stops no start (outages: va-certificate); keys lie in files that their owner alone can read, and only their paths
-are arguments.
-"""
+Invariants: nothing beyond this machine is ever served in the clear without ``--behind-proxy``; a certificate that has
+expired is told, and stops no start (outages: va-certificate); keys lie in files that their owner alone can read, and only
+their paths are arguments."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +20,10 @@ _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """``names``: by which callers reach it; ``own``: certificate and key are made here; ``proxies``: addresses, beside loopback,
-    whose word on the caller is believed; ``peer_port``: where copies come in, each with a certificate of its own."""
+    """``names``: by which callers reach it; ``own``: certificate and key are made here; ``proxies``: addresses, beside
+    loopback, whose word on the caller is believed; ``peer_port``: where copies come in, each with a certificate of its own;
+    ``behind_copies``: copies of this machine stand in front, and have what is said of certificates; ``peer_host``: the
+    address of ``peer_port``, where it is another."""
 
     certificate: Path | None = None
     key: Path | None = None
@@ -31,11 +32,28 @@ class Wire:
     behind_proxy: bool = False
     proxies: tuple[str, ...] = ()
     peer_port: int | None = None
+    behind_copies: bool = False
+    peer_host: str | None = None
 
     @property
     def secure(self) -> bool:
         """Whether it speaks TLS itself."""
-        return self.own or self.certificate is not None
+        return (self.own or self.certificate is not None) and not self.behind_copies
+
+    @property
+    def believed(self) -> frozenset[str] | None:
+        """Whose word on the caller is believed, beside loopback's; None: nobody's, not loopback's either."""
+        return frozenset(self.proxies) if self.behind_proxy or self.behind_copies else None
+
+    def of_journal(self, host: str) -> Wire:
+        """How the journal listens, on loopback, behind copies that listen as this says at ``host``."""
+        return replace(
+            self, behind_proxy=False, proxies=(), names=(*self.names, host), behind_copies=True, peer_host=host
+        )
+
+    def of_copy(self) -> Wire:
+        """How a copy listens in front of it: peers come to the journal."""
+        return replace(self, peer_port=None)
 
     @property
     def scheme(self) -> str:
@@ -94,6 +112,8 @@ class Wire:
         told += [f"--name={name}" for name in self.names]
         told += ["--behind-proxy"] if self.behind_proxy else []
         told += [f"--proxy={proxy}" for proxy in self.proxies]
+        told += ["--behind-copies"] if self.behind_copies else []
+        told += [f"--peer-host={self.peer_host}"] if self.peer_host is not None else []
         return told + ([f"--peer-port={self.peer_port}"] if self.peer_port is not None else [])
 
 

@@ -22,6 +22,7 @@ from vaka.accesslog import direct, forget, read, review, verify
 from vaka.accesslog.read import Asked, Event
 from vaka.accesslog.record import person_key
 from vaka.accesslog.ship import Shipper
+from vaka.accesslog.store import TableStore
 from vaka.command import options
 from vaka.fhir.keys import resource_key
 from vaka.journal.journal import Journal
@@ -51,7 +52,7 @@ async def opened(folder: Path, dsn: str) -> AsyncIterator[Journal]:
     """The journal's database, with all that the files here hold shipped into it."""
     journal = await Journal.open(dsn)
     try:
-        await Shipper(folder, journal.pool.connection).ship(everything=True)
+        await Shipper(folder, TableStore(journal.pool.connection)).ship(everything=True)
         yield journal
     finally:
         await journal.close()

@@ -53,6 +53,8 @@ def wire(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--peer-port", type=click.IntRange(1, 65535), help="Where copies come in, each with a certificate of its own."
     )
+    @click.option("--behind-copies", is_flag=True, hidden=True, help="Read copies of this machine are in front.")
+    @click.option("--peer-host", hidden=True, help="The address of --peer-port, where it is another.")
     @wraps(command)
     def listening(
         *,
@@ -63,9 +65,13 @@ def wire(command: Callable[..., Any]) -> Callable[..., Any]:
         behind_proxy: bool,
         proxies: tuple[str, ...],
         peer_port: int | None,
+        behind_copies: bool,
+        peer_host: str | None,
         **others: Any,
     ) -> Any:
-        chosen = Wire(tls_certificate, tls_key, tls_own, names, behind_proxy, proxies, peer_port)
+        chosen = Wire(
+            tls_certificate, tls_key, tls_own, names, behind_proxy, proxies, peer_port, behind_copies, peer_host
+        )
         return command(**others, wire=chosen)
 
     return listening

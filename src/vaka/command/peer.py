@@ -1,21 +1,25 @@
-"""``vaka peer``: the certificates with which copies come in at ``--peer-port``."""
+"""``vaka peer``: the certificates with which copies come in at ``--peer-port``, and the keys that they sign sessions with."""
 
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from pathlib import Path
 
 import click
 import orjson
 
 from vaka import assemble, errors
+from vaka.accesslog.direct import log_command
 from vaka.api.certificates import Authority, write_closed
 from vaka.command import options
+from vaka.journal import copies
+from vaka.load.target import dsn_of
 
 
 @click.group("peer")
 def command() -> None:
-    """Certificates of the copies that come in at --peer-port."""
+    """Certificates of the copies that come in at --peer-port, and shutting copies out."""
 
 
 @command.command("certificate")
@@ -64,6 +68,51 @@ def remove(name: str, data: str) -> None:
     """Void the certificate of a copy; a running Vaka refuses it within seconds."""
     _authority(data).remove(name)
     click.echo(f"the certificate of {name} is void")
+
+
+@command.command("keys")
+@options.data
+@options.database
+@options.as_json
+def keys_(data: str, database: str | None, as_json: bool) -> None:
+    """The keys that copies sign sessions with, and which copies are shut out."""
+    rows = [
+        {"copy": copy, "kid": kid, "system": principal, "since": added, "state": _state(removed, shut)}
+        for copy, kid, principal, added, removed, shut in copies.listed(dsn_of(assemble.directory(data), database))
+    ]
+    if as_json:
+        click.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
+        return
+    for one in rows:
+        click.echo(f"{one['copy']:12} {one['kid']}  {one['state']:9} {one['since']:%Y-%m-%d %H:%M}  {one['system']}")
+
+
+def _state(removed: datetime | None, shut: bool) -> str:
+    return "shut out" if shut else "replaced" if removed is not None else "good"
+
+
+@command.command("refuse")
+@click.argument("name")
+@options.data
+@options.database
+def refuse(name: str, data: str, database: str | None) -> None:
+    """Shut the copy NAME out: within a second nothing of it is taken, and every session that it has signed is void."""
+    dsn = dsn_of(assemble.directory(data), database)
+    log_command(dsn, "copy-refused", name)
+    copies.refuse(dsn, name)
+    click.echo(f"{name} is shut out. Its certificate, if it has one, goes with: vaka peer remove {name}")
+
+
+@command.command("admit")
+@click.argument("name")
+@options.data
+@options.database
+def admit(name: str, data: str, database: str | None) -> None:
+    """Take the copy NAME in again: it introduces itself when it comes."""
+    dsn = dsn_of(assemble.directory(data), database)
+    log_command(dsn, "copy-admitted", name)
+    copies.admit(dsn, name)
+    click.echo(f"{name} is taken in again")
 
 
 def _authority(data: str) -> Authority:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
@@ -15,8 +16,10 @@ from cryptography import x509
 
 from vaka import assemble
 from vaka.api.certificates import RENEW_BEFORE_DAYS, names_of
+from vaka.assemble import fronted
 from vaka.command import options
 from vaka.watch import status
+from vaka.watch.directory import Directory
 from vaka.watch.probe import http_status, unverified
 
 PROBE_TIMEOUT_S: Final = 5.0
@@ -36,20 +39,28 @@ def command(data: str, as_json: bool) -> int:
     found = status.read(directory.status)
     running = status.alive(found)
     answers = {path: _ask(found.url, path) if found and running else None for path in ("/health", "/ready")}
+    journal = _ask(found.journal, "/ready") if found and running and found.journal else answers["/ready"]
     certificate = _certificate(found.url) if found and running else None
     deriving = _deriving(found.dsn) if found and running and found.dsn else None
     if as_json:
-        processes = [asdict(part) for part in status.rows(found)] if found else []
+        processes = [asdict(part) for part in _rows(directory, found)] if found else []
         told: dict[str, object] = {"running": running, "processes": processes}
         told |= {path[1:]: code for path, code in answers.items()} | {"note": found.note if found else None}
         told |= {"law": found.law if found else None, "deriving_percent": deriving}
+        told |= {
+            "url": found.url if found else None,
+            "journal": found.journal if found else None,
+            "journal_ready": journal,
+        }
         told |= {"certificate_expires": certificate.expires if certificate else None}
         click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
     elif not found or not running:
         click.echo(f"Vaka is not running in {directory.path}" + (f" (last: {found.note})" if found else ""))
     else:
-        _table(found)
+        _table(_rows(directory, found))
         click.echo("  ".join(f"{path} {code or 'no answer'}" for path, code in answers.items()))
+        if found.journal != found.url:
+            click.echo(f"the journal, behind its copies: {found.journal} /ready {journal or 'no answer'}")
         if deriving is not None:
             click.echo(
                 f"what the record says about access is being derived, {deriving} % done: nobody is served before it is"
@@ -62,7 +73,19 @@ def command(data: str, as_json: bool) -> int:
             )
     if not running:
         return NOT_RUNNING
-    return 0 if answers["/ready"] == 200 else 1
+    return 0 if answers["/ready"] == journal == 200 else 1
+
+
+def _rows(directory: Directory, found: status.Status) -> list[status.PartStatus]:
+    """Every process, those of copies below their own."""
+    rows = []
+    for part in status.rows(found):
+        rows.append(part)
+        if not part.name.startswith("copy-") or part.state == "gone":
+            continue
+        inner = status.read(fronted.folder(directory, int(part.name.removeprefix("copy-"))).status)
+        rows += [replace(one, name=f"{part.name} {one.name}") for one in inner.parts] if inner is not None else []
+    return rows
 
 
 def _deriving(dsn: str) -> int | None:
@@ -113,9 +136,9 @@ def _certificate(url: str) -> _Certificate | None:
     return _Certificate(", ".join(names_of(found)) or found.subject.rfc4514_string(), found.not_valid_after_utc)
 
 
-def _table(found: status.Status) -> None:
+def _table(parts: Sequence[status.PartStatus]) -> None:
     rows = [("NAME", "ROLE", "PID", "ADDRESS", "STATE")]
-    rows += [(p.name, p.role, str(p.pid or "-"), p.address or "-", p.state) for p in status.rows(found)]
+    rows += [(p.name, p.role, str(p.pid or "-"), p.address or "-", p.state) for p in parts]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     for row in rows:
         click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())

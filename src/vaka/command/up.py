@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from vaka import assemble, errors, process
 from vaka.access.settings import CLOSED, Settings
 from vaka.api.wire import Wire
+from vaka.assemble import fronted
 from vaka.command import options
 
 
@@ -24,6 +25,15 @@ from vaka.command import options
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="The port to listen at.")
 @click.option("--demo", is_flag=True, help="Fill an empty record with the demo region.")
+@click.option(
+    "--copies", type=click.IntRange(0, fronted.COPIES_MAX), metavar="N",
+    help="Read copies in front of the journal: the first at --port, the others at the next free ports; 0: the journal itself is "
+    "at --port.  [default: 1; with --demo 2]",
+)  # fmt: skip
+@click.option(
+    "--journal-port", type=click.IntRange(1, 65535),
+    help="Where the journal listens behind its copies, on this machine only.  [default: any that is free]",
+)  # fmt: skip
 @click.option(
     "--database", metavar="URL", envvar="VAKA_DATABASE",
     help="A PostgreSQL 15 or later that is Vaka's alone, instead of the embedded one.",
@@ -37,6 +47,8 @@ def command(
     host: str,
     port: int,
     demo: bool,
+    copies: int | None,
+    journal_port: int | None,
     database: str | None,
     backup_dir: Path | None,
     law: Settings,
@@ -46,6 +58,7 @@ def command(
 
     \b
     vaka up --demo                                       to try it, with made-up people
+    vaka up --copies 2                                   two copies in front of the journal
     vaka up --data /srv/vaka --backup-dir /mnt/other     backups on another disk
     vaka up --host 0.0.0.0 --tls-own --name ehr.example  for others on the network
     VAKA_DATABASE='host=… user=vaka' vaka up             on a PostgreSQL of your own
@@ -53,7 +66,12 @@ def command(
     Exit code 78: it cannot start here, and says what to do.
     """
     _require_address(database)
-    start = assemble.Start(assemble.directory(data), host, port, demo, database, backup_dir, wire, law)
+    count = copies if copies is not None else 2 if demo else 1
+    if count == 0 and journal_port is not None:
+        raise errors.Setup("without copies the journal is at --port", help="leave out --journal-port, or --copies 0")
+    start = assemble.Start(
+        assemble.directory(data), host, port, demo, database, backup_dir, wire, law, count, journal_port
+    )
     filling: list[subprocess.Popen[bytes]] = []
 
     def ready(seconds: float) -> None:

@@ -23,7 +23,7 @@ import apsw
 import zstandard
 
 from vaka import config
-from vaka.copy import engine
+from vaka.copy import engine, private
 from vaka.copy.lines import Heartbeat, Line, Mark, Unread, Version
 from vaka.copy.owners import Owners
 from vaka.copy.put import Change, OnChanged, Putter, Row
@@ -73,6 +73,7 @@ def make(connection: apsw.Connection) -> None:
         if connection.execute("SELECT count(*) FROM sqlite_schema").get:
             return
         connection.execute(statements("record")["schema"])
+        private.create(connection)
         connection.execute("INSERT INTO dictionary VALUES (?, ?)", (CURRENT, packaged_dictionary()))
         connection.execute("INSERT INTO fact VALUES ('schema', ?)", (str(SCHEMA),))
 

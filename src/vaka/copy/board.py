@@ -53,6 +53,7 @@ class Field(IntEnum):
     PRIVATE_NS = 21  # the private feed was heard
     RESERVE_REFUSED = 22
     DAMAGED = 23  # the seed in use was found damaged
+    HORIZON_XID = 24  # no version with a transaction before it is missing here
     COUNTERS = 64  # COUNTERS to COUNTERS + 255: admission
 
 

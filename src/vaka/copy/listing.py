@@ -1,24 +1,22 @@
 """What lists the candidates of a search: one of its conditions, as a subquery that an index answers, giving keys of resources.
 
-Invariant: a listing gives all that satisfy its condition. Not every condition can list: a negation, a chain, a text somewhere
-within a string are only asked of each candidate. Which of several lists is decided by counting (``copy.weigh``): it comes first.
+Invariant: a listing gives all that satisfy its condition. Not every condition can list: a negation, a chain, a quantity, a text
+somewhere within a string are only asked of each candidate. Which of several lists is decided by counting (``copy.weigh``), and
+stands first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
-from vaka.fhir.criteria import All, Criterion, Dates, Ids, Quantities, Strings, Tokens, Unprotected, Words
+from vaka.fhir.criteria import All, Criterion, Dates, Ids, Strings, Tokens, Unprotected, Words
 from vaka.fhir.criteria import Any as AnyOf
 from vaka.store.comparing import WIDE, WIDE_US
 
 if TYPE_CHECKING:
     from vaka.copy.compile import Sql
-
-_BY_LOW: Final = frozenset({"eq", "sa", "lt", "le", "eb"})
-"""Comparisons of a quantity that bound where its row begins, which is what the index is in the order of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +57,6 @@ def listing(sql: Sql, node: Criterion, beside: Sequence[Criterion] = ()) -> List
             return _dates(sql, [node, *[one for one in beside if _same_row(one, node)]])
         case Strings(match="prefix"):
             return Listing(f"SELECT s.rkey FROM search_string s WHERE {sql.string_rows(node)}", (node,))
-        case Quantities(prefix=prefix) if prefix in _BY_LOW:
-            return Listing(f"SELECT q.rkey FROM search_quantity q WHERE {sql.quantity_rows(node)}", (node,))
         case AnyOf(parts) if parts:
             found = [listing(sql, part) or lead(sql, part) for part in parts]
             texts = [one.text for one in found if one is not None]

@@ -75,7 +75,7 @@ def scope(sql: Sql, types: Sequence[str], where: Criterion, *, walked: bool = Fa
     column = "r.type" if listed is None else "+r.type"
     of_type = f"{column} = {numbers[0]:d}" if len(numbers) == 1 else sql.among(column, numbers, "smallint")
     conditions = [f"r.rkey IN ({listed.text})"] if listed is not None else []
-    conditions += [of_type, "NOT r.deleted", *([sql.condition(All(parts))] if parts else [])]
+    conditions += [of_type, "r.deleted = 0", *([sql.condition(All(parts))] if parts else [])]
     return " AND ".join(conditions)
 
 

@@ -16,6 +16,7 @@ import apsw
 import orjson
 
 from vaka import log
+from vaka.copy.own import Own
 from vaka.copy.statements import statements
 
 _BYTES: Final = {"passkey": ("credential", "public_key"), "dictionary": ("content",), "copy_key": ("public_key",)}
@@ -60,7 +61,8 @@ def apply(connection: apsw.Connection, lines: Iterable[bytes]) -> str | None:
     with connection:
         row = connection.execute(sql["state"]).fetchone()
         assert row is not None
-        cursor, generation, sweeping = row
+        cursor: str | None = row[0]
+        generation, sweeping = row[1:]
         for text in lines:
             line = orjson.loads(text)
             topic = line.get("topic")
@@ -115,3 +117,18 @@ def _keep_keys(connection: apsw.Connection, row: Mapping[str, Any]) -> None:
     connection.execute(sql["drop_journal_keys"])
     for use, kid, content in kept:
         connection.execute(sql["put_journal_key"], {"use": use, "kid": kid, "content": content})
+
+
+def show(connection: apsw.Connection, own: Own) -> None:
+    """Shows in record.db what people have opened and closed on this copy, and takes away what the journal refused. Called by the
+    one writer: when an opening was made (``{"apply": {"own": …}}``), after each delivery, and after a new seed."""
+    sql = statements("private")
+    opened, closed = own.openings(), own.closings()
+    with connection:
+        for one in opened:
+            if one["handed"] == 0:
+                connection.execute(sql["show_opening"], one)
+            elif one["handed"] == 2:
+                connection.execute(sql["hide_opening"], one)
+        for opening, at_us in closed:
+            connection.execute(sql["close_opening"], {"opening": opening, "now": at_us})

@@ -142,7 +142,7 @@ class Searching:
         carrying = sql.among("t.key", keys, "bigint")
         text = (
             f"SELECT {COLUMNS} FROM resource r WHERE r.rkey IN (SELECT t.rkey FROM token t WHERE {carrying})"
-            f" AND NOT r.deleted AND ({sql.access}){shield} ORDER BY r.created DESC LIMIT {limit:d}"
+            f" AND r.deleted = 0 AND ({sql.access}){shield} ORDER BY r.created DESC LIMIT {limit:d}"
         )
         with self.reader.moment():
             return [version_of(row, self.reader.codec) for row in self.reader.rows(text, sql.values)]

@@ -26,7 +26,7 @@ from vaka.store.aliases import Aliases
 from vaka.store.conditions import PATIENT
 from vaka.store.known import Group, Stands, grouped, standing, stands
 from vaka.store.page import Page, Position
-from vaka.store.seen import page_seen, seen
+from vaka.store.seen import living_seen, page_seen, seen
 from vaka.store.store import Searches
 from vaka.store.through import now_us
 from vaka.store.version import Version
@@ -176,4 +176,4 @@ class _Searches:
     async def read_many(self, references: Sequence[tuple[str, str]]) -> list[Version]:
         keys = sorted({resource_key(*reference) for reference in references})
         found = await self.readers.run(lambda reader: self._on(reader).current(keys))
-        return [seen(self.access, version) for version in found if not version.deleted]
+        return living_seen(self.access, references, {version.rkey: version for version in found})

@@ -121,11 +121,12 @@ def processing_order(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def assign_ids(
-    entries: Sequence[Entry], new_id: Callable[[], str], *, found: Mapping[int, str] | None = None
+    entries: Sequence[Entry], new_id: Callable[[int], str], *, found: Mapping[int, str] | None = None
 ) -> Assigned:
-    """Gives every create, and every conditional update that found nothing, its id. ``found``: by entry index, the id
-    that a conditional create, update, patch or delete found. Raises Invalid if two entries then change the same
-    resource."""
+    """Gives every create, and every conditional update that found nothing, its id: ``new_id`` of its index.
+
+    ``found``: by entry index, the id that a conditional create, update, patch or delete found. Raises Invalid if two entries then
+    change the same resource."""
     found = found or {}
     changed: dict[str, int] = {}
     assigned, mapping, relative = [], {}, dict[str, dict[str, str]]()
@@ -134,7 +135,7 @@ def assign_ids(
             id_ = found.get(entry.index)
             creates = (entry.method == "POST" and entry.operation is None) or (entry.method == "PUT")
             if id_ is None and creates:
-                id_ = _own_id(entry) or new_id()
+                id_ = _own_id(entry) or new_id(entry.index)
             entry = replace(entry, id=id_) if id_ is not None else entry
         assigned.append(entry)
         if entry.error is None and entry.operation is None and entry.id and entry.method not in ("GET", "HEAD"):

@@ -43,7 +43,7 @@ class Clients:
     """The register as this process knows it; ``follow`` keeps it at most ``LOOK_EVERY_S`` and one statement old."""
 
     def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+        self.pool = pool
         self._known: dict[str, Client] = {}
         self._marks: tuple[int, int] | None = None
 
@@ -57,7 +57,7 @@ class Clients:
 
     async def look(self) -> None:
         sql = statements("client")
-        async with self._pool.connection() as connection:
+        async with self.pool.connection() as connection:
             row = await (await connection.execute(sql["marks"])).fetchone()
             assert row is not None
             if (row[0], row[1]) == self._marks:
@@ -78,12 +78,12 @@ class Clients:
     async def use_assertion(self, client: Client, jti: str, expires: float) -> bool:
         """Marks the assertion as used, durably; False if it was used before."""
         values = {"client": client.number, "jti": sha256(jti.encode()).digest(), "expires": expires}
-        async with self._pool.connection() as connection:
+        async with self.pool.connection() as connection:
             row = await (await connection.execute(statements("client")["use_assertion"], values)).fetchone()
         return row is not None
 
     async def forget_assertions(self) -> None:
-        async with self._pool.connection() as connection:
+        async with self.pool.connection() as connection:
             await connection.execute(statements("client")["forget_assertions"])
 
 

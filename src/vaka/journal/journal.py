@@ -30,6 +30,7 @@ from vaka.fhir.criteria import Criterion, Query
 from vaka.fhir.keys import resource_key
 from vaka.journal.access import gate, require_writing
 from vaka.journal.aliases import Aliases
+from vaka.journal.arrays import integers
 from vaka.journal.feed import Feed
 from vaka.journal.feed_rows import FeedRows
 from vaka.journal.openings import groups_of, standing_of
@@ -46,7 +47,7 @@ from vaka.store.codec import Codec
 from vaka.store.granted import READING
 from vaka.store.known import Group, Stands, grouped, stands
 from vaka.store.page import Page, Position
-from vaka.store.seen import page_seen, seen
+from vaka.store.seen import living_seen, page_seen, seen
 from vaka.store.version import Version
 
 T = TypeVar("T")
@@ -71,6 +72,8 @@ class Transaction:
         self._journal = journal
         self.connection = connection
         self.access = access
+        self.acted_us: int | None = None
+        """When the person acted, where that was in a copy's reserve; None: now."""
 
     async def lock_identities(self, keys: Sequence[int]) -> None:
         """Before a conditional interaction looks: the next statement sees what other writers of these committed."""
@@ -160,7 +163,7 @@ class Transaction:
     async def read_many(self, references: Sequence[tuple[str, str]]) -> list[Version]:
         keys = sorted({resource_key(*reference) for reference in references})
         found = await self._journal.reader.current(self.connection, keys, access=self.access)
-        return [seen(self.access, version) for version in found.values() if not version.deleted]
+        return living_seen(self.access, references, found)
 
     @asynccontextmanager
     async def _limited(self) -> AsyncIterator[None]:
@@ -352,8 +355,10 @@ class Journal:
             if not isinstance(error, Exception):
                 raise
             return
-        for (_, _, future), version in zip(batch, made, strict=True):
+        for (_, its, future), version in zip(batch, made, strict=True):
             assert version is not None
+            assert access.trail.wrote is not None
+            its.trail.wrote_at(*access.trail.wrote[:2], version.seq)
             if not future.done():
                 future.set_result(version)
 
@@ -368,7 +373,9 @@ class Journal:
             try:
                 return await self._unbroken(self._once(work, access, one_statement))
             except (pg.DeadlockDetected, pg.SerializationFailure, pg.UniqueViolation) as error:
-                if isinstance(error, pg.UniqueViolation) and error.diag.table_name == "idempotency":
+                # Ids of what a keyed request creates follow from its key: an id that stays taken is another carrier of that key.
+                taken = error.diag.table_name if isinstance(error, pg.UniqueViolation) else None
+                if taken == "idempotency" or (taken == "resource" and attempt > 0):
                     raise Conflict(
                         "a request with this Idempotency-Key is being carried out",
                         help="send it again with the same key and body to get its result",
@@ -426,8 +433,12 @@ class Journal:
         async with self.pool.connection() as connection:
             values = {"principal": access.principal, "key": key}
             row = await (await connection.execute(statements("write")["recall_result"], values)).fetchone()
-        if row is None:
-            return None
+            if row is None:
+                return None
+            seqs = integers([seq for _, seq, _ in row[1] if seq is not None])
+            found = await connection.execute(statements("write")["places"], {"seqs": seqs})
+            if (place := await found.fetchone()) is not None:
+                access.trail.wrote_at(place[0], int(place[1]), place[2])
         return Remembered(bytes(row[0]), tuple((status, seq, location) for status, seq, location in row[1]))
 
     def searching(self, access: AccessFilter) -> Searches:

@@ -43,19 +43,30 @@ async def groups_of(connection: Connection, patient: int) -> list[Any]:
     return await (await connection.execute(statements("access")["groups"], values)).fetchall()
 
 
-async def open_(
-    journal: Journal, session: Session, patient: int, what: What, target: str | None, reason: str, until_us: int
-) -> uuid.UUID:
-    """Keeps an opening of what is in the record of the Patient with this key; it is seen from the next request on."""
-    opening = uuid.uuid4()
-    values = {
-        "opening": opening, "patient": patient, "person": session.person, "unit": session.assignment.unit,
-        "provider": session.assignment.provider, "what": int(what), "target": target, "reason": reason,
-        "session": session.id, "opened_us": now_us(), "until_us": until_us,
-    }  # fmt: skip
-    async with journal.pool.connection() as connection:
-        await connection.execute(statements("access")["open"], values)
-    return opening
+class JournalOpenings:
+    """Openings in the journal's own table (``store.openings``)."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def open(
+        self, session: Session, patient: int, what: What, target: str | None, reason: str, until_us: int, token: str
+    ) -> uuid.UUID:
+        opening = uuid.uuid4()
+        values = {
+            "opening": opening, "patient": patient, "person": session.person, "unit": session.assignment.unit,
+            "provider": session.assignment.provider, "what": int(what), "target": target, "reason": reason,
+            "session": session.id, "opened_us": now_us(), "until_us": until_us,
+        }  # fmt: skip
+        async with self._journal.pool.connection() as connection:
+            await connection.execute(statements("access")["open"], values)
+        return opening
+
+    async def close(self, session: Session, patient: int, opening: uuid.UUID, token: str) -> bool:
+        values = {"opening": opening, "patient": patient, "person": session.person, "now": now_us()}
+        async with self._journal.pool.connection() as connection:
+            row = await (await connection.execute(statements("access")["close"], values)).fetchone()
+        return row is not None
 
 
 async def end_at_merge(connection: Connection, patients: Sequence[int]) -> None:
@@ -72,11 +83,3 @@ async def end_at_unmerge(connection: Connection, patient: int, merged_us: int) -
 async def _end(connection: Connection, patients: Sequence[int], whats: Sequence[What], since_us: int) -> None:
     values = {"patients": integers(patients), "whats": integers(whats), "since_us": since_us, "now": now_us()}
     await connection.execute(statements("access")["close_opened"], values)
-
-
-async def close(journal: Journal, session: Session, patient: int, opening: uuid.UUID) -> bool:
-    """Ends an opening of one's own of this patient early; False if there is none to end."""
-    values = {"opening": opening, "patient": patient, "person": session.person, "now": now_us()}
-    async with journal.pool.connection() as connection:
-        row = await (await connection.execute(statements("access")["close"], values)).fetchone()
-    return row is not None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -16,20 +15,11 @@ from vaka import config
 from vaka.journal.journal import Journal
 from vaka.journal.pool import Connection
 from vaka.journal.statements import statements
+from vaka.store.accounts import Revocation
 
 
 def now_us() -> int:
     return time.time_ns() // 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Revocation:
-    """``session``: that one; None: all sessions of ``person`` that began before ``at_us``. Moot after ``until_us``."""
-
-    session: str | None
-    person: str
-    at_us: int
-    until_us: int
 
 
 async def _run(connection: Connection, name: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:

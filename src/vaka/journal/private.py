@@ -17,11 +17,11 @@ from vaka import config
 from vaka.access.scopes import FEED_PRIVATE
 from vaka.errors import Conflict
 from vaka.journal.feed import Feed
-from vaka.journal.feed_rows import FeedRows, Horizon, Line, Place
+from vaka.journal.feed_rows import FeedRows, Horizon, Line
 from vaka.journal.pool import Connection, Pool
 from vaka.journal.statements import statements
 from vaka.store.codec import Codec
-from vaka.store.cursor import Cursor
+from vaka.store.cursor import Cursor, Place
 
 
 class PrivateRows(FeedRows):

@@ -12,7 +12,7 @@ from vaka.journal.pool import Pool
 from vaka.journal.read import Reader
 from vaka.journal.search import Searcher
 from vaka.store.page import Page, Position
-from vaka.store.seen import page_seen, seen
+from vaka.store.seen import living_seen, page_seen, seen
 from vaka.store.version import Version
 
 
@@ -40,8 +40,8 @@ class Searches:
         return self.searcher.aliases.keys_together(keys)
 
     async def read_many(self, references: Sequence[tuple[str, str]]) -> list[Version]:
-        """Current, living versions of these (type, id), each once, in no order."""
+        """Current, living versions of these (type, id), each once, in their order."""
         keys = sorted({resource_key(*reference) for reference in references})
         async with self.reading.connection() as connection:
             found = await self.reader.current(connection, keys, access=self.access)
-        return [seen(self.access, version) for version in found.values() if not version.deleted]
+        return living_seen(self.access, references, found)

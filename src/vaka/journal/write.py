@@ -250,7 +250,9 @@ class Writer:
             **law.owing(writes, access),
         }
         cursor = await connection.execute(sql["append"], values)
-        seqs = [row[0] for row in await cursor.fetchall()]
+        numbered = await cursor.fetchall()
+        seqs = [row[0] for row in numbered]
+        access.trail.wrote_at(self.epoch, int(numbered[-1][1]), seqs[-1])
         if changed:
             difference = _search_rows([(keys[i], rows[i]) for i in changed])
             difference["changed"] = integers([keys[i] for i in changed])

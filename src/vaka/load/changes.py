@@ -90,7 +90,7 @@ def assigned(bundle: Bundle, found: dict[int, str]) -> Assigned:
         for one in bundle.entries
     ]
     made = iter([made_id(bundle.digest, one.index) for one in entries if one.id is None and one.index not in found])
-    return assign_ids(entries, lambda: next(made), found=found)
+    return assign_ids(entries, lambda _: next(made), found=found)
 
 
 def accepted(bundle: Assigned, found: dict[int, str], references: dict[str, str]) -> dict[int, Parsed]:

@@ -11,18 +11,11 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from vaka.fhir.luhn import check_digit
+
 # How far a cloned person's birth date may move to find a free published number.
 _MOVE_DAYS_MAX = 90
 _PUBLISHED_SINCE_1990 = 1990
-
-
-def check_digit(digits: str) -> int:
-    """The last digit after the nine of ``yymmddnnn``: Luhn, weights 2 and 1."""
-    total = 0
-    for place, digit in enumerate(digits):
-        product = int(digit) * (2 - place % 2)
-        total += product - 9 if product > 9 else product
-    return -total % 10
 
 
 def is_valid(number: str) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from vaka.access.filter import AccessFilter
 from vaka.access.masking import masked
+from vaka.fhir.keys import resource_key
 from vaka.store.page import Page
 from vaka.store.version import Version
 
@@ -21,3 +23,11 @@ def seen(access: AccessFilter, version: Version) -> Version:
 def page_seen(access: AccessFilter, page: Page) -> Page:
     """The same for the matches of a page."""
     return replace(page, matches=tuple(seen(access, version) for version in page.matches))
+
+
+def living_seen(
+    access: AccessFilter, references: Sequence[tuple[str, str]], found: Mapping[int, Version]
+) -> list[Version]:
+    """The same for those of ``references`` (type, id) that were ``found`` by their keys and live: each once, in their order."""
+    keys = dict.fromkeys(resource_key(*reference) for reference in references)
+    return [seen(access, found[key]) for key in keys if key in found and not found[key].deleted]

@@ -31,7 +31,7 @@ class Searches(Protocol):
         """Resource keys with those of patients whose records go together with theirs."""
 
     async def read_many(self, references: Sequence[tuple[str, str]]) -> list[Version]:
-        """Current, living versions of these (type, id), each once, in no order."""
+        """Current, living versions of these (type, id), each once, in their order."""
 
 
 class Store(Protocol):

@@ -1,14 +1,18 @@
-"""The question that tells whether a server does its work: one HTTP request, with nothing kept between two.
+"""What tells whether a server does its work: one HTTP request, with nothing kept between two; or a beat, where several
+share a port.
 
-Invariants: no connection is reused, so that a listener that no longer accepts is found; bounded bytes are read.
-"""
+Invariants: no connection is reused, so that a listener that no longer accepts is found; bounded bytes are read; a beat is
+of a clock that goes on while the machine sleeps, and never back."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+import time
+from pathlib import Path
 from typing import Final
 
+_BEAT_BYTES: Final = 64
 HEAD_MAX_BYTES: Final = 4096
 
 
@@ -33,3 +37,19 @@ async def http_status(host: str, port: int, path: str, *, tls: bool = False) -> 
     if len(line) < 2 or not line[0].startswith(b"HTTP/1.") or not line[1].isdigit():
         raise ConnectionError("not an HTTP answer")
     return int(line[1])
+
+
+def beat(path: Path) -> None:
+    """Says that this process's loop runs, now."""
+    text = f"{time.clock_gettime_ns(time.CLOCK_BOOTTIME)}".ljust(_BEAT_BYTES)
+    with path.open("r+" if path.exists() else "w") as file:
+        file.write(text)
+
+
+def beat_age_s(path: Path) -> float:
+    """Seconds since the last beat; infinite before the first."""
+    try:
+        text = path.read_text().strip()
+    except FileNotFoundError:
+        return float("inf")
+    return (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - int(text)) / 1e9 if text.isdigit() else float("inf")

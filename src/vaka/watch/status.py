@@ -38,6 +38,7 @@ class Status:
     url: str
     note: str  # the supervisor's last action and its reason
     law: dict[str, bool] = field(default_factory=dict)  # which points of law are open (vaka up --law)
+    journal: str = ""  # the journal's own address, behind its copies
 
 
 def write(path: Path, status: Status) -> None:
@@ -58,6 +59,7 @@ def read(path: Path) -> Status | None:
             url=found["url"],
             note=found["note"],
             law=found.get("law", {}),
+            journal=found.get("journal", ""),
         )
     except (FileNotFoundError, NotADirectoryError):
         return None

@@ -33,12 +33,12 @@ class Supervisor:
 
     def __init__(
         self, parts: Sequence[Part], *, log_folder: Path, status_path: Path, dsn: str | None, url: str,
-        law: Mapping[str, bool], on_ready: Callable[[float], None],
+        law: Mapping[str, bool], on_ready: Callable[[float], None], journal: str = "",
     ) -> None:  # fmt: skip
         self._running = {part.name: Running(part, log_folder) for part in parts}
         self._status_path = status_path
         self._dsn, self._url, self._on_ready = dsn, url, on_ready
-        self._law = dict(law)
+        self._law, self._journal = dict(law), journal
         self._wake = asyncio.Event()
         self._stopping = False
         self._ended = False
@@ -162,7 +162,7 @@ class Supervisor:
             "watch", "supervisor", os.getpid(), self._ticks, "", "stopping" if self._stopping else "ready", 1
         )
         told = tuple(map(_told, self._running.values()))
-        status = status_file.Status(own, told, self._dsn, self._url, self._note, self._law)
+        status = status_file.Status(own, told, self._dsn, self._url, self._note, self._law, self._journal)
         if status != self._written:
             status_file.write(self._status_path, status)
             self._written = status

@@ -21,13 +21,17 @@ from vaka.api.cookies import CSRF_FIELD, LOGIN, SESSION, cookie, dropped, kept
 from vaka.api.http import Request, Response
 from vaka.api.people import Offer, Person
 from vaka.api.server import Server
-from vaka.errors import Forbidden, Unauthenticated, VakaError
-from vaka.journal import people
+from vaka.errors import Forbidden, OnlyJournal, Unauthenticated, VakaError
 from vaka.web.forms import next_path
 from vaka.web.render import redirect
 from vaka.web.texts import N_
 
 NO_ASSIGNMENT: Final = N_("You have no assignment in this record now.")
+
+
+def require_journal(server: Server) -> None:
+    """OnlyJournal on a copy, for what needs secrets or tables that the journal alone has: its front door passes it on."""
+    _ = server.journal
 
 
 class LoginFailed(Unauthenticated):
@@ -82,9 +86,17 @@ def flow(server: Server, request: Request) -> Flow | None:
 def proven(server: Server, request: Request, fields: Mapping[str, Any]) -> Flow:
     """The flow that a form of a login belongs to. Forbidden if the form was not made for it by us."""
     found = flow(server, request)
+    if found is None and cookie(request, LOGIN) is not None:
+        require_ours(server)
     server.callers.proof.check(request, found.id if found else "", str(fields.get(CSRF_FIELD, "")) if found else None)
     assert found is not None
     return found
+
+
+def require_ours(server: Server) -> None:
+    """OnlyJournal on a copy: what a browser brings here and cannot be opened here may have been given out by the journal."""
+    if server.home is None:
+        raise OnlyJournal(N_("This login was begun at the journal."), help=N_("Begin again with another way in."))
 
 
 async def session_of(server: Server, request: Request) -> Session | None:
@@ -103,11 +115,13 @@ async def session_of(server: Server, request: Request) -> Session | None:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Who has proved who they are. ``limits``: the rights in each assignment (by id) that the way allows; None: all."""
+    """Who has proved who they are. ``limits``: the rights in each assignment (by id) that the way allows; None: all. ``proof``:
+    what vouches for the login where a copy signs the session (``api.vouched``)."""
 
     person: Person
     way: str
     limits: Mapping[str, frozenset[Right]] | None = None
+    proof: Mapping[str, Any] | None = None
 
     def offered(self, offers: Sequence[Offer]) -> list[Offer]:
         if self.limits is None:
@@ -133,6 +147,7 @@ async def enter(server: Server, request: Request, login: Login, found: Flow) -> 
     content = {
         "id": secrets.token_hex(16), "next": found.next, "hsa": login.person.hsa, "way": login.way, "began_us": began_us,
         "limits": None if login.limits is None else {id_: sorted(rights) for id_, rights in login.limits.items()},
+        "proof": login.proof,
     }  # fmt: skip
     request.add_headers.append(dropped(LOGIN))
     request.add_headers.append(kept(CHOICE, server.sealed.seal("choice", content, alive_s=config.LOGIN_MAX_S)))
@@ -158,6 +173,8 @@ class Choosing:
 async def choosing(server: Server, request: Request) -> Choosing | None:
     """The choice that this browser has to make, if it has."""
     told = server.sealed.open("choice", cookie(request, CHOICE))
+    if told is None and cookie(request, CHOICE) is not None:
+        require_ours(server)
     person = await server.callers.people.person(told["hsa"]) if told is not None else None
     if told is None or person is None:
         return None
@@ -165,6 +182,7 @@ async def choosing(server: Server, request: Request) -> Choosing | None:
     login = Login(
         person, told["way"],
         None if limits is None else {id_: frozenset(Right(one) for one in rights) for id_, rights in limits.items()},
+        told.get("proof"),
     )  # fmt: skip
     request.access = replace(request.access, principal=f"person:{person.hsa}")
     return Choosing(told["id"], told["next"], login, told["began_us"])
@@ -177,7 +195,7 @@ async def choose(server: Server, request: Request, choice: Choosing, chosen: str
     offer = next((one for one in offers if one.assignment.id == chosen), None)
     if offer is None:
         raise Forbidden(N_("This assignment is not yours now."), why=f"assignment {chosen[:64]!r} was not offered")
-    if not await people.spend(server.journal, "choice", choice.id, alive_s=config.LOGIN_MAX_S):
+    if not await server.callers.accounts.spend("choice", choice.id, alive_s=config.LOGIN_MAX_S):
         raise Forbidden(N_("This choice was made already. Log in again."), why="choice replayed")
     await _start(server, request, choice.login, offer.assignment, choice.began_us, activity="assignment")
     return choice.next
@@ -185,6 +203,7 @@ async def choose(server: Server, request: Request, choice: Choosing, chosen: str
 
 async def change(server: Server, request: Request, session: Session, chosen: str) -> None:
     """Another assignment for a living session: a new session from the same login. Forbidden if it is not offered."""
+    require_journal(server)  # a copy's session is vouched for in the assignment that was chosen at the login
     person = await server.callers.people.person(session.person)
     offers = await server.callers.people.assignments_of(person) if person is not None else []
     offer = next((one for one in offers if one.assignment.id == chosen), None)
@@ -207,8 +226,9 @@ async def _start(
         person=person.hsa, practitioner=person.practitioner, name=person.name, assignment=assignment, way=login.way,
         began_us=began_us,
     )  # fmt: skip
-    await living.begun(server.journal, request, session)
-    request.add_headers += [dropped(LOGIN), dropped(CHOICE), kept(SESSION, server.callers.sessions.make(session))]
+    token = server.callers.sessions.make(session, proof=login.proof)
+    await server.callers.accounts.begun(session, living.coming(request, session), token)
+    request.add_headers += [dropped(LOGIN), dropped(CHOICE), kept(SESSION, token)]
     request.access = person_filter(server, request, session)
     request.access.trail.activity = activity
     request.access.trail.reason = login.way
@@ -218,14 +238,14 @@ async def end_former(server: Server, token: str | None) -> None:
     """Ends the session that a browser had before this login."""
     if token is not None:
         try:
-            await server.callers.revocations.end(server.callers.sessions.verify(token), "replaced")
+            await server.callers.revocations.end(server.callers.sessions.verify(token), "replaced", token)
         except Unauthenticated:
             pass  # none that could be used
 
 
 async def end(server: Server, request: Request, session: Session) -> Response:
     """Logs out: durable before it is told."""
-    await server.callers.revocations.end(session, "logout")
+    await server.callers.revocations.end(session, "logout", cookie(request, SESSION) or "")
     request.access.trail.activity = "logout"
     request.add_headers += [dropped(SESSION), dropped(CHOICE), dropped(LOGIN)]
     return redirect("/login")

@@ -14,7 +14,7 @@ from vaka.errors import Invalid
 
 _FIELDS_MAX: Final = 20
 _NEXT: Final = re.compile(r"/(?:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_.-]+)*)?")
-_NOT_NEXT: Final = frozenset({"login", "logout", "assignment", "static", "fhir", "feed"})
+_NOT_NEXT: Final = frozenset({"login", "logout", "assignment", "static", "fhir", "feed", "peer"})
 
 
 async def form(request: Request) -> dict[str, str]:

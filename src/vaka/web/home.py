@@ -81,15 +81,13 @@ async def home(server: Server, request: Request) -> Response:
     told = spoken(request)
     head = await head_of(server, session)
     at = session.assignment
-    other = await living.other_login(server.journal, session)
-    since_us = min(other.at_us, session.began_us) if other is not None else 0
-    changes = await living.changes(server.journal, session.person, since_us)
+    recent = await server.callers.accounts.recent(session)
+    other, changes = (recent.other, recent.changes) if recent is not None else (None, ())
     shown = HomePage(
         session.name, session.person, at.title, head.unit, head.provider, told(PURPOSES[at.purpose]),
         named_rights(told, at.rights), told(WAYS.get(session.way, session.way)),
         clock(session.began_us), clock(session.began_us + config.SESSION_MAX_S * 1_000_000),
-        len(await people.run(server.journal, "passkeys_of", person=session.person)),
-        len(await living.of(server.journal, session.person)),
+        len(await server.callers.accounts.passkeys_of(session.person)), recent.living if recent is not None else None,
         LastLogin(at_time(other.at_us), told(WAYS.get(other.way, other.way)), other.device, other.source) if other else None,
         tuple(f"{at_time(at_us)}: {told(CHANGES.get(what, what))}" for at_us, what in changes),
         session.may(Right.LOG),

@@ -14,7 +14,7 @@ from vaka.access.filter import system_filter
 from vaka.accesslog import read, review
 from vaka.accesslog.read import Asked
 from vaka.accesslog.review import Drawn
-from vaka.accesslog.tables import when
+from vaka.accesslog.runs import when
 from vaka.api.callers import caller
 from vaka.api.cookies import CSRF_FIELD
 from vaka.api.http import Request, Response

@@ -21,7 +21,7 @@ from vaka.access.filter import system_filter
 from vaka.accesslog import read
 from vaka.accesslog.read import Asked
 from vaka.accesslog.record import Record
-from vaka.accesslog.tables import when
+from vaka.accesslog.runs import when
 from vaka.errors import NotFound
 from vaka.fhir.dates import ZONE
 from vaka.fhir.keys import resource_key

@@ -29,7 +29,8 @@ SESSIONS: Final = "/login/sessions"
 
 
 async def show_sessions(server: Server, request: Request) -> Response:
-    """All that the person has now."""
+    """All that the person has now. OnlyJournal on a copy, which knows of its own alone; so too what follows."""
+    entry.require_journal(server)
     session = await entry.session_of(server, request)
     if session is None:
         return redirect("/login")
@@ -49,6 +50,7 @@ async def show_sessions(server: Server, request: Request) -> Response:
 
 async def end_session(server: Server, request: Request) -> Response:
     """Ends one of the person's sessions, or all others. Forbidden for one that is not the person's."""
+    entry.require_journal(server)
     session = await entry.session_of(server, request)
     if session is None:
         return redirect("/login")
@@ -70,6 +72,7 @@ async def show_passphrase(
     server: Server, request: Request, session: Session | None = None, *, problem: str = "", status: int = 200
 ) -> Response:
     """The page to choose a new one; with ``problem`` after a try that failed."""
+    entry.require_journal(server)
     session = session or await entry.session_of(server, request)
     if session is None:
         return redirect("/login")
@@ -83,6 +86,7 @@ async def show_passphrase(
 
 async def change_passphrase(server: Server, request: Request) -> Response:
     """Keeps the new passphrase, ends all sessions, and begins one anew here."""
+    entry.require_journal(server)
     session = await entry.session_of(server, request)
     if session is None:
         return redirect("/login")

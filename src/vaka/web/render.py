@@ -13,9 +13,10 @@ from typing import Any, ClassVar, Final, Protocol
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from vaka.api.http import Request, Response
+from vaka.api.http import Freshness, Request, Response
 from vaka.api.page_headers import HEADERS as HEADERS  # noqa: PLC0414  the pages have them from here
 from vaka.api.page_headers import HTML as HTML  # noqa: PLC0414
+from vaka.copy.sheet.clock import ago, in_words
 from vaka.web.texts import language_of, texts
 
 JSON: Final = "application/json"
@@ -43,6 +44,20 @@ class Head:
     """Whether the pages of the access log are open to this assignment."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """How fresh a page of a copy is, in words (S2)."""
+
+    as_of: str
+    old: str
+    away: bool
+    behind: bool
+
+
+def _freshness(told: Freshness, language: str) -> Fresh:
+    return Fresh(in_words(told.as_of_us, language), ago(told.age_s, language), told.away, told.behind)
+
+
 def spoken(request: Request) -> Callable[[str], str]:
     """Gives a text in the language of who asks."""
     return texts(language_of(request.header("accept-language"))).gettext
@@ -63,7 +78,8 @@ def page(request: Request, shown: Page, *, status: int = 200, head: Head | None 
     """``shown`` in the language of who asks."""
     language = language_of(request.header("accept-language"))
     values = {field.name: getattr(shown, field.name) for field in fields(shown)}
-    body = _environment(language).get_template(shown.template).render(values, head=head)
+    fresh = _freshness(request.freshness, language) if request.freshness is not None else None
+    body = _environment(language).get_template(shown.template).render(values, head=head, fresh=fresh)
     headers = [*HEADERS, ("Content-Language", language), ("Vary", "Accept-Language, Cookie")]
     return Response(status, body.encode(), headers, HTML)
 

@@ -51,6 +51,9 @@ async def _dispatch(server: Server, request: Request) -> Response:
             return static(request, name)
         case ("GET", "login"):
             return await login.show(server, request)
+        case ("GET", "login", "code"):  # from a copy's page, which passes this on
+            entry.require_journal(server)
+            return await login.show(server, request)
         case ("POST", "login", "code"):
             return redirect(await code.log_in(server, request))
         case ("GET", "login", "enrol"):
@@ -111,6 +114,9 @@ _FROM_BELOW = (
     N_("open the page again, and do it once more"),
     N_("the page to go to after the login is not one of ours"),
     N_("there is no such page"),
+    N_("only the journal can do this"),
+    N_("only the journal can end this"),
+    N_("try again when the journal can be reached"),
     N_("too many are logging in at this moment"),
     N_("a token never goes into an address"),
     N_("send it in the Authorization header"),

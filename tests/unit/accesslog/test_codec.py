@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vaka import config
-from vaka.accesslog import blocks, tables
+from vaka.accesslog import blocks, runs
 from vaka.accesslog.codec import Damaged, Encoder, contents, records
 from vaka.accesslog.record import Actor, Record, cut, person_key
 from vaka.accesslog.writer import in_one_block
@@ -127,14 +127,14 @@ def test_a_run_is_read_back_with_its_hashes() -> None:
 def test_a_run_is_of_one_chapter_and_one_month(monkeypatch: pytest.MonkeyPatch) -> None:
     """Would break: dropping a month takes blocks of the next one with it, or numbers mean other people."""
     made = chain(5)
-    assert tables.take(made) == 5
-    assert tables.take([*made[:2], made[4]]) == 2
+    assert runs.take(made) == 5
+    assert runs.take([*made[:2], made[4]]) == 2
     other = blocks.make(3, 3, NOW, made[2].payload, made[1].hash)
-    assert tables.take([*made[:2], other]) == 2
+    assert runs.take([*made[:2], other]) == 2
     later = blocks.make(3, 1, NOW + 40 * 86_400_000_000, made[2].payload, made[1].hash)
-    assert tables.take([*made[:2], later]) == 2
+    assert runs.take([*made[:2], later]) == 2
     monkeypatch.setattr(config, "LOG_RUN_BYTES", 1)
-    assert tables.take(made) == 1
+    assert runs.take(made) == 1
 
 
 def test_more_patients_than_a_record_holds_make_several() -> None:

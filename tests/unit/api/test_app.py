@@ -33,7 +33,7 @@ class Protocol:
 
 def server() -> Any:
     """What the edge itself asks of a server: how it listens."""
-    return SimpleNamespace(log=SimpleNamespace(under_way=0), wire=Front())
+    return SimpleNamespace(log=SimpleNamespace(under_way=0), wire=Front(), door=None)
 
 
 def ask(application: Application, path: str, query: str = "") -> Protocol:

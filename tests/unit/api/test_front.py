@@ -89,3 +89,12 @@ def test_the_feed_stays_on_the_machine() -> None:
     for name in TOLD:
         assert not Front().feed_allowed("127.0.0.1", {name: "x"})
     assert Front(mutual=True).feed_allowed("10.0.0.1", {})
+    for name in TOLD:
+        assert not Front(mutual=True).feed_allowed("10.0.0.1", {name: "x"}), "through a copy"
+
+
+def test_a_copy_with_a_certificate_tells_who_calls() -> None:
+    """Broken: all who come by a copy look like the copy, and answers point them past it; or anybody is believed."""
+    assert Front(mutual=True).origin("https", "inside", "10.0.0.5:1", TOLD) == (OURS, "10.9.9.9")
+    assert Front(mutual=True).is_ours("https://copy.example.org/fhir")
+    assert Front(secure=True).origin("https", "localhost", "10.0.0.5:1", TOLD)[1] == "10.0.0.5"

@@ -30,7 +30,7 @@ def planned(*entries: Any, type_: str = "transaction") -> list[Entry]:
 
 def assigned(*entries: Any, found: dict[int, str] | None = None) -> Assigned:
     ids = iter(f"new-{n}" for n in range(100))
-    return assign_ids(planned(*entries), lambda: next(ids), found=found)
+    return assign_ids(planned(*entries), lambda _: next(ids), found=found)
 
 
 PATIENT = {"resourceType": "Patient"}
@@ -232,7 +232,7 @@ def test_ten_thousand_entries_are_planned_in_linear_time() -> None:
     started = perf_counter()
     entries = planned(*resources)
     ids = iter(range(BUNDLE_MAX_ENTRIES))
-    made = assign_ids(entries, lambda: f"n{next(ids)}")
+    made = assign_ids(entries, lambda _: f"n{next(ids)}")
     bodies = [made.body(e, {"Patient?x=y": "Patient/1"}) for e in made.entries]
     assert perf_counter() - started < 10
     assert orjson.loads(bodies[3])["subject"]["reference"] == "Observation/n21"

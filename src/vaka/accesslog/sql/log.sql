@@ -40,6 +40,9 @@ WHERE log.head.block < excluded.block
 -- name: head
 SELECT block, hash FROM log.head WHERE stream = %(stream)s
 
+-- name: system_of
+SELECT system FROM log.head WHERE stream = %(stream)s
+
 -- name: heads
 SELECT stream, system, block, hash FROM log.head ORDER BY stream
 

@@ -20,7 +20,7 @@ from vaka.access.session import Right
 from vaka.accesslog import read as logged
 from vaka.accesslog.read import Asked, Event, Place
 from vaka.accesslog.record import person_key
-from vaka.accesslog.tables import when
+from vaka.accesslog.runs import when
 from vaka.api.audit_event import ACTIONS, ID_PREFIX, SOURCE, Names, audit_event
 from vaka.api.bundles import bundle, entry, links
 from vaka.api.http import Request, Response, link_query, require_json_answer

@@ -8,7 +8,6 @@ from vaka.api.interactions.conditions import condition, the_match
 from vaka.api.server import (
     Server,
     accept_resource,
-    new_id,
     require_references,
     write_of,
     written,
@@ -24,7 +23,7 @@ async def create(server: Server, request: Request, type_: str) -> Response:
         return arrival
     wishes = arrival.wishes
     parsed = accept_resource(arrival.body, type_)
-    write = write_of(parsed, new_id(), must_be_new=True)
+    write = write_of(parsed, arrival.keyed.new_id(request), must_be_new=True)
     if_none_exist = request.header("if-none-exist")
     if arrival.keyed.key is None and if_none_exist is None and not wishes.strict:
         return written(request, wishes, await server.journal.create(write, access=request.access))

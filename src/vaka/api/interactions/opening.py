@@ -23,10 +23,10 @@ from vaka.access.limits import (
 from vaka.access.rules import Outcome
 from vaka.access.session import Purpose, Right, Session
 from vaka.api.asked import ask, parameters, require_right, told
+from vaka.api.callers import token_of
 from vaka.api.http import Request, Response, require_json_answer
 from vaka.api.server import Server, accept_resource, check_id, living, new_id, write_of
 from vaka.errors import Forbidden, Invalid, NotFound
-from vaka.journal import openings
 from vaka.store.known import Group
 from vaka.store.through import now_us
 
@@ -35,15 +35,15 @@ _NAMES: Final = {
     "unit": What.UNIT, "provider": What.PROVIDER, "emergency": What.EMERGENCY, "inner-block": What.INNER_BLOCK,
     "incapacity": What.INCAPACITY,
 }  # fmt: skip
-_HOURS: Final = {
+HOURS: Final = {
     What.UNIT: CHOICE_HOURS, What.PROVIDER: CHOICE_HOURS, What.EMERGENCY: EMERGENCY_MAX_HOURS, What.INNER_BLOCK: LIFT_MAX_HOURS,
     What.INCAPACITY: CHOICE_HOURS,
 }  # fmt: skip
-_RIGHTS: Final = {
+RIGHTS: Final = {
     What.EMERGENCY: Right.EMERGENCY, What.INNER_BLOCK: Right.LIFT, What.INCAPACITY: Right.CONSENT,
 }  # fmt: skip
 _ACTIVITIES: Final = {What.EMERGENCY: "emergency", What.INNER_BLOCK: "lift", What.INCAPACITY: "incapacity"}
-_REASONED: Final = frozenset(_RIGHTS)
+_REASONED: Final = frozenset(RIGHTS)
 _WITHOUT_CONSENT: Final = frozenset({What.EMERGENCY, What.INCAPACITY})
 """S22, S25: why there is no consent is said beside the reason."""
 _OUTCOMES: Final = (Outcome.CHOICE, Outcome.EXISTENCE)
@@ -122,13 +122,13 @@ async def open_(server: Server, request: Request, id_: str) -> Response:
     what = _NAMES.get(str(given.values.get("what")))
     if what is None:
         raise Invalid(f"what is one of {', '.join(_NAMES)}", path="Parameters.parameter.where(name='what')")
-    require_right(request, _RIGHTS.get(what, Right.READ))
+    require_right(request, RIGHTS.get(what, Right.READ))
     if what is What.INCAPACITY and not request.access.settings.incapacity_stands_for_consent:
         raise Forbidden(
             "this region has not settled that incapacity stands for consent", why="S25 (L): the setting is off",
             help="the patient's consent, or in danger an emergency opening",
         )  # fmt: skip
-    hours = given.hours(_HOURS[what])
+    hours = given.hours(HOURS[what])
     reason = given.reason() if what in _REASONED else ""
     if what in _WITHOUT_CONSENT:
         reason += " | " + given.reason("no-consent")
@@ -136,7 +136,7 @@ async def open_(server: Server, request: Request, id_: str) -> Response:
     patient = await _patient(server, request, id_)
     told(request, _ACTIVITIES.get(what, "open"), reason)
     until = now_us() + hours * _HOUR_US
-    opening = await openings.open_(server.journal, session, patient, what, target, reason, until)
+    opening = await server.openings.open(session, patient, what, target, reason, until, token_of(request))
     return Response(201, parameters(opening__valueId=str(opening), until__valueInstant=_instant(until)))
 
 
@@ -152,7 +152,7 @@ async def close(server: Server, request: Request, id_: str) -> Response:
     except ValueError as error:
         raise Invalid("opening is the id that $open gave", path="Parameters.parameter.where(name='opening')") from error
     told(request, "close")
-    if not await openings.close(server.journal, session, patient, opening):
+    if not await server.openings.close(session, patient, opening, token_of(request)):
         raise NotFound("there is no such opening of yours that is in force")
     return Response(204)
 

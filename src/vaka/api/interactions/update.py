@@ -10,7 +10,6 @@ from vaka.api.server import (
     accept_resource,
     check_id,
     if_match,
-    new_id,
     require_references,
     write_of,
     written,
@@ -46,7 +45,7 @@ async def update(server: Server, request: Request, type_: str, id_: str | None) 
             if target is not None and parsed.id not in (None, target):
                 raise Invalid(f"the resource's id is {parsed.id}, the condition found {target}", path=f"{type_}.id")
             if target is None:
-                target, must_be_new = (parsed.id, False) if parsed.id else (new_id(), True)
+                target, must_be_new = (parsed.id, False) if parsed.id else (arrival.keyed.new_id(request), True)
                 if parsed.id:
                     await require_unused(transaction, type_, parsed.id)
         assert target is not None

@@ -29,12 +29,13 @@ CREATE TABLE IF NOT EXISTS apart (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS apart_was_in ON apart (was_in);
 
+-- The journal's numbers: rows of resources rest on them, so none is ever changed here (the follower gives a number of its own
+-- where the journal gives one again), nor taken away. So too dictionaries.
 CREATE TABLE IF NOT EXISTS owner (
-    owner INTEGER PRIMARY KEY, unit TEXT, provider TEXT, kind TEXT NOT NULL, author TEXT, source TEXT NOT NULL,
-    generation INTEGER NOT NULL DEFAULT 0
+    owner INTEGER PRIMARY KEY, unit TEXT, provider TEXT, kind TEXT NOT NULL, author TEXT, source TEXT NOT NULL
 ) STRICT;
 
-CREATE TABLE IF NOT EXISTS dictionary (dictionary INTEGER PRIMARY KEY, content BLOB NOT NULL, generation INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS dictionary (dictionary INTEGER PRIMARY KEY, content BLOB NOT NULL) STRICT;
 
 -- number: the order in which they came here, never used again: who follows asks from the last one on.
 CREATE TABLE IF NOT EXISTS revocation (
@@ -86,11 +87,11 @@ INSERT OR REPLACE INTO alias VALUES (:patient, :id, :into_patient, :into_id, :ro
 INSERT OR REPLACE INTO apart VALUES (:patient, :was_in, :from_us, :until_us, :generation)
 
 -- name: put_owner
-INSERT OR REPLACE INTO owner (owner, unit, provider, kind, author, source, generation)
-VALUES (:owner, :unit, :provider, :kind, :author, :source, :generation)
+INSERT OR IGNORE INTO owner (owner, unit, provider, kind, author, source)
+VALUES (:owner, :unit, :provider, :kind, :author, :source)
 
 -- name: put_dictionary
-INSERT OR REPLACE INTO dictionary VALUES (:dictionary, :content, :generation)
+INSERT OR IGNORE INTO dictionary (dictionary, content) VALUES (:dictionary, :content)
 
 -- name: put_revocation
 INSERT OR REPLACE INTO revocation (key, session, person, at_us, until_us, generation)
@@ -115,10 +116,10 @@ DELETE FROM alias WHERE patient = :key
 DELETE FROM apart WHERE patient || '|' || was_in || '|' || from_us = :key
 
 -- name: drop_owner
-DELETE FROM owner WHERE owner = :key
+SELECT 1
 
 -- name: drop_dictionary
-DELETE FROM dictionary WHERE dictionary = :key
+SELECT 1
 
 -- name: drop_revocation
 DELETE FROM revocation WHERE key = :key
@@ -166,9 +167,6 @@ SELECT credential FROM passkey WHERE person = :person ORDER BY made, credential
 -- name: revocations
 SELECT number, session, person, at_us, until_us FROM revocation WHERE number > :after AND until_us > :now_us ORDER BY number
 
--- name: clients
-SELECT client, name, keys, scopes, provider, added FROM client WHERE removed IS NULL ORDER BY name
-
 -- name: show_opening
 -- Made on this copy. The journal's word of the same one counts.
 INSERT INTO opening (opening, patient, person, unit, provider, what, target, session, opened_us, until_us, closed_us, pending,
@@ -182,3 +180,9 @@ UPDATE opening SET closed_us = :now WHERE opening = :opening AND closed_us IS NU
 -- name: hide_opening
 -- The journal refused it: it was never one.
 DELETE FROM opening WHERE opening = :opening AND pending = 1
+
+-- name: copy_key_known
+SELECT 1 FROM copy_key WHERE kid = :kid
+
+-- name: clients_registered
+SELECT 1 FROM client WHERE name = :name AND client = :client AND removed IS NULL

@@ -1,6 +1,6 @@
 -- name: upper
 -- What has come to this copy: the place in the feed, and the newest entry of the reserve that shows.
-SELECT c.epoch, c.xid, c.seq, coalesce((SELECT max(r.pending) FROM resource r WHERE r.pending > 0), 0) FROM cursor c
+SELECT c.epoch, c.xid, c.seq, coalesce((SELECT max(r.pending) FROM resource r WHERE r.pending <> 0), 0) FROM cursor c
 
 -- name: epoch
 SELECT epoch FROM cursor

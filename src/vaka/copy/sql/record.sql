@@ -103,24 +103,7 @@ CREATE TABLE protected (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX protected_of ON protected (rkey);
 
--- From the private feed.
-CREATE TABLE opening (
-    opening TEXT PRIMARY KEY, patient INTEGER NOT NULL, person TEXT NOT NULL, unit TEXT NOT NULL, provider TEXT NOT NULL,
-    what INTEGER NOT NULL, target TEXT, reason TEXT NOT NULL, session TEXT NOT NULL,
-    opened_us INTEGER NOT NULL, until_us INTEGER NOT NULL, closed_us INTEGER
-) STRICT, WITHOUT ROWID;
-CREATE INDEX opening_patient ON opening (patient, person);
-
-CREATE TABLE alias (
-    patient INTEGER PRIMARY KEY, id TEXT NOT NULL, into_patient INTEGER NOT NULL, into_id TEXT NOT NULL, root INTEGER NOT NULL
-) STRICT;
-CREATE INDEX alias_root ON alias (root);
-
-CREATE TABLE apart (
-    patient INTEGER NOT NULL, was_in INTEGER NOT NULL, from_us INTEGER NOT NULL, until_us INTEGER NOT NULL,
-    PRIMARY KEY (patient, was_in, from_us)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX apart_was_in ON apart (was_in);
+-- opening, alias, apart and what else comes by the private feed: private.sql.
 
 -- How far the feed has been applied: the last version, the last mark below which nothing can come, and whether all below
 -- that mark is here (whole: 0 while catching up, when what others have blocked may yet be missing).

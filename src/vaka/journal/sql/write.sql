@@ -72,7 +72,7 @@ WITH locked AS MATERIALIZED (
     ON CONFLICT (rkey) DO UPDATE SET since = excluded.since, owes = excluded.owes, unit = excluded.unit,
         person = excluded.person, signed_us = NULL, locked_us = NULL
 )
-SELECT seq FROM input ORDER BY n
+SELECT seq, pg_current_xact_id()::text FROM input ORDER BY n
 
 -- name: difference_dates
 -- Rewrites the date rows of changed resources by difference: rows that stay are not touched.
@@ -132,6 +132,10 @@ INSERT INTO idempotency (principal, key, request_hash, result) VALUES (%(princip
 
 -- name: recall_result
 SELECT request_hash, result FROM idempotency WHERE principal = %(principal)s AND key = %(key)s
+
+-- name: places
+-- Where versions stand in the feed, the last first: for who asks for what was written before.
+SELECT epoch, xid::text, seq FROM version WHERE seq = ANY(%(seqs)s::bigint[]) ORDER BY xid DESC, seq DESC LIMIT 1
 
 -- name: forget_results
 DELETE FROM idempotency WHERE made < now() - make_interval(days => %(days)s)

@@ -17,7 +17,8 @@ class LastLogin:
 @dataclass(frozen=True, slots=True)
 class HomePage:
     """``began``, ``until``: clock times; ``rights``: in words; ``passkeys``, ``sessions``: how many the person has; ``last``: the
-    newest login but this one; ``changes``: what happened to the person's ways in since; ``log``: may go to the access log."""
+    newest login but this one; ``changes``: what happened to the person's ways in since; ``log``: may go to the access log.
+    ``sessions`` None: only the journal knows, and ``last`` and ``changes`` neither."""
 
     template: ClassVar[str] = "home.html"
     name: str
@@ -31,7 +32,7 @@ class HomePage:
     began: str
     until: str
     passkeys: int
-    sessions: int
+    sessions: int | None
     last: LastLogin | None
     changes: tuple[str, ...]
     log: bool

@@ -19,7 +19,8 @@ class Staff:
 @dataclass(frozen=True, slots=True)
 class LoginPage:
     """``services``: names of identity services in the order of their numbers; ``staff``: who can be clicked, in a demo only;
-    ``problem``: why the last try did not succeed; ``person``: what was typed then."""
+    ``problem``: why the last try did not succeed; ``person``: what was typed then; ``code``: passphrase and code
+    are taken here, not on a page that only the journal has."""
 
     template: ClassVar[str] = "login.html"
     csrf: str
@@ -27,3 +28,4 @@ class LoginPage:
     staff: tuple[Staff, ...] = ()
     problem: str = ""
     person: str = ""
+    code: bool = True

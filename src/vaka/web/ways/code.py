@@ -93,7 +93,8 @@ def remember_device(server: Server, request: Request, person: str) -> None:
 
 
 async def log_in(server: Server, request: Request) -> str:
-    """Where to go after the login. LoginFailed."""
+    """Where to go after the login. LoginFailed; OnlyJournal on a copy, which has no secret of a one-time code."""
+    entry.require_journal(server)
     fields = await form(request)
     found = entry.proven(server, request, fields)
     person = typed_person(fields)

@@ -27,6 +27,7 @@ from vaka.api.cookies import CSRF_HEADER, own_origin
 from vaka.api.http import Request, Response
 from vaka.api.server import Server
 from vaka.api.sessions import is_fresh
+from vaka.api.vouched import Offered, proof_of
 from vaka.errors import Forbidden, Invalid
 from vaka.journal import people
 from vaka.web import entry, home
@@ -52,15 +53,19 @@ def _proven(server: Server, request: Request) -> Flow:
     return entry.proven(server, request, {"csrf": request.header(CSRF_HEADER) or ""})
 
 
-def _remember(server: Server, request: Request, found: Flow, challenge: bytes, session: str = "") -> None:
-    content = {"challenge": base64.b64encode(challenge).decode(), "session": session}
+def _remember(
+    server: Server, request: Request, found: Flow, challenge: bytes, session: str = "", offered: Offered | None = None
+) -> None:
+    content: dict[str, Any] = {"challenge": base64.b64encode(challenge).decode(), "session": session}
+    if offered is not None:
+        content["offered"] = [offered.nonce, offered.at_us]
     entry.keep(server, request, Flow(found.id, found.next, content))
 
 
 async def _challenge(server: Server, found: Flow | None, session: str = "") -> bytes:
     """The challenge that this browser was given, once. LoginFailed if there is none, or it was used."""
     text = found.content.get("challenge") if found is not None and found.content.get("session") == session else None
-    if text is None or not await people.spend(server.journal, "challenge", text, alive_s=config.LOGIN_MAX_S):
+    if text is None or not await server.callers.accounts.spend("challenge", text, alive_s=config.LOGIN_MAX_S):
         raise LoginFailed(REFUSED, why="passkey: challenge is not of this login, or was used")
     return base64.b64decode(text)
 
@@ -68,10 +73,12 @@ async def _challenge(server: Server, found: Flow | None, session: str = "") -> b
 def options(server: Server, request: Request) -> Response:
     """What the browser asks its authenticators with; any passkey of this site will do."""
     found = _proven(server, request)
+    offered = server.callers.sessions.offer()
     made = webauthn.generate_authentication_options(
-        rp_id=_site(request), user_verification=UserVerificationRequirement.REQUIRED
-    )
-    _remember(server, request, found, made.challenge)
+        rp_id=_site(request), user_verification=UserVerificationRequirement.REQUIRED,
+        challenge=offered.challenge if offered is not None else None,
+    )  # fmt: skip
+    _remember(server, request, found, made.challenge, offered=offered)
     return data(webauthn.options_to_json(made).encode())
 
 
@@ -84,44 +91,47 @@ async def log_in(server: Server, request: Request) -> Response:
     who = await server.callers.people.person(person)
     if who is None:
         raise LoginFailed(REFUSED, why=f"passkey of {person}, who may not work")
-    to = await entry.enter(server, request, Login(who, "passkey"), Flow(found.id, found.next, {}))
+    offered = found.content.get("offered")
+    proof = proof_of(told, *offered) if offered is not None else None
+    to = await entry.enter(server, request, Login(who, "passkey", proof=proof), Flow(found.id, found.next, {}))
     return data(orjson.dumps({"next": to}))
 
 
 async def _verified(server: Server, request: Request, told: dict[str, Any], challenge: bytes) -> str:
     try:
         credential = webauthn.base64url_to_bytes(told["rawId"])
-        rows = await people.run(server.journal, "passkey", credential=credential)
-        if not rows:
+        known = await server.callers.accounts.passkey(credential)
+        if known is None:
             raise LoginFailed(REFUSED, why="passkey is not known")
-        _, person, site, public_key, signs, demo = rows[0]
-        if demo and not server.demo_login:
-            raise LoginFailed(REFUSED, why=f"passkey of {person} was made in a demo")
-        if site != _site(request):
-            raise LoginFailed(REFUSED, why=f"passkey of {person} belongs to another site")
+        if known.demo and not server.demo_login:
+            raise LoginFailed(REFUSED, why=f"passkey of {known.person} was made in a demo")
+        if known.site != _site(request):
+            raise LoginFailed(REFUSED, why=f"passkey of {known.person} belongs to another site")
         verified = webauthn.verify_authentication_response(
-            credential=told, expected_challenge=challenge, expected_rp_id=site, expected_origin=own_origin(request),
-            credential_public_key=bytes(public_key), credential_current_sign_count=signs, require_user_verification=True,
+            credential=told, expected_challenge=challenge, expected_rp_id=known.site, expected_origin=own_origin(request),
+            credential_public_key=known.public_key, credential_current_sign_count=known.signs, require_user_verification=True,
         )  # fmt: skip
     except _MALFORMED as error:
         raise LoginFailed(REFUSED, why=f"passkey: {error}") from error
-    await people.run(server.journal, "passkey_used", credential=credential, signs=verified.new_sign_count)
-    return str(person)
+    await server.callers.accounts.passkey_used(credential, verified.new_sign_count)
+    return known.person
 
 
 async def show(server: Server, request: Request) -> Response:
-    """The page of one's passkeys."""
+    """The page of one's passkeys. OnlyJournal on a copy: the journal keeps what is made here."""
+    entry.require_journal(server)
     session = await entry.session_of(server, request)
     if session is None:
         return redirect("/login")
     entry.begin(server, request, None)
-    count = len(await people.run(server.journal, "passkeys_of", person=session.person))
+    count = len(await server.callers.accounts.passkeys_of(session.person))
     shown = PasskeysPage(server.callers.proof.token(session.id), count, is_fresh(session))
     return page(request, shown, head=await home.head_of(server, session))
 
 
 async def _registering(server: Server, request: Request) -> Session:
-    """The session that may make a passkey. LoginFailed, Forbidden."""
+    """The session that may make a passkey. LoginFailed, Forbidden; OnlyJournal on a copy."""
+    entry.require_journal(server)
     session = await entry.session_of(server, request)
     if session is None:
         raise LoginFailed(N_("You are not logged in any more."), why="passkey without session")
@@ -134,14 +144,14 @@ async def _registering(server: Server, request: Request) -> Session:
 async def new_options(server: Server, request: Request) -> Response:
     """What the browser makes a passkey with."""
     session = await _registering(server, request)
-    known = await people.run(server.journal, "passkeys_of", person=session.person)
+    known = await server.callers.accounts.passkeys_of(session.person)
     made = webauthn.generate_registration_options(
         rp_id=_site(request), rp_name="Vaka", user_name=session.person, user_display_name=session.name,
         user_id=server.callers.proof.token(f"person {session.person}").encode(),
         authenticator_selection=AuthenticatorSelectionCriteria(
             resident_key=ResidentKeyRequirement.REQUIRED, user_verification=UserVerificationRequirement.REQUIRED
         ),
-        exclude_credentials=[PublicKeyCredentialDescriptor(id=bytes(row[0])) for row in known],
+        exclude_credentials=[PublicKeyCredentialDescriptor(id=one) for one in known],
     )  # fmt: skip
     _remember(server, request, entry.begin(server, request, None), made.challenge, session.id)
     return data(webauthn.options_to_json(made).encode())

@@ -32,7 +32,6 @@ from vaka.api.identity import Service
 from vaka.api.people import hsa_id
 from vaka.api.server import Server
 from vaka.errors import Invalid, NotFound
-from vaka.journal import people
 from vaka.web import entry
 from vaka.web.entry import Flow, Login, LoginFailed
 from vaka.web.pages.message import MessagePage
@@ -81,7 +80,8 @@ async def _metadata(client: AsyncOAuth2Client, service: Service) -> dict[str, An
 
 
 async def begin(server: Server, request: Request, number: str) -> Response:
-    """Sends the browser to the identity service."""
+    """Sends the browser to the identity service. OnlyJournal on a copy: the service knows the journal's secret."""
+    entry.require_journal(server)
     if not (number.isascii() and number.isdigit() and int(number) < len(server.identity)):
         raise NotFound("there is no such identity service")
     service = server.identity[int(number)]
@@ -104,12 +104,13 @@ async def begin(server: Server, request: Request, number: str) -> Response:
 
 async def come_back(server: Server, request: Request) -> Response:
     """Takes the service's answer. A page, not a redirect: the browser sends a SameSite=Strict cookie only from our own."""
+    entry.require_journal(server)
     found = entry.flow(server, request)
     content = found.content if found is not None else {}
     state = request.option("state") or ""
     if found is None or "state" not in content or not hmac.compare_digest(content["state"].encode(), state.encode()):
         raise LoginFailed(REFUSED, why="identity service: state is not of this browser's login")
-    if not await people.spend(server.journal, "state", state, alive_s=config.LOGIN_MAX_S):
+    if not await server.callers.accounts.spend("state", state, alive_s=config.LOGIN_MAX_S):
         raise LoginFailed(REFUSED, why="identity service: state was used before")
     service = next((one for one in server.identity if [one.name, one.issuer] == content["service"]), None)
     if service is None:

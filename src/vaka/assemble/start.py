@@ -1,38 +1,32 @@
 """The composition root: which processes make one Vaka, and what each is given.
 
-Invariants: everything that can refuse a start does so before the first process runs, and says what to do; nothing
-below this module chooses a path, a port or a neighbour by itself.
-"""
+Invariants: everything that can refuse a start does so before the first process runs, and says what to do; nothing below
+this module chooses a path, a port or a neighbour by itself."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-import socket
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from vaka import errors, log, process
 from vaka.access.settings import CLOSED, Settings
 from vaka.api.wire import Wire
-from vaka.watch import status
+from vaka.assemble import fronted
+from vaka.assemble.copies import address
+from vaka.assemble.place import check_port, child, end_survivors
 from vaka.watch.directory import Directory
 from vaka.watch.part import Part
 from vaka.watch.probe import http_status
 from vaka.watch.supervisor import Supervisor
 
-if TYPE_CHECKING:
-    from vaka.recover.backup import Source
-    from vaka.recover.restore import Plan
-
 DATABASE_WAIT_S: Final = 30.0
 EMBEDDED_WAIT_S: Final = 3600.0
-SURVIVOR_WAIT_S: Final = 5.0
 READY_WAIT_S: Final = 2.0
 API_SILENT_MAX_S: Final = 15.0
 DSN_VARIABLE: Final = "VAKA_DATABASE"
@@ -42,7 +36,8 @@ POSTGRES: Final = "postgres"
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What ``vaka up`` was asked for. ``database``: null for the embedded PostgreSQL."""
+    """What ``vaka up`` was asked for. ``database``: null for the embedded PostgreSQL; ``copies``: in front of the journal,
+    the first at ``port``; ``journal_port``: where the journal listens behind them, None for any that is free."""
 
     directory: Directory
     host: str = "127.0.0.1"
@@ -52,10 +47,13 @@ class Start:
     backup_dir: Path | None = None  # null: DIR/backup, or where it already points
     wire: Wire = field(default_factory=Wire)
     law: Settings = CLOSED
+    copies: int = 0
+    journal_port: int | None = None
 
     @property
     def url(self) -> str:
-        return f"{self.wire.scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        """Where people and programs come."""
+        return address(self.wire, self.host, self.port)
 
 
 def up(start: Start, on_ready: Callable[[float], None]) -> None:
@@ -64,18 +62,21 @@ def up(start: Start, on_ready: Callable[[float], None]) -> None:
     directory = start.directory
     directory.create()
     with directory.lock():
-        _end_survivors(directory)
+        end_survivors(directory, but=(POSTGRES,))
         directory.check_disk()
         start.wire.check(start.host, demo=start.demo)
         check_port(start.host, start.port)
         if start.wire.peer_port is not None:
             check_port(start.host, start.wire.peer_port)
+        behind = fronted.settle(start)
         process.prepare("watch", directory.log)
         log.setup("watch", directory.log / "watch.jsonl")
-        dsn, parts = _parts(start)
+        dsn, parts = _parts(start if behind is None else behind.journal)
+        parts = [*parts, *(fronted.parts(start, behind) if behind is not None else ())]
         supervisor = Supervisor(
             parts, log_folder=directory.log, status_path=directory.status,
             dsn=None if start.database else dsn, url=start.url, law=asdict(start.law), on_ready=on_ready,
+            journal=start.url if behind is None else behind.journal.url,
         )  # fmt: skip
         asyncio.run(supervisor.run(began))
 
@@ -114,19 +115,15 @@ def _parts(start: Start) -> tuple[str, Sequence[Part]]:
     )  # fmt: skip
     # The receiver ends after PostgreSQL, which sends it the last of a clean stop.
     wal = Part(
-        "wal", "backup", _child("receive-wal", directory), receiving, address=str(source.place.wal),
+        "wal", "backup", child("receive-wal", directory), receiving, address=str(source.place.wal),
         needs=(POSTGRES,), essential=False, lingers=True, popen={"cwd": directory.cores}, stop_max_s=10.0,
     )  # fmt: skip
     keeper = Part(
-        "backup", "backup", _child("keep-backups", directory), running, address=str(source.place.base),
+        "backup", "backup", child("keep-backups", directory), running, address=str(source.place.base),
         needs=(POSTGRES,), essential=False, popen={"cwd": directory.cores}, stop_max_s=10.0,
     )  # fmt: skip
     dsn = found.dsn()
     return dsn, [postgres, _api(start, dsn, (POSTGRES,)), wal, keeper]
-
-
-def _child(command: str, directory: Directory) -> list[str]:
-    return [sys.executable, "-P", "-m", "vaka.cli", command, "--data", str(directory.path)]
 
 
 def _api(start: Start, dsn: str, needs: tuple[str, ...]) -> Part:
@@ -140,7 +137,7 @@ def _api(start: Start, dsn: str, needs: tuple[str, ...]) -> Part:
             return False
 
     command = [
-        *_child("serve", start.directory),
+        *child("serve", start.directory),
         "--host",
         start.host,
         "--port",
@@ -205,67 +202,3 @@ def _await_database(dsn: str, wait_s: float) -> None:
                     help="look at the address in --database, and whether that PostgreSQL runs",
                 ) from away
         time.sleep(0.02)
-
-
-def backup_source(directory: Directory, *, running: bool = False) -> Source:
-    """The cluster in DIR and the place of its backups. Setup error where ``running`` is asked for and it is not."""
-    from vaka.journal import cluster
-    from vaka.recover import backup
-
-    if not directory.pgdata.exists():
-        raise errors.Setup(
-            f"there is no embedded PostgreSQL in {directory.path}",
-            help="give the folder with --data; a PostgreSQL of your own is backed up with its own tools",
-        )
-    found = cluster.at(directory.pgdata)
-    if running and not found.accepting():
-        raise errors.Setup(f"Vaka is not running in {directory.path}", help="start it with vaka up")
-    return backup.source(found, directory.backup)
-
-
-def swap_in(directory: Directory, plan: Plan) -> Path | None:
-    """Put a restored record in the place of the stopped live one; null, with nothing done, while Vaka runs."""
-    from vaka.journal import cluster
-    from vaka.recover import restore
-
-    try:
-        lock = directory.lock()
-    except errors.Setup:
-        return None
-    with lock:
-        cluster.at(directory.pgdata).end_leftovers()
-        return restore.swap(directory.path, plan)
-
-
-def check_port(host: str, port: int) -> None:
-    """Setup error where something else already listens there, before anything of ours has started."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as taken:
-            raise errors.Setup(
-                f"cannot listen at {host} port {port}: {taken.strerror}",
-                help="stop what listens there, or give another port with --port",
-            ) from taken
-
-
-def _end_survivors(directory: Directory) -> None:
-    """End parts that outlived a killed supervisor: their death signal is on its way, this only makes sure."""
-    left = [part for part in status.survivors(status.read(directory.status)) if part.name != POSTGRES]
-    for number, wait_s in ((signal.SIGTERM, SURVIVOR_WAIT_S), (signal.SIGKILL, SURVIVOR_WAIT_S)):
-        deadline = time.monotonic() + wait_s
-        for part in left:
-            try:
-                os.killpg(part.pid or 0, number)
-            except (ProcessLookupError, PermissionError):
-                continue
-        while left and time.monotonic() < deadline:
-            left = [part for part in left if process.start_ticks(part.pid or 0) == part.start_ticks]
-            time.sleep(0.01)
-
-
-def directory(path: str | Path) -> Directory:
-    """DIR as given on the command line."""
-    return Directory(Path(path).absolute())

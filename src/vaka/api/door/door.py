@@ -1,0 +1,195 @@
+"""The front door of a copy: everybody speaks to it, and nobody has to know which part of Vaka answers.
+
+Invariants
+- What the copy can answer exactly it answers; all else, and whatever turns out to need the journal, is passed on, with the
+  caller's own proof. Every answer says who gave it, and as of when.
+- Who brings the place of a write is shown that write: the copy waits for it, or asks the journal, or says that it cannot (S1).
+- With the journal away what the copy can answer is answered as ever; all else is 503 with what to do, or goes to the reserve.
+- Who answers, logs: what is passed on leaves its record in the journal's access log, not here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from granian.rsgi import Scope
+
+from vaka import config
+from vaka.api.cookies import SESSION, kept
+from vaka.api.door import cursor, table
+from vaka.api.door.passing import Passing, is_heard
+from vaka.api.door.standing import Standing
+from vaka.api.door.table import Who
+from vaka.api.http import Freshness, Request, Response, parse_query_string
+from vaka.errors import NotFound, NotPassed, OnlyJournal, Unauthenticated
+from vaka.store.version import instant
+
+if TYPE_CHECKING:
+    from vaka.api.server import Server
+
+Here = Callable[[Request], Awaitable[Response]]
+_OF_PROCESS = frozenset({"health", "ready", "static"})
+"""What needs no record."""
+
+
+class Reserve(Protocol):
+    """Where writes go while the journal is away (``copy.reserve``)."""
+
+    def takes(self, request: Request) -> bool:
+        """Whether it could take this request: asked before the journal is tried."""
+
+    async def first(self, request: Request) -> bool:
+        """Whether it takes this request before the journal is tried: that is away, or something of the patient waits (S14)."""
+
+    def unanswered(self) -> None:
+        """The journal has not answered a write in time."""
+
+    async def hold(self, request: Request) -> Response:
+        """Keeps and shows entries of another copy (S10)."""
+
+    async def accept(self, server: Server, request: Request, key: str) -> Response:
+        """Stores the request under ``key``; the answer, once another copy holds it too. Unavailable, or what is wrong with it."""
+
+
+@dataclass(slots=True)
+class Door:
+    """The door of one process. ``login``: people can log in here; ``reserve``: None where this copy has none."""
+
+    passing: Passing
+    standing: Standing
+    login: bool = False
+    reserve: Reserve | None = None
+    _lagging: int = 0
+
+    async def answer(self, server: Server, request: Request, scope: Scope, here: Here) -> Response:
+        """Answers a request, by ``here`` where the copy can."""
+        parameters = request.query
+        if table.is_search_by_form(request.method, request.path):
+            parameters = [*parameters, *await _form(request)]
+        match table.who(request.method, request.path, parameters, login=self.login):
+            case Who.NOBODY:
+                raise NotFound(
+                    "there is nothing at this address",
+                    help="the change feed is at the journal's own address, for copies and archives",
+                )
+            case Who.JOURNAL:
+                if request.path == ("auth", "token") and not server.wire.is_ours(request.base_url):
+                    raise Unauthenticated(  # the journal takes our word for the name
+                        "the client is not known here, or its assertion is not valid", why="asked at another name"
+                    )
+                return await self._passed(server, request, scope)
+            case Who.EITHER:
+                try:
+                    return await self._passed(server, request, scope)
+                except NotPassed:
+                    return await self._own(server, request, scope, here, behind=False, tried=True)
+        if request.path[0] in _OF_PROCESS:
+            return await here(request)
+        if not self.standing.readable:
+            return await self._passed(server, request, scope)
+        behind = not await self._caught_up(request)
+        heard = self.passing.hears(self.standing)
+        urgent = heard and table.is_urgent(request.path) and self.standing.lag_s > config.DOOR_LAG_MAX_S
+        tried = (behind and heard) or (urgent and self._lagging < config.DOOR_LAGGING_MAX)
+        if tried:
+            self._lagging += 1
+            try:
+                return await self._passed(server, request, scope)
+            except NotPassed:
+                pass
+            finally:
+                self._lagging -= 1
+        return await self._own(server, request, scope, here, behind=behind or urgent, tried=tried)
+
+    async def _own(
+        self, server: Server, request: Request, scope: Scope, here: Here, *, behind: bool, tried: bool
+    ) -> Response:
+        """The copy's answer. ``tried``: the journal was asked already, and has not answered."""
+        standing = self.standing
+        request.freshness = Freshness(standing.as_of_us, standing.age_s, not is_heard(standing), behind)
+        if request.has_body:
+            await request.keep()  # it may have to be passed on after all
+        marks = _marks(request.freshness)
+        request.add_headers += marks
+        path = request.path
+        try:
+            return await here(request)
+        except OnlyJournal as only:
+            if tried:
+                raise NotPassed(only.message, help=only.help) from only
+            request.freshness, request.path = None, path
+            request.add_headers = [header for header in request.add_headers if header not in marks]
+            return await self._passed(server, request, scope)
+
+    async def _passed(self, server: Server, request: Request, scope: Scope) -> Response:
+        """The journal's answer, or the reserve's. NotPassed where neither has one."""
+        reserve = self.reserve if self.reserve is not None and self.reserve.takes(request) else None
+        key = _key_of(request, reserve is not None)
+        if reserve is not None and key is not None:
+            await request.keep()
+            if self.standing.reserving or await reserve.first(request):
+                return await reserve.accept(server, request, key)
+        try:
+            response = await self.passing.on(request, scope, self.standing, key=key, brief=reserve is not None)
+        except NotPassed:
+            if reserve is None or key is None:
+                raise
+            reserve.unanswered()
+            return await reserve.accept(server, request, key)
+        if reserve is not None and key is not None and _is_away(response):
+            reserve.unanswered()
+            return await reserve.accept(server, request, key)
+        self._note_write(request, response)
+        return response
+
+    def _note_write(self, request: Request, response: Response) -> None:
+        """A browser brings the place of its last write by cookie: to this copy, or to another of the same name."""
+        place = next((value for name, value in response.headers if name == cursor.HEADER), None)
+        if place is not None and cursor.parse(place) is not None and SESSION in request.headers.get("cookie", ""):
+            response.headers.append(kept(cursor.COOKIE, place))
+
+    async def _caught_up(self, request: Request) -> bool:
+        """Whether what the caller has written shows here, at the latest after ``DOOR_WAIT_S``; of a journal that is not heard
+        nothing more will."""
+        place = cursor.brought(request)
+        if place is None or self.standing.reached(place):
+            return True
+        if not self.passing.hears(self.standing):
+            return False
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + config.DOOR_WAIT_S
+        while loop.time() < deadline:
+            await asyncio.sleep(config.DOOR_LOOK_S)
+            if self.standing.reached(place):
+                return True
+        return False
+
+
+async def _form(request: Request) -> list[tuple[str, str]]:
+    """The form of a POST _search, for the table; what is wrong with it is told by who answers."""
+    body = await request.keep(config.QUERY_MAX_BYTES)
+    if "content-encoding" in request.headers:
+        body = await request.body(config.QUERY_MAX_BYTES)
+    return parse_query_string(body.decode("ascii", "replace"))
+
+
+def _is_away(response: Response) -> bool:
+    """Whether the journal has said that it cannot write now, or does not know whether it has; not that it has too much to do."""
+    return response.status == 503 and b'"code":"transient"' in response.body
+
+
+def _key_of(request: Request, needed: bool) -> str | None:
+    """The Idempotency-Key of a write; where it is ``needed`` and the caller gave none, one of ours, made before the first try."""
+    given = request.header("idempotency-key")
+    if given is not None or not needed:
+        return given
+    return f"vaka-{uuid.uuid4()}"
+
+
+def _marks(fresh: Freshness) -> list[tuple[str, str]]:
+    marks = [("vaka-answered-by", "copy"), ("vaka-as-of", instant(fresh.as_of_us))]
+    return [*marks, ("vaka-behind", "true")] if fresh.behind else marks

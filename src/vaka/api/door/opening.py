@@ -1,0 +1,123 @@
+"""Opens a copy for answering: its files for reading, its people, its log, and the way to the journal, put together.
+
+Invariants: nothing here needs the journal; before the copy holds a record its door is open all the same, and passes all on; what
+the follower must do (show what was opened here) is asked of it by its control socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, cast
+
+from vaka import config, log
+from vaka.access.settings import CLOSED, Settings
+from vaka.accesslog.remote import JournalStore
+from vaka.accesslog.writer import AccessLog
+from vaka.api.copy_server import Copy, copy_server
+from vaka.api.door import control
+from vaka.api.door.door import Door
+from vaka.api.door.passing import Passing, is_heard
+from vaka.api.door.serve import Opened
+from vaka.api.door.told import Told
+from vaka.api.door.upstream import InDoubt, NotSent, Upstream
+from vaka.api.server import Server
+from vaka.copy import engine
+from vaka.copy.apply import codec
+from vaka.copy.files import Folder, key
+from vaka.copy.own import Own
+from vaka.copy.reader import Reader
+from vaka.copy.sheet.answering import CopySheets
+from vaka.copy.store import CopyStore
+from vaka.store.sheet import Freshness
+
+_LOOK_S: Final = 0.1
+_AGED_S: Final = config.COPY_CONSENTS_DAYS * 86_400.0
+PostJournal = Callable[[str, bytes], Awaitable[tuple[int, bytes]]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where the followed record is (``copy.readers.Source``)."""
+
+    folder: Folder
+    key: bytes
+    told: Told
+
+    def seed(self) -> int:
+        return self.told.seed
+
+    def open(self) -> Reader:
+        number = self.seed()
+        connection = engine.reader(self.folder.record(number), self.key)
+        return Reader(connection, codec(connection), number)
+
+    def damaged(self, seed: int, what: str) -> None:
+        log.error("this copy's record is damaged", seed=seed, kind=what)
+        self.told.say_damaged(seed)
+
+
+async def open_copy(
+    path: Path, journal: str, name: str, *, demo: bool = False, demo_login: bool = False, law: Settings = CLOSED,
+    key_file: Path | None = None, token_file: Path | None = None,
+) -> Opened:  # fmt: skip
+    """The copy in ``path``, which follows ``journal``. ``name``: of this process."""
+    folder = Folder(path)
+    folder.prepare()
+    secret, told, upstream = key(folder, key_file), Told(folder.board), Upstream(journal)
+    post = _post(upstream, token_file or folder.token)
+    store = CopyStore(
+        _Source(folder, secret, told), aged=lambda: told.age_s > _AGED_S, whole=folder.about().scope == ("region",)
+    )
+    own = Own(engine.writer(folder.own, secret))
+    access_log = await AccessLog.open(
+        path / "accesslog" / name, JournalStore(post), f"copy {folder.about().name}", alone=True
+    )
+    door = Door(Passing(upstream), told, login=True)
+
+    async def show() -> None:
+        await control.ask(folder.control, {"apply": {"own": 0}})
+
+    async def complete() -> Server:
+        while not told.readable:  # noqa: ASYNC110  the board is shared memory, and wakes nobody
+            await asyncio.sleep(_LOOK_S)
+        copy = Copy(folder.keys, store, own, lambda: store.readers.here().connection, show)
+        made = await copy_server(copy, access_log, demo=demo, demo_login=demo_login, law=law)
+        return replace(made, sheets=CopySheets(store, lambda: _freshness(told)), door=door)
+
+    async def close() -> None:
+        await access_log.close()
+        store.close()
+        await upstream.close()
+
+    waiting = Server(
+        store, None, cast("Any", None), cast("Any", None), access_log, cast("Any", None), cast("Any", None),
+        cast("Any", None), None, cast("Any", None), settings=law, door=door,
+    )  # fmt: skip
+    return Opened(waiting, door, complete, close)
+
+
+def _freshness(told: Told) -> Freshness:
+    return Freshness(told.as_of_us, told.age_s, away=not is_heard(told), certain=not told.peers_away)
+
+
+def _post(upstream: Upstream, token: Path) -> PostJournal:
+    """Sends what this copy brings, with its own token."""
+
+    async def post(address: str, body: bytes) -> tuple[int, bytes]:
+        proof = f"Bearer {token.read_text().strip()}".encode()  # noqa: ASYNC240  a line; read again since it is renewed
+        headers = [
+            (b"host", upstream.netloc.encode()),
+            (b"authorization", proof),
+            (b"content-type", b"application/json"),
+        ]
+        try:
+            async with asyncio.timeout(config.LOG_DATABASE_TIMEOUT_S):
+                answer = await upstream.ask("POST", address, headers, body)
+                return answer.status, b"".join([piece async for piece in answer.body()])
+        except (NotSent, InDoubt) as away:
+            raise ConnectionError("the journal cannot be reached") from away
+
+    return post

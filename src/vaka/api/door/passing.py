@@ -1,0 +1,153 @@
+"""Passing a request on to the journal, and its answer back.
+
+Invariants: at most ``DOOR_PASSING_MAX`` are on their way, so that a journal that hangs holds up nothing that is answered
+here; a request is sent again only where the journal cannot have carried it out, or knows it by its key; a journal that is
+not heard is waited for ``DOOR_TRY_S``, one that is heard and only slow for as long as its own limits allow."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Final
+
+from granian.rsgi import Scope
+
+from vaka import config
+from vaka.api.cookies import SAFE
+from vaka.api.door import table
+from vaka.api.door.carried import homeward, onward, target
+from vaka.api.door.standing import Standing
+from vaka.api.door.upstream import Answer, InDoubt, NotSent, Upstream
+from vaka.api.http import Request, Response
+from vaka.errors import Busy, Fault, NotPassed
+from vaka.store.version import instant
+
+_AGAIN_S: Final = 0.03
+_AGAIN_MAX_S: Final = 0.5
+_LOOK_S: Final = 0.25
+
+
+class Passing:
+    """Passes on to one journal."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self._under_way = 0
+        self._answered = float("-inf")
+
+    def hears(self, standing: Standing) -> bool:
+        """Whether the journal was heard just now: by the follower, or by an answer to what was passed on."""
+        return is_heard(standing) or time.monotonic() - self._answered <= config.DOOR_AWAY_S
+
+    async def on(self, request: Request, scope: Scope, standing: Standing, *, key: str | None, brief: bool) -> Response:
+        """The journal's answer. ``key``: the request's Idempotency-Key, the caller's or ours; ``brief``: somebody else
+        takes the request where the journal has not answered within ``DOOR_TRY_S``. NotPassed, Busy."""
+        if self._under_way >= config.DOOR_PASSING_MAX:
+            raise Busy("too many requests wait for the journal already", retry_after_s=2)
+        self._under_way += 1
+        try:
+            return await _response(request, await self._answer(request, scope, standing, key, brief))
+        except InDoubt as broken:
+            raise _away(request, sent=True) from broken
+        except (NotSent, TimeoutError) as away:
+            raise _away(request, sent=isinstance(away, TimeoutError)) from away
+        finally:
+            self._under_way -= 1
+
+    async def _answer(self, request: Request, scope: Scope, standing: Standing, key: str | None, brief: bool) -> Answer:
+        """The head of the journal's answer. NotSent, InDoubt, TimeoutError."""
+        content = await _content(request)
+        streamed = content is not None and not isinstance(content, bytes)
+        repeatable = not streamed and (key is not None or not table.is_write(request.method, request.path))
+        headers = onward(
+            request, scope.headers.items(), journal=self._upstream.netloc,
+            key=None if key == request.header("idempotency-key") else key, length=streamed,
+        )  # fmt: skip
+        address = target(scope.path, scope.query_string)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + (config.DOOR_TRY_S if self.hears(standing) else config.DOOR_TRY_AWAY_S)
+        pause = _AGAIN_S
+        while True:
+            try:
+                async with asyncio.timeout(config.DOOR_ANSWER_MAX_S) as limit:
+                    watching = asyncio.ensure_future(self._give_up(limit, deadline, standing, brief))
+                    try:
+                        answer = await self._upstream.ask(request.method, address, headers, content)
+                        self._answered = time.monotonic()
+                        return answer
+                    finally:
+                        watching.cancel()
+            except (NotSent, InDoubt) as failed:
+                if streamed or (isinstance(failed, InDoubt) and not repeatable) or loop.time() + pause >= deadline:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _AGAIN_MAX_S)
+
+    async def _give_up(self, limit: asyncio.Timeout, deadline: float, standing: Standing, brief: bool) -> None:
+        """Ends the wait at ``deadline``; of a journal that is heard, and where nobody else takes the request, once it is not
+        any more."""
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(deadline - loop.time())
+        while not brief and self.hears(standing):  # noqa: ASYNC110  the board is shared memory, and wakes nobody
+            await asyncio.sleep(_LOOK_S)
+        limit.reschedule(loop.time())
+
+    async def close(self) -> None:
+        await self._upstream.close()
+
+
+def is_heard(standing: Standing) -> bool:
+    """Whether the journal was heard just now."""
+    return standing.age_s <= config.DOOR_AWAY_S
+
+
+async def _content(request: Request) -> bytes | AsyncIterator[bytes] | None:
+    """The body to send on, in pieces where it may be longer than what is kept in memory."""
+    if request.method in SAFE:
+        return None
+    if not request.has_body:
+        return b""
+    length = request.header("content-length") or ""
+    short = length.isdigit() and int(length) <= config.PACED_BYTES
+    if request.path[:2] == ("fhir", "Binary") and not short:
+        return request.chunks(config.DOOR_UPLOAD_MAX_S)
+    return await request.keep()
+
+
+async def _response(request: Request, answer: Answer) -> Response:
+    length = answer.length
+    head = request.method == "HEAD"
+    streamed = not head and (length is None or length > config.PACED_BYTES) and answer.status not in (204, 304)
+    headers = homeward(answer.headers, length=head or streamed)
+    headers += [("vaka-answered-by", "journal"), ("vaka-as-of", instant(time.time_ns() // 1_000))]
+    response = Response(answer.status, b"", headers, passed=True)
+    if streamed:
+        response.stream, response.paced = _pieces(answer), length is not None
+    else:
+        response.body = b"".join([piece async for piece in answer.body()])
+    return response
+
+
+async def _pieces(answer: Answer) -> AsyncGenerator[bytes, None]:
+    """A long answer as it comes. Fault where it breaks off: what has been sent can only be cut short."""
+    try:
+        async for piece in answer.body():
+            yield piece
+    except InDoubt as broken:
+        raise Fault("the journal's answer broke off") from broken
+    finally:
+        await answer.close()
+
+
+def _away(request: Request, *, sent: bool) -> NotPassed:
+    """What is told. ``sent``: the journal may have got the request."""
+    if sent and table.is_write(request.method, request.path):
+        return NotPassed(
+            "the journal has not answered: it may have done this, or not",
+            help="send it again with the same Idempotency-Key, or look at what stands there first", retry_after_s=2,
+        )  # fmt: skip
+    return NotPassed(
+        "only the journal can do this, and it cannot be reached",
+        help="what this copy holds can be read as ever; try again when the journal is back", retry_after_s=5,
+    )  # fmt: skip

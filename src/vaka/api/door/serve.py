@@ -1,0 +1,105 @@
+"""Runs the front door of a copy in this process until SIGTERM or SIGINT, on Granian within one event loop.
+
+Invariants: it opens whether or not the journal can be reached; several of these share one port (SO_REUSEPORT); it beats as
+long as its loop runs, for who looks after it; on a stop, requests under way get their answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import uvloop
+
+from vaka import config, log
+from vaka.api.app import Application, Web
+from vaka.api.door.door import Door
+from vaka.api.front import Front
+from vaka.api.listen import Listeners
+from vaka.api.request_log import RequestLog
+from vaka.api.server import Server
+from vaka.api.wire import Wire
+
+_BEAT_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """``waiting``: what answers before the copy holds a record: it passes all on. ``complete``: makes what answers then;
+    ``close``: closes all."""
+
+    waiting: Server
+    door: Door
+    complete: Callable[[], Awaitable[Server]]
+    close: Callable[[], Awaitable[None]]
+
+
+def serve(
+    open_: Callable[[], Awaitable[Opened]], host: str, port: int, data_dir: Path, *, name: str, beat: Callable[[], None],
+    web: Web | None, wire: Wire,
+) -> None:  # fmt: skip
+    """Serves what ``open_`` opens on ``host:port``, as ``wire`` says. Returns after a clean stop."""
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # as the journal's process
+    uvloop.run(_serve(open_, host, port, data_dir, name, beat, web, wire))
+
+
+async def _serve(
+    open_: Callable[[], Awaitable[Opened]], host: str, port: int, data_dir: Path, name: str, beat: Callable[[], None],
+    web: Web | None, wire: Wire,
+) -> None:  # fmt: skip
+    opened = await open_()
+    behind: list[tuple[Application, Front]] = []
+    requests = RequestLog(data_dir / "log" / f"{name}.requests.log")
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+    def application(front: Front) -> Application:
+        made = Application(replace(opened.waiting, wire=front), requests, web)
+        behind.append((made, front))
+        return made
+
+    async def complete() -> None:
+        """Once the copy holds a record; and from then on who was ended elsewhere is known here."""
+        server = await opened.complete()
+        for made, front in behind:
+            made.server = replace(server, wire=front)
+        await server.callers.revocations.follow()
+
+    listeners = Listeners(wire, host, port, data_dir, application)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    serving = asyncio.ensure_future(listeners.serve())
+    others = [asyncio.ensure_future(work) for work in (_beat(beat), listeners.follow(), complete())]
+    log.info("serving", host=host, port=port, scheme=wire.scheme, copy=name)
+    waiting = asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()
+    finally:
+        for work in (*others, waiting):
+            work.cancel()
+        listeners.stop()
+        await asyncio.wait([serving], timeout=config.STOP_TIMEOUT_S)
+        await opened.door.passing.close()
+        await opened.close()
+        requests.flush()
+        log.info("stopped", copy=name)
+
+
+async def _beat(beat: Callable[[], None]) -> None:
+    while True:
+        try:
+            beat()
+        except OSError as full:  # a disk that is full makes nobody dead
+            log.warning("cannot beat", kind=type(full).__name__)
+        await asyncio.sleep(_BEAT_S)

@@ -1,0 +1,44 @@
+"""How this copy stands, as far as the door must know it. The board of the copy tells it (``copy.board``).
+
+Invariant: ages are of a monotonic clock (traps: Age of data)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from vaka.store.cursor import Cursor
+
+
+class Standing(Protocol):
+    """What the follower has done, and has heard."""
+
+    @property
+    def readable(self) -> bool:
+        """Whether there is a record here to read from."""
+
+    @property
+    def applied(self) -> Cursor:
+        """The newest version that is shown here."""
+
+    def reached(self, place: Cursor) -> bool:
+        """Whether what was written there shows here."""
+
+    @property
+    def as_of_us(self) -> int:
+        """The journal's time of what is shown here."""
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the journal was heard."""
+
+    @property
+    def lag_s(self) -> float:
+        """How far behind the journal, as it was last heard, this is."""
+
+    @property
+    def frozen(self) -> bool:
+        """Whether a person has said that nothing is to be applied (S31)."""
+
+    @property
+    def reserving(self) -> bool:
+        """Whether writes go to the reserve without asking the journal: it is away for longer, or a person has said so."""

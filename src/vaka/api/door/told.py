@@ -1,0 +1,99 @@
+"""How this copy stands, as its board tells (``copy.board``): the follower writes it, this process maps it.
+
+Invariant: before there is a board, or after one of an earlier boot, nothing is known, and nothing is said to be fresh.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Final
+
+from vaka.copy.board import Board, Field, Journal, boottime_ns
+from vaka.errors import Fault
+from vaka.store.cursor import Cursor
+
+_LOOK_S: Final = 0.5
+_NEVER: Final = float("inf")
+
+
+class Told:
+    """The board of the copy at ``path``."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._board: Board | None = None
+        self._looked = -_LOOK_S
+
+    @property
+    def board(self) -> Board | None:
+        """None before the follower has made it."""
+        if self._board is None and time.monotonic() - self._looked >= _LOOK_S:
+            self._looked = time.monotonic()
+            try:
+                self._board = Board(self._path)
+            except (FileNotFoundError, Fault):
+                return None
+        return self._board
+
+    def _field(self, field: Field) -> int:
+        return self.board[field] if self.board is not None else 0
+
+    @property
+    def seed(self) -> int:
+        """The seed in use; 0 before the first."""
+        return self._field(Field.SEED)
+
+    @property
+    def readable(self) -> bool:
+        return self.seed > 0 and self._field(Field.DAMAGED) != self.seed
+
+    def say_damaged(self, seed: int) -> None:
+        """For the follower, and for all that read here."""
+        if self.board is not None:
+            self.board[Field.DAMAGED] = seed
+
+    @property
+    def peers_away(self) -> bool:
+        """Whether a copy that takes entries is out of reach (S10)."""
+        return bool(self._field(Field.PEERS_AWAY))
+
+    @property
+    def applied(self) -> Cursor:
+        if self.board is None:
+            return Cursor(0, 0, 0)
+        return Cursor(*self.board.read(Field.EPOCH, Field.XID, Field.SEQ))
+
+    def reached(self, place: Cursor) -> bool:
+        """An older stretch of history than the one that is applied here is over: what of it is missing, no wait brings back."""
+        if self.board is None:
+            return False
+        epoch, xid, seq, horizon = self.board.read(Field.EPOCH, Field.XID, Field.SEQ, Field.HORIZON_XID)
+        return epoch > place.epoch or (
+            epoch == place.epoch and ((xid, seq) >= (place.xid, place.seq) or horizon > place.xid)
+        )
+
+    @property
+    def as_of_us(self) -> int:
+        return self._field(Field.HORIZON_US)
+
+    @property
+    def age_s(self) -> float:
+        heard = self._field(Field.HEARD_NS)
+        return max(boottime_ns() - heard, 0) / 1e9 if heard else _NEVER
+
+    @property
+    def lag_s(self) -> float:
+        """0 where all that the journal has told of is here. Else since when it is not, by the journal's clock as far as this
+        machine's follows it: over it, what matters most is asked of the journal, whichever clock is wrong (S1)."""
+        if self.board is None or self._field(Field.WHOLE):
+            return 0.0
+        return max(time.time_ns() // 1_000 - self.as_of_us, 0) / 1e6
+
+    @property
+    def frozen(self) -> bool:
+        return bool(self._field(Field.FROZEN))
+
+    @property
+    def reserving(self) -> bool:
+        return bool(self._field(Field.FORCED_AWAY)) or self._field(Field.JOURNAL) == Journal.AWAY

@@ -1,0 +1,164 @@
+"""A read copy as processes: one that follows the journal, and those that answer, under a supervisor of their own.
+
+Invariants: a copy shares no process, start-up path or engine with the journal, and starts, reads and stops without it; the
+one that follows can die, or never come up, without a failed read."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from vaka import errors, log, process
+from vaka.access.settings import CLOSED, Settings
+from vaka.api.wire import Wire
+from vaka.assemble.place import check_port, child, end_survivors
+from vaka.copy.files import Folder, key
+from vaka.watch.directory import Directory
+from vaka.watch.part import Part
+from vaka.watch.probe import beat, beat_age_s, http_status
+from vaka.watch.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from vaka.api.door.serve import Opened
+
+FOLLOW: Final = "follow"
+REGION: Final = "region"
+BEAT_MAX_S: Final = 5.0
+SILENT_MAX_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """What ``vaka copy`` was asked for. ``source``: the journal's address, without a path; ``scope``: None for the whole
+    region, else units; ``key_file``: what its files are encrypted with, ``token_file``: what the journal lets it follow
+    with, None for those in its folder; ``workers``: processes that answer; ``demo``: of a demo, where staff log in by a
+    click; ``law``: the region's points of law."""
+
+    directory: Directory
+    source: str
+    host: str = "127.0.0.1"
+    port: int = 8081
+    workers: int = 1
+    scope: tuple[str, ...] | None = None
+    key_file: Path | None = None
+    token_file: Path | None = None
+    wire: Wire = field(default_factory=Wire)
+    demo: bool = False
+    law: Settings = CLOSED
+
+    @property
+    def url(self) -> str:
+        return address(self.wire, self.host, self.port)
+
+    def arguments(self) -> list[str]:
+        """The same as arguments of ``vaka copy``, without its folder."""
+        told = ["--from", self.source, "--host", self.host, "--port", str(self.port), "--workers", str(self.workers)]
+        told += ["--scope", ",".join(self.scope)] if self.scope is not None else []
+        told += ["--key-file", str(self.key_file)] if self.key_file is not None else []
+        told += ["--token-file", str(self.token_file)] if self.token_file is not None else []
+        told += ["--demo"] if self.demo else []
+        told += [part for text in self.law.arguments for part in ("--law", text)]
+        return [*told, *self.wire.arguments()]
+
+
+def address(wire: Wire, host: str, port: int) -> str:
+    return f"{wire.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def run(copy: Copy, on_ready: Callable[[float], None]) -> None:
+    """Runs a copy until a signal asks for the end. Setup error where this place or a part refuses."""
+    began = time.monotonic()
+    directory = copy.directory
+    check_source(copy.source)
+    directory.create()
+    with directory.lock():
+        end_survivors(directory)
+        directory.check_disk()
+        copy.wire.check(copy.host)
+        folder = Folder(directory.path)
+        folder.establish(copy.source, scope=copy.scope or (REGION,))
+        key(folder, copy.key_file)
+        check_port(copy.host, copy.port)
+        process.prepare("watch", directory.log)
+        log.setup("watch", directory.log / "watch.jsonl")
+        supervisor = Supervisor(
+            parts(copy), log_folder=directory.log, status_path=directory.status, dsn=None, url=copy.url, law={},
+            on_ready=on_ready,
+        )  # fmt: skip
+        asyncio.run(supervisor.run(began))
+
+
+def check_source(source: str) -> None:
+    """Setup error for what is no address of a journal."""
+    split = urlsplit(source)
+    try:
+        known = split.scheme in ("http", "https") and bool(split.hostname) and split.port != 0
+    except ValueError:
+        known = False
+    if not known or split.path not in ("", "/") or split.query or split.username:
+        raise errors.Setup(
+            f"--from {source[:100]} is not the address of a journal",
+            help="give it as https://journal.example.org:8443, with neither path nor password",
+        )
+
+
+def parts(copy: Copy) -> Sequence[Part]:
+    """The follower first: what answers does not wait for it, and stops before it."""
+    directory = copy.directory
+
+    async def following() -> bool:
+        return True  # what it does, the board tells, and /ready
+
+    follow = Part(
+        FOLLOW, "copy", [*child("copy-follow", directory), *copy.arguments()], following, address=copy.source,
+        essential=False, popen={"cwd": directory.cores}, stop_max_s=15.0,
+    )  # fmt: skip
+    return [follow, *(_serving(copy, number) for number in range(1, copy.workers + 1))]
+
+
+def _serving(copy: Copy, number: int) -> Part:
+    directory, name = copy.directory, f"serve-{number}"
+    beats = directory.run / f"{name}.beat"
+
+    async def ready() -> bool:
+        """All share one port, where any of them answers: each one's own beat tells that it lives."""
+        if beat_age_s(beats) > BEAT_MAX_S:
+            raise ConnectionError("its loop stands still")
+        return await http_status(copy.host, copy.port, "/ready", tls=copy.wire.secure) == 200
+
+    return Part(
+        name, "copy", [*child("copy-serve", directory), *copy.arguments(), "--number", str(number)], ready,
+        address=copy.url, silent_max_s=SILENT_MAX_S, prepare=lambda: beats.unlink(missing_ok=True),
+        popen={"cwd": directory.cores, "env": {**os.environ}}, death_signal=signal.SIGTERM, stop_max_s=15.0,
+    )  # fmt: skip
+
+
+def serve(copy: Copy, number: int) -> None:
+    """What answers, in this process."""
+    name = f"serve-{number}"
+    process.prepare(name, copy.directory.log)
+    log.setup(name, copy.directory.log / f"{name}.jsonl")
+    from vaka.api.door.opening import open_copy
+    from vaka.api.door.serve import serve as serve_copy
+    from vaka.api.serve import is_loopback
+    from vaka.web import routes
+
+    beat_file = copy.directory.run / f"{name}.beat"
+
+    async def opened() -> Opened:
+        return await open_copy(
+            copy.directory.path, copy.source, name, law=copy.law, demo=copy.demo, key_file=copy.key_file,
+            demo_login=copy.demo and is_loopback(copy.host) and not copy.wire.behind_proxy, token_file=copy.token_file,
+        )  # fmt: skip
+
+    serve_copy(
+        opened, copy.host, copy.port, copy.directory.path, name=name, beat=lambda: beat(beat_file), web=routes,
+        wire=copy.wire,
+    )  # fmt: skip

@@ -1,0 +1,169 @@
+"""``vaka copy``: a read copy of a journal, here or on another machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vaka import assemble, errors
+from vaka.access.limits import REASON_MAX_CHARS
+from vaka.access.settings import Settings
+from vaka.api.wire import Wire
+from vaka.assemble.copies import REGION, Copy
+from vaka.command import options
+from vaka.copy import frozen
+
+_FILE = click.Path(path_type=Path, dir_okay=False, resolve_path=True)
+
+
+def asked(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What ``vaka copy`` and its parts take, as one argument ``copy``."""
+
+    @click.option("--data", metavar="DIR", help="The copy's own folder.")
+    @click.option("--from", "source", metavar="URL", help="The journal's address.")
+    @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+    @click.option(
+        "--port", default=8081, show_default=True, type=click.IntRange(1, 65535), help="The port to listen at."
+    )
+    @click.option(
+        "--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that answer: one a core."
+    )
+    @click.option(
+        "--scope", default=REGION, show_default=True, metavar="region|UNIT,…",
+        help="What it holds: all, or the patients of these units (HSA-ids); the journal is asked for the others.",
+    )  # fmt: skip
+    @click.option(
+        "--key-file", type=_FILE, metavar="FILE",
+        help="The key that its files are encrypted with.  [default: made in DIR/keys]",
+    )  # fmt: skip
+    @click.option(
+        "--token-file", type=_FILE, metavar="FILE",
+        help="A token with the scopes feed, feed-private and reserve.  [default: DIR/keys/token]",
+    )  # fmt: skip
+    @click.option("--demo", is_flag=True, hidden=True, help="A copy of a demo, where staff log in by a click.")
+    @options.law
+    @options.wire
+    @wraps(command)
+    def with_copy(
+        *,
+        data: str | None,
+        source: str | None,
+        host: str,
+        port: int,
+        workers: int,
+        scope: str,
+        key_file: Path | None,
+        token_file: Path | None,
+        demo: bool,
+        law: Settings,
+        wire: Wire,
+        **others: Any,
+    ) -> Any:
+        if data is None or source is None:
+            return command(**others, copy=None)
+        copy = Copy(
+            assemble.directory(data), source.rstrip("/"), host, port, workers, _units(scope), key_file, token_file, wire,
+            demo, law,
+        )  # fmt: skip
+        return command(**others, copy=copy)
+
+    return with_copy
+
+
+@click.group("copy", invoke_without_command=True, subcommand_metavar="[freeze|thaw]")
+@asked
+@click.pass_context
+def command(context: click.Context, copy: Copy | None) -> None:
+    """Keep a read copy of a journal, and answer from it, until Ctrl-C or SIGTERM.
+
+    It is what everybody reads from: what it cannot answer exactly it passes on to the journal, and when the journal is
+    away it goes on, and says how old it is. `vaka up` starts copies of its own on the same machine.
+
+    \b
+    vaka token --system copy-south --scope feed --scope feed-private --scope reserve > south.token   at the journal
+    vaka copy --from http://127.0.0.1:8080 --data /srv/copy --token-file south.token
+    vaka copy --from https://journal.example.org:8443 --data /srv/copy --token-file south.token \\
+              --host 0.0.0.0 --port 443 --tls-own --name ehr.example.org --workers 4
+    curl localhost:8081/ready                                                           how old it is, where writes go
+
+    `vaka copy freeze` keeps what it has from being changed, `vaka copy thaw` lets it go on.
+
+    Exit code 78: it cannot start here, and says what to do.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if copy is None:
+        raise errors.Setup(
+            "a copy needs a folder of its own and the journal's address",
+            help="vaka copy --from http://127.0.0.1:8080 --data /srv/copy",
+        )
+
+    def ready(seconds: float) -> None:
+        click.echo(
+            f"The copy is ready at {copy.url} after {seconds:.1f} s (data in {copy.directory.path}; Ctrl-C stops it)"
+        )
+
+    assemble.run_copy(copy, ready)
+
+
+def _units(scope: str) -> tuple[str, ...] | None:
+    """The units of a scope; None for the region."""
+    if scope == REGION:
+        return None
+    units = tuple(part.strip().upper() for part in scope.split(",") if part.strip())
+    if not units:
+        raise errors.Setup("--scope names no unit", help="give region, or HSA-ids with commas between")
+    return units
+
+
+def by_hand(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Whose decision it is, and why: both are kept."""
+    for option in (
+        click.option("--reason", required=True, metavar="TEXT", help="Why."),
+        click.option("--by", required=True, metavar="NAME", help="Who decides this."),
+        click.option(
+            "--data", required=True, metavar="DIR", help="The copy's folder; of a copy of vaka up, DIR/copies/N."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@command.command("freeze")
+@by_hand
+def freeze(data: str, by: str, reason: str) -> None:
+    """Keep a copy as it is: it applies nothing more, and serves what it has, until it is thawed.
+
+    \b
+    vaka copy freeze --data /srv/copy --by "Eva Ek" --reason "a wrong mass change is on its way"
+    """
+    held = frozen.freeze(_folder(data), _words("--by", by), _words("--reason", reason))
+    click.echo(f"Frozen by {held.by}: {held.reason}. It applies nothing more; vaka copy thaw lets it go on.")
+
+
+@command.command("thaw")
+@by_hand
+def thaw(data: str, by: str, reason: str) -> None:
+    """Let a frozen copy go on from where it stopped."""
+    held = frozen.thaw(_folder(data), _words("--by", by), _words("--reason", reason))
+    click.echo(f"It goes on. It was frozen by {held.by}: {held.reason}.")
+
+
+def _folder(data: str) -> Path:
+    folder = assemble.directory(data).path
+    if not (folder / "log").is_dir() or (folder / "pg").exists():
+        raise errors.Setup(
+            f"there is no copy in {folder}", help="name its folder with --data; vaka up has them in DIR/copies"
+        )
+    return folder
+
+
+def _words(option: str, text: str) -> str:
+    """What a person says, within limits."""
+    if not text.strip() or len(text) > REASON_MAX_CHARS or not text.isprintable():
+        raise errors.Setup(f"{option} has to be words, {REASON_MAX_CHARS} characters at most", help="on one line")
+    return text.strip()

@@ -1,0 +1,148 @@
+"""own.db: what people did on this copy. It counts here at once, and the journal gets it later, once.
+
+Invariants: what a method has returned is on disk (the connection is WAL with synchronous FULL, ``copy.engine``); what is done
+here and what the journal is owed of it commit together; an item is owed until the journal has said done or refused, whatever is
+killed in between, and the journal takes what it has already as done. What it refused stays, with the reason.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from typing import Any, Final
+
+import apsw
+import orjson
+
+from vaka import config
+from vaka.copy.statements import statements
+
+_DONE, _REFUSED = 1, 2
+_CLOSINGS_KEPT_US: Final = 2 * config.SESSION_MAX_S * 1_000_000
+
+
+def now_us() -> int:
+    return time.time_ns() // 1_000
+
+
+class Own:
+    """own.db on an open connection. Its methods block for a write to disk: call them beside the event loop."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._db = connection
+        self._sql = statements("own")
+        self._lock = threading.Lock()
+        with self._writing():
+            connection.execute(self._sql["schema"])
+
+    @contextmanager
+    def _writing(self) -> Iterator[apsw.Connection]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def _rows(self, name: str, values: Mapping[str, Any] | None = None) -> list[Any]:
+        with self._lock:
+            return self._db.execute(self._sql[name], values).fetchall()
+
+    def _owe(self, what: str, at_us: int, content: Mapping[str, Any], key: str | None = None) -> None:
+        id_ = uuid.uuid4().hex
+        told = orjson.dumps({"id": id_, "what": what, "at_us": at_us, **content}).decode()
+        values = {"id": id_, "what": what, "key": key, "at_us": at_us, "content": told}
+        self._db.execute(self._sql["owe"], values)
+
+    def owe(self, what: str, content: Mapping[str, Any], *, key: str | None = None) -> None:
+        """Tells the journal, later. ``key``: one that waits under the same key is replaced."""
+        with self._writing():
+            self._owe(what, now_us(), content, key)
+
+    def spend(self, kind: str, value: str, alive_s: int) -> bool:
+        """Whether this is the first use of ``value``, of whichever process asks."""
+        what = sha256(f"{kind}\0{value}".encode()).digest()
+        with self._writing() as db:
+            until_us = now_us() + alive_s * 1_000_000
+            return db.execute(self._sql["spend"], {"what": what, "until_us": until_us}).fetchone() is not None
+
+    def revoke(self, person: str, session: str, reason: str, token: str) -> tuple[int, int]:
+        """Ends a session: (at, until) in microseconds."""
+        at_us = now_us()
+        until_us = at_us + (config.SESSION_MAX_S + config.CLOCK_SKEW_S) * 1_000_000
+        values = {"session": session, "person": person, "at_us": at_us, "until_us": until_us}
+        with self._writing() as db:
+            if db.execute(self._sql["revoke"], values).fetchone() is not None:
+                self._owe("ended", at_us, {"token": token, "reason": reason})
+        return at_us, until_us
+
+    def revocations(self, after: int) -> list[tuple[int, str, str, int, int]]:
+        """(number, session, person, at, until) of those in force that were made after number ``after``."""
+        return self._rows("revocations", {"after": after, "now_us": now_us()})
+
+    def open(self, opening: Mapping[str, Any], reason: str, token: str) -> None:
+        """Keeps an opening: ``opening`` holds the columns of the table."""
+        told = {
+            "opening": opening["opening"], "patient": opening["patient"], "sort": opening["what"],
+            "target": opening["target"], "until_us": opening["until_us"], "reason": reason, "token": token,
+        }  # fmt: skip
+        with self._writing() as db:
+            db.execute(self._sql["open"], opening)
+            self._owe("opened", opening["opened_us"], told)
+
+    def close(self, opening: str, token: str) -> int:
+        """Ends an opening, wherever it was made; when."""
+        at_us = now_us()
+        with self._writing() as db:
+            values = {"opening": opening, "closed_us": at_us}
+            db.execute(self._sql["close"], values)
+            db.execute(self._sql["keep_closing"], values)
+            self._owe("closed", at_us, {"opening": opening, "token": token})
+        return at_us
+
+    def openings(self) -> list[dict[str, Any]]:
+        """Those made here, each with ``handed``: 0 the journal does not have it yet, 2 it has refused it."""
+        names = (
+            "opening", "patient", "person", "unit", "provider", "what", "target", "session", "opened_us", "until_us",
+            "closed_us", "handed",
+        )  # fmt: skip
+        return [dict(zip(names, row, strict=True)) for row in self._rows("openings")]
+
+    def closings(self) -> list[tuple[str, int]]:
+        return self._rows("closings")
+
+    def owed(self) -> list[tuple[str, str]]:
+        """(id, content) of what the journal is owed, the oldest first."""
+        return self._rows("owed", {"limit": config.OWED_BATCH})
+
+    def waiting(self) -> int:
+        """How much the journal is owed."""
+        return int(self._rows("waiting")[0][0])
+
+    def settle(self, done: Sequence[str], refused: Sequence[tuple[str, str]]) -> None:
+        """What the journal said of items by their ids."""
+        with self._writing() as db:
+            for id_ in done:
+                db.execute(self._sql["handed"], {"id": id_, "handed": _DONE})
+                db.execute(self._sql["settle"], {"id": id_, "state": _DONE, "reason": None})
+            for id_, reason in refused:
+                db.execute(self._sql["handed"], {"id": id_, "handed": _REFUSED})
+                db.execute(self._sql["settle"], {"id": id_, "state": _REFUSED, "reason": reason})
+
+    def refused(self) -> list[tuple[str, str, int, str]]:
+        """(id, what, at, reason) of what the journal has refused, for a person to look at."""
+        return self._rows("refused")
+
+    def forget(self) -> None:
+        """Drops what is past its time and was handed over."""
+        now = now_us()
+        kept_us = int(config.OWED_KEPT_S * 1_000_000)
+        with self._writing() as db:
+            values = {"now_us": now, "before_us": now - kept_us, "long_before_us": now - _CLOSINGS_KEPT_US - kept_us}
+            db.execute(self._sql["forget"], values)

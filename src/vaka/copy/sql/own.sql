@@ -1,0 +1,80 @@
+-- name: schema
+-- own.db: what people did on this copy, and what of it the journal is still owed. Several processes write here; nothing rebuilds it.
+
+-- What may be used once and was given out here (SHA-256).
+CREATE TABLE IF NOT EXISTS spent (what BLOB PRIMARY KEY, until_us INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+-- Sessions ended here. number: the order, never used again.
+CREATE TABLE IF NOT EXISTS revocation (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, session TEXT NOT NULL UNIQUE, person TEXT NOT NULL, at_us INTEGER NOT NULL,
+    until_us INTEGER NOT NULL
+) STRICT;
+
+-- Openings made here, and those that were closed here. handed: the journal has it, or (2) has refused it.
+CREATE TABLE IF NOT EXISTS opening (
+    opening TEXT PRIMARY KEY, patient INTEGER NOT NULL, person TEXT NOT NULL, unit TEXT NOT NULL, provider TEXT NOT NULL,
+    what INTEGER NOT NULL, target TEXT, session TEXT NOT NULL, opened_us INTEGER NOT NULL, until_us INTEGER NOT NULL,
+    closed_us INTEGER, handed INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS closing (opening TEXT PRIMARY KEY, closed_us INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+-- What the journal is owed, in order. key: what a later item of the same takes the place of while it waits. state: 0 waits, 1 done,
+-- 2 refused (reason).
+CREATE TABLE IF NOT EXISTS owed (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, what TEXT NOT NULL, key TEXT, at_us INTEGER NOT NULL,
+    content TEXT NOT NULL, state INTEGER NOT NULL DEFAULT 0, reason TEXT
+) STRICT;
+CREATE INDEX IF NOT EXISTS owed_waiting ON owed (number) WHERE state = 0;
+CREATE UNIQUE INDEX IF NOT EXISTS owed_key ON owed (key) WHERE state = 0 AND key IS NOT NULL;
+
+-- name: spend
+INSERT OR IGNORE INTO spent VALUES (:what, :until_us) RETURNING 1
+
+-- name: revoke
+INSERT OR IGNORE INTO revocation (session, person, at_us, until_us) VALUES (:session, :person, :at_us, :until_us) RETURNING 1
+
+-- name: revocations
+SELECT number, session, person, at_us, until_us FROM revocation WHERE number > :after AND until_us > :now_us ORDER BY number
+
+-- name: open
+INSERT INTO opening (opening, patient, person, unit, provider, what, target, session, opened_us, until_us)
+VALUES (:opening, :patient, :person, :unit, :provider, :what, :target, :session, :opened_us, :until_us)
+
+-- name: close
+UPDATE opening SET closed_us = coalesce(closed_us, :closed_us) WHERE opening = :opening
+
+-- name: keep_closing
+INSERT OR IGNORE INTO closing VALUES (:opening, :closed_us)
+
+-- name: openings
+SELECT opening, patient, person, unit, provider, what, target, session, opened_us, until_us, closed_us, handed FROM opening
+
+-- name: closings
+SELECT opening, closed_us FROM closing
+
+-- name: owe
+INSERT INTO owed (id, what, key, at_us, content) VALUES (:id, :what, :key, :at_us, :content)
+ON CONFLICT (key) WHERE state = 0 AND key IS NOT NULL DO UPDATE SET at_us = excluded.at_us, content = excluded.content,
+    id = excluded.id
+
+-- name: owed
+SELECT id, content FROM owed WHERE state = 0 ORDER BY number LIMIT :limit
+
+-- name: waiting
+SELECT count(*) FROM owed WHERE state = 0
+
+-- name: settle
+UPDATE owed SET state = :state, reason = :reason WHERE id = :id AND state = 0
+
+-- name: handed
+UPDATE opening SET handed = :handed WHERE opening IN (SELECT content ->> 'opening' FROM owed WHERE id = :id AND what = 'opened')
+
+-- name: refused
+SELECT id, what, at_us, reason FROM owed WHERE state = 2 ORDER BY number
+
+-- name: forget
+DELETE FROM spent WHERE until_us < :now_us;
+DELETE FROM revocation WHERE until_us < :now_us;
+DELETE FROM opening WHERE until_us < :before_us AND handed <> 0;
+DELETE FROM closing WHERE closed_us < :long_before_us;
+DELETE FROM owed WHERE state = 1 AND at_us < :before_us;

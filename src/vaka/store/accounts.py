@@ -1,0 +1,86 @@
+"""What is asked of people's accounts, be it at the journal or on a copy: the same login stands above either.
+
+Invariants: a thing is spent once where it was given out; a session that was ended is ended durably before it is told; on a copy
+what happens here counts here at once, and reaches the journal later, once. Passphrases, codes and set-up codes are no part of
+this: they are the journal's alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from vaka.access.session import Session
+
+
+class Passkey(NamedTuple):
+    """The public key of a passkey. ``signs``: how often it has signed, as far as it counts; ``demo``: made by a demo login."""
+
+    credential: bytes
+    person: str
+    site: str
+    public_key: bytes
+    signs: int
+    demo: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """``session``: that one; None: all sessions of ``person`` that began before ``at_us``. Moot after ``until_us``."""
+
+    session: str | None
+    person: str
+    at_us: int
+    until_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """A login."""
+
+    at_us: int
+    way: str
+    source: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """What a person is told of the own logins. ``living``: how many sessions; ``other``: the login before this one; ``changes``
+    of ways in since then, (time, what)."""
+
+    living: int
+    other: Came | None
+    changes: Sequence[tuple[int, str]]
+
+
+class Accounts(Protocol):
+    """``token``: the signed session itself, which proves to the journal what a copy tells it."""
+
+    async def passkey(self, credential: bytes) -> Passkey | None:
+        """The passkey of this credential id."""
+
+    async def passkeys_of(self, person: str) -> list[bytes]:
+        """Credential ids of a person's passkeys."""
+
+    async def passkey_used(self, credential: bytes, signs: int) -> None:
+        """It has signed so often now."""
+
+    async def spend(self, kind: str, value: str, *, alive_s: int) -> bool:
+        """Whether this is the first use of ``value`` here; it counts for ``alive_s``."""
+
+    async def begun(self, session: Session, came: Came, token: str) -> None:
+        """A session begins."""
+
+    async def renewed(self, session: Session) -> None:
+        """A session lives for longer."""
+
+    async def recent(self, session: Session) -> Recent | None:
+        """What its person is told; None where only the journal knows."""
+
+    async def revoke(self, person: str, session: str | None, reason: str, token: str) -> Revocation:
+        """Ends a session, or all that a person has, for good."""
+
+    async def revocations(self, start: str) -> tuple[list[Revocation], str]:
+        """Those since ``start`` (``""``: all in force), and where to start the next time."""

@@ -1,0 +1,278 @@
+"""The front door, with real processes: who answers, what goes along, and what is said when the journal is away."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from bench.running import FULL, Vaka, running, token
+from tests.client import fresh
+from tests.copy.standin import Standin, standin
+
+from vaka.watch import status
+
+
+@pytest.fixture(scope="module")
+def vaka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vaka]:
+    with running(tmp_path_factory.mktemp("door") / "data", "--behind-copies") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def door(vaka: Vaka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standin]:
+    with standin(vaka.data, vaka.url, tmp_path_factory.mktemp("standin")) as made:
+        yield made
+
+
+@pytest.fixture
+def client(vaka: Vaka, door: Standin) -> Iterator[httpx.Client]:
+    door.tell()
+    headers = {"Authorization": f"Bearer {token(vaka.data, 'tests', FULL)}"}
+    with httpx.Client(base_url=door.url, headers=headers, timeout=20) as made:
+        yield made
+
+
+def journal_pid(vaka: Vaka) -> int:
+    found = status.read(vaka.data / "run" / "status.json")
+    assert found is not None
+    return next(part.pid or 0 for part in found.parts if part.name == "journal")
+
+
+def patient(client: httpx.Client, **headers: str) -> httpx.Response:
+    made = client.post(
+        "/fhir/Patient", json={"resourceType": "Patient", "name": [{"family": fresh()}]}, headers=headers
+    )
+    assert made.status_code == 201, made.text
+    return made
+
+
+def id_of(made: httpx.Response) -> str:
+    return str(made.json()["id"])
+
+
+def test_a_write_is_passed_on_and_a_read_answered_here(client: httpx.Client, door: Standin) -> None:
+    """Broken: a write does not reach the journal, its answer points past the copy, or a read goes round it."""
+    made = patient(client)
+    assert made.headers["vaka-answered-by"] == "journal"
+    assert made.headers["location"].startswith(f"{door.url}/fhir/Patient/")
+    epoch, xid, seq = map(int, made.headers["vaka-cursor"].split("."))
+    assert epoch == 1 and xid > 0 and seq > 0
+    read = client.get(f"/fhir/Patient/{id_of(made)}")
+    assert read.status_code == 200
+    assert read.headers["vaka-answered-by"] == "copy"
+    assert read.headers["vaka-as-of"] == "2023-11-14T22:13:20.000Z"
+    assert "vaka-behind" not in read.headers
+    assert read.json() == made.json()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "who"),
+    [
+        ("GET", "/fhir/metadata", "copy"),
+        ("GET", "/fhir/Observation?patient=x", "copy"),
+        ("GET", "/fhir/Patient/x/Observation", "copy"),
+        ("GET", "/fhir/Patient?name=x", "copy"),
+        ("GET", "/fhir/Observation?code=x", "journal"),
+        ("GET", "/fhir/Observation/_history", "journal"),
+        ("GET", "/fhir?_type=Patient", "journal"),
+        ("GET", "/fhir/AuditEvent", "journal"),
+        ("GET", "/fhir/$unsigned", "journal"),
+    ],
+)
+def test_who_answers(client: httpx.Client, method: str, path: str, who: str) -> None:
+    """Broken: what the copy cannot know is answered from it, or everything burdens the journal."""
+    answer = client.request(method, path)
+    assert answer.headers["vaka-answered-by"] == who, answer.text
+
+
+def test_a_search_by_form(client: httpx.Client) -> None:
+    """Broken: the form is read once too often, so that whoever answers sees none."""
+    for form, who in ((f"_id={id_of(patient(client))}", "copy"), ("code=x&_summary=count", "journal")):
+        type_ = "Patient" if who == "copy" else "Observation"
+        answer = client.post(
+            f"/fhir/{type_}/_search", content=form, headers={"content-type": "application/x-www-form-urlencoded"}
+        )
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["vaka-answered-by"] == who
+        assert answer.json().get("total", 1) == (1 if who == "copy" else 0)
+
+
+def test_the_feed_is_not_passed_on(client: httpx.Client) -> None:
+    """Broken: the whole record leaves through the door, to who has a token but no certificate."""
+    for path in ("/feed", "/feed/private", "/reserve", "/peer/key"):
+        assert client.get(path).status_code == 404, path
+
+
+def test_a_large_answer_and_a_large_body_pass(client: httpx.Client) -> None:
+    """Broken: what is longer than a piece is cut, doubled, or kept in memory whole."""
+    content = os.urandom(5_000_000)
+    made = client.post("/fhir/Binary", content=content, headers={"content-type": "application/octet-stream"})
+    assert made.status_code == 201, made.text
+    id_ = made.headers["location"].split("/Binary/")[1].split("/")[0]
+    read = client.get(f"/fhir/Binary/{id_}", headers={"accept": "application/octet-stream"})
+    assert read.headers["vaka-answered-by"] == "journal"
+    assert read.content == content
+    part = client.get(f"/fhir/Binary/{id_}", headers={"accept": "*/*", "range": "bytes=10-19"})
+    assert part.content in (content, content[10:20])
+
+
+def test_an_upload_without_a_length_is_refused_as_the_journal_does(client: httpx.Client) -> None:
+    """Broken: an upload that broke off looks like one that ended, since the door has counted what came."""
+
+    def pieces() -> Iterator[bytes]:
+        yield b"x" * 100
+
+    answer = client.post("/fhir/Binary", content=pieces(), headers={"content-type": "application/octet-stream"})
+    assert answer.status_code == 411, answer.text
+
+
+def test_head_conditional_and_errors_pass_as_they_are(client: httpx.Client) -> None:
+    """Broken: an answer without a body gets one, or an error of the journal becomes one of the door."""
+    made = patient(client)
+    path = f"/fhir/Patient/{id_of(made)}"
+    assert client.head("/fhir/Observation?code=x").status_code == 200
+    assert client.head(path).headers["vaka-answered-by"] == "copy"
+    assert client.get(path, headers={"if-none-match": made.headers["etag"]}).status_code == 304
+    wrong = client.put(path, json={"resourceType": "Patient", "id": id_of(made)}, headers={"if-match": 'W/"7"'})
+    assert (wrong.status_code, wrong.headers["vaka-answered-by"]) == (412, "journal")
+    assert "vaka-cursor" not in wrong.headers
+    gone = client.delete(path)
+    assert gone.status_code == 204
+    assert gone.headers["vaka-cursor"]
+    assert client.get(path).status_code == 410
+    assert client.post("/fhir/Patient", content=b"{", headers={"content-type": "application/json"}).status_code == 400
+
+
+def test_no_proof_is_added(door: Standin) -> None:
+    """Broken: the copy's own proof goes along, and whoever reaches it writes."""
+    for headers in ({}, {"authorization": "Bearer x"}):
+        made = httpx.post(door.url + "/fhir/Patient", json={"resourceType": "Patient"}, headers=headers)
+        assert made.status_code == 401
+        assert made.headers["vaka-answered-by"] == "journal"
+        assert httpx.get(door.url + "/fhir/Patient/x", headers=headers).status_code == 401
+
+
+def test_what_a_caller_says_of_proxies_is_dropped(vaka: Vaka, client: httpx.Client) -> None:
+    """Broken: a caller chooses the address in answers, or who it is in the log."""
+    told = {"x-forwarded-host": "evil.example", "x-forwarded-for": "9.9.9.9", "forwarded": "host=evil.example"}
+    made = patient(client, **told)
+    assert "evil.example" not in made.headers["location"]
+
+
+def test_a_cookie_brings_the_place_of_a_write(vaka: Vaka, door: Standin) -> None:
+    """Broken: who has just written with a browser does not see it at the next look."""
+    cookie = {"cookie": "__Host-vaka=nothing", "authorization": f"Bearer {token(vaka.data, 'tests', FULL)}"}
+    made = httpx.post(door.url + "/fhir/Patient", json={"resourceType": "Patient"}, headers=cookie)
+    given = made.headers["set-cookie"]
+    assert given.startswith(f"__Host-vaka-cursor={made.headers['vaka-cursor']}; ")
+    assert "HttpOnly" in given and "Secure" in given and "SameSite=Strict" in given
+
+
+def test_who_has_written_waits_or_is_sent_on(client: httpx.Client, door: Standin) -> None:
+    """Broken: a copy that has not applied somebody's write shows them the record without it."""
+    made = patient(client)
+    place, path = made.headers["vaka-cursor"], f"/fhir/Patient/{id_of(made)}"
+    door.tell(applied="1.1.1")
+    began = time.monotonic()
+    answer = client.get(path, headers={"vaka-cursor": place})
+    assert answer.headers["vaka-answered-by"] == "journal"
+    assert 0.25 < time.monotonic() - began < 2
+    assert client.get(path).headers["vaka-answered-by"] == "copy", "who has not written does not wait"
+    threading.Timer(0.1, lambda: door.tell(applied=place)).start()
+    began = time.monotonic()
+    answer = client.get(path, headers={"cookie": f"__Host-vaka-cursor={place}"})
+    assert (answer.headers["vaka-answered-by"], "vaka-behind" in answer.headers) == ("copy", False)
+    assert 0.05 < time.monotonic() - began < 0.28
+    for forged in ("x", "1.2", "9" * 40 + ".1.1", "-1.1.1"):
+        assert client.get(path, headers={"vaka-cursor": forged}).headers["vaka-answered-by"] == "copy"
+
+
+def test_a_key_that_is_sent_again_tells_the_same_place(client: httpx.Client) -> None:
+    """Broken: who asks again for what was in doubt does not learn where it stands in the feed."""
+    key = {"idempotency-key": fresh()}
+    body = {"resourceType": "Patient", "name": [{"family": "Again"}]}
+    first = client.post("/fhir/Patient", json=body, headers=key)
+    again = client.post("/fhir/Patient", json=body, headers=key)
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert again.headers["vaka-cursor"] == first.headers["vaka-cursor"]
+    entries = [{"resource": body, "request": {"method": "POST", "url": "Patient"}} for _ in range(3)]
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    sent = client.post("/fhir", json=bundle)
+    assert sent.status_code == 200
+    assert tuple(map(int, sent.headers["vaka-cursor"].split("."))) > tuple(
+        map(int, first.headers["vaka-cursor"].split("."))
+    )
+
+
+def test_what_matters_most_comes_from_the_journal_while_this_lags(client: httpx.Client, door: Standin) -> None:
+    """Broken (S1): an old list of drugs is read while the journal is well."""
+    id_ = id_of(patient(client))
+    door.tell(lag_s=3.0)
+    for path in (f"/fhir/AllergyIntolerance?patient={id_}", f"/fhir/Patient/{id_}/MedicationRequest"):
+        assert client.get(path).headers["vaka-answered-by"] == "journal"
+    other = client.get(f"/fhir/Patient/{id_}")
+    assert other.headers["vaka-answered-by"] == "copy"
+    door.tell(lag_s=3.0, age_s=60.0)
+    assert client.get(f"/fhir/AllergyIntolerance?patient={id_}").headers["vaka-answered-by"] == "copy"
+
+
+def test_ready_tells_reading_and_writing_apart(client: httpx.Client, door: Standin) -> None:
+    """Broken: a copy whose journal is away is taken out of use, or nobody learns how old it is."""
+    told = client.get("/ready").json()
+    assert (told["reading"], told["writing"], told["from"]) == (True, "journal", "copy")
+    door.tell(age_s=93_600.5)
+    answer = client.get("/ready")
+    assert answer.status_code == 200
+    assert (answer.json()["reading"], answer.json()["writing"]) == (True, False)
+    assert answer.json()["ageSeconds"] == 93_600.5
+    door.tell(readable=False)
+    assert client.get("/ready").json()["from"] == "journal"
+    door.tell(readable=False, age_s=60.0)
+    assert client.get("/ready").status_code == 503
+
+
+def test_before_there_is_a_record_here_the_journal_is_asked(client: httpx.Client, door: Standin) -> None:
+    """Broken: a copy that is being seeded says that nobody is there."""
+    id_ = id_of(patient(client))
+    door.tell(readable=False)
+    assert client.get(f"/fhir/Patient/{id_}").headers["vaka-answered-by"] == "journal"
+
+
+def test_a_frozen_journal_holds_up_nobody_who_reads(vaka: Vaka, client: httpx.Client, door: Standin) -> None:
+    """Broken: one that hangs takes the copy with it, or a write is never answered."""
+    id_ = id_of(patient(client))
+    os.kill(journal_pid(vaka), signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        door.tell(age_s=2.5)
+        refused = client.post("/fhir/Patient", json={"resourceType": "Patient"})
+        assert refused.status_code == 503
+        assert int(refused.headers["retry-after"]) > 0
+        assert "help" in refused.text or "diagnostics" in refused.text
+        assert time.monotonic() - began < 3.0
+        began = time.monotonic()
+        assert client.get(f"/fhir/Patient/{id_}", headers={"vaka-cursor": "1.999999999.1"}).status_code == 200
+    finally:
+        os.kill(journal_pid(vaka), signal.SIGCONT)
+
+
+def test_the_log_has_each_access_once(vaka: Vaka, client: httpx.Client, door: Standin, tmp_path: Path) -> None:
+    """Broken: what is passed on is logged twice, or not at all."""
+    id_ = id_of(patient(client))
+    name = f"only-{fresh()}"
+    headers = {"Authorization": f"Bearer {token(vaka.data, name, FULL)}"}
+    with httpx.Client(base_url=door.url, headers=headers) as other:
+        assert other.get(f"/fhir/Patient/{id_}").headers["vaka-answered-by"] == "copy"
+        assert other.get(f"/fhir/Patient/{id_}/_history").headers["vaka-answered-by"] == "journal"
+    here = (door.state.parent / "accesslog").glob("*")
+    there = (vaka.data / "accesslog").glob("*")
+    counts = [
+        sum(path.read_bytes().count(name.encode()) for path in paths if path.is_file()) for paths in (here, there)
+    ]
+    assert counts == [1, 1]
