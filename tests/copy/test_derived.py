@@ -84,9 +84,9 @@ class Copied:
         self.path = path / "record.db"
         self.writer = engine.writer(self.path, KEY)
         apply.make(self.writer)
-        derived.create(self.writer)
         self.codec = apply.codec(self.writer)
-        self.applier = apply.Applier(self.writer, self.path, on_changed=derived.Derived(self.codec))
+        derived.prepare(self.writer, self.codec)
+        self.applier = apply.Applier(self.writer, self.path, on_changed=derived.Derived())
         self.seq = 0
 
     def give(
@@ -199,7 +199,7 @@ def test_a_change_and_its_mark_are_one_commit(tmp_path: Path) -> None:
         pass
 
     def fails(connection: apsw.Connection, changes: Any) -> None:
-        derived.Derived(copied.codec)(connection, changes)
+        derived.Derived()(connection, changes)
         raise Cut
 
     copied.applier.putter._on_changed = fails
@@ -207,7 +207,7 @@ def test_a_change_and_its_mark_are_one_commit(tmp_path: Path) -> None:
         copied.give(flag | {"code": {"text": "VRE"}}, owner, "p", 2)
     assert "MRSA" in html(reader, "p", sheets)
     assert copied.make() == 0
-    copied.applier.putter._on_changed = derived.Derived(copied.codec)
+    copied.applier.putter._on_changed = derived.Derived()
     copied.give(flag | {"code": {"text": "VRE"}}, owner, "p", 2)
     for _ in range(2):
         assert "VRE" in html(reader, "p", sheets)
@@ -241,7 +241,9 @@ def test_all_of_it_is_made_from_the_record_alone(ward: Copied) -> None:
     followed = {
         table: sorted(ward.writer.execute(f"SELECT {columns} FROM {table}")) for table, columns in TABLES.items()
     }
-    derived.rebuild(ward.writer, ward.codec)
+    for table in TABLES:
+        ward.writer.execute(f"DROP TABLE {table}")
+    derived.prepare(ward.writer, ward.codec)
     ward.make()
     rebuilt = {
         table: sorted(ward.writer.execute(f"SELECT {columns} FROM {table}")) for table, columns in TABLES.items()

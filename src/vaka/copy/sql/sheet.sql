@@ -153,3 +153,6 @@ FROM resource r JOIN owner o ON o.owner = r.owner WHERE r.patient IS NOT NULL AN
 
 -- name: to_list
 SELECT rkey, type, patient, owner FROM resource WHERE type IN (SELECT value FROM json_each(:types)) AND NOT deleted ORDER BY rkey
+
+-- name: is_there
+SELECT 1 FROM sqlite_schema WHERE name = 'fragment'
