@@ -20,6 +20,7 @@ from vaka import errors, process
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "up": ("vaka.command.up", "Start Vaka here and keep it running."),
     "copy": ("vaka.command.copy", "Keep a read copy of a journal, and answer from it."),
+    "reserve": ("vaka.command.reserve", "What was written on a copy while the journal was away."),
     "status": ("vaka.command.status", "Every process: name, role, pid, address, state."),
     "token": ("vaka.command.token", "Make a token for a program."),
     "person": ("vaka.command.person", "Ways in for people: set-up codes, and taking ways in back."),

@@ -205,12 +205,16 @@ RESERVE_PROBE_GAP_S: Final = 5.0
 RESERVE_HOLD_S: Final = 2.0
 # Keys are kept by the journal for IDEMPOTENCY_DAYS: what is older could be done twice, and a person decides.
 RESERVE_ENTRY_MAX_DAYS: Final = IDEMPOTENCY_DAYS - 5
+# What a worker stored and did not acknowledge within this time, it never will: it has died.
+RESERVE_UNHELD_S: Final = 30.0
 RESERVE_LANES: Final = 4
 RESERVE_LOOK_MAX: Final = 2_000
 RESERVE_EXCHANGE_S: Final = 1.0
 RESERVE_EXCHANGE_MAX: Final = 200
 # A fault of the journal on one entry, so often: it is set aside for a person, so that it holds back no others.
 RESERVE_FAULTS_MAX: Final = 5
+# What counts as as new as usual when it is said that all is back.
+RESERVE_LAG_NORMAL_S: Final = 2.0
 RESERVE_RETRY_S: Final = 1.0
 # Entries that are over stay so long, for who asks what became of them.
 RESERVE_KEEP_DAYS: Final = IDEMPOTENCY_DAYS

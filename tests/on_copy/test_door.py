@@ -105,7 +105,7 @@ def test_a_search_by_form(client: httpx.Client) -> None:
 
 def test_the_feed_is_not_passed_on(client: httpx.Client) -> None:
     """Broken: the whole record leaves through the door, to who has a token but no certificate."""
-    for path in ("/feed", "/feed/private", "/peer/reserve"):
+    for path in ("/feed", "/feed/private", "/reserve", "/peer/key"):
         assert client.get(path).status_code == 404, path
 
 

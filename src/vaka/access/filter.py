@@ -20,8 +20,8 @@ FULL = "system/*.*"
 class AccessFilter:
     """``principal``: who asks, as the log names it. ``scopes``: what a program's token allows (``system/*.*``: everything).
     ``session``: the person, None for a program. ``grants``: a program's SMART scopes. ``provider``: the Organization id whose
-    information alone a program may have, None for the region's. ``settings``: the region's points of law. ``trail``: what this
-    request touches."""
+    information alone a program may have, None for the region's. ``settings``: the region's points of law. ``at_us``: when it was
+    asked for, where that was in a copy's reserve, None: now. ``trail``: what this request touches."""
 
     principal: str
     scopes: frozenset[str] = field(default_factory=frozenset)
@@ -29,6 +29,7 @@ class AccessFilter:
     grants: tuple[Grant, ...] = ()
     provider: str | None = None
     settings: Settings = CLOSED
+    at_us: int | None = None
     trail: Trail = field(default_factory=Trail, compare=False)
 
     @property
@@ -39,7 +40,7 @@ class AccessFilter:
     def anew(self) -> AccessFilter:
         """The same filter with an empty trail, for another request."""
         return AccessFilter(
-            self.principal, self.scopes, self.session, self.grants, self.provider, self.settings, Trail()
+            self.principal, self.scopes, self.session, self.grants, self.provider, self.settings, self.at_us, Trail()
         )
 
 

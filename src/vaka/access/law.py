@@ -69,6 +69,8 @@ class Act(IntEnum):
     REDACT = 15
     REFILED = 16
     """Entered on the right patient, from the wrong one's record."""
+    RESERVED = 17
+    """Written on a copy during a stop, and handed over."""
 
 
 ACKNOWLEDGING: Final[Mapping[str, Act]] = {"received": Act.RECEIVED, "read": Act.READ, "acted-on": Act.ACTED}

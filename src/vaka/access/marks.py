@@ -42,6 +42,7 @@ CODES: Final[Mapping[Act, str]] = {
     Act.LINK: "link",
     Act.REDACT: "redact",
     Act.REFILED: "refiled",
+    Act.RESERVED: "written-during-stop",
 }
 _BY_CODE: Final = {code: act for act, code in CODES.items()}
 _AGENTS: Final = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
@@ -118,7 +119,7 @@ def provenance(
     policy: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The Provenance of a mark. ``targets``: ``Type/id/_history/n``, the entry's first; ``entities``: (role, reference) of
-    other versions that it concerns; ``recorded``: an instant of this server."""
+    other versions that it concerns; ``recorded``: an instant of this server, or of the copy that took it."""
     codings = [{"system": ACTS, "code": CODES[act]}]
     if (code := _ALSO.get(act)) is not None:
         codings.append({"system": _COMPLETION, "code": code})

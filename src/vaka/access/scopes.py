@@ -27,9 +27,11 @@ from vaka.fhir.values import split
 LETTERS: Final = "cruds"
 ALL: Final = frozenset(LETTERS)
 FEED: Final = "feed"
+RESERVE: Final = "reserve"
+"""A copy's: hands over what others wrote in its reserve, and holds that of other copies."""
 FEED_PRIVATE: Final = "feed-private"
 """What a read copy needs beside the record (``journal.private``), and what it brings back."""
-OTHERS: Final = frozenset({FEED, FEED_PRIVATE})
+OTHERS: Final = frozenset({FEED, FEED_PRIVATE, RESERVE})
 """Scopes that are no grant on resources."""
 SCOPE_MAX_CHARS: Final = 400
 SCOPES_MAX: Final = 100

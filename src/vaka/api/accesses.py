@@ -23,7 +23,7 @@ from vaka.fhir.definitions import RESOURCE_TYPES
 _TYPES: Final = frozenset(RESOURCE_TYPES)
 _CHANGING: Final = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _make: Final = partial(tuple.__new__, Record)  # of all its fields: NamedTuple's own way takes three times as long
-_LOGGED: Final = frozenset({"fhir", "feed", "log", "sheet", "unit"})
+_LOGGED: Final = frozenset({"fhir", "feed", "log", "sheet", "unit", "reserve", "peer"})
 
 
 class Address:

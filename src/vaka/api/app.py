@@ -30,6 +30,7 @@ from vaka.api.interactions.unit import unit
 from vaka.api.paced import Pacing
 from vaka.api.peer import routes as peer
 from vaka.api.request_log import RequestLog
+from vaka.api.reserve.received import receive
 from vaka.api.routes import dispatch
 from vaka.api.server import Server
 from vaka.errors import Busy, Fault, Forbidden, Invalid, NotFound, NotPassed, Unauthenticated, VakaError
@@ -184,18 +185,13 @@ class Application:
                 self.server.usage.require(request)
                 self.server.log.require(urgent=is_urgent(request.method, request.access))
         match request.path:
-            case ("feed",) | ("feed", "private"):
+            case ("feed",) | ("feed", "private") | ("reserve", *_) | ("peer", *_):
                 if not self.server.wire.feed_allowed(request.source, request.headers):
                     raise Forbidden(
-                        "the feed leaves this machine to peers with a certificate only",
+                        "what copies ask leaves this machine to peers with a certificate only",
                         help="ask at the address that --peer-port has opened, with a certificate of vaka peer certificate",
                     )
-                answer = feed if len(request.path) == 1 else private
-                return await answer(self.server, request)
-            case ("peer", *_):
-                if not self.server.wire.feed_allowed(request.source, request.headers):
-                    raise Forbidden("copies come in with a certificate only", help="use the address of --peer-port")
-                return await peer.dispatch(self.server, request)
+                return await self._for_copies(request)
             case ("fhir", *rest):
                 request.path = tuple(rest)
                 return await dispatch(self.server, request)
@@ -206,6 +202,21 @@ class Application:
             case ("unit", named):
                 return await unit(self.server, request, named)
         raise NotFound("there is nothing at this address", help="the record is at /fhir, the change feed at /feed")
+
+    async def _for_copies(self, request: Request) -> Response:
+        door = self.server.door
+        match request.path:
+            case ("feed",):
+                return await feed(self.server, request)
+            case ("feed", _):
+                return await private(self.server, request)
+            case ("peer", "reserve") if door is not None and door.reserve is not None:
+                return await door.reserve.hold(request)
+            case ("peer", *_):
+                return await peer.dispatch(self.server, request)
+            case ("reserve", *_) if door is None:
+                return await receive(self.server, request)
+        raise NotFound("there is nothing at this address")
 
     async def _send(self, protocol: HTTPProtocol, scope: Scope, response: Response) -> bool:
         """False if the caller has gone."""

@@ -8,9 +8,9 @@ to nobody but the person it is about.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import orjson
 
@@ -22,6 +22,7 @@ from vaka.fhir import dates
 from vaka.fhir.query import parse_query
 from vaka.journal.people import now_us
 from vaka.store.store import Store
+from vaka.store.version import Version
 
 HSA: Final = "urn:oid:1.2.752.129.2.1.4.1"
 _HSA_ID: Final = re.compile(r"[A-Z0-9]{2,20}(?:-[A-Z0-9]{1,20}){1,3}")
@@ -29,6 +30,8 @@ _ROLES_MAX: Final = 100
 _EVERYBODY_MAX: Final = 400
 _DEPTH_MAX: Final = 8
 Resource = Mapping[str, Any]
+Read: TypeAlias = Callable[[str, str], Awaitable[Version | None]]
+"""Reads a (type, id) as it stood at some time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +184,18 @@ class People:
                 return old.rights & new.rights
         return None
 
-    async def standing(self, session: Session) -> frozenset[Right] | None:
-        """The rights that ``session``'s assignment has now; None where role or person ended, moved, or were deleted. A role
+    async def standing(
+        self, session: Session, *, at_us: int | None = None, read: Read | None = None
+    ) -> frozenset[Right] | None:
+        """The rights that ``session``'s assignment has now, or had at ``at_us``, when ``read`` gives what stood then; None
+        where role or person ended, moved, or were deleted. A role
         that the record has never had (it was put back to an earlier day) keeps its rights until the session is renewed."""
-        store, access, at_us = self._store, system_filter("login"), now_us()
+        at_us = now_us() if at_us is None else at_us
         for type_, id_ in (("Practitioner", session.practitioner), ("PractitionerRole", session.assignment.id)):
-            version = await store.read(type_, id_, access=access)
+            if read is not None:
+                version = await read(type_, id_)
+            else:
+                version = await self._store.read(type_, id_, access=system_filter("login"))
             if version is None:
                 continue
             if version.body is None:

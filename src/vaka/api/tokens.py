@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import jwt
 
+from vaka import config
 from vaka.access.filter import AccessFilter, program_filter
 from vaka.api.keyring import Keys
 from vaka.errors import Invalid, Unauthenticated
@@ -89,20 +90,7 @@ class Tokens:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or len(token) > 8_192:
             raise Unauthenticated("the Authorization header is not a bearer token")
-        try:
-            key = self._keys.public(str(jwt.get_unverified_header(token.strip()).get("kid", "")))
-            if key is None:
-                raise Unauthenticated("the token is not valid here, or not any more", why="signed by no key of ours")
-            claims = jwt.decode(
-                token.strip(),
-                key,
-                algorithms=["EdDSA"],
-                audience=_ISSUER,
-                issuer=_ISSUER,
-                options={"require": ["exp", "iat", "sub", "aud", "iss", "jti"]},
-            )
-        except jwt.PyJWTError as error:
-            raise Unauthenticated("the token is not valid here, or not any more", why=str(error)) from error
+        claims = self._claims(token.strip())
         client = _client(claims)
         self._require_registered(client)
         try:
@@ -113,6 +101,28 @@ class Tokens:
             self._verified.clear()
         self._verified[authorization] = (access, float(claims["exp"]), client)
         return access.anew()
+
+    def verify_at(self, token: str, at_us: int) -> AccessFilter:
+        """Who sent ``token`` at ``at_us``, though it has expired since: for what a program wrote then in a copy's reserve. A
+        program that was removed since sends nothing any more. Unauthenticated if it was not valid then."""
+        claims = self._claims(token, expired=True)
+        if not int(claims["iat"]) - config.CLOCK_SKEW_S <= at_us / 1_000_000 < int(claims["exp"]) + config.CLOCK_SKEW_S:
+            raise Unauthenticated("the token was not valid then", why="reserve: token of another time")
+        self._require_registered(_client(claims))
+        return program_filter(str(claims["sub"]), str(claims.get("scope", "")), claims.get("provider"))
+
+    def _claims(self, token: str, *, expired: bool = False) -> dict[str, Any]:
+        try:
+            key = self._keys.public(str(jwt.get_unverified_header(token).get("kid", "")))
+            if key is None:
+                raise Unauthenticated("the token is not valid here, or not any more", why="signed by no key of ours")
+            claims: dict[str, Any] = jwt.decode(
+                token, key, algorithms=["EdDSA"], audience=_ISSUER, issuer=_ISSUER,
+                options={"require": ["exp", "iat", "sub", "aud", "iss", "jti"], "verify_exp": not expired},
+            )  # fmt: skip
+        except jwt.PyJWTError as error:
+            raise Unauthenticated("the token is not valid here, or not any more", why=str(error)) from error
+        return claims
 
     def _require_registered(self, client: tuple[str, int] | None) -> None:
         if client is not None and (self._clients is None or not self._clients.registered(*client)):

@@ -45,7 +45,7 @@ def asked(command: Callable[..., Any]) -> Callable[..., Any]:
     )  # fmt: skip
     @click.option(
         "--token-file", type=_FILE, metavar="FILE",
-        help="A token with the scopes feed and feed-private.  [default: DIR/keys/token]",
+        help="A token with the scopes feed, feed-private and reserve.  [default: DIR/keys/token]",
     )  # fmt: skip
     @click.option(
         "--authority",
@@ -111,7 +111,7 @@ def command(context: click.Context, copy: Copy | None) -> None:
     away it goes on, and says how old it is. `vaka up` starts copies of its own on the same machine.
 
     \b
-    vaka token --system copy-south --scope feed --scope feed-private > south.token      at the journal
+    vaka token --system copy-south --scope feed --scope feed-private --scope reserve > south.token   at the journal
     vaka copy --from http://127.0.0.1:8080 --data /srv/copy --token-file south.token
     vaka copy --from https://journal.example.org:8443 --data /srv/copy --token-file south.token \\
               --host 0.0.0.0 --port 443 --tls-own --name ehr.example.org --workers 4

@@ -6,13 +6,13 @@ import click
 import orjson
 
 from vaka import assemble, errors
-from vaka.access.scopes import FEED, FEED_PRIVATE
+from vaka.access.scopes import FEED, FEED_PRIVATE, RESERVE
 from vaka.api.keyring import Keyring
 from vaka.api.tokens import DEFAULT_DAYS, Tokens
 from vaka.command import options
 
 _FULL = ("system/*.*", FEED)
-_KNOWN = (*_FULL, FEED_PRIVATE)
+_KNOWN = (*_FULL, FEED_PRIVATE, RESERVE)
 
 
 @click.command("token")

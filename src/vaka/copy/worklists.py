@@ -27,7 +27,7 @@ FROM_PAPER: Final = "enter-from-paper"
 """Code of a Task: something was written on paper while nothing else could be written on, and is still to be entered (S13). Its
 owner (Organization) is the unit; its ``for`` the patient, where that is known."""
 _OPEN_TASK: Final = frozenset({"requested", "received", "accepted", "ready", "in-progress", "on-hold"})
-_LOADS: Final = ("vaka:load", "vaka:provider")
+LOADS: Final = ("vaka:load", "vaka:provider")
 """Sources of what was signed where it comes from."""
 
 
@@ -85,7 +85,7 @@ def _works(resource: Json, unit: str | None, source: str, author: str | None) ->
     if type_ == "ServiceRequest" and unit and status in ("active", "on-hold"):
         made.append(Work(unit, Listed.ORDERS, at))
     found = opened(resource, author)
-    followed = not source.startswith(_LOADS)
+    followed = not source.startswith(LOADS)
     if found is not None and found.owes is not None and unit and (followed or _says_unsigned(resource)):
         made.append(Work(unit, Listed.UNSIGNED if found.owes == 1 else Listed.ANSWERS, at, person=found.person))
     return made

@@ -72,6 +72,8 @@ class Transaction:
         self._journal = journal
         self.connection = connection
         self.access = access
+        self.acted_us: int | None = None
+        """When the person acted, where that was in a copy's reserve; None: now."""
 
     async def lock_identities(self, keys: Sequence[int]) -> None:
         """Before a conditional interaction looks: the next statement sees what other writers of these committed."""
@@ -357,7 +359,9 @@ class Journal:
             try:
                 return await self._unbroken(self._once(work, access, one_statement))
             except (pg.DeadlockDetected, pg.SerializationFailure, pg.UniqueViolation) as error:
-                if isinstance(error, pg.UniqueViolation) and error.diag.table_name == "idempotency":
+                # Ids of what a keyed request creates follow from its key: an id that stays taken is another carrier of that key.
+                taken = error.diag.table_name if isinstance(error, pg.UniqueViolation) else None
+                if taken == "idempotency" or (taken == "resource" and attempt > 0):
                     raise Conflict(
                         "a request with this Idempotency-Key is being carried out",
                         help="send it again with the same key and body to get its result",

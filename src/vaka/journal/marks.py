@@ -138,7 +138,7 @@ async def mark(
     if once and (before := await tx.any_version("Provenance", id_)) is not None and not before.deleted:
         return before, False
     made = provenance(
-        act, [target, *also], actor, instant(now_us()),
+        act, [target, *also], actor, instant(tx.acted_us or now_us()),
         reason=reason, entities=entities, detail=detail, policy=policy,
     )  # fmt: skip
     parsed = as_parsed(made, orjson.dumps(made))

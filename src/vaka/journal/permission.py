@@ -66,7 +66,9 @@ async def _require(
         stands = standing.get(write.rkey)
         named = resource_key("Patient", write.patient) if write.patient is not None else None
         patients[write.rkey] = named if named is not None or stands is None else stands[3]
-    attended, protected = await attended_by(connection, session, [key for key in patients.values() if key is not None])
+    attended, protected = await attended_by(
+        connection, session, [key for key in patients.values() if key is not None], access.at_us
+    )
     attended |= {
         key for w in writes if w.must_be_new and w.type in BEGINS_RELATION and (key := patients[w.rkey]) is not None
     }
@@ -90,12 +92,16 @@ async def _require(
             raise Forbidden(found[1], path=write.path, why=f"{found[0]}: {write.type}/{write.id}: {found[1]}")
 
 
-async def attended_by(connection: Connection, session: Session, patients: Sequence[int]) -> tuple[set[int], set[int]]:
-    """(patients whom the unit takes care of or the person has opened in an emergency, those with protected identity)."""
+async def attended_by(
+    connection: Connection, session: Session, patients: Sequence[int], at_us: int | None = None
+) -> tuple[set[int], set[int]]:
+    """(patients whom the unit takes care of or the person has opened in an emergency, those with protected identity), at
+    ``at_us`` (None: now)."""
     if not patients:
         return set(), set()
     values = {
-        "patients": integers(sorted(set(patients))), "unit": session.assignment.unit, "person": session.person, "now": now_us(),
+        "patients": integers(sorted(set(patients))), "unit": session.assignment.unit, "person": session.person,
+        "now": at_us or now_us(),
     }  # fmt: skip
     rows = await (await connection.execute(statements("access")["is_attended"], values)).fetchall()
     return {row[0] for row in rows if row[1]}, {row[0] for row in rows if row[2]}

@@ -32,16 +32,18 @@ def through(access: AccessFilter, compiler: type[Sql], *, letter: str = "r", age
     if not session.may(Right.READ):
         raise Forbidden("this assignment does not include reading", why="A1: no right to read")
     return Gate(
-        _by_value(compiler, session.assignment.purpose, access.settings, aged), asker(session), own_versions=True
+        _by_value(compiler, session.assignment.purpose, access.settings, aged),
+        asker(session, access.at_us),
+        own_versions=True,
     )
 
 
-def asker(session: Session) -> tuple[tuple[str, object], ...]:
+def asker(session: Session, at_us: int | None = None) -> tuple[tuple[str, object], ...]:
     """Who asks, and now, as bound values."""
     assignment = session.assignment
     return (
-        ("a_unit", assignment.unit), ("a_provider", assignment.provider), ("a_person", session.person), ("a_now", now_us()),
-    )  # fmt: skip
+        ("a_unit", assignment.unit), ("a_provider", assignment.provider), ("a_person", session.person), ("a_now", at_us or
+        now_us()), )  # fmt: skip
 
 
 @cache

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.copy.reserve_entries import entry
 
 from vaka import config
+from vaka.api.reserve import conflicts
 from vaka.copy.reserve import numbers
+from vaka.copy.reserve.back import Facts, missing
 from vaka.copy.reserve.entry import Base, Entry, State
 from vaka.copy.reserve.mode import (
     GAP_MAX_S,
     Committed,
     Drained,
+    Event,
     Forced,
     Left,
     Mode,
@@ -23,6 +28,7 @@ from vaka.copy.reserve.mode import (
     to_reserve,
 )
 from vaka.copy.reserve.plan import plan
+from vaka.copy.reserve.shown import shown
 from vaka.copy.reserve.taken import require_taken
 from vaka.errors import Invalid, OnlyJournal
 
@@ -36,14 +42,14 @@ _EVENTS = st.one_of(
 
 
 @given(st.lists(st.tuples(_EVENTS, st.floats(0.1, 8.0)), max_size=80))
-def test_the_mode_keeps_its_rules(steps: list[tuple[object, float]]) -> None:
+def test_the_mode_keeps_its_rules(steps: list[tuple[Event, float]]) -> None:
     """Would break S14 and S31: back too early, a person overruled, or a write lost between."""
     state, now, good_since = Standing(), 0.0, None
     last = 0.0
     for event, wait in steps:
         now += wait
         before = state
-        state = after(before, event, now)  # type: ignore[arg-type]
+        state = after(before, event, now)
         if before.mode is Mode.FORCED:
             assert state.mode is (Mode.RETURNING if isinstance(event, Left) else Mode.FORCED)
         if isinstance(event, Silent):
@@ -69,8 +75,6 @@ def test_a_write_goes_where_the_mode_says() -> None:
 
 
 def _numbered(*entries: Entry) -> list[Entry]:
-    import dataclasses
-
     return [dataclasses.replace(one, number=n) for n, one in enumerate(entries, 1)]
 
 
@@ -185,3 +189,61 @@ def test_a_range_ends() -> None:
             make(1, 1_000_000)
         with pytest.raises(Invalid):
             make(numbers.COPY_MAX + 1, 0)
+
+
+def test_all_back_is_said_only_when_it_is() -> None:
+    """Would break S35: a ward would be told that all is back while its entries wait on another copy."""
+    good = Facts(0.3, Mode.JOURNAL, {State.DONE: 7, State.TASK: 1, State.SETTLED: 2})
+    assert missing(good) == []
+    for wrong in (
+        {"lag_s": None}, {"lag_s": 30.0}, {"mode": Mode.RETURNING}, {"mode": Mode.FORCED}, {"counts": {State.WAITING: 1}},
+        {"counts": {State.UNHELD: 1}}, {"counts": {State.REFUSED: 1}}, {"out_of_reach": ["south"]}, {"integrations": ["laboratory"]},
+        {"units_waiting": 3},
+    ):  # fmt: skip
+        assert len(missing(dataclasses.replace(good, **wrong))) == 1, wrong
+
+
+def test_what_an_entry_shows() -> None:
+    """Would break S10: a pending entry would be shown as another's, or go on being shown once it is a Task."""
+    one = entry(unit="u", provider="p", practitioner="n", number=4)
+    (row,) = shown(one)
+    assert (row.number, row.type, row.new) == (4, "Observation", True)
+    assert (row.owner.unit, row.owner.provider, row.owner.author, row.owner.kind) == ("u", "p", "n", "observation")
+    for state in (State.DONE, State.REFUSED, State.WAITING):
+        assert shown(dataclasses.replace(one, state=state))
+    for state in (State.TASK, State.SETTLED, State.WITHDRAWN, State.UNHELD):
+        assert not shown(dataclasses.replace(one, state=state))
+
+
+@pytest.mark.parametrize(
+    ("order", "hours"),
+    [
+        ({"dosageInstruction": [{"timing": {"repeat": {"frequency": 4, "period": 1, "periodUnit": "d"}}}]}, 6),
+        (
+            {
+                "dosageInstruction": [
+                    {"timing": {"repeat": {"frequency": 1, "frequencyMax": 3, "period": 24, "periodUnit": "h"}}}
+                ]
+            },
+            8,
+        ),
+        ({"dosageInstruction": [{"timing": {"code": {"text": "vid behov"}}}]}, 4),
+        ({}, 4),
+        (None, 4),
+    ],
+)
+def test_the_interval_between_doses(order: dict[str, object] | None, hours: int) -> None:
+    """Would break S11: a double dose would not be told, or every dose would be."""
+    interval = conflicts.interval_us(order)
+    assert interval == hours * 3_600_000_000
+    given = {"resourceType": "MedicationAdministration", "status": "completed", "medicationCodeableConcept": {"text": "Alvedon"},
+             "effectiveDateTime": "2026-10-25T02:30:00+02:00"}  # fmt: skip
+    later = {
+        **given,
+        "medicationCodeableConcept": {"text": " alvedon "},
+        "effectiveDateTime": "2026-10-25T02:30:00+01:00",
+    }
+    assert conflicts.too_close(given, later, interval), "one hour apart, in the hour that comes twice"
+    assert not conflicts.too_close(given, {**later, "status": "not-done"}, interval)
+    assert not conflicts.too_close(given, {**later, "medicationCodeableConcept": {"text": "Waran"}}, interval)
+    assert conflicts.too_close(given, {**later, "effectiveDateTime": None}, interval), "who does not say when is asked"

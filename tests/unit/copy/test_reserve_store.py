@@ -160,6 +160,26 @@ def test_a_held_entry_follows_its_copy(tmp_path: Path) -> None:
     assert not theirs.untold("copy-a"), "what is held for others is told by them"
 
 
+def test_who_comes_to_the_other_copy_is_acknowledged_for_good(tmp_path: Path) -> None:
+    """Would break: a copy is killed before it has acknowledged; its neighbour, who holds the entry, acknowledges it to the
+    sender; and the first one withdraws it when it is back: lost (found by the bench, seed 1690207786)."""
+    ours, theirs = opened(tmp_path / "a.db", "copy-a"), opened(tmp_path / "b.db", "copy-b")
+    one, _ = ours.add(entry(key="k", state=State.UNHELD))
+    theirs.hold(dataclasses.replace(one, state=State.WAITING))
+    found = theirs.by_key(one.principal, "k")
+    assert found is not None
+    adopted = theirs.adopt(found)
+    assert (adopted.origin, adopted.state) == ("copy-b", State.WAITING)
+    ours.withdraw_unheld(-1)
+    for _, told in ours.untold("copy-b"):
+        theirs.hold(told)
+    assert [one.id for one in theirs.open()] == [one.id]
+    ((_, told),) = theirs.untold("copy-a")
+    again = opened(tmp_path / "c.db", "copy-a")
+    again.add(dataclasses.replace(one, number=0))
+    assert again.hold(told).state is State.WAITING, "where it was not withdrawn yet it is not any more"
+
+
 def test_the_mode_is_one_for_all_processes_and_recorded(tmp_path: Path) -> None:
     """Would break: one worker would go on waiting 2 s for each write, or a person's act would not be known
     afterwards."""

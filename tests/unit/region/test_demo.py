@@ -15,11 +15,12 @@ from typing import Any
 import orjson
 import pytest
 
+from vaka.fhir.luhn import check_digit
 from vaka.fhir.parse import parse_resource
 from vaka.fhir.validate import validate
 from vaka.region import demo
 from vaka.region.days import ZONE, midnight
-from vaka.region.numbers import check_digit, is_published_test_number, is_valid
+from vaka.region.numbers import is_published_test_number, is_valid
 from vaka.web.log_extract import is_public
 
 _PERSONNUMMER = "http://electronichealth.se/identifier/personnummer"

@@ -6,7 +6,8 @@ from datetime import date
 
 import pytest
 
-from vaka.region.numbers import TestNumbers, check_digit, is_published_test_number, is_valid, reserve_number, telephone
+from vaka.fhir.luhn import check_digit
+from vaka.region.numbers import TestNumbers, is_published_test_number, is_valid, reserve_number, telephone
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,15 @@ class Reserve(Protocol):
     def takes(self, request: Request) -> bool:
         """Whether it could take this request: asked before the journal is tried."""
 
+    async def first(self, request: Request) -> bool:
+        """Whether it takes this request before the journal is tried: that is away, or something of the patient waits (S14)."""
+
+    def unanswered(self) -> None:
+        """The journal has not answered a write in time."""
+
+    async def hold(self, request: Request) -> Response:
+        """Keeps and shows entries of another copy (S10)."""
+
     async def accept(self, server: Server, request: Request, key: str) -> Response:
         """Stores the request under ``key``; the answer, once another copy holds it too. Unavailable, or what is wrong with it."""
 
@@ -121,8 +130,10 @@ class Door:
         where neither has one."""
         reserve = self.reserve if self.reserve is not None and self.reserve.takes(request) else None
         key = _key_of(request, reserve is not None)
-        if reserve is not None and key is not None and self.standing.reserving:
-            return await reserve.accept(server, request, key)
+        if reserve is not None and key is not None:
+            await request.keep()
+            if self.standing.reserving or await reserve.first(request):
+                return await reserve.accept(server, request, key)
         try:
             response = await self.passing.on(
                 request, scope, self.standing, key=key, brief=reserve is not None or try_s is not None,
@@ -131,6 +142,10 @@ class Door:
         except NotPassed:
             if reserve is None or key is None:
                 raise
+            reserve.unanswered()
+            return await reserve.accept(server, request, key)
+        if reserve is not None and key is not None and _is_away(response):
+            reserve.unanswered()
             return await reserve.accept(server, request, key)
         self._note_write(request, response)
         return response
@@ -164,6 +179,11 @@ async def _form(request: Request) -> list[tuple[str, str]]:
     if "content-encoding" in request.headers:
         body = await request.body(config.QUERY_MAX_BYTES)
     return parse_query_string(body.decode("ascii", "replace"))
+
+
+def _is_away(response: Response) -> bool:
+    """Whether the journal has said that it cannot write now, or does not know whether it has; not that it has too much to do."""
+    return response.status == 503 and b'"code":"transient"' in response.body
 
 
 def _key_of(request: Request, needed: bool) -> str | None:

@@ -77,7 +77,9 @@ def who(method: str, path: Sequence[str], query: Pairs, *, login: bool = True) -
     read. ``login``: people can log in at this copy."""
     method = "GET" if method == "HEAD" else method
     match path:
-        case ("feed" | "peer", *_):
+        case ("peer", "reserve"):
+            return Who.COPY
+        case ("feed" | "peer" | "reserve", *_):
             return Who.NOBODY
         case (name, *_) if name in _OWN:
             return Who.COPY

@@ -78,7 +78,7 @@ async def transaction(server: Server, request: Request, dispatch: Dispatch) -> R
         return key.new_id(request, number)
 
     drafted = assign_ids(entries, new_id)
-    parsed = await _accept(drafted)
+    parsed = await accept_entries(drafted)
     resources = {index: one.resource for index, one in parsed.items()}
     conditions = _conditions(server, entries, parsed, request.base_url)
     strict = preferences(request).strict
@@ -128,7 +128,7 @@ async def transaction(server: Server, request: Request, dispatch: Dispatch) -> R
     return await _answer(server, request, parts, versions, read)
 
 
-async def _accept(drafted: Assigned) -> dict[int, Parsed]:
+async def accept_entries(drafted: Assigned) -> dict[int, Parsed]:
     """The valid resources of the entries, references among them resolved as if no condition found anything.
 
     Unprocessable with every finding of all entries, each with its path."""

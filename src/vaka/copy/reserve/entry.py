@@ -1,9 +1,8 @@
 """A reserve entry: what somebody wrote while the journal was away, whole, and what has become of it. Pure.
 
-Invariants: an entry never changes but in its state, reason, result and number of copies; what it says of itself to
-another copy and to
-the journal is ``wire``, and ``from_wire`` gives the same entry back; its id and key are those of the first try, for
-ever.
+Invariants: an entry never changes but in its state, reason, result, number of copies and who hands it over; what it says of
+itself to another copy and to the journal is ``wire``, and ``from_wire`` gives the same entry back; its id and key are those
+of the first try, for ever.
 """
 
 from __future__ import annotations
@@ -47,8 +46,7 @@ OPEN: Final = frozenset({State.WAITING, State.REFUSED})
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What a change was made on: a version of the journal with the SHA-256 of its bytes, or what the reserve entry
-    ``entry``
+    """What a change was made on: a version of the journal with the SHA-256 of its bytes, or what the reserve entry ``entry``
     shows."""
 
     version_id: str | None = None
@@ -58,9 +56,8 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One resource that an entry creates or changes. ``body``: as it is shown, None where nothing is shown;
-    ``patient``: id of its home
-    patient; ``base``: what it was made on, None for what is new."""
+    """One resource that an entry creates or changes. ``body``: as it is shown, None where nothing is shown; ``patient``: id
+    of its home patient; ``base``: what it was made on, None for what is new."""
 
     type: str
     id: str
@@ -75,14 +72,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """``id``: a UUID; ``origin``: id of the copy that took it, ``site`` its name; ``author``: the signed session or
-    token it was sent
-    with; ``headers``: those that say what is asked; ``digest``: what makes two requests with one key the same;
-    ``refers``: local references
-    in it (``Type/id``); ``offset_ms``: of the copy's clock, None where unknown; ``single_site``: an order valid at
-    its site only (S12);
-    ``number``: its place in this copy's file, in the order in which they came in. Times are microseconds since 1970
-    UTC."""
+    """``id``: a UUID; ``origin``: id of the copy that took it, ``site`` its name; ``author``: the signed session or token
+    that it was sent with; ``headers``: those that say what is asked; ``digest``: what makes two requests with one key the
+    same; ``refers``: local references in it (``Type/id``); ``offset_ms``: how far the copy's clock was ahead, None where
+    unknown; ``single_site``: an order, valid at its site only (S12); ``number``: its place in this copy's file, in the order
+    in which they came in; ``unit``, ``provider``, ``practitioner``: whose it is shown as, of a person's session. Times are
+    microseconds since 1970 UTC."""
 
     id: str
     origin: str
@@ -106,6 +101,9 @@ class Entry:
     reason: str = ""
     copies: int = 1
     result: Mapping[str, Any] = field(default_factory=dict)
+    unit: str | None = None
+    provider: str | None = None
+    practitioner: str | None = None
 
     @property
     def version_id(self) -> str:
@@ -142,7 +140,7 @@ def wire(entry: Entry) -> bytes:
         "query": entry.query, "headers": dict(entry.headers), "body": _text(entry.body), "refers": entry.refers,
         "parts": [_part(part) for part in entry.parts], "recorded_us": entry.recorded_us, "offset_ms": entry.offset_ms,
         "single_site": entry.single_site, "state": int(entry.state), "reason": entry.reason, "copies": entry.copies,
-        "result": dict(entry.result),
+        "result": dict(entry.result), "owned": [entry.unit, entry.provider, entry.practitioner],
     }  # fmt: skip
     return orjson.dumps(told)
 
@@ -160,7 +158,7 @@ def from_wire(told: bytes | Mapping[str, Any]) -> Entry:
             {str(name): str(value) for name, value in said["headers"].items()}, _bytes(said["body"]),
             tuple(_read_part(part) for part in said["parts"]), tuple(map(str, said["refers"])), int(said["recorded_us"]),
             None if said["offset_ms"] is None else int(said["offset_ms"]), bool(said["single_site"]), 0,
-            State(said["state"]), str(said["reason"]), int(said["copies"]), dict(said["result"]),
+            State(said["state"]), str(said["reason"]), int(said["copies"]), dict(said["result"]), *said["owned"],
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Invalid("this is no reserve entry", why=f"reserve entry: {type(error).__name__}") from error

@@ -25,9 +25,10 @@ class Plan:
     held_back: dict[int, int]
 
 
-def plan(entries: Iterable[Entry], going: Collection[int] = ()) -> Plan:
+def plan(entries: Iterable[Entry], going: Collection[int] = (), *, whose: Collection[str] | None = None) -> Plan:
     """The plan for ``entries``, open ones in the order of their numbers. ``going``: numbers of those that are being
-    handed over."""
+    handed over; ``whose``: ids of the copies whose entries go from here (None: of all): what others hand over is
+    waited for where it is referred to."""
     ready: list[Entry] = []
     held_back: dict[int, int] = {}
     busy: set[str] = set()  # patients of whom something earlier waits
@@ -45,9 +46,11 @@ def plan(entries: Iterable[Entry], going: Collection[int] = ()) -> Plan:
             held_back[entry.number] = waits_for
             _stick(stuck, entry, waits_for)
             continue
-        if entry.number not in going and busy.isdisjoint(entry.patients) and not any(name in makers for name in needs):
-            ready.append(entry)
-        busy |= entry.patients
+        if whose is None or entry.origin in whose:
+            waits = not busy.isdisjoint(entry.patients) or any(name in makers for name in needs)
+            if entry.number not in going and not waits:
+                ready.append(entry)
+            busy |= entry.patients
         makers |= dict.fromkeys((*entry.makes, entry.id), entry.number)
     return Plan(tuple(ready), held_back)
 

@@ -8,14 +8,11 @@ same moment; a state that is over changes no more, but by a person; a number is 
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
-from importlib.resources import files
 from typing import Any, Final
 
 import apsw
@@ -25,16 +22,14 @@ import zstandard
 from vaka import config
 from vaka.copy.reserve.entry import OPEN, Entry, State, from_wire, wire
 from vaka.copy.reserve.mode import Event, Mode, Standing, after
+from vaka.copy.statements import statements
 
-_NAME: Final = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _UNFINISHED: Final = frozenset({State.UNHELD, State.WAITING, State.REFUSED})
 _BUSY_MS: Final = 10_000
 
 
-@cache
 def _sql() -> Mapping[str, str]:
-    parts = _NAME.split((files("vaka.copy") / "sql" / "reserve.sql").read_text("utf-8"))
-    return {name: sql.strip() for name, sql in zip(parts[1::2], parts[2::2], strict=True)}
+    return statements("reserve")
 
 
 def now_us() -> int:
@@ -55,7 +50,7 @@ class ReserveStore:
         self._db = connection
         self._lock = threading.RLock()
         connection.set_busy_timeout(_BUSY_MS)
-        connection.execute("PRAGMA journal_mode = wal; PRAGMA synchronous = full; PRAGMA foreign_keys = on")
+        connection.execute("PRAGMA journal_mode = wal; PRAGMA synchronous = full")
         with self._writing():
             connection.execute(_sql()["schema"])
 
@@ -111,6 +106,9 @@ class ReserveStore:
         """Keeps an entry of another copy, or what has become of it since; what is over here stays so, but for what a
         person did there."""
         kept, new = self.add(entry)
+        if kept.origin == self.origin and kept.state is State.UNHELD and entry.state is not State.WITHDRAWN:
+            self.held(kept.number, 2)  # the other copy has it, and may have acknowledged it
+            return self.get(kept.number) or kept
         if new or kept.origin == self.origin:
             return kept
         with self._writing():
@@ -119,6 +117,14 @@ class ReserveStore:
             if entry.copies > kept.copies:
                 self._rows("held", number=kept.number, copies=entry.copies, revision=self._revision())
         return self.get(kept.number) or kept
+
+    def adopt(self, entry: Entry) -> Entry:
+        """An entry of another copy whose sender came here too: acknowledged here, it is handed over from here as well."""
+        if entry.origin == self.origin:
+            return entry
+        with self._writing():
+            self._rows("adopt", number=entry.number, origin=self.origin, revision=self._revision())
+        return self.get(entry.number) or entry
 
     def held(self, number: int, copies: int) -> None:
         """``copies`` machines hold the entry: it may be acknowledged."""
@@ -151,6 +157,8 @@ class ReserveStore:
 
     def withdraw_unheld(self, older_than_s: float) -> None:
         """What was stored by a process that then died, and never acknowledged."""
+        if not self.counts().get(State.UNHELD):
+            return
         with self._writing():
             before = now_us() - int(older_than_s * 1e6)
             while True:
@@ -276,13 +284,9 @@ def _numbers(states: Iterable[State]) -> str:
 
 
 def _entry(row: Sequence[Any]) -> Entry:
-    number, state, copies, _, reason, result, content = row
+    number, origin, state, copies, reason, result, content = row
     entry = from_wire(zstandard.decompress(content))
     return replace(
-        entry,
-        number=int(number),
-        state=State(state),
-        copies=int(copies),
-        reason=str(reason),
+        entry, number=int(number), origin=str(origin), state=State(state), copies=int(copies), reason=str(reason),
         result=orjson.loads(result),
-    )
+    )  # fmt: skip

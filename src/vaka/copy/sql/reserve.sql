@@ -53,26 +53,26 @@ INSERT OR IGNORE INTO of_patient VALUES (:patient, :number)
 INSERT OR IGNORE INTO of_resource VALUES (:name, :number)
 
 -- name: by_key
-SELECT number, state, copies, faults, reason, result, content FROM entry WHERE principal = :principal AND key = :key AND state <> 6
+SELECT number, origin, state, copies, reason, result, content FROM entry WHERE principal = :principal AND key = :key AND state <> 6
 
 -- name: by_id
-SELECT number, state, copies, faults, reason, result, content FROM entry WHERE id = :id
+SELECT number, origin, state, copies, reason, result, content FROM entry WHERE id = :id
 
 -- name: by_number
-SELECT number, state, copies, faults, reason, result, content FROM entry WHERE number = :number
+SELECT number, origin, state, copies, reason, result, content FROM entry WHERE number = :number
 
 -- name: open
 -- What the journal does not have yet, or refused, in the order in which it came in.
-SELECT number, state, copies, faults, reason, result, content FROM entry
+SELECT number, origin, state, copies, reason, result, content FROM entry
 WHERE state IN (0, 1, 4) AND state IN (SELECT value FROM json_each(:states)) AND number > :after ORDER BY number LIMIT :limit
 
 -- name: listed
-SELECT number, state, copies, faults, reason, result, content FROM entry
+SELECT number, origin, state, copies, reason, result, content FROM entry
 WHERE state IN (SELECT value FROM json_each(:states)) AND number > :after ORDER BY number LIMIT :limit
 
 -- name: newest_of_resource
 -- The newest open entry that creates or changes a resource: what is shown of it.
-SELECT e.number, e.state, e.copies, e.faults, e.reason, e.result, e.content FROM of_resource o JOIN entry e ON e.number = o.number
+SELECT e.number, e.origin, e.state, e.copies, e.reason, e.result, e.content FROM of_resource o JOIN entry e ON e.number = o.number
 WHERE o.name = :name AND e.state IN (1, 4) ORDER BY o.number DESC LIMIT 1
 
 -- name: waits
@@ -94,6 +94,11 @@ WHERE number = :number AND state IN (SELECT value FROM json_each(:from))
 -- name: held
 UPDATE entry SET copies = max(copies, :copies), state = max(state, 1), revision = :revision WHERE number = :number AND state IN (0, 1)
 
+-- name: adopt
+-- Acknowledged here too: whoever took it first may never know, and withdraw it. Handed over by both it is done once, by its key.
+UPDATE entry SET origin = :origin, state = max(state, 1), copies = max(copies, 2), revision = :revision
+WHERE number = :number AND state IN (0, 1, 6)
+
 -- name: fault
 UPDATE entry SET faults = faults + 1 WHERE number = :number RETURNING faults
 
@@ -104,7 +109,7 @@ WHERE number = (SELECT min(number) FROM entry WHERE state = 0 AND origin = :orig
 
 -- name: changed_since
 -- Of our own: what another copy has not been told.
-SELECT number, state, copies, faults, reason, result, content, revision FROM entry
+SELECT number, origin, state, copies, reason, result, content, revision FROM entry
 WHERE origin = :origin AND revision > :told AND state <> 0 ORDER BY revision LIMIT :limit
 
 -- name: told

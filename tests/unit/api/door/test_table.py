@@ -88,8 +88,9 @@ def test_of_either() -> None:
 
 def test_of_nobody() -> None:
     """Broken: the whole record leaves through the door."""
-    for asked in ("GET /feed", "GET /feed/private", "POST /peer/reserve", "GET /feed?after=1.1.1"):
+    for asked in ("GET /feed", "GET /feed/private", "POST /reserve", "POST /peer/key", "GET /feed?after=1.1.1"):
         assert who(asked) is Who.NOBODY, asked
+    assert who("POST /peer/reserve") is Who.COPY, "what copies hold for each other"
 
 
 def test_where_nobody_can_log_in_the_journal_has_the_pages() -> None:

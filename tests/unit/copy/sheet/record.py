@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -37,8 +38,12 @@ class Record:
 
     def __init__(self) -> None:
         self.connection = apsw.Connection(":memory:")
-        self.connection.execute(statements("record")["schema"])
         private.create(self.connection)
+        there = {name for (name,) in self.connection.execute("SELECT name FROM sqlite_schema")}
+        for statement in statements("record")["schema"].split(";\n"):
+            made = re.search(r"CREATE (?:TABLE|INDEX) (\w+)", statement)
+            if made is None or made[1] not in there:  # some tables are the private feed's
+                self.connection.execute(statement)
         kept.create(self.connection)
         self.codec = Codec({CURRENT: packaged_dictionary()})
         self.reader = Reader(self.connection, self.codec, 1)

@@ -1,0 +1,238 @@
+"""Taking a write into the reserve: what the front door does with one that the journal has not answered in time (S13–S15).
+
+Invariants: nothing is acknowledged before it is durable here and on another copy (or the site has chosen otherwise, and the
+answer says so);
+the key is that of the first try; the same key with the same request is answered the same, with another it is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any, Final
+
+import orjson
+
+from vaka.access.session import Session
+from vaka.api.arrival import keyed
+from vaka.api.bundles import bundle, entry, links
+from vaka.api.callers import caller
+from vaka.api.cookies import SESSION, cookie
+from vaka.api.http import Preferences, Request, Response, preferences, require_json_answer, require_json_body
+from vaka.api.interactions.patch import JSON_PATCH
+from vaka.api.reserve.peer import hold
+from vaka.api.reserve.permitted import Known, require_permitted
+from vaka.api.reserve.wanted import Asking
+from vaka.api.server import Server
+from vaka.copy.reserve.entry import Entry, Part, State
+from vaka.copy.reserve.mode import Mode, Silent, to_reserve
+from vaka.copy.reserve.peers import Peers
+from vaka.copy.reserve.store import ReserveStore
+from vaka.copy.reserve.taken import HELP, ORDERS, require_taken
+from vaka.errors import OnlyJournal, Unauthenticated, Unavailable, Unprocessable
+from vaka.fhir.extract import owner_hints
+from vaka.fhir.splice import relative_references
+from vaka.store.version import http_date, instant
+
+_HEADERS: Final = ("content-type", "prefer", "if-match", "if-none-match", "if-none-exist")
+
+
+class Single(StrEnum):
+    """Whose entries are acknowledged though no other copy holds them: a site's own choice (S15)."""
+
+    NOBODY = "nobody"
+    PEOPLE = "people"
+    ALL = "all"
+
+
+async def _nobody(_: Entry) -> None:
+    return None
+
+
+def _unknown() -> int | None:
+    return None
+
+
+@dataclass(slots=True)
+class Reserving:
+    """The reserve of one copy, as its front door asks it. ``site``: its name; ``changed``: shows an entry here;
+    ``offset_ms``: how far its clock is off, None where it is not known (S6)."""
+
+    store: ReserveStore
+    peers: Peers
+    known: Known
+    site: str
+    single: Single = Single.NOBODY
+    changed: Callable[[Entry], Awaitable[None]] = field(default=_nobody)
+    offset_ms: Callable[[], int | None] = field(default=_unknown)
+
+    def takes(self, request: Request) -> bool:
+        """Whether the reserve could take this request; asked before the journal is tried."""
+        try:
+            require_taken(request.method, _path(request), request.query)
+        except OnlyJournal:
+            return False
+        return True
+
+    async def first(self, request: Request) -> bool:
+        """Whether this request goes into the reserve without the journal being tried: it is away, or something of the
+        patient waits."""
+        standing = self.store.standing()
+        if standing.mode in (Mode.RESERVE, Mode.FORCED):
+            return True
+        if not self.store.counts().keys() & {State.UNHELD, State.WAITING}:
+            return False
+        waits = self.store.waits(_patients(await request.body())) or self._shown(*_path(request)[:2])
+        return to_reserve(standing, waits) is not None
+
+    def _shown(self, type_: str = "", id_: str = "") -> bool:
+        """Whether something of this resource waits: what is done to it says not whose it is."""
+        found = self.store.shown_of(type_, id_) if id_ else None
+        return found is not None and found.state is State.WAITING
+
+    def unanswered(self) -> None:
+        """The journal has not answered a write in time: from now on the reserve takes them at once."""
+        self.store.happened(Silent())
+
+    async def hold(self, request: Request) -> Response:
+        """Keeps and shows entries of another copy (S10)."""
+        return await hold(self.store, request, self.changed)
+
+    async def accept(self, server: Server, request: Request, key: str) -> Response:
+        """The answer, once the entry is safe. Unavailable where no other copy holds it, and whatever is wrong with the
+        request."""
+        if request.access.session is None and not request.access.scopes:
+            request.access = await caller(server, request)
+        require_taken(request.method, _path(request), request.query)
+        require_json_answer(request)
+        patching = request.method == "PATCH"
+        body = await request.body()
+        if body or request.method != "POST":
+            require_json_body(request, *([JSON_PATCH] if patching else []))
+        body = relative_references(body, request.base_url)
+        inner = Request(
+            request.method, _path(request), request.query, {**request.headers, "idempotency-key": key}, request.base_url, body,
+            request.access, request.source,
+        )  # fmt: skip
+        digest = keyed(inner, body).digest
+        entry_ = self.store.by_key(request.access.principal, key)
+        if entry_ is None:
+            entry_ = await self._new(server, inner, body, key, digest, _author(request))
+        if entry_.digest != digest:
+            raise Unprocessable(
+                "this Idempotency-Key was used for another request", help="make a new key for each new request"
+            )
+        entry_ = await asyncio.to_thread(self.store.adopt, entry_)
+        request.access.trail.activity = request.access.trail.activity or "reserve"
+        return answer(await self._safe(entry_), inner)
+
+    async def _new(self, server: Server, inner: Request, body: bytes, key: str, digest: bytes, author: str) -> Entry:
+        id_, at_us = str(uuid.uuid4()), time.time_ns() // 1_000
+        wanted = await Asking(server, self.store, inner, body, key, id_, at_us).wanted()
+        await require_permitted(server, inner.access, wanted, self.known)
+        headers = {name: value for name in _HEADERS if (value := inner.header(name)) is not None}
+        made = Entry(
+            id_, self.store.origin, self.site, inner.access.principal, key, digest, author, inner.method,
+            "/".join(inner.path), tuple(inner.query), headers, body, wanted.parts, wanted.refers, at_us, self.offset_ms(),
+            any(map(_orders, wanted.parts)), **_owned(inner.access.session),
+        )  # fmt: skip
+        kept, _ = await asyncio.to_thread(self.store.add, made)
+        return kept
+
+    async def _safe(self, entry_: Entry) -> Entry:
+        """``entry_`` once it may be acknowledged."""
+        if entry_.state is not State.UNHELD:
+            return entry_
+        copies = await self.peers.hold(entry_)
+        person = entry_.principal.startswith("person:")
+        if copies < 2 and not (self.single is Single.ALL or (self.single is Single.PEOPLE and person)):
+            raise Unavailable(
+                "no other copy can hold this now: it would stand on one disk alone", help=HELP, retry_after_s=5
+            )  # fmt: skip
+        await asyncio.to_thread(self.store.held, entry_.number, copies)
+        kept = self.store.get(entry_.number) or entry_
+        await self.changed(kept)
+        return kept
+
+
+def answer(entry_: Entry, inner: Request) -> Response:
+    """201 for what is new, 200 for what is changed, and that it waits."""
+    wishes = preferences(inner)
+    headers = [
+        ("Vaka-Reserve", f"pending; copies={entry_.copies}" + ("; site-only" if entry_.single_site else "")),
+        ("ETag", f'W/"{entry_.version_id}"'),
+        ("Last-Modified", http_date(entry_.recorded_us)),
+    ]
+    if not inner.path:
+        return Response(200, _bundled(entry_, inner, wishes), headers)
+    part = next((one for one in reversed(entry_.parts) if one.body is not None), entry_.parts[0])
+    headers.append(("Location", _location(entry_, part, inner)))
+    status = 201 if part.base is None else 200
+    return Response(status, b"" if wishes.returns == "minimal" or part.body is None else part.body, headers)
+
+
+def _bundled(entry_: Entry, inner: Request, wishes: Preferences) -> bytes:
+    told = []
+    for part in entry_.parts:
+        status = HTTPStatus.CREATED if part.base is None else HTTPStatus.OK
+        response: dict[str, Any] = {
+            "status": f"{status.value} {status.phrase}", "etag": f'W/"{entry_.version_id}"',
+            "lastModified": instant(entry_.recorded_us), "location": f"{part.name}/_history/{entry_.version_id}",
+        }  # fmt: skip
+        whole = wishes.returns == "representation" and "return" in (inner.header("prefer") or "").lower()
+        told.append(
+            entry({"fullUrl": f"{inner.base_url}/{part.name}", "response": response}, part.body if whole else None)
+        )
+    return bundle({"type": "transaction-response", "link": links([("self", inner.base_url)])}, told)
+
+
+def _location(entry_: Entry, part: Part, inner: Request) -> str:
+    return f"{inner.base_url}/{part.name}/_history/{entry_.version_id}"
+
+
+def _path(request: Request) -> tuple[str, ...]:
+    """Below /fhir."""
+    return tuple(part for part in (request.path[1:] if request.path[:1] == ("fhir",) else request.path) if part)
+
+
+def _author(request: Request) -> str:
+    """The signed session or token that the request came with: the journal believes nothing else."""
+    authorization = request.header("authorization")
+    if authorization is not None:
+        return authorization.partition(" ")[2].strip()
+    token = cookie(request, SESSION)
+    if token is None:
+        raise Unauthenticated("you are not logged in, or not any more")
+    return token
+
+
+def _owned(session: Session | None) -> dict[str, Any]:
+    """Whose a person's entry is."""
+    if session is None:
+        return {}
+    at = session.assignment
+    return {"unit": at.unit, "provider": at.provider, "practitioner": session.practitioner}
+
+
+def _orders(part: Part) -> bool:
+    return part.type in ORDERS and part.body is not None and orjson.loads(part.body).get("status") == "active"
+
+
+def _patients(body: bytes) -> Iterable[str]:
+    """Ids of the patients whom a write names, as far as its body can be read; who writes nonsense is told later."""
+    try:
+        content = orjson.loads(body) if body else {}
+    except ValueError:
+        return ()
+    if not isinstance(content, dict):
+        return ()
+    inside = content.get("entry") if content.get("resourceType") == "Bundle" else None
+    resources = (
+        [one.get("resource") for one in inside if isinstance(one, dict)] if isinstance(inside, list) else [content]
+    )
+    return {found for one in resources if isinstance(one, dict) and (found := owner_hints(one)) is not None}

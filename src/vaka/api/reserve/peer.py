@@ -1,0 +1,36 @@
+"""POST /peer/reserve on a copy: entries of another copy, to be held and shown here too (S10, S15).
+
+Lines of NDJSON, each an entry as it is now; none: only a sign of life. The answer names those that are on this disk, or
+were under another id: the same key is the same entry, whichever copy its sender came to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import orjson
+
+from vaka import config
+from vaka.api.http import Request, Response
+from vaka.api.reserve.received import require_copy
+from vaka.copy.reserve.entry import Entry, from_wire
+from vaka.copy.reserve.store import ReserveStore
+from vaka.errors import NotAllowed, TooLarge
+
+
+async def hold(store: ReserveStore, request: Request, changed: Callable[[Entry], Awaitable[None]]) -> Response:
+    """200 with ``{"held": [ids]}`` once all are durable. ``changed``: shows each here."""
+    require_copy(request)
+    if request.method != "POST":
+        raise NotAllowed("entries are held by POST")
+    request.access.trail.activity = "reserve"
+    lines = [line for line in (await request.body()).split(b"\n") if line]
+    if len(lines) > config.RESERVE_EXCHANGE_MAX:
+        raise TooLarge(f"at most {config.RESERVE_EXCHANGE_MAX} entries at a time")
+    entries = [from_wire(line) for line in lines]
+    held = [(entry.id, entry.digest, await asyncio.to_thread(store.hold, entry)) for entry in entries]
+    for _, _, kept in held:
+        await changed(kept)
+    ids = [id_ for id_, digest, kept in held if kept.id == id_ or kept.digest == digest]
+    return Response(200, orjson.dumps({"held": ids}), content_type="application/json")

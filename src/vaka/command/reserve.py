@@ -1,0 +1,260 @@
+"""``vaka reserve``: what was written on a copy while the journal was away, and what has become of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import orjson
+
+from vaka import errors
+from vaka.command import options
+from vaka.copy.files import Folder
+from vaka.copy.reserve.entry import Entry, State
+from vaka.copy.reserve.hand_over import HandOver
+from vaka.copy.reserve.journal import JournalClient
+from vaka.copy.reserve.mode import Forced, Left, Mode
+from vaka.copy.reserve.opening import open_reserve, token
+from vaka.copy.reserve.plan import plan
+from vaka.copy.reserve.store import ReserveStore
+from vaka.fhir.dates import ZONE
+
+_STATES: Final = {state.name.lower(): state for state in State}
+_UNFINISHED: Final = (State.UNHELD, State.WAITING, State.REFUSED)
+
+
+def _of_copy(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The folder of a copy and its key, as the arguments ``at`` and ``key_file``."""
+
+    @click.option("--data", required=True, metavar="DIR", envvar="VAKA_COPY", help="The copy's folder.")
+    @click.option(
+        "--key-file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+        help="The copy's key.  [default: DIR/keys/copy.key]",
+    )  # fmt: skip
+    @wraps(command)
+    def with_copy(*, data: str, key_file: Path | None, **others: Any) -> Any:
+        folder = Folder(Path(data))
+        folder.about()
+        return command(**others, at=folder, key_file=key_file)
+
+    return with_copy
+
+
+def _by_hand(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Who does it, and why (S31)."""
+    command = click.option("--reason", required=True, help="Why. It is kept.")(command)
+    return click.option("--by", required=True, metavar="NAME", help="Who decides this. It is kept.")(command)
+
+
+@contextmanager
+def _opened(at: Folder, key_file: Path | None) -> Iterator[ReserveStore]:
+    store = open_reserve(at, key_file, must_exist=True)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@click.group("reserve")
+def command() -> None:
+    """What was written on a copy while the journal was away.
+
+    Entries find their own way home. `list` says what waits, what was refused and what to do next.
+    """
+
+
+@command.command("list")
+@_of_copy
+@click.option(
+    "--state", "states", multiple=True, type=click.Choice(sorted(_STATES)), help="Only these.  [default: open ones]"
+)
+@options.as_json
+def list_(at: Folder, key_file: Path | None, states: tuple[str, ...], as_json: bool) -> None:
+    """Entries, in the order in which they came in, with their state, and why where it is not over."""
+    with _opened(at, key_file) as store:
+        found = store.listed([_STATES[name] for name in states] or _UNFINISHED)
+        held_back = plan(store.open(_UNFINISHED)).held_back
+        standing, counts, changes = store.standing(), store.counts(), store.mode_changes(1)
+    next_ = _next(standing.mode, counts)
+    if as_json:
+        told = {
+            "mode": {"mode": standing.mode.value, "by": standing.by, "reason": standing.reason},
+            "counts": {state.name.lower(): number for state, number in counts.items()},
+            "entries": [_told(one, held_back.get(one.number)) for one in found],
+            "next": next_,
+        }
+        click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+        return
+    since = f" since {_local(changes[0][0])}" if changes else ""
+    by = f", by {standing.by}" if standing.by else ""
+    click.echo(f"Mode {standing.mode.value}{since}{by}{': ' + standing.reason if standing.reason else ''}")
+    for one in found:
+        waits = f" (waits for {held_back[one.number]})" if one.number in held_back else ""
+        why = f": {one.reason}" if one.reason else ""
+        click.echo(
+            f"{one.number:>6}  {one.state.name.lower():<9}  {_local(one.recorded_us)}  {one.site:<12}  "
+            f"{one.method} {one.path or 'transaction'}  {one.principal}{waits}{why}"
+        )
+    click.echo(next_)
+
+
+@command.command("show")
+@click.argument("number", type=int)
+@_of_copy
+@click.option("--content", is_flag=True, help="Also what was written: health data.")
+@options.as_json
+def show(number: int, at: Folder, key_file: Path | None, content: bool, as_json: bool) -> None:
+    """One entry: who, when, where, what it makes, what has become of it."""
+    with _opened(at, key_file) as store:
+        one = _entry(store, number)
+    told = _told(one, None) | {
+        "makes": sorted(one.makes), "patients": sorted(one.patients), "refers": list(one.refers), "key": one.key,
+        "copies": one.copies, "held_for": one.origin if one.origin != at.about().id else None,
+        "clock_offset_ms": one.offset_ms, "site_only": one.single_site, "result": dict(one.result),
+    }  # fmt: skip
+    if content:
+        told["content"] = one.body.decode("utf-8", "replace")
+    if as_json:
+        click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+        return
+    for name, value in told.items():
+        if value not in (None, "", [], {}):
+            click.echo(f"{name:<16} {value if isinstance(value, str) else orjson.dumps(value).decode()}")
+
+
+@command.command("hand-over")
+@_of_copy
+@click.option("--again", multiple=True, type=int, metavar="NUMBER", help="Try this refused entry again.")
+@click.option(
+    "--of", "others", multiple=True, metavar="COPY", help="Also what is held for this copy, which is gone: its id."
+)
+@click.option(
+    "--cafile", type=click.Path(exists=True, dir_okay=False), help="The authority of the journal's certificate."
+)
+@options.as_json
+def hand_over(
+    at: Folder,
+    key_file: Path | None,
+    again: tuple[int, ...],
+    others: tuple[str, ...],
+    cafile: str | None,
+    as_json: bool,
+) -> None:
+    """Hand over now what waits. The copy does so by itself; doing it twice does it once."""
+    with _opened(at, key_file) as store:
+        if store.standing().mode in (Mode.RESERVE, Mode.FORCED):
+            raise errors.Conflict(
+                f"the copy is in mode {store.standing().mode.value}: {store.standing().reason}",
+                help="`vaka reserve leave --by NAME --reason …` ends it; by itself it ends after 30 s of the journal's commits",
+            )
+        for number in again:
+            if not store.become(number, State.WAITING, "tried again", only_from=[State.REFUSED]):
+                raise errors.Invalid(f"entry {number} is not one that was refused")
+        before = {one.number for one in store.open((State.WAITING,))}
+        asyncio.run(_hand_over(store, at, others, cafile))
+        after = {number: found for number in sorted(before) if (found := store.get(number)) is not None}
+    counts = {state.name.lower(): sum(one.state is state for one in after.values()) for state in State}
+    if as_json:
+        click.echo(orjson.dumps({"entries": [_told(one, None) for one in after.values()], "counts": counts}))
+    else:
+        click.echo(", ".join(f"{number} {name}" for name, number in counts.items() if number) or "nothing waited")
+    if counts["waiting"]:
+        raise errors.Unavailable(
+            "the journal has not taken all of it", help="`vaka reserve list` says what waits, and for what"
+        )
+
+
+async def _hand_over(store: ReserveStore, at: Folder, others: tuple[str, ...], cafile: str | None) -> None:
+    about = at.about()
+    client = JournalClient(about.journal, lambda: token(at), verify=cafile or True)
+    try:
+        await HandOver(store, client, whose=(about.id, *others)).all()
+    finally:
+        await client.close()
+
+
+@command.command("settle")
+@click.argument("number", type=int)
+@_of_copy
+@_by_hand
+def settle(number: int, at: Folder, key_file: Path | None, by: str, reason: str) -> None:
+    """Close a refused entry: a person has seen to it, for example by entering it anew. It is kept, with name and reason."""
+    with _opened(at, key_file) as store:
+        _entry(store, number)
+        if not store.become(number, State.SETTLED, f"{by}: {reason}", only_from=[State.REFUSED]):
+            raise errors.Conflict(
+                f"entry {number} was not refused", help="only what the journal refused is settled by a person"
+            )
+    click.echo(f"Entry {number} is settled by {by}")
+
+
+@command.command("force")
+@_of_copy
+@_by_hand
+def force(at: Folder, key_file: Path | None, by: str, reason: str) -> None:
+    """Send all writes into the reserve from now on, until somebody leaves it: before planned work on the journal, or where
+    it lies."""
+    _decide(at, key_file, Forced(by, reason))
+
+
+@command.command("leave")
+@_of_copy
+@_by_hand
+def leave(at: Folder, key_file: Path | None, by: str, reason: str) -> None:
+    """End the reserve: what waits is handed over, each patient's before new writes of that patient pass."""
+    _decide(at, key_file, Left(by, reason))
+
+
+def _decide(at: Folder, key_file: Path | None, event: Forced | Left) -> None:
+    store = open_reserve(at, key_file)
+    try:
+        standing = store.happened(event)
+    finally:
+        store.close()
+    click.echo(f"Mode {standing.mode.value}{': ' + standing.reason if standing.reason else ''}")
+
+
+def _entry(store: ReserveStore, number: int) -> Entry:
+    found = store.get(number)
+    if found is None:
+        raise errors.NotFound(f"there is no entry {number} here", help="`vaka reserve list` has the numbers")
+    return found
+
+
+def _told(one: Entry, waits_for: int | None) -> dict[str, Any]:
+    """An entry without what was written: ids, times and reasons."""
+    return {
+        "number": one.number, "id": one.id, "state": one.state.name.lower(), "reason": one.reason or None,
+        "waits_for": waits_for, "recorded": datetime.fromtimestamp(one.recorded_us / 1e6, UTC).isoformat(), "site": one.site,
+        "who": one.principal, "method": one.method, "path": one.path,
+        "age_s": round(time.time() - one.recorded_us / 1e6),
+    }  # fmt: skip
+
+
+def _local(at_us: int) -> str:
+    return datetime.fromtimestamp(at_us / 1e6, ZONE).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _next(mode: Mode, counts: dict[State, int]) -> str:
+    """What to do next, in a sentence."""
+    waiting, refused = counts.get(State.WAITING, 0), counts.get(State.REFUSED, 0)
+    match mode:
+        case Mode.FORCED:
+            return "Next: `vaka reserve leave --by NAME --reason …` when the journal may be written to again."
+        case Mode.RESERVE:
+            return "Next: nothing; 30 s after the journal commits again all is handed over by itself."
+    if refused:
+        return (
+            f"Next: {refused} refused. Look at each with `show`. Mend what it names and `hand-over --again NUMBER`,"
+            " or enter it anew and `settle NUMBER`."
+        )
+    if waiting:
+        return "Next: nothing; what waits is being handed over. `hand-over` does it at once, for example if the copy is stopped."
+    return "Nothing waits."

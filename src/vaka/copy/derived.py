@@ -1,0 +1,105 @@
+"""What sheets and worklists are read from, kept with each change of the record: the applier's ``on_changed``.
+
+Invariants: marks of fragments and places on lists stand in the commit of the change that they follow from; making fragments anew
+is a commit of its own, later; all of it can be made from the record alone (``rebuild``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Final
+
+import apsw
+import orjson
+
+from vaka import config
+from vaka.access.law import SIGNED
+from vaka.copy import listed
+from vaka.copy.apply import codec as codec_of
+from vaka.copy.put import Changed, Home
+from vaka.copy.sheet import kept
+from vaka.copy.statements import statements
+from vaka.copy.worklists import LOADS
+from vaka.fhir.definitions import type_number
+from vaka.store.codec import Codec
+
+_MARK: Final = type_number("Provenance")
+_OBSERVATION: Final = type_number("Observation")
+_LISTED: Final = frozenset(
+    type_number(name)
+    for name in {*SIGNED, "Encounter", "Appointment", "Task", "DiagnosticReport", "Observation", "Provenance"}
+)
+"""Types that can stand on a list, or take something from one."""
+
+
+def prepare(connection: apsw.Connection, codec: Codec) -> None:
+    """Before a file is applied to or read from: makes the tables where they are missing, from the record that stands."""
+    if connection.execute(statements("sheet")["is_there"]).fetchone() is not None:
+        return
+    kept.create(connection)
+    rebuild(connection, codec)
+
+
+class Derived:
+    """``Applier(…, on_changed=Derived())``: one for all seeds of a copy."""
+
+    def __init__(self) -> None:
+        self._sql = statements("sheet")
+        self._connection: apsw.Connection | None = None
+        self._codec = Codec({})
+
+    def __call__(self, connection: apsw.Connection, changes: Collection[Changed]) -> None:
+        """Within the applier's transaction, once the rows stand."""
+        if connection is not self._connection:
+            self._connection, self._codec = connection, codec_of(connection)
+        pairs = [(home.patient, home.owner) for one in changes for home in (one.before, one.after) if home is not None]
+        kept.changed(connection, pairs)
+        # Marks last: what they take from a list was put there in the same commit, perhaps.
+        for one in sorted(changes, key=lambda each: each.type == _MARK):
+            if one.type in _LISTED:
+                self.list(connection, one)
+
+    def list(self, connection: apsw.Connection, one: Changed) -> None:
+        """Where one resource stands now."""
+        owner = one.after.owner if one.after is not None else 0
+        resource = None
+        if one.after is not None and not (one.type == _OBSERVATION and self._is_loaded(connection, owner)):
+            resource = self._resource(connection, one.rkey)
+        if resource is None and one.before is None:
+            return  # it never stood on a list
+        listed.changed(connection, one.rkey, resource, owner, one.after.patient if one.after is not None else None)
+
+    def _is_loaded(self, connection: apsw.Connection, owner: int) -> bool:
+        row: Any = connection.execute(self._sql["owner_named"], {"owner": owner}).fetchone()
+        return row is not None and str(row[1]).startswith(LOADS)
+
+    def _resource(self, connection: apsw.Connection, rkey: int) -> dict[str, Any] | None:
+        row: Any = connection.execute(self._sql["named"], {"rkey": rkey}).fetchone()
+        if row is None or row[1] is None:
+            return None
+        try:
+            found = orjson.loads(self._codec.decompress(row[0], row[1]))
+        except Exception:  # what cannot be read stands on no list; the sheet counts it (S4)
+            return None
+        return found if isinstance(found, dict) else None
+
+
+def make(connection: apsw.Connection, codec: Codec, limit: int = config.SHEET_MAKE_BATCH) -> int:
+    """Makes at most ``limit`` fragments that have changed, in one commit; how many there were. For the follower, once it is
+    caught up, until none is left."""
+    return kept.make(connection, codec, limit)
+
+
+def rebuild(connection: apsw.Connection, codec: Codec) -> None:
+    """All of it from the record that stands, in one commit: after a seed whose file has none of it, or of another release."""
+    sql = statements("sheet")
+    derived = Derived()
+    derived._connection, derived._codec = connection, codec
+    with connection:
+        connection.execute(sql["forget_all"])
+        connection.execute(sql["all_changed"])
+        types = orjson.dumps(sorted(_LISTED - {_MARK})).decode()
+        for kind in (types, f"[{_MARK}]"):
+            rows: list[Any] = connection.execute(sql["to_list"], {"types": kind}).fetchall()
+            for rkey, type_, patient, owner in rows:
+                derived.list(connection, Changed(rkey, type_, None, Home(patient, owner)))

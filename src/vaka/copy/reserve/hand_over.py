@@ -1,0 +1,120 @@
+"""Handing over what waits, in the follower's process: in order for each patient, each entry once, killable at any point
+(S14, S35).
+
+Invariants: nothing is marked as handed over before the journal has said so; what it did not say is asked again with the
+same key; while the
+mode is reserve or forced nothing goes; a fault of the journal on one entry, often enough, sets that one aside and no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
+from functools import partial
+from typing import TypeAlias
+
+from vaka import config, log
+from vaka.copy.reserve.entry import Entry, State
+from vaka.copy.reserve.journal import Away, JournalClient, resolved, version_made
+from vaka.copy.reserve.mode import Committed, Drained, Mode, Silent
+from vaka.copy.reserve.plan import plan
+from vaka.copy.reserve.store import ReserveStore
+
+Changed: TypeAlias = Callable[[Entry], Awaitable[None]]
+"""Told of each entry that has become something else, so that what is shown of it changes."""
+
+
+async def _nobody(_: Entry) -> None:
+    return None
+
+
+class HandOver:
+    """Works for one copy. ``whose``: ids of the copies whose entries it hands over, this one's own by default."""
+
+    def __init__(
+        self,
+        store: ReserveStore,
+        journal: JournalClient,
+        *,
+        changed: Changed = _nobody,
+        whose: Collection[str] | None = None,
+    ) -> None:
+        self._store, self._journal, self._changed = store, journal, changed
+        self._whose = frozenset(whose or (store.origin,))
+        self._going: dict[int, asyncio.Task[None]] = {}
+
+    async def follow(self) -> None:
+        """Until it is cancelled."""
+        try:
+            while True:
+                self._store.withdraw_unheld(config.RESERVE_UNHELD_S)
+                if not await self.step():
+                    await asyncio.sleep(config.RESERVE_RETRY_S)
+        finally:
+            for task in self._going.values():
+                task.cancel()
+            await asyncio.gather(*self._going.values(), return_exceptions=True)
+
+    async def probe(self) -> None:
+        """Looks whether the journal commits, while that is what decides; until it is cancelled."""
+        while True:
+            if self._store.standing().mode in (Mode.RESERVE, Mode.RETURNING):
+                self._store.happened(Committed() if await self._journal.commits() else Silent())
+            await asyncio.sleep(config.RESERVE_PROBE_S)
+
+    async def step(self) -> bool:
+        """Starts what can go now; whether anything does."""
+        mode = self._store.standing().mode
+        if mode in (Mode.RESERVE, Mode.FORCED):
+            return False
+        entries = self._store.open((State.UNHELD, State.WAITING, State.REFUSED))
+        mine = [one for one in entries if one.origin in self._whose and one.state is not State.REFUSED]
+        if not mine:
+            if mode is Mode.RETURNING:
+                self._store.happened(Drained())
+            return False
+        for entry in plan(entries, self._going, whose=self._whose).ready[: config.RESERVE_LANES - len(self._going)]:
+            task = asyncio.create_task(self._one(entry))
+            self._going[entry.number] = task
+            task.add_done_callback(partial(self._gone, entry.number))
+        if self._going:
+            await asyncio.wait(self._going.values(), return_when=asyncio.FIRST_COMPLETED)
+            return True
+        return False
+
+    async def all(self) -> None:
+        """Until nothing more goes: for the command, and for tests."""
+        while await self.step():
+            pass
+
+    def _gone(self, number: int, _: asyncio.Task[None]) -> None:
+        self._going.pop(number, None)
+
+    async def _one(self, entry: Entry) -> None:
+        try:
+            outcome = await self._journal.take(resolved(entry, self._made))
+        except Away as away:
+            await self._failed(entry, away)
+            return
+        self._store.become(entry.number, outcome.state, outcome.reason, outcome.result)
+        log.info("reserve entry handed over", entry=entry.id, outcome=outcome.state.name.lower())
+        with suppress(OSError):
+            await self._changed(self._store.get(entry.number) or entry)
+
+    async def _failed(self, entry: Entry, away: Away) -> None:
+        log.warning("reserve entry not handed over", entry=entry.id, why=str(away))
+        if not away.fault:
+            self._store.happened(Silent())
+            await asyncio.sleep(config.RESERVE_RETRY_S)
+            return
+        if self._store.fault(entry.number) >= config.RESERVE_FAULTS_MAX:
+            self._store.become(entry.number, State.REFUSED, "the journal fails on this entry: its log says why")
+            with suppress(OSError):
+                await self._changed(self._store.get(entry.number) or entry)
+        await asyncio.sleep(config.RESERVE_RETRY_S)
+
+    def _made(self, entry_id: str, name: str) -> str | None:
+        """Which version of the journal an entry became."""
+        entry = self._store.by_id(entry_id)
+        return version_made(entry.result, name) if entry is not None else None

@@ -1,0 +1,35 @@
+"""Opening a copy's reserve in its folder (decision 0013): by the copy's own processes, and by a command beside them.
+
+Invariants: the file is encrypted from its first byte (``copy.engine``); a wrong key is told, never answered with an empty
+reserve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vaka.copy import engine
+from vaka.copy.files import Folder, key
+from vaka.copy.reserve.store import ReserveStore
+from vaka.errors import Setup
+
+
+def open_reserve(folder: Folder, key_file: Path | None = None, *, must_exist: bool = False) -> ReserveStore:
+    """The reserve of the copy in ``folder``. Setup where the key is another, or there is none yet and it ``must_exist``."""
+    about = folder.about()
+    if must_exist and not folder.reserve.exists():
+        raise Setup(
+            f"there is no reserve in {folder.path}",
+            help="nothing has ever been written there while the journal was away",
+        )
+    return ReserveStore(engine.writer(folder.reserve, key(folder, key_file)), about.id)
+
+
+def token(folder: Folder) -> str:
+    """The copy's own token. Setup where it has none."""
+    try:
+        return folder.token.read_text().strip()
+    except FileNotFoundError as error:
+        raise Setup(
+            f"there is no token in {folder.keys}",
+            help="`vaka token --system NAME --scope feed --scope feed-private --scope reserve` at the journal",
+        ) from error

@@ -1,0 +1,106 @@
+"""Other copies of the region: each entry is held by one of them before it is acknowledged, and all are told of all (S10, S15).
+
+Invariants: ``hold`` counts a copy only once it has said that the entry is on its disk; what a peer was not told stays to be
+told, in the order of its changes; a peer that cannot be reached is said, with when it was last heard.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import httpx
+import orjson
+
+from vaka import config, log
+from vaka.copy.reserve.entry import Entry, State, wire
+from vaka.copy.reserve.store import ReserveStore, now_us
+
+PATH: Final = "/peer/reserve"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another copy. ``name``: as people know it; ``url``: where it answers."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfReach:
+    """A peer that does not answer: what was entered there since ``since_us`` is not visible here (S10)."""
+
+    name: str
+    since_us: int
+
+
+class Peers:
+    """``known``: gives the region's other copies; ``token``: this copy's own, with the scope ``reserve``."""
+
+    def __init__(
+        self, store: ReserveStore, known: Callable[[], Sequence[Peer]], token: Callable[[], str], *, verify: Any = True
+    ) -> None:
+        self._store, self._known, self._token = store, known, token
+        self._client = httpx.AsyncClient(verify=verify, timeout=config.RESERVE_HOLD_S)
+        self._left: set[asyncio.Task[bool]] = set()
+
+    async def close(self) -> None:
+        for task in self._left:
+            task.cancel()
+        await asyncio.gather(*self._left, return_exceptions=True)
+        await self._client.aclose()
+
+    async def hold(self, entry: Entry) -> int:
+        """How many machines hold ``entry``, this one counted, as soon as there are two; 1 where no other does. They have it as
+        waiting: this one may die before it has said so."""
+        entry = replace(entry, state=State.WAITING, copies=2)
+        asked = [asyncio.create_task(self._tell(peer, [entry])) for peer in self._known()]
+        for task in asked:
+            self._left.add(task)
+            task.add_done_callback(self._left.discard)
+        waiting = set(asked)
+        while waiting:
+            _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            held = 1 + sum(task.result() for task in asked if task.done())
+            if held > 1:
+                return held
+        return 1
+
+    async def exchange(self) -> None:
+        """Tells each peer what it has not been told, until this is cancelled."""
+        while True:
+            await asyncio.gather(*(self._catch_up(peer) for peer in self._known()))
+            await asyncio.sleep(config.RESERVE_EXCHANGE_S)
+
+    async def _catch_up(self, peer: Peer) -> None:
+        while True:
+            untold = self._store.untold(peer.name)
+            if not await self._tell(peer, [entry for _, entry in untold]):
+                return
+            self._store.told(peer.name, max((revision for revision, _ in untold), default=0))
+            if len(untold) < config.RESERVE_EXCHANGE_MAX:
+                return
+
+    async def _tell(self, peer: Peer, entries: Sequence[Entry]) -> bool:
+        """Whether the peer has all of ``entries`` on its disk."""
+        content = b"\n".join(wire(entry) for entry in entries)
+        headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/x-ndjson"}
+        try:
+            answer = await self._client.post(peer.url + PATH, content=content, headers=headers)
+            told = orjson.loads(answer.content) if answer.status_code == 200 else {}
+        except (httpx.HTTPError, ValueError):
+            return False
+        if answer.status_code != 200:
+            log.warning("peer refuses reserve entries", peer=peer.name, status=answer.status_code)
+            return False
+        held = told.get("held") if isinstance(told, dict) else None
+        return isinstance(held, list) and {entry.id for entry in entries} <= set(held)
+
+    def out_of_reach(self) -> list[OutOfReach]:
+        """Peers that were not heard for three exchanges."""
+        heard = self._store.heard()
+        late_us = now_us() - int(3 * (config.RESERVE_EXCHANGE_S + config.RESERVE_HOLD_S) * 1e6)
+        return [OutOfReach(peer.name, at) for peer in self._known() if (at := heard.get(peer.name, 0)) < late_us]

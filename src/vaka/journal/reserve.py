@@ -1,0 +1,59 @@
+"""What the journal keeps for the copies' reserves: whether a person was at work at an earlier time, and which copy has
+which number.
+
+Invariant: a copy's number is given once, never to another, and past a restore, which may have lost the last that were
+given, numbers go on well behind those that are known.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vaka.access.filter import system_filter
+from vaka.access.session import Session
+from vaka.errors import Conflict
+from vaka.fhir.keys import resource_key
+from vaka.journal.journal import Journal
+from vaka.journal.statements import statements
+from vaka.store.version import Version
+
+_AFTER_RESTORE: Final = 20
+"""Copies whose numbers a restore may have lost."""
+_NUMBERS_MAX: Final = 498
+
+
+async def ended_before(journal: Journal, session: Session, at_us: int) -> bool:
+    """Whether ``session`` had been ended at ``at_us``."""
+    values = {"person": session.person, "session": session.id, "began_us": session.began_us, "at_us": at_us}
+    async with journal.reading.connection() as connection:
+        row = await (await connection.execute(statements("reserve")["ended_before"], values)).fetchone()
+    return row is not None and bool(row[0])
+
+
+async def version_at(journal: Journal, type_: str, id_: str, at_us: int) -> Version | None:
+    """The version that stood at ``at_us``; the first one where it came later; None where there is none."""
+    values = {"rkey": resource_key(type_, id_), "at_us": at_us}
+    async with journal.reading.connection() as connection:
+        row = await (await connection.execute(statements("reserve")["version_at"], values)).fetchone()
+    if row is None:
+        return await journal.read(type_, id_, access=system_filter("login"))
+    return await journal.vread(type_, id_, row[0], row[1], access=system_filter("login"))
+
+
+async def copy_number(journal: Journal, copy: str) -> int:
+    """The number of the copy with this id, given now if it has none."""
+    sql, name = statements("reserve"), f"copy {copy}"
+    async with journal.pool.connection() as connection, connection.transaction():
+        await connection.execute(sql["lock_copy_numbers"])
+        row = await (await connection.execute(sql["copy_number"], {"name": name})).fetchone()
+        if row is not None:
+            return int(row[0])
+        rows = await (await connection.execute(sql["copy_numbers"])).fetchall()
+        number = max((row[1] for row in rows), default=0) + 1
+        number = max(number, (journal.epoch - 1) * _AFTER_RESTORE + 1)
+        if number > _NUMBERS_MAX:
+            raise Conflict(
+                "all numbers for reserve numbers are given", help="series of numbers have to be set aside anew"
+            )
+        await connection.execute(sql["give_copy_number"], {"name": name, "value": str(number)})
+    return number

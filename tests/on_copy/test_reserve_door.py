@@ -1,0 +1,137 @@
+"""A stop, from the front door: the journal's process frozen or killed, writes reserved at two copies, and all of it home, once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from bench.running import FULL, Vaka, free_port, running, token
+from tests.client import Api, fresh
+from tests.on_copy.reserve_standin import Fronted, fronted
+from tests.on_copy.test_door import journal_pid
+
+from vaka.copy.reserve.entry import State
+from vaka.copy.reserve.mode import Mode
+
+
+@pytest.fixture(scope="module")
+def vaka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vaka]:
+    with running(tmp_path_factory.mktemp("stop") / "data") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def doors(vaka: Vaka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Fronted]]:
+    folder, ports = tmp_path_factory.mktemp("doors"), [free_port(), free_port()]
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(
+                fronted(vaka.data, vaka.url, folder / f"copy-{name}", ports[n], f"http://127.0.0.1:{ports[1 - n]}")
+            )
+            for n, name in enumerate("ab")
+        ]
+
+
+@contextmanager
+def standing_still(vaka: Vaka) -> Iterator[None]:
+    """The journal's process is frozen; so is its supervisor, which would start another."""
+    assert vaka.process is not None
+    supervisor, journal = vaka.process.pid, journal_pid(vaka)
+    for pid in (supervisor, journal):
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in (journal, supervisor):
+            os.kill(pid, signal.SIGCONT)
+
+
+def post(vaka: Vaka, door: Fronted, key: str | None = None, body: Any = None, **headers: str) -> httpx.Response:
+    told = {
+        "Authorization": f"Bearer {token(vaka.data, 'tests', FULL)}",
+        "Idempotency-Key": key or uuid.uuid4().hex,
+        **headers,
+    }
+    return httpx.post(door.url + "/fhir/Patient", json=body or patient(fresh()), headers=told, timeout=30)
+
+
+def patient(value: str) -> dict[str, Any]:
+    return {"resourceType": "Patient", "identifier": [{"system": "urn:test", "value": value}]}
+
+
+def until(true: Any, what: str, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
+
+
+def test_a_journal_that_stands_still_costs_one_wait_and_comes_back_to_everything_once(
+    vaka: Vaka, doors: list[Fronted]
+) -> None:
+    """Would break: S14. The first try lies in the frozen journal and is carried out when it wakes; handing over does it no second time."""
+    first, second = doors
+    api = Api(vaka.url, token(vaka.data, "tests", FULL))
+    assert post(vaka, first).headers["vaka-answered-by"] == "journal"
+    with standing_still(vaka):
+        key, value = uuid.uuid4().hex, fresh()
+        began = time.monotonic()
+        tried = post(vaka, first, key, patient(value))
+        assert 1.5 < time.monotonic() - began < 6
+        assert (tried.status_code, tried.headers["vaka-reserve"]) == (201, "pending; copies=2")
+        began = time.monotonic()
+        values = [fresh() for _ in range(5)]
+        ids = [post(vaka, first, body=patient(one)).json()["id"] for one in values]
+        assert time.monotonic() - began < 5, "only the first waits for the journal"
+        elsewhere = post(vaka, second, key, patient(value))
+        assert elsewhere.json() == tried.json(), "the other copy knows it, and answers the same"
+        assert post(vaka, second, key, patient("another")).status_code == 422
+        (first.folder / "state.json").write_bytes(b'{"age_s": 60}')  # as the board says by then
+        headers = {"Authorization": api.headers["Authorization"]}
+        asked = httpx.delete(f"{first.url}/fhir/Patient/{ids[0]}", timeout=30, headers=headers)
+        (first.folder / "state.json").write_bytes(b"{}")
+        assert asked.status_code == 503
+    stores = [door.store() for door in doors]
+    until(lambda: all(not store.open() for store in stores), "all is handed over")
+    until(lambda: stores[0].standing().mode is Mode.JOURNAL, "writes go to the journal again")
+    for one in (value, *values):
+        assert len(api.ids(f"/Patient?identifier=urn:test|{one}")) == 1
+    assert api.ids(f"/Patient?identifier=urn:test|{value}") == [tried.json()["id"]]
+    assert [api.ids(f"/Patient?identifier=urn:test|{one}")[0] for one in values] == ids
+    assert {one.state for store in stores for one in store.listed(list(State))} == {State.DONE}
+    assert post(vaka, first).headers["vaka-answered-by"] == "journal"
+    for store in stores:
+        store.close()
+    api.close()
+
+
+def test_a_copy_is_killed_with_what_it_holds_and_its_neighbour_knows_it(vaka: Vaka, doors: list[Fronted]) -> None:
+    """Would break: promise 2: what two machines hold would be lost with one of them."""
+    first, second = doors
+    with standing_still(vaka):
+        key, value = uuid.uuid4().hex, fresh()
+        told = post(vaka, first, key, patient(value))
+        assert told.status_code == 201
+        first.kill()
+        again = post(vaka, second, key, patient(value))
+        assert again.status_code == 201, again.text
+        assert again.json() == told.json()
+        alone = post(vaka, second)
+        assert alone.status_code == 503, "no other copy can hold it"
+        assert "Retry-After" in alone.headers
+    api = Api(vaka.url, token(vaka.data, "tests", FULL))
+    until(lambda: api.ids(f"/Patient?identifier=urn:test|{value}"), "the neighbour hands over what it has answered for")
+    first.start()
+    stores = [door.store() for door in doors]
+    until(lambda: all(not store.open() for store in stores), "both know that it is home")
+    assert api.ids(f"/Patient?identifier=urn:test|{value}") == [told.json()["id"]]
+    for store in stores:
+        store.close()
+    api.close()

@@ -1,0 +1,126 @@
+"""``vaka reserve`` on the folder of a copy: what it tells, what it does, and what it refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from click.testing import CliRunner, Result
+from tests.unit.copy.reserve_entries import entry
+
+from vaka import errors
+from vaka.command.reserve import command
+from vaka.copy.files import Folder
+from vaka.copy.reserve.entry import State
+from vaka.copy.reserve.opening import open_reserve
+from vaka.copy.reserve.store import ReserveStore
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "copy.key").write_text(secrets.token_hex(32))
+    (tmp_path / "keys" / "token").write_text("token")
+    about = {"id": "copy-a", "name": "Site A", "journal": "http://127.0.0.1:9", "scope": ["region"]}
+    (tmp_path / "copy.json").write_bytes(orjson.dumps(about))
+    return tmp_path
+
+
+@pytest.fixture
+def store(folder: Path) -> ReserveStore:
+    return open_reserve(Folder(folder))
+
+
+def run(folder: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(command, [arguments[0], "--data", str(folder), *arguments[1:]])
+
+
+def told(folder: Path, *arguments: str) -> Any:
+    answer = run(folder, *arguments, "--json")
+    assert answer.exit_code == 0, answer.exception
+    return orjson.loads(answer.output)
+
+
+def test_list_says_what_is_there_and_what_to_do_next(folder: Path, store: ReserveStore) -> None:
+    """Would break: who is called at night would not know what waits, for what, and what to do."""
+    visit, _ = store.add(entry("a", type="Encounter", resource="v"))
+    store.add(entry("a", refers=("Encounter/v",)))
+    store.add(entry("b", state=State.DONE))
+    store.become(visit.number, State.REFUSED, "the patient has no care relation to the unit now")
+    found = told(folder, "list")
+    assert [(one["number"], one["state"], one["waits_for"]) for one in found["entries"]] == [
+        (1, "refused", None),
+        (2, "waiting", 1),
+    ]
+    assert found["counts"] == {"refused": 1, "waiting": 1, "done": 1}
+    assert "--again" in found["next"]
+    shown = run(folder, "list").output
+    assert "care relation" in shown
+    assert "waits for 1" in shown
+    assert [one["state"] for one in told(folder, "list", "--state", "done")["entries"]] == ["done"]
+
+
+def test_show_tells_no_content_unless_asked(folder: Path, store: ReserveStore) -> None:
+    """Would break: health data on a terminal that only wanted to see why."""
+    store.add(entry(body=b'{"note":"secret words"}'))
+    assert "secret" not in run(folder, "show", "1").output
+    assert "secret words" in told(folder, "show", "1", "--content")["content"]
+    assert isinstance(run(folder, "show", "7").exception, errors.NotFound)
+
+
+def test_force_and_leave_are_kept_with_name_and_reason(folder: Path, store: ReserveStore) -> None:
+    """Would break S31."""
+    assert run(folder, "force", "--reason", "x").exit_code != 0
+    assert "forced" in run(folder, "force", "--by", "Ada", "--reason", "upgrade").output
+    assert told(folder, "list")["mode"] == {"mode": "forced", "by": "Ada", "reason": "upgrade"}
+    assert "leave" in told(folder, "list")["next"]
+    assert isinstance(run(folder, "hand-over").exception, errors.Conflict)
+    run(folder, "leave", "--by", "Bo", "--reason", "done")
+    assert [(mode, by, why) for _, mode, by, why in store.mode_changes()] == [
+        ("returning", "Bo", "done"),
+        ("forced", "Ada", "upgrade"),
+    ]
+
+
+def test_only_what_was_refused_is_settled_or_tried_again(folder: Path, store: ReserveStore) -> None:
+    """Would break: an entry that nobody has would be closed by hand."""
+    one, _ = store.add(entry())
+    by = ("--by", "Ada", "--reason", "entered anew")
+    assert isinstance(run(folder, "settle", "1", *by).exception, errors.Conflict)
+    assert isinstance(run(folder, "hand-over", "--again", "1").exception, errors.Invalid)
+    store.become(one.number, State.REFUSED, "no")
+    assert run(folder, "settle", "1", *by).exit_code == 0
+    kept = store.get(1)
+    assert kept is not None
+    assert (kept.state, kept.reason) == (State.SETTLED, "Ada: entered anew")
+
+
+def test_a_journal_that_is_away_leaves_all_where_it_is(folder: Path, store: ReserveStore) -> None:
+    """Would break: a command would lose what it could not hand over."""
+    store.add(entry())
+    answer = run(folder, "hand-over")
+    assert isinstance(answer.exception, errors.Unavailable)
+    assert [one.state for one in store.open()] == [State.WAITING]
+
+
+def test_the_file_is_encrypted_and_opens_with_its_key_alone(folder: Path, store: ReserveStore) -> None:
+    """Would break: a stolen box would show what was written on it."""
+    words = b"a very particular sentence of a note"
+    for _ in range(30):
+        store.add(dataclasses.replace(entry(), body=words, author="eyJ-the-session"))
+    store.close()
+    for path in folder.glob("reserve.db*"):
+        content = path.read_bytes()
+        assert not content.startswith(b"SQLite format 3")
+        assert words not in content
+        assert b"copy-a" not in content
+        assert path.stat().st_mode & 0o077 == 0
+    (folder / "keys" / "copy.key").write_text(secrets.token_hex(32))
+    assert isinstance(run(folder, "list").exception, errors.Setup)
+    (folder / "keys" / "copy.key").write_text("nonsense")
+    assert isinstance(run(folder, "list").exception, errors.Setup)
+    assert isinstance(run(folder / "nowhere", "list").exception, errors.Setup)
