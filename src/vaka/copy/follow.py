@@ -108,14 +108,17 @@ class Follower:
         self._buffer = _Buffer()
         self._counted = brake.Counted()
         self._unbraked = True  # until the record has been whole once: what is read from the beginning is history
+        self._released = False
         self._marked = 0.0
         self._wrong: dict[Cursor, int] = {}
         self._waits = 0
         self._moved = asyncio.Condition()
         self._wake = asyncio.Event()
+        self._opened = False
         self.damaged: str | None = None
         self.anew = False
         board[Field.FOLLOWER_PID] = os.getpid()
+        board[Field.JOURNAL] = Journal.UNKNOWN
         board[Field.LOST] = lost.count()
         self._show_holds()
 
@@ -137,7 +140,6 @@ class Follower:
 
     async def run(self) -> None:
         """Until cancelled."""
-        await self._open()
         while True:
             pause_s = await self._round()
             if pause_s > 0:
@@ -153,11 +155,12 @@ class Follower:
         self._wake.set()
 
     async def _open(self) -> None:
-        await self.in_thread(self.seeds.open)
+        await self.seeds.open(self.in_thread)
         self.board[Field.DAMAGED] = 0
         at = await self.in_thread(lambda: self.applier.at)
         self._unbraked = not at.whole
         self._show(at)
+        self._opened = True
 
     async def _round(self) -> float:
         """One answer of the journal; how long to pause after it."""
@@ -165,6 +168,8 @@ class Follower:
         try:
             if self.anew or self.damaged is not None:
                 await self._seed_again()
+            elif not self._opened:
+                await self._open()
             if self.hold.held:
                 return await self._while_held()
             if self.board[Field.DISTRUSTING]:
@@ -292,7 +297,7 @@ class Follower:
 
     async def _commit(self, batch: Sequence[Line]) -> None:
         batch = list(batch)
-        if not self._unbraked:
+        if not self._unbraked and not self._released:
             counted, reason = brake.count(self._counted, batch, self._limits)
             if reason is not None:
                 self.hold.brake(reason)
@@ -311,7 +316,7 @@ class Follower:
         if applied.conflicting:
             log.error("versions of ours have other bytes in the journal", versions=applied.conflicting)
         if applied.at.whole:
-            self._unbraked = False
+            self._unbraked = self._released = False
             await self.in_thread(self.seeds.done)
         self.board.write({Field.DISK_FULL: 0, Field.ASIDE: applied.aside, Field.LOST: self.lost.count()})
         self._show(applied.at)
@@ -349,7 +354,7 @@ class Follower:
     def release(self) -> None:
         """The brake was let go by a person: what waits is applied, and counting begins anew once it is all here."""
         self._counted = brake.Counted()
-        self._unbraked = True
+        self._released = True
         self._show_holds()
         self.wake()
 
@@ -366,7 +371,7 @@ class Follower:
     async def _seed_again(self) -> None:
         trusting = self.anew
         await self.seeds.again(self.in_thread, damaged=self.damaged is not None, anew=trusting)
-        self.damaged, self.anew = None, False
+        self.damaged, self.anew, self._opened = None, False, True
         self._unbraked = True
         self._buffer.clear()
         self.board.write({Field.DAMAGED: 0, Field.DISTRUSTING: Distrust.NONE})

@@ -164,10 +164,10 @@ class Words:
 
     async def _status(self, value: Any, told: Mapping[str, Any]) -> Mapping[str, Any]:
         board, hold = self._follower.board, self._follower.hold
-        at = await self._follower.in_thread(lambda: self._follower.applier.at)
+        epoch, xid, seq, whole = board.read(Field.EPOCH, Field.XID, Field.SEQ, Field.WHOLE)
         return {
-            "cursor": str(at.cursor),
-            "whole": at.whole,
+            "cursor": f"{epoch}.{xid}.{seq}",
+            "whole": bool(whole),
             "ageSeconds": board.age_s(),
             "journal": board[Field.JOURNAL],
             "distrusting": board[Field.DISTRUSTING],

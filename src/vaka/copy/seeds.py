@@ -83,13 +83,16 @@ class Seeds:
         """The seed that readers use; None: none is whole yet."""
         return self.folder.current()
 
-    def open(self) -> None:
+    async def open(self, run: Run) -> None:
         """The seed in use, else the newest that is being filled, else a new one."""
         number = self.folder.current()
         if number is None:
             begun = [one for one in self.folder.numbers() if self.folder.record(one).exists()]
-            number = begun[-1] if begun else self.folder.make_seed()
-        self._open(number)
+            number = begun[-1] if begun else None
+        if number is None:
+            await self.again(run, damaged=False, anew=False)
+        else:
+            await run(lambda: self._open(number))
 
     def _open(self, number: int) -> None:
         path = self.folder.record(number)
