@@ -98,7 +98,7 @@ class Copy:
         )  # fmt: skip
         nothing = cast(Any, None)
         server = Server(
-            journal, None, Tokens(Keyring(self.instance.data, "token")), nothing, nothing, callers, nothing, nothing, nothing
+            journal, None, Tokens(Keyring(self.instance.data, "token")), nothing, nothing, callers, nothing, nothing, nothing, nothing
         )  # fmt: skip
         peers = Neighbour(self.store, self.theirs)
         peers.away = self.away

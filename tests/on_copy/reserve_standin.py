@@ -102,6 +102,7 @@ def fronted(data: Path, journal: str, folder: Path, port: int, peer: str) -> Ite
 
 
 async def _open(data: Path, journal_url: str, folder: Path, peer: str) -> Opened:
+    from vaka.accesslog.store import TableStore
     from vaka.accesslog.writer import AccessLog
     from vaka.api.callers import Callers
     from vaka.api.cookies import Proof
@@ -121,7 +122,7 @@ async def _open(data: Path, journal_url: str, folder: Path, peer: str) -> Opened
     callers = Callers(
         accounts, Sessions(Keyring(data, "session"), demo=True), Revocations(accounts), People(journal), Proof(b"0" * 32)
     )  # fmt: skip
-    log = await AccessLog.open(folder / "accesslog", journal.pool.connection, "standin")
+    log = await AccessLog.open(folder / "accesslog", TableStore(journal.pool.connection), "standin")
     own = Folder(folder).token.read_text()
     store = open_reserve(Folder(folder))
     peers = Peers(store, lambda: [Peer("other", peer)], lambda: own)
@@ -130,14 +131,18 @@ async def _open(data: Path, journal_url: str, folder: Path, peer: str) -> Opened
     door = Door(Passing(Upstream(journal_url)), Told(folder / "state.json"), reserve=reserving)
     nothing = cast(Any, None)
     server = Server(
-        journal, None, Tokens(Keyring(data, "token")), nothing, log, callers, nothing, nothing, nothing
+        journal, None, Tokens(Keyring(data, "token")), nothing, log, callers, nothing, nothing, nothing, nothing
     )  # fmt: skip
 
     async def close() -> None:
         await log.close()
         await journal.close()
 
-    return Opened(replace(server, door=door), door, (hand_over.follow(), hand_over.probe(), peers.exchange()), close)
+    async def complete() -> Server:
+        return replace(server, door=door)
+
+    beside = (hand_over.follow(), hand_over.probe(), peers.exchange())
+    return Opened(replace(server, door=door), door, complete, beside, close)
 
 
 def main() -> None:
