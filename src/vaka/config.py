@@ -290,6 +290,8 @@ COPY_COMPARE_MAX: Final = 5_000_000
 COPY_BRAKE_WINDOW_S: Final = 60
 COPY_BRAKE_DELETES: Final = 500
 COPY_BRAKE_UPDATES: Final = 20_000
+# What sheets are joined from is made ahead this often.
+COPY_DERIVE_S: Final = 0.2
 # A file is read through for damage this often, one after a start.
 COPY_CHECK_EVERY_S: Final = 24 * 3600.0
 COPY_CHECK_AFTER_S: Final = 30.0

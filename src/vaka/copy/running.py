@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import apsw
 import httpx
 
 from vaka import config, log, process
-from vaka.copy import brake, engine, files
+from vaka.copy import brake, derived, engine, files
 from vaka.copy.beside import Beside
 from vaka.copy.board import Board, Field
 from vaka.copy.client import Client, tls
@@ -26,7 +27,7 @@ from vaka.copy.lost import LostFile
 from vaka.copy.own import Own
 from vaka.copy.put import OnChanged
 from vaka.copy.seeds import Reserve, Seeds
-from vaka.errors import Invalid, Setup
+from vaka.errors import Invalid, Setup, VakaError
 from vaka.store.cursor import Cursor
 
 
@@ -90,8 +91,9 @@ async def _run(options: Options, folder: Folder, reserve: Reserve | None, on_cha
         lost = LostFile(folder.lost, key)
         stack.callback(lost.close)
         seeds = Seeds(
-            folder, key, lost, on_changed=on_changed, reserve=reserve, neighbours=options.neighbours, http=http
-        )
+            folder, key, lost, on_changed=on_changed or derived.Derived(), reserve=reserve, neighbours=options.neighbours,
+            http=http, prepare=lambda applier: derived.prepare(applier.connection, applier.codec),
+        )  # fmt: skip
         stack.callback(seeds.close)
         follower = Follower(
             client, seeds, board, Hold(folder.path), lost,
@@ -110,11 +112,28 @@ async def _run(options: Options, folder: Folder, reserve: Reserve | None, on_cha
         async with asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(follower.run()), tasks.create_task(_look_for_damage(follower)),
-                tasks.create_task(beside.run()), tasks.create_task(beside.forget()),
+                tasks.create_task(_keep_derived(follower)), tasks.create_task(beside.run()), tasks.create_task(beside.forget()),
             ]  # fmt: skip
             await stopping.wait()
             for task in running:
                 task.cancel()
+
+
+async def _keep_derived(follower: Follower) -> None:
+    """Makes what sheets are joined from, of what has changed, once the record is whole."""
+    while True:
+        await asyncio.sleep(config.COPY_DERIVE_S)
+        if not follower.board[Field.WHOLE] or not follower.seeds.is_open:
+            continue
+        try:
+            made = 1
+            while made:
+                made = await follower.in_thread(
+                    lambda: derived.make(follower.applier.connection, follower.applier.codec)
+                )
+        except (apsw.Error, VakaError) as error:
+            log.error("sheets are not made ahead", kind=type(error).__name__)
+            await asyncio.sleep(config.COPY_DISK_RETRY_S)
 
 
 async def _look_for_damage(follower: Follower) -> None:
