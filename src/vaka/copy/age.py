@@ -1,9 +1,8 @@
 """Whether a copy can still know who has blocked and consented to what (A8, S20). Pure.
 
-It cannot while it catches up, since an entry can come before the block that was committed first (traps: Feed); while what it holds is
-not the journal's history; and when no journal has been heard for a stated time. Other care providers' information is then shown in
-an emergency opening alone (rule A8-aged), and it is said beside the answer.
-"""
+It cannot while it catches up, since an entry can come before the block that was committed first (traps: Feed); while what
+it holds is not the journal's history; and when no journal has been heard for a stated time. Other care providers'
+information is then shown in an emergency opening alone (rule A8-aged), and it is said beside the answer. """
 
 from __future__ import annotations
 
