@@ -232,6 +232,8 @@ DOOR_TRY_S: Final = 2.0
 # The journal counts as away when it was not heard for so long; then a request tries for less.
 DOOR_AWAY_S: Final = 2.0
 DOOR_TRY_AWAY_S: Final = 0.3
+# What this copy can answer too, though not as new, is waited for so long.
+DOOR_READ_TRY_S: Final = 1.0
 DOOR_CONNECT_TIMEOUT_S: Final = 2.0
 # A journal that is heard and slow: its own limits end the longest search and the longest write before this.
 DOOR_ANSWER_MAX_S: Final = 45.0
@@ -246,8 +248,6 @@ DOOR_LOOK_S: Final = 0.003
 # S1: over this lag, what matters most comes from the journal, of each process so much at once.
 DOOR_LAG_MAX_S: Final = 2.0
 DOOR_LAGGING_MAX: Final = 8
-# The follower does what it is asked within a batch.
-CONTROL_TIMEOUT_S: Final = 3.0
 # The reserve (copy/reserve, safety S10-S18). The journal is tried for so long; then the reserve, until it has committed for so
 # long, asked each second; a longer gap than RESERVE_PROBE_GAP_S begins the count anew.
 RESERVE_TRY_S: Final = 2.0
@@ -298,6 +298,16 @@ SHEET_KEPT_US: Final = 15 * 60 * 1_000_000
 UNIT_NAME_KEPT_S: Final = 60.0
 WORKLIST_MAX: Final = 300
 NOTES_FOUND_MAX: Final = 50
+# Reading on a copy. A long read keeps the file's log from being emptied; what takes longer is the journal's.
+COPY_SEARCH_TIMEOUT_S: Final = 1.0
+COPY_PROGRESS_STEPS: Final = 20_000
+COPY_SEARCHERS: Final = 2
+COPY_SEARCHES_WAITING: Final = 256
+COPY_STATEMENTS_KEPT: Final = 256
+# What is listed with more candidates than this is walked in its order instead, where one page is all that is asked for.
+COPY_BROAD_MATCHES: Final = 20_000
+# Consents and blocks that no journal has been heard about for so long are no longer relied on (S20).
+COPY_CONSENTS_DAYS: Final = 7.0
 # The read copy (decision 0013). A page cache belongs to one connection; an encrypted file is never memory-mapped.
 COPY_WRITER_CACHE_BYTES: Final = 64 * 1024 * 1024
 COPY_READER_CACHE_BYTES: Final = 32 * 1024 * 1024
@@ -341,14 +351,5 @@ COPY_CONTROL_WAIT_MAX_MS: Final = 5_000
 COPY_SEED_CHUNK_BYTES: Final = 1024 * 1024
 COPY_SEED_TIMEOUT_S: Final = 3_600.0
 
-# Reading on a copy. A long read keeps the file's log from being emptied; what takes longer is the journal's.
-COPY_SEARCH_TIMEOUT_S: Final = 1.0
-COPY_PROGRESS_STEPS: Final = 20_000
-COPY_SEARCHERS: Final = 2
-COPY_SEARCHES_WAITING: Final = 256
-# What is listed with more candidates than this is walked in its order instead, where one page is all that is asked for.
-COPY_BROAD_MATCHES: Final = 20_000
-# Consents and blocks that no journal has been heard about for so long are no longer relied on (S20).
-COPY_CONSENTS_DAYS: Final = 7.0
 # Sheets are made anew at each commit, and looked for this often.
 COPY_SHEETS_IDLE_S: Final = 1.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import gettext
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final
 
@@ -62,6 +62,7 @@ def texts_of(package: str, language: str) -> Texts:
     return Texts(language, package)
 
 
+@lru_cache(maxsize=256)
 def language_of(accept: str | None) -> str:
     """The language that an Accept-Language header likes best of those that we have; Swedish where it says nothing."""
     best, weight = "sv", 0.0

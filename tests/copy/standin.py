@@ -61,8 +61,8 @@ class Told:
         return float(self._state().get("age_s", 0.0))
 
     @property
-    def lag_s(self) -> float:
-        return float(self._state().get("lag_s", 0.0))
+    def heard(self) -> bool:
+        return bool(self._state().get("heard", True))
 
     @property
     def frozen(self) -> bool:
@@ -145,7 +145,7 @@ async def _open(data: Path, journal_url: str, state: Path) -> Opened:
     async def complete() -> Server:
         return served
 
-    return Opened(served, door, complete, close)
+    return Opened(served, door, complete, (), close)
 
 
 def main() -> None:

@@ -213,12 +213,12 @@ def test_a_key_that_is_sent_again_tells_the_same_place(client: httpx.Client) -> 
 def test_what_matters_most_comes_from_the_journal_while_this_lags(client: httpx.Client, door: Standin) -> None:
     """Broken (S1): an old list of drugs is read while the journal is well."""
     id_ = id_of(patient(client))
-    door.tell(lag_s=3.0)
+    door.tell(age_s=3.0)
     for path in (f"/fhir/AllergyIntolerance?patient={id_}", f"/fhir/Patient/{id_}/MedicationRequest"):
         assert client.get(path).headers["vaka-answered-by"] == "journal"
     other = client.get(f"/fhir/Patient/{id_}")
     assert other.headers["vaka-answered-by"] == "copy"
-    door.tell(lag_s=3.0, age_s=60.0)
+    door.tell(age_s=60.0, heard=False)
     assert client.get(f"/fhir/AllergyIntolerance?patient={id_}").headers["vaka-answered-by"] == "copy"
 
 
@@ -226,14 +226,14 @@ def test_ready_tells_reading_and_writing_apart(client: httpx.Client, door: Stand
     """Broken: a copy whose journal is away is taken out of use, or nobody learns how old it is."""
     told = client.get("/ready").json()
     assert (told["reading"], told["writing"], told["from"]) == (True, "journal", "copy")
-    door.tell(age_s=93_600.5)
+    door.tell(age_s=93_600.5, heard=False)
     answer = client.get("/ready")
     assert answer.status_code == 200
     assert (answer.json()["reading"], answer.json()["writing"]) == (True, False)
     assert answer.json()["ageSeconds"] == 93_600.5
     door.tell(readable=False)
     assert client.get("/ready").json()["from"] == "journal"
-    door.tell(readable=False, age_s=60.0)
+    door.tell(readable=False, heard=False)
     assert client.get("/ready").status_code == 503
 
 
@@ -250,7 +250,7 @@ def test_a_frozen_journal_holds_up_nobody_who_reads(vaka: Vaka, client: httpx.Cl
     os.kill(journal_pid(vaka), signal.SIGSTOP)
     try:
         began = time.monotonic()
-        door.tell(age_s=2.5)
+        door.tell(age_s=2.5, heard=False)
         refused = client.post("/fhir/Patient", json={"resourceType": "Patient"})
         assert refused.status_code == 503
         assert int(refused.headers["retry-after"]) > 0

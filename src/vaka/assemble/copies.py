@@ -19,7 +19,7 @@ from vaka import errors, log, process
 from vaka.access.settings import CLOSED, Settings
 from vaka.api.wire import Wire
 from vaka.assemble.place import check_port, child, end_survivors
-from vaka.copy.files import Folder, key
+from vaka.copy.files import Folder, key, replace
 from vaka.watch.directory import Directory
 from vaka.watch.part import Part
 from vaka.watch.probe import beat, beat_age_s, http_status
@@ -52,16 +52,30 @@ class Copy:
     wire: Wire = field(default_factory=Wire)
     demo: bool = False
     law: Settings = CLOSED
+    authority: Path | None = None
+    certificate: Path | None = None
+    neighbours: tuple[str, ...] = ()
+    hold_back_s: float = 0.0
+    announced: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
         return address(self.wire, self.host, self.port)
 
+    def of_following(self) -> list[str]:
+        """What the follower is told; the rest stands in ``copy.json``."""
+        told = ["--key-file", str(self.key_file)] if self.key_file is not None else []
+        told += ["--authority", str(self.authority)] if self.authority is not None else []
+        told += ["--certificate", str(self.certificate)] if self.certificate is not None else []
+        told += [part for url in self.neighbours for part in ("--neighbour", url)]
+        told += ["--hold-back", str(self.hold_back_s)] if self.hold_back_s else []
+        return told + [part for source in self.announced for part in ("--announced", source)]
+
     def arguments(self) -> list[str]:
         """The same as arguments of ``vaka copy``, without its folder."""
         told = ["--from", self.source, "--host", self.host, "--port", str(self.port), "--workers", str(self.workers)]
         told += ["--scope", ",".join(self.scope)] if self.scope is not None else []
-        told += ["--key-file", str(self.key_file)] if self.key_file is not None else []
+        told += self.of_following()
         told += ["--token-file", str(self.token_file)] if self.token_file is not None else []
         told += ["--demo"] if self.demo else []
         told += [part for text in self.law.arguments for part in ("--law", text)]
@@ -85,6 +99,7 @@ def run(copy: Copy, on_ready: Callable[[float], None]) -> None:
         folder = Folder(directory.path)
         folder.establish(copy.source, scope=copy.scope or (REGION,))
         key(folder, copy.key_file)
+        _take_token(folder, copy.token_file)
         check_port(copy.host, copy.port)
         process.prepare("watch", directory.log)
         log.setup("watch", directory.log / "watch.jsonl")
@@ -109,6 +124,22 @@ def check_source(source: str) -> None:
         )
 
 
+def _take_token(folder: Folder, given: Path | None) -> None:
+    """The token that it follows with, in its folder. Setup error where there is none."""
+    if given is not None:
+        try:
+            replace(folder.token, given.read_bytes().strip() + b"\n")
+        except OSError as failed:
+            raise errors.Setup(
+                f"cannot read {given}: {failed.strerror}", help="name the file that holds the token with --token-file"
+            ) from failed
+    if not folder.token.exists():
+        raise errors.Setup(
+            "a copy needs a token to follow with",
+            help="at the journal: vaka token --system NAME --scope feed --scope feed-private > FILE; here: --token-file FILE",
+        )
+
+
 def parts(copy: Copy) -> Sequence[Part]:
     """The follower first: what answers does not wait for it, and stops before it."""
     directory = copy.directory
@@ -117,7 +148,7 @@ def parts(copy: Copy) -> Sequence[Part]:
         return True  # what it does, the board tells, and /ready
 
     follow = Part(
-        FOLLOW, "copy", [*child("copy-follow", directory), *copy.arguments()], following, address=copy.source,
+        FOLLOW, "copy", [*child("copy-follow", directory), *copy.of_following()], following, address=copy.source,
         essential=False, popen={"cwd": directory.cores}, stop_max_s=15.0,
     )  # fmt: skip
     return [follow, *(_serving(copy, number) for number in range(1, copy.workers + 1))]
@@ -155,8 +186,8 @@ def serve(copy: Copy, number: int) -> None:
     async def opened() -> Opened:
         return await open_copy(
             copy.directory.path, copy.source, name, law=copy.law, demo=copy.demo, key_file=copy.key_file,
-            demo_login=copy.demo and is_loopback(copy.host) and not copy.wire.behind_proxy, token_file=copy.token_file,
-        )  # fmt: skip
+            demo_login=copy.demo and is_loopback(copy.host) and not copy.wire.behind_proxy, authority=copy.authority,
+            certificate=copy.certificate, )  # fmt: skip
 
     serve_copy(
         opened, copy.host, copy.port, copy.directory.path, name=name, beat=lambda: beat(beat_file), web=routes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -15,7 +16,9 @@ from vaka.access.settings import Settings
 from vaka.api.wire import Wire
 from vaka.assemble.copies import REGION, Copy
 from vaka.command import options
-from vaka.copy import frozen
+from vaka.copy import control, frozen
+from vaka.copy.files import Folder
+from vaka.copy.hold import Hold
 
 _FILE = click.Path(path_type=Path, dir_okay=False, resolve_path=True)
 
@@ -44,6 +47,25 @@ def asked(command: Callable[..., Any]) -> Callable[..., Any]:
         "--token-file", type=_FILE, metavar="FILE",
         help="A token with the scopes feed, feed-private and reserve.  [default: DIR/keys/token]",
     )  # fmt: skip
+    @click.option(
+        "--authority",
+        type=_FILE,
+        metavar="FILE",
+        help="Whom the journal's certificate is verified with (authority.pem).",
+    )
+    @click.option(
+        "--certificate", type=_FILE, metavar="FILE", help="This copy's own certificate with its key (NAME.pem)."
+    )
+    @click.option(
+        "--neighbour", "neighbours", multiple=True, metavar="URL", help="Another copy, which may give its file."
+    )
+    @click.option(
+        "--hold-back", "hold_back_s", default=0.0, type=click.FloatRange(0), metavar="SECONDS",
+        help="Apply nothing that is younger: a bad change can be stopped before it is here.",
+    )  # fmt: skip
+    @click.option(
+        "--announced", multiple=True, metavar="SOURCE", help="A load that the brake on mass changes does not count."
+    )
     @click.option("--demo", is_flag=True, hidden=True, help="A copy of a demo, where staff log in by a click.")
     @options.law
     @options.wire
@@ -60,6 +82,11 @@ def asked(command: Callable[..., Any]) -> Callable[..., Any]:
         token_file: Path | None,
         demo: bool,
         law: Settings,
+        authority: Path | None,
+        certificate: Path | None,
+        neighbours: tuple[str, ...],
+        hold_back_s: float,
+        announced: tuple[str, ...],
         wire: Wire,
         **others: Any,
     ) -> Any:
@@ -67,14 +94,14 @@ def asked(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(**others, copy=None)
         copy = Copy(
             assemble.directory(data), source.rstrip("/"), host, port, workers, _units(scope), key_file, token_file, wire,
-            demo, law,
+            demo, law, authority, certificate, neighbours, hold_back_s, announced,
         )  # fmt: skip
         return command(**others, copy=copy)
 
     return with_copy
 
 
-@click.group("copy", invoke_without_command=True, subcommand_metavar="[freeze|thaw]")
+@click.group("copy", invoke_without_command=True, subcommand_metavar="[freeze|thaw|release]")
 @asked
 @click.pass_context
 def command(context: click.Context, copy: Copy | None) -> None:
@@ -141,16 +168,44 @@ def freeze(data: str, by: str, reason: str) -> None:
     \b
     vaka copy freeze --data /srv/copy --by "Eva Ek" --reason "a wrong mass change is on its way"
     """
-    held = frozen.freeze(_folder(data), _words("--by", by), _words("--reason", reason))
-    click.echo(f"Frozen by {held.by}: {held.reason}. It applies nothing more; vaka copy thaw lets it go on.")
+    _decide(data, "freeze", by, reason)
+    click.echo("It is frozen: it serves what it has. `vaka copy thaw` lets it go on.")
 
 
 @command.command("thaw")
 @by_hand
 def thaw(data: str, by: str, reason: str) -> None:
     """Let a frozen copy go on from where it stopped."""
-    held = frozen.thaw(_folder(data), _words("--by", by), _words("--reason", reason))
-    click.echo(f"It goes on. It was frozen by {held.by}: {held.reason}.")
+    _decide(data, "thaw", by, reason)
+    click.echo("It goes on.")
+
+
+@command.command("release")
+@by_hand
+def release(data: str, by: str, reason: str) -> None:
+    """Let go on what the brake has stopped: abnormally many deletions or changes."""
+    _decide(data, "release", by, reason)
+    click.echo("It goes on.")
+
+
+def _decide(data: str, what: str, by: str, reason: str) -> None:
+    """Tells the follower, which keeps the decision; where none runs, the decision is kept for the next one."""
+    folder = Folder(_folder(data))
+    told: dict[str, Any] = {what: True, "name": _words("--by", by), "reason": _words("--reason", reason)}
+    try:
+        answer = asyncio.run(control.ask(folder.control, told))
+    except (FileNotFoundError, ConnectionRefusedError):
+        if what == "release":
+            Hold(folder.path).release(told)
+        else:
+            (frozen.freeze if what == "freeze" else frozen.thaw)(folder.path, told["name"], told["reason"])
+        return
+    except (OSError, TimeoutError, ValueError) as error:
+        raise errors.Unavailable(
+            "the copy's follower does not answer", help="vaka status; try again in a moment"
+        ) from error
+    if "error" in answer:
+        raise errors.Invalid(str(answer["error"]), help=answer.get("help"))
 
 
 def _folder(data: str) -> Path:

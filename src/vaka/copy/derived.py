@@ -15,6 +15,7 @@ import orjson
 from vaka import config
 from vaka.access.law import SIGNED
 from vaka.copy import listed
+from vaka.copy.apply import codec as codec_of
 from vaka.copy.put import Changed, Home
 from vaka.copy.sheet import kept
 from vaka.copy.statements import statements
@@ -31,28 +32,35 @@ _LISTED: Final = frozenset(
 """Types that can stand on a list, or take something from one."""
 
 
-def create(connection: apsw.Connection) -> None:
-    """Makes the tables where they are missing. In a file that has a record already, ``rebuild`` comes next."""
+def prepare(connection: apsw.Connection, codec: Codec) -> None:
+    """Before a file is applied to or read from: makes the tables where they are missing, from the record that stands."""
+    if connection.execute(statements("sheet")["is_there"]).fetchone() is not None:
+        return
     kept.create(connection)
+    rebuild(connection, codec)
 
 
 class Derived:
-    """Of one writing connection. ``Applier(…, on_changed=Derived(codec))``."""
+    """``Applier(…, on_changed=Derived())``: one for all seeds of a copy."""
 
-    def __init__(self, codec: Codec) -> None:
-        self._codec = codec
+    def __init__(self) -> None:
         self._sql = statements("sheet")
+        self._connection: apsw.Connection | None = None
+        self._codec = Codec({})
 
     def __call__(self, connection: apsw.Connection, changes: Collection[Changed]) -> None:
         """Within the applier's transaction, once the rows stand."""
+        if connection is not self._connection:
+            self._connection, self._codec = connection, codec_of(connection)
         pairs = [(home.patient, home.owner) for one in changes for home in (one.before, one.after) if home is not None]
         kept.changed(connection, pairs)
         # Marks last: what they take from a list was put there in the same commit, perhaps.
         for one in sorted(changes, key=lambda each: each.type == _MARK):
             if one.type in _LISTED:
-                self._list(connection, one)
+                self.list(connection, one)
 
-    def _list(self, connection: apsw.Connection, one: Changed) -> None:
+    def list(self, connection: apsw.Connection, one: Changed) -> None:
+        """Where one resource stands now."""
         owner = one.after.owner if one.after is not None else 0
         resource = None
         if one.after is not None and not (one.type == _OBSERVATION and self._is_loaded(connection, owner)):
@@ -85,7 +93,8 @@ def make(connection: apsw.Connection, codec: Codec, limit: int = config.SHEET_MA
 def rebuild(connection: apsw.Connection, codec: Codec) -> None:
     """All of it from the record that stands, in one commit: after a seed whose file has none of it, or of another release."""
     sql = statements("sheet")
-    derived = Derived(codec)
+    derived = Derived()
+    derived._connection, derived._codec = connection, codec
     with connection:
         connection.execute(sql["forget_all"])
         connection.execute(sql["all_changed"])
@@ -93,4 +102,4 @@ def rebuild(connection: apsw.Connection, codec: Codec) -> None:
         for kind in (types, f"[{_MARK}]"):
             rows: list[Any] = connection.execute(sql["to_list"], {"types": kind}).fetchall()
             for rkey, type_, patient, owner in rows:
-                derived._list(connection, Changed(rkey, type_, None, Home(patient, owner)))
+                derived.list(connection, Changed(rkey, type_, None, Home(patient, owner)))

@@ -75,6 +75,11 @@ class Seeds:
         return self._applier
 
     @property
+    def is_open(self) -> bool:
+        """Whether there is a record to write to."""
+        return self._applier is not None
+
+    @property
     def current(self) -> int | None:
         """The seed that readers use; None: none is whole yet."""
         return self.folder.current()

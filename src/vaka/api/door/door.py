@@ -21,7 +21,7 @@ from granian.rsgi import Scope
 from vaka import config
 from vaka.api.cookies import SESSION, kept
 from vaka.api.door import cursor, table
-from vaka.api.door.passing import Passing, is_heard
+from vaka.api.door.passing import Passing
 from vaka.api.door.standing import Standing
 from vaka.api.door.table import Who
 from vaka.api.http import Freshness, Request, Response, parse_query_string
@@ -94,12 +94,12 @@ class Door:
             return await self._passed(server, request, scope)
         behind = not await self._caught_up(request)
         heard = self.passing.hears(self.standing)
-        urgent = heard and table.is_urgent(request.path) and self.standing.lag_s > config.DOOR_LAG_MAX_S
+        urgent = self.standing.heard and self.standing.age_s > config.DOOR_LAG_MAX_S and table.is_urgent(request.path)
         tried = (behind and heard) or (urgent and self._lagging < config.DOOR_LAGGING_MAX)
         if tried:
             self._lagging += 1
             try:
-                return await self._passed(server, request, scope)
+                return await self._passed(server, request, scope, try_s=config.DOOR_READ_TRY_S)
             except NotPassed:
                 pass
             finally:
@@ -111,7 +111,7 @@ class Door:
     ) -> Response:
         """The copy's answer. ``tried``: the journal was asked already, and has not answered."""
         standing = self.standing
-        request.freshness = Freshness(standing.as_of_us, standing.age_s, not is_heard(standing), behind)
+        request.freshness = Freshness(standing.as_of_us, standing.age_s, not standing.heard, behind)
         if request.has_body:
             await request.keep()  # it may have to be passed on after all
         marks = _marks(request.freshness)
@@ -126,8 +126,9 @@ class Door:
             request.add_headers = [header for header in request.add_headers if header not in marks]
             return await self._passed(server, request, scope)
 
-    async def _passed(self, server: Server, request: Request, scope: Scope) -> Response:
-        """The journal's answer, or the reserve's. NotPassed where neither has one."""
+    async def _passed(self, server: Server, request: Request, scope: Scope, *, try_s: float | None = None) -> Response:
+        """The journal's answer, or the reserve's. ``try_s``: so long at most, since this copy has an answer too. NotPassed
+        where neither has one."""
         reserve = self.reserve if self.reserve is not None and self.reserve.takes(request) else None
         key = _key_of(request, reserve is not None)
         if reserve is not None and key is not None:
@@ -135,7 +136,10 @@ class Door:
             if self.standing.reserving or await reserve.first(request):
                 return await reserve.accept(server, request, key)
         try:
-            response = await self.passing.on(request, scope, self.standing, key=key, brief=reserve is not None)
+            response = await self.passing.on(
+                request, scope, self.standing, key=key, brief=reserve is not None or try_s is not None,
+                try_s=try_s or config.DOOR_TRY_S,
+            )  # fmt: skip
         except NotPassed:
             if reserve is None or key is None:
                 raise

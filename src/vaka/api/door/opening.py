@@ -7,6 +7,8 @@ the follower must do (show what was opened here) is asked of it by its control s
 from __future__ import annotations
 
 import asyncio
+import ssl
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,21 +20,22 @@ from vaka.accesslog.remote import JournalStore
 from vaka.accesslog.writer import AccessLog
 from vaka.api.admission import Admission, Shared
 from vaka.api.copy_server import Copy, copy_chores, copy_server
-from vaka.api.door import control
 from vaka.api.door.door import Door
-from vaka.api.door.passing import Passing, is_heard
+from vaka.api.door.passing import Passing
 from vaka.api.door.serve import Opened
 from vaka.api.door.told import Told
 from vaka.api.door.upstream import InDoubt, NotSent, Upstream
 from vaka.api.reserve.opening import reserving
 from vaka.api.server import Server
-from vaka.copy import engine
+from vaka.copy import control, engine
 from vaka.copy.apply import codec
+from vaka.copy.client import tls
 from vaka.copy.files import Folder, key
 from vaka.copy.own import Own
 from vaka.copy.reader import Reader
 from vaka.copy.sheet.answering import CopySheets
 from vaka.copy.store import CopyStore
+from vaka.errors import Unavailable
 from vaka.store.sheet import Freshness
 
 _LOOK_S: Final = 0.1
@@ -56,31 +59,43 @@ class _Source:
         return Reader(connection, codec(connection), number)
 
     def damaged(self, seed: int, what: str) -> None:
-        log.error("this copy's record is damaged", seed=seed, kind=what)
-        self.told.say_damaged(seed)
+        threading.Thread(target=self._say_damaged, args=(seed,), daemon=True).start()
+
+    def _say_damaged(self, seed: int) -> None:
+        """The follower looks through the file, and takes another where it is so."""
+        try:
+            asyncio.run(control.ask(self.folder.control, {"damaged": seed}))
+        except (OSError, TimeoutError, ValueError) as away:
+            log.error("the follower was not told of damage", seed=seed, kind=type(away).__name__)
 
 
 async def open_copy(
     path: Path, journal: str, name: str, *, demo: bool = False, demo_login: bool = False, law: Settings = CLOSED,
-    key_file: Path | None = None, token_file: Path | None = None,
+    key_file: Path | None = None, authority: Path | None = None, certificate: Path | None = None,
 ) -> Opened:  # fmt: skip
     """The copy in ``path``, which follows ``journal``. ``name``: of this process."""
     folder = Folder(path)
     folder.prepare()
-    secret, told, upstream = key(folder, key_file), Told(folder.board), Upstream(journal)
-    post = _post(upstream, token_file or folder.token)
+    trust = tls(authority, certificate)
+    verified = trust if isinstance(trust, ssl.SSLContext) else None
+    secret, told, upstream = key(folder, key_file), Told(folder.board), Upstream(journal, verified)
+    post = _post(upstream, folder.token)
     store = CopyStore(_Source(folder, secret, told), aged=lambda: told.aged, whole=folder.about().scope == ("region",))
     own = Own(engine.writer(folder.own, secret))
     access_log = await AccessLog.open(path / "accesslog" / name, JournalStore(post), f"copy {folder.about().name}")
-    reserve = reserving(folder, store, key_file=key_file, token_file=token_file)
+    reserve = reserving(folder, store, key_file=key_file, token_file=folder.token, verify=trust)
     door = Door(Passing(upstream), told, login=True, reserve=reserve)
     admission = Admission(Shared.open(path / "admission"))
 
     async def show() -> None:
-        await control.ask(folder.control, {"apply": {"own": 0}})
+        try:
+            answer = await control.ask(folder.control, {"apply": {"own": 0}})
+        except (OSError, TimeoutError, ValueError) as away:
+            raise Unavailable("this copy's follower does not answer", help="try again in a moment") from away
+        if "error" in answer:
+            raise Unavailable("this copy's follower could not do this", help="its log says why")
 
     copy = Copy(folder.keys, store, own, lambda: store.readers.here().connection, show)
-    chores = [asyncio.create_task(work) for work in copy_chores(copy, folder.about().name, post)]
 
     async def complete() -> Server:
         while not told.readable:  # noqa: ASYNC110  the board is shared memory, and wakes nobody
@@ -89,8 +104,6 @@ async def open_copy(
         return replace(made, sheets=CopySheets(store, lambda: _freshness(told)), door=door, admission=admission)
 
     async def close() -> None:
-        for work in chores:
-            work.cancel()
         await access_log.close()
         await reserve.close()
         store.close()
@@ -100,11 +113,11 @@ async def open_copy(
         store, None, cast("Any", None), cast("Any", None), access_log, cast("Any", None), cast("Any", None),
         cast("Any", None), None, cast("Any", None), settings=law, door=door, admission=admission,
     )  # fmt: skip
-    return Opened(waiting, door, complete, close)
+    return Opened(waiting, door, complete, copy_chores(copy, folder.about().name, post), close)
 
 
 def _freshness(told: Told) -> Freshness:
-    return Freshness(told.as_of_us, told.age_s, away=not is_heard(told), certain=not told.peers_away)
+    return Freshness(told.as_of_us, told.age_s, away=not told.heard, certain=not told.peers_away)
 
 
 def _post(upstream: Upstream, token: Path) -> PostJournal:

@@ -38,17 +38,26 @@ class Passing:
 
     def hears(self, standing: Standing) -> bool:
         """Whether the journal was heard just now: by the follower, or by an answer to what was passed on."""
-        return is_heard(standing) or time.monotonic() - self._answered <= config.DOOR_AWAY_S
+        return standing.heard or time.monotonic() - self._answered <= config.DOOR_AWAY_S
 
-    async def on(self, request: Request, scope: Scope, standing: Standing, *, key: str | None, brief: bool) -> Response:
+    async def on(
+        self,
+        request: Request,
+        scope: Scope,
+        standing: Standing,
+        *,
+        key: str | None,
+        brief: bool,
+        try_s: float = config.DOOR_TRY_S,
+    ) -> Response:
         """The journal's answer. ``key``: the request's Idempotency-Key, the caller's or ours; ``brief``: somebody else
-        takes the request where the journal has not answered within ``DOOR_TRY_S``. NotPassed, Busy."""
+        takes the request where the journal has not answered within ``try_s``. NotPassed, Busy."""
         if self._under_way >= config.DOOR_PASSING_MAX:
             raise Busy("too many requests wait for the journal already", retry_after_s=2)
         self._under_way += 1
         try:
             with request.elsewhere():
-                return await _response(request, await self._answer(request, scope, standing, key, brief))
+                return await _response(request, await self._answer(request, scope, standing, key, brief, try_s))
         except InDoubt as broken:
             raise _away(request, sent=True) from broken
         except (NotSent, TimeoutError) as away:
@@ -56,7 +65,9 @@ class Passing:
         finally:
             self._under_way -= 1
 
-    async def _answer(self, request: Request, scope: Scope, standing: Standing, key: str | None, brief: bool) -> Answer:
+    async def _answer(
+        self, request: Request, scope: Scope, standing: Standing, key: str | None, brief: bool, try_s: float
+    ) -> Answer:
         """The head of the journal's answer. NotSent, InDoubt, TimeoutError."""
         content = await _content(request)
         streamed = content is not None and not isinstance(content, bytes)
@@ -67,7 +78,7 @@ class Passing:
         )  # fmt: skip
         address = target(scope.path, scope.query_string)
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + (config.DOOR_TRY_S if self.hears(standing) else config.DOOR_TRY_AWAY_S)
+        deadline = loop.time() + (try_s if self.hears(standing) else config.DOOR_TRY_AWAY_S)
         pause = _AGAIN_S
         while True:
             try:
@@ -96,11 +107,6 @@ class Passing:
 
     async def close(self) -> None:
         await self._upstream.close()
-
-
-def is_heard(standing: Standing) -> bool:
-    """Whether the journal was heard just now."""
-    return standing.age_s <= config.DOOR_AWAY_S
 
 
 async def _content(request: Request) -> bytes | AsyncIterator[bytes] | None:

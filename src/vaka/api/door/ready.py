@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import orjson
 
 from vaka import __version__
-from vaka.api.door.passing import is_heard
 from vaka.api.http import Response
 from vaka.store.version import instant
 
@@ -34,20 +33,20 @@ def health(server: Server) -> Response:
 
 def writing(door: Door) -> Writing:
     """Where a write of this moment goes."""
-    if door.reserve is not None and (door.standing.reserving or not is_heard(door.standing)):
+    if door.reserve is not None and (door.standing.reserving or not door.standing.heard):
         return "reserve"
-    return "journal" if is_heard(door.standing) else False
+    return "journal" if door.standing.heard else False
 
 
 def ready(door: Door) -> Response:
     """200 where a read is answered: from here, or, before there is a record here, by the journal."""
     standing = door.standing
-    heard = is_heard(standing)
+    heard = standing.heard
     reading = standing.readable or heard
     told: dict[str, Any] = {
         "ready": reading, "reading": reading, "from": "copy" if standing.readable else "journal", "writing": writing(door),
         "ageSeconds": round(standing.age_s, 3) if standing.age_s < float("inf") else None,
-        "lagSeconds": round(standing.lag_s, 3), "asOf": instant(standing.as_of_us) if standing.readable else None,
+        "asOf": instant(standing.as_of_us) if standing.readable else None,
         "cursor": str(standing.applied), "frozen": standing.frozen,
     }  # fmt: skip
     headers = [] if reading else [("Retry-After", "1")]

@@ -10,10 +10,10 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import uvloop
 
@@ -32,11 +32,12 @@ _BEAT_S: Final = 0.5
 @dataclass(frozen=True, slots=True)
 class Opened:
     """``waiting``: what answers before the copy holds a record: it passes all on. ``complete``: makes what answers then;
-    ``close``: closes all."""
+    ``beside``: work that goes on all the time; ``close``: closes all."""
 
     waiting: Server
     door: Door
     complete: Callable[[], Awaitable[Server]]
+    beside: Sequence[Coroutine[Any, Any, None]]
     close: Callable[[], Awaitable[None]]
 
 
@@ -80,7 +81,7 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     serving = asyncio.ensure_future(listeners.serve())
-    others = [asyncio.ensure_future(work) for work in (_beat(beat), listeners.follow(), complete())]
+    others = [asyncio.ensure_future(work) for work in (_beat(beat), listeners.follow(), complete(), *opened.beside)]
     log.info("serving", host=host, port=port, scheme=wire.scheme, copy=name)
     waiting = asyncio.ensure_future(stopping.wait())
     try:

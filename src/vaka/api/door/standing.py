@@ -29,11 +29,11 @@ class Standing(Protocol):
 
     @property
     def age_s(self) -> float:
-        """Seconds since the journal was heard."""
+        """How old what is shown here is: seconds since a moment of the journal of which all that precedes it is here."""
 
     @property
-    def lag_s(self) -> float:
-        """How far behind the journal, as it was last heard, this is."""
+    def heard(self) -> bool:
+        """Whether the journal answers the follower."""
 
     @property
     def frozen(self) -> bool:

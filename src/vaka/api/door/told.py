@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from vaka import config
 from vaka.copy.age import cannot_know
 from vaka.copy.board import Board, Field, Journal, boottime_ns
 from vaka.errors import Fault
@@ -47,12 +48,7 @@ class Told:
 
     @property
     def readable(self) -> bool:
-        return self.seed > 0 and self._field(Field.DAMAGED) != self.seed
-
-    def say_damaged(self, seed: int) -> None:
-        """For the follower, and for all that read here."""
-        if self.board is not None:
-            self.board[Field.DAMAGED] = seed
+        return self.seed > 0 and not self._field(Field.DAMAGED)
 
     @property
     def peers_away(self) -> bool:
@@ -69,10 +65,7 @@ class Told:
         """An older stretch of history than the one that is applied here is over: what of it is missing, no wait brings back."""
         if self.board is None:
             return False
-        epoch, xid, seq, horizon = self.board.read(Field.EPOCH, Field.XID, Field.SEQ, Field.HORIZON_XID)
-        return epoch > place.epoch or (
-            epoch == place.epoch and ((xid, seq) >= (place.xid, place.seq) or horizon > place.xid)
-        )
+        return self.applied >= place
 
     @property
     def as_of_us(self) -> int:
@@ -100,9 +93,20 @@ class Told:
         return max(time.time_ns() // 1_000 - self.as_of_us, 0) / 1e6
 
     @property
+    def heard(self) -> bool:
+        """Marks and heartbeats are the quickest sign. While they cannot tell (catching up; held by a person, or by the brake) the
+        follower's own word counts."""
+        if self.board is None:
+            return False
+        whole, held = self.board[Field.WHOLE], self.board[Field.FROZEN] or self.board[Field.BRAKED]
+        if whole and not held:
+            return self.age_s <= config.DOOR_AWAY_S
+        return self.board[Field.JOURNAL] == Journal.HEARD
+
+    @property
     def frozen(self) -> bool:
         return bool(self._field(Field.FROZEN))
 
     @property
     def reserving(self) -> bool:
-        return bool(self._field(Field.FORCED_AWAY)) or self._field(Field.JOURNAL) == Journal.AWAY
+        return bool(self._field(Field.FORCED_AWAY))

@@ -30,19 +30,22 @@ class CopySheets:
         with self._store.readers.trusted():
             reader = self._store.readers.here()
             with reader.moment():
-                if self._sheets.is_ready(reader, access, id_):
-                    return self._body(reader, access, id_, form)
+                found = self._body(reader, access, id_, form, ready=True)
+        if found is not None:
+            return found
 
-        def work(reader: Reader) -> tuple[Body, int]:
+        def work(reader: Reader) -> tuple[Body, int] | None:
             with reader.moment():
-                return self._body(reader, access, id_, form)
+                return self._body(reader, access, id_, form, ready=False)
 
-        return await self._store.readers.run(work)
+        made = await self._store.readers.run(work)
+        assert made is not None
+        return made
 
-    def _body(self, reader: Reader, access: AccessFilter, id_: str, form: str) -> tuple[Body, int]:
-        aged = self._store.aged
-        made = self._sheets.body(reader, access, id_, form, aged=aged)
-        return made, self._sheets.aside(reader, access, id_, aged=aged)
+    def _body(
+        self, reader: Reader, access: AccessFilter, id_: str, form: str, *, ready: bool
+    ) -> tuple[Body, int] | None:
+        return self._sheets.body(reader, access, id_, form, aged=self._store.aged, ready=ready)
 
     def unit_name(self, unit: str) -> str:
         with self._store.readers.trusted():

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -70,6 +71,7 @@ class Identity:
         return made | ({"age": told} if (told := self.age(today, "en")) else {})
 
 
+@lru_cache(maxsize=2_048)
 def identity(id_: str, body: bytes | None) -> Identity:
     """Who the Patient in ``body`` is. Never raises: a Patient that cannot be read is an id."""
     try:

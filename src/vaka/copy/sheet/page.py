@@ -21,7 +21,7 @@ from vaka.copy.sheet.fragment import Piece
 from vaka.copy.sheet.identity import Identity
 from vaka.copy.sheet.render import PACKAGE, macro
 from vaka.copy.sheet.sections import SECTIONS, Section
-from vaka.copy.sheet.stream import Part, merged, pack, plain
+from vaka.copy.sheet.stream import NOTHING, Part, merged, pack, plain
 from vaka.texts import texts_of
 
 _FRAME: Final = "frame.html"
@@ -81,6 +81,8 @@ class Body:
     given: Sequence[Mapping[str, int]]
     certain: bool
     until_us: int
+    told: dict[object, Part] = field(default_factory=dict, compare=False)
+    """What is due, as it was told last."""
 
     @property
     def size_bytes(self) -> int:
@@ -152,12 +154,12 @@ def html(made: Body, who: Identity, reader: Reader, *, aside: int = 0) -> list[P
         if isinstance(part, Part):
             filled.append(part)
         elif part == "head":
-            filled.append(plain(_identity(who, reader)))
+            filled += _identity(who, reader)
             filled += [plain(macro(language, _FRAME, "notice", told).encode()) for told in _notices(reader, aside)]
         elif part == "due":
-            filled.append(plain(_due(made, reader)))
+            filled.append(_due(made, reader))
         else:
-            filled.append(plain(_own(language, who)))
+            filled.append(_own(language, who))
     return filled
 
 
@@ -251,36 +253,41 @@ def _notices(reader: Reader, aside: int) -> list[str]:
     return made
 
 
-def _due(made: Body, reader: Reader) -> bytes:
+def _due(made: Body, reader: Reader) -> Part:
+    """What is due in this minute."""
+    if not made.scheduled:
+        return NOTHING
+    key = (reader.now_us // 60_000_000, reader.certain, reader.language)
+    if (known := made.told.get(key)) is not None:
+        return known
     lines, certain = doses(made, reader)
-    if not lines:
-        return b""
-    told = tuple((clock.in_words(one.at_us, reader.language), one.what, one.dose, str(one.state)) for one in lines)
-    return _told_due(reader.language, told, certain)
+    told = [(clock.in_words(one.at_us, reader.language), one.what, one.dose, str(one.state)) for one in lines]
+    made.told.clear()
+    made.told[key] = part = plain(macro(reader.language, _FRAME, "due", told, certain).encode()) if told else NOTHING
+    return part
 
 
-@lru_cache(maxsize=4_096)
-def _told_due(language: str, lines: tuple[tuple[str, str, str, str], ...], certain: bool) -> bytes:
-    return macro(language, _FRAME, "due", lines, certain).encode()
-
-
-def _identity(who: Identity, reader: Reader) -> bytes:
+def _identity(who: Identity, reader: Reader) -> list[Part]:
+    """The head of the page: who it is changes with the patient, how old it is with the minute."""
     language = reader.language
-    age = who.age(clock.local(reader.now_us).date(), language)
     as_of, shown = clock.in_words(reader.as_of_us, language), clock.in_words(reader.now_us, language)
-    return _told_identity(
-        language, who, age, as_of, clock.ago(reader.age_s, language), shown, reader.away, reader.name, reader.unit
-    )
+    old = clock.ago(reader.age_s, language)
+    age = who.age(clock.local(reader.now_us).date(), language)
+    return [
+        _told(language, "begin", who, reader.away),
+        _told(language, "times", as_of, old, shown),
+        _told(language, "state", as_of, old, shown, reader.away, reader.name, reader.unit),
+        _told(language, "identity", who, age),
+    ]
+
+
+def _own(language: str, who: Identity) -> Part:
+    return _told(language, "own", who)
 
 
 @lru_cache(maxsize=4_096)
-def _told_identity(language: str, *values: Any) -> bytes:
-    return macro(language, _FRAME, "identity", *values).encode()
-
-
-@lru_cache(maxsize=4_096)
-def _own(language: str, who: Identity) -> bytes:
-    return macro(language, _FRAME, "own", who).encode()
+def _told(language: str, name: str, *values: Any) -> Part:
+    return plain(macro(language, _FRAME, name, *values).encode())
 
 
 @lru_cache(maxsize=8_192)

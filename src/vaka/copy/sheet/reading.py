@@ -15,16 +15,13 @@ from threading import Lock
 from typing import Any, Final
 
 from vaka import config
-from vaka.access.decision import Information, Opening, Placed, Standing, What, decision
-from vaka.access.facts import Block, Consented
 from vaka.access.filter import AccessFilter
-from vaka.access.rules import Outcome
-from vaka.access.session import Purpose, Session
 from vaka.access.trail import Touched
 from vaka.copy.gate import gate
 from vaka.copy.reader import Reader as Connection
 from vaka.copy.reader import Row
 from vaka.copy.sheet import kept, page
+from vaka.copy.sheet.deciding import Decided, Decisions
 from vaka.copy.sheet.entry import Entry
 from vaka.copy.sheet.fragment import Fragment, Piece, facts_of, fragment, pieces_of
 from vaka.copy.sheet.kept import Group
@@ -104,60 +101,57 @@ class Sheets:
     def __init__(self) -> None:
         self.names = Names()
         self._bodies = Bodies()
+        self._decisions = Decisions()
+        self._sql = statements("sheet")
 
-    def is_ready(self, reader: Connection, access: AccessFilter, id_: str) -> bool:
-        """Whether nothing has to be made first: what this reader needs is there, and short."""
-        if access.session is None and not access.full:
-            return False
-        rows = _rows(reader, "fragments", patient=resource_key("Patient", id_))
-        return all(number is not None for _, _, _, number, _ in rows)
-
-    def aside(self, reader: Connection, access: AccessFilter, id_: str, *, aged: bool = False) -> int:
-        """How many entries of the patient that the reader may see have a version that could not be interpreted."""
-        patient = resource_key("Patient", id_)
-        rows = _rows(reader, "aside_of", patient=patient)
-        session = access.session
-        if not rows or access.full:
-            return len(rows)
-        if session is None:  # what its scopes say of a resource that cannot be read is not known
-            return 0
-        protected = bool(_rows(reader, "is_protected", patient=patient)[0][0])
-        return len(visible(session, access, _standing(reader, session, patient, protected, now_us(), aged), rows)[0])
-
-    def body(self, reader: Connection, access: AccessFilter, id_: str, form: str, *, aged: bool = False) -> Body:
-        """The body of the sheet of the Patient ``id_`` as ``form``. What it shows is noted. Forbidden for who may not read."""
+    def body(
+        self, reader: Connection, access: AccessFilter, id_: str, form: str, *, aged: bool = False, ready: bool = False
+    ) -> tuple[Body, int] | None:
+        """The body of the sheet of the Patient ``id_`` as ``form``, and how many entries that the reader may see have a version
+        that could not be interpreted. What it shows is noted. ``ready``: None where something would have to be made first.
+        Forbidden for who may not read."""
         patient, now = resource_key("Patient", id_), now_us()
-        protected = bool(_rows(reader, "is_protected", patient=patient)[0][0])
         through = gate(access, aged=aged)
         if access.session is None and not through.everything:
+            if ready:
+                return None
             owned, hidden, touched = self._by_entries(reader, through.on("r"), through.values, patient, form)
-            shown = _shown(form, id_, owned, hidden, now, touched)
+            shown: Shown | None = _shown(form, id_, owned, hidden, now, touched)
+            aside = False  # what its scopes say of a resource that cannot be read is not known
         else:
-            shown = self._by_owners(reader, access, patient, id_, form, now, protected, aged)
+            rows = reader.rows(self._sql["fragments"], {"patient": patient})
+            decided = self._decisions.of(reader, access, patient, rows, now, aged=aged)
+            shown = self._by_owners(reader, access, patient, id_, form, now, rows, decided, ready=ready)
+            aside = decided.aside
+        if shown is None:
+            return None
         access.trail.touched.extend(shown.touched)
-        return shown.body
+        return shown.body, self._aside(reader, access, patient, now, aged=aged) if aside else 0
+
+    def _aside(self, reader: Connection, access: AccessFilter, patient: int, now: int, *, aged: bool) -> int:
+        rows = reader.rows(self._sql["aside_of"], {"patient": patient})
+        return len(self._decisions.of(reader, access, patient, rows, now, aged=aged).seen)
 
     def _by_owners(
-        self, reader: Connection, access: AccessFilter, patient: int, id_: str, form: str, now: int, protected: bool, aged: bool
-    ) -> Shown:  # fmt: skip
-        rows = _rows(reader, "fragments", patient=patient)
-        session = access.session
-        seen, hidden = rows, Hidden()
-        if session is not None:
-            seen, hidden = visible(session, access, _standing(reader, session, patient, protected, now, aged), rows)
-        own = session.assignment.unit if session is not None else ""
-        labels = [
-            ANOTHER_UNIT if protected and unit != own else self.names.of(reader, unit or provider)
-            for _, provider, unit, _, _ in seen
-        ]
+        self, reader: Connection, access: AccessFilter, patient: int, id_: str, form: str, now: int, rows: Sequence[Row],
+        decided: Decided, *, ready: bool,
+    ) -> Shown | None:  # fmt: skip
+        seen = [rows[place] for place in decided.seen]
         numbers = tuple(row[3] for row in seen)
-        key = (form, id_, own, numbers, hidden, tuple(labels), protected)
+        if ready and None in numbers:
+            return None
+        own = access.session.assignment.unit if access.session is not None else ""
+        masked = decided.protected
+        labels = tuple(
+            ANOTHER_UNIT if masked and row[2] != own else self.names.of(reader, row[2] or row[1]) for row in seen
+        )
+        key = (form, id_, own, numbers, decided.hidden, labels)
         if None not in numbers and (known := self._bodies.get(key, now)) is not None:
             return known
         owned, touched = [], []
         for (kind, provider, unit, number, newest), label in zip(seen, labels, strict=True):
             group = Group(patient, kind, provider, unit)
-            found = _kept(reader, group, number, form) if number is not None else None
+            found = _kept(reader, number, form) if number is not None else None
             if found is None:
                 made = kept.of_group(reader.connection, reader.codec, group)
                 if made is None:
@@ -166,7 +160,7 @@ class Sheets:
             pieces, facts, versions = found
             owned.append(_owned(group, label, pieces, facts, own=bool(own) and unit == own, newest=newest))
             touched += [Touched(type_name(t), rkey, seq, patient, owner) for t, rkey, seq, owner in versions]
-        shown = _shown(form, id_, owned, hidden, now, tuple(touched))
+        shown = _shown(form, id_, owned, decided.hidden, now, tuple(touched))
         if None not in numbers:
             self._bodies.put(key, shown)
         return shown
@@ -198,59 +192,12 @@ class Sheets:
         return owned, Hidden(frozenset(withheld)), tuple(touched)
 
 
-_Row = tuple[str, str, str, int | None, int]
-"""kind, provider, unit, number, newest."""
-
-
-def visible(
-    session: Session, access: AccessFilter, standing: Standing, rows: Sequence[_Row]
-) -> tuple[list[_Row], Hidden]:
-    """Those of ``rows`` that ``session`` sees, and what may be told of the others."""
-    seen: list[_Row] = []
-    withheld = set()
-    for row in rows:
-        kind, provider, unit = row[:3]
-        rule = decision(session, access.settings, standing, Information(unit or None, provider or None, kind))
-        if rule.outcome is Outcome.PERMIT:
-            seen.append(row)
-        elif rule.outcome in (Outcome.CHOICE, Outcome.EXISTENCE) or rule.id == "A8-unknown":
-            withheld.add(kind)
-    # Nothing is told of what is denied: where nothing opens, each section says the same, whatever there is.
-    closed = session.assignment.purpose is not Purpose.CARE or not _opens(session, standing)
-    return seen, Hidden(frozenset() if closed else frozenset(withheld), closed)
-
-
-def _opens(session: Session, standing: Standing) -> bool:
-    unit, now = session.assignment.unit, standing.now_us
-    related = any(of == unit and low <= now < high for of, low, high in standing.relations)
-    return related or standing.opened(What.EMERGENCY)
-
-
-def _standing(reader: Connection, session: Session, patient: int, protected: bool, now: int, aged: bool) -> Standing:
-    blocks = [
-        Placed(
-            Block(unit or provider, kind, bool(inner), bool(outer), *rest), provider, unit, consent
-        )
-        for consent, provider, unit, kind, inner, outer, *rest in _rows(reader, "blocks", patient=patient)
-    ]  # fmt: skip
-    openings = _rows(reader, "openings", patient=patient, person=session.person, unit=session.assignment.unit)
-    return Standing(
-        now,
-        relations=[(unit, low, high) for unit, low, high in _rows(reader, "relations", patient=patient)],
-        blocks=blocks,
-        consents=[Consented(*row) for row in _rows(reader, "consents", patient=patient)],
-        openings=[Opening(What(what), target, low, high) for what, target, low, high in openings],
-        protected=protected,
-        aged=aged,
-    )
-
-
 _Facts = tuple[Mapping[str, int], Sequence[Sequence[Any]], Mapping[str, int]]
 _Found = tuple[Sequence[Piece], _Facts, Sequence[Sequence[int]]]
 """Pieces; what is broken, scheduled and given; versions."""
 
 
-def _kept(reader: Connection, group: Group, number: int, form: str) -> _Found | None:
+def _kept(reader: Connection, number: int, form: str) -> _Found | None:
     rows = reader.rows(statements("sheet")[f"body_{form}"], {"number": number})
     if not rows:
         return None
@@ -282,7 +229,3 @@ def _shown(
     made = page.json_body(owned, hidden, now) if form == "json" else page.body(form, id_, owned, hidden, now)
     made = replace(made, until_us=min(made.until_us, now + config.SHEET_KEPT_US))
     return Shown(made, touched)
-
-
-def _rows(reader: Connection, name: str, **values: object) -> list[Row]:
-    return reader.rows(statements("sheet")[name], values)

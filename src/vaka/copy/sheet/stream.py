@@ -18,7 +18,7 @@ _BASE: Final = 65521
 _HEAD: Final = b"\x78\x9c"
 _LAST: Final = b"\x03\x00"
 _STORED_MAX: Final = 65535
-_SMALL: Final = 200
+_SMALL: Final = 2_000
 """What is no longer is stored: compressing it anew for each reader costs more than the bytes."""
 
 

@@ -69,22 +69,22 @@ SELECT facts, en FROM fragment_body WHERE number = :number
 -- name: body_json
 SELECT facts, json FROM fragment_body WHERE number = :number
 
--- name: relations
-SELECT unit, from_us, until_us FROM care_relation WHERE patient = :patient
-
--- name: blocks
-SELECT rkey, provider, unit, kind, is_inner, is_outer, from_us, until_us, lifted_for, lifted_from_us, lifted_until_us
+-- name: standing
+-- What decides who sees what of a patient: care relations 1, blocks 2, consents 3, openings of a person at a
+-- unit 4, protected 5; and how many versions are set aside 6.
+SELECT 1, unit, from_us, until_us, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM care_relation WHERE patient = :patient
+UNION ALL
+SELECT 2, rkey, provider, unit, kind, is_inner, is_outer, from_us, until_us, lifted_for, lifted_from_us, lifted_until_us
 FROM block WHERE patient = :patient
-
--- name: consents
-SELECT receiver, from_us, until_us FROM consent WHERE patient = :patient
-
--- name: openings
-SELECT what, target, opened_us, until_us FROM opening
+UNION ALL
+SELECT 3, receiver, from_us, until_us, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM consent WHERE patient = :patient
+UNION ALL
+SELECT 4, what, target, opened_us, until_us, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM opening
 WHERE patient = :patient AND person = :person AND unit = :unit AND closed_us IS NULL
-
--- name: is_protected
-SELECT EXISTS (SELECT 1 FROM protected WHERE patient = :patient)
+UNION ALL
+SELECT 5, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM protected WHERE patient = :patient
+UNION ALL
+SELECT 6, count(*), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM aside WHERE patient = :patient HAVING count(*) > 0
 
 -- name: visible_entries
 -- For a program whose scopes are asked of each resource: what it may see of a patient, with its owner.
@@ -153,3 +153,6 @@ FROM resource r JOIN owner o ON o.owner = r.owner WHERE r.patient IS NOT NULL AN
 
 -- name: to_list
 SELECT rkey, type, patient, owner FROM resource WHERE type IN (SELECT value FROM json_each(:types)) AND NOT deleted ORDER BY rkey
+
+-- name: is_there
+SELECT 1 FROM sqlite_schema WHERE name = 'fragment'

@@ -72,7 +72,7 @@ def test_date_time_and_age_in_words_and_two_identifiers() -> None:
     assert "Friday 2026-11-27 12:03" in late
     assert "2 days old" in late
     assert "The journal cannot be reached." in late
-    running = re.search(r'<p class="running">.*?</p>', late)
+    running = re.search(r'<p class="running">.*?</p>', late, re.S)
     assert running is not None
     assert all(
         each in running[0]

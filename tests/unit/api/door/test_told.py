@@ -1,0 +1,39 @@
+"""How a copy stands, as its board tells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vaka.api.door.told import Told
+from vaka.copy.board import Board, Field, Journal, boottime_ns
+from vaka.store.cursor import Cursor
+
+
+def test_without_a_board_nothing_is_known(tmp_path: Path) -> None:
+    """Broken: before the follower has begun the copy says that it is fresh, or fails."""
+    told = Told(tmp_path / "board")
+    assert not told.readable and not told.heard and not told.reached(Cursor(1, 1, 1))
+    assert told.age_s == float("inf")
+
+
+def test_what_the_board_tells(tmp_path: Path) -> None:
+    """Broken: a journal that is silent counts as heard, or one that a held copy still hears as away."""
+    board = Board(tmp_path / "board", make=True)
+    told = Told(tmp_path / "board")
+    now = boottime_ns()
+    board.write({Field.SEED: 3, Field.EPOCH: 1, Field.XID: 7, Field.SEQ: 9, Field.WHOLE: 1, Field.HEARD_NS: now})
+    assert told.readable and told.heard and told.seed == 3
+    assert told.reached(Cursor(1, 7, 9)) and told.reached(Cursor(1, 6, 50))
+    assert not told.reached(Cursor(1, 7, 10)) and not told.reached(Cursor(2, 1, 1))
+    board[Field.HEARD_NS] = now - 5_000_000_000
+    board[Field.JOURNAL] = Journal.HEARD
+    assert not told.heard, "whole, and silent for 5 s: frozen, though its connection stands"
+    assert 5 <= told.age_s < 60
+    board[Field.FROZEN] = 1
+    assert told.heard and told.frozen, "held by a person: the follower's own word counts"
+    board[Field.FROZEN] = board[Field.WHOLE] = 0
+    assert told.heard, "catching up"
+    board[Field.JOURNAL] = Journal.AWAY
+    assert not told.heard
+    board[Field.DAMAGED] = 1
+    assert not told.readable
