@@ -46,6 +46,7 @@ HIDDEN: Final[Mapping[str, str]] = {
     "fill-demo": "vaka.command.fill_demo",
     "receive-wal": "vaka.command.receive_wal",
     "keep-backups": "vaka.command.keep_backups",
+    "copy-follow": "vaka.command.copy_follow",
 }
 
 

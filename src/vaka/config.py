@@ -257,6 +257,36 @@ COPY_LINE_MAX_BYTES: Final = 2 * BODY_MAX_BYTES + 64 * 1024
 # One commit while catching up.
 COPY_BATCH_LINES: Final = 2_000
 COPY_BATCH_BYTES: Final = 8 * 1024 * 1024
+# Following. The journal sends something each second: a connection that says nothing for so long is given up.
+COPY_SILENCE_S: Final = 10.0
+COPY_CONNECT_TIMEOUT_S: Final = 2.0
+COPY_WAIT_S: Final = 60
+# The first wait after a failure, doubled up to the longest, each drawn at random from its upper half.
+COPY_RETRY_MIN_S: Final = 0.1
+COPY_RETRY_MAX_S: Final = 2.0
+COPY_REFUSED_RETRY_S: Final = 15.0
+# What is decompressed of the feed at a time: a kilobyte of zstd is 32 MB at most.
+COPY_DECOMPRESS_BYTES: Final = 1024
+# A mark alone is written this often; the board has it at once.
+COPY_MARK_EVERY_S: Final = 10.0
+# The same place answered wrongly so often before what stands there is set aside.
+COPY_BROKEN_TRIES: Final = 3
+# How far back a journal of another epoch is compared with what is held here, and how many versions at most.
+COPY_COMPARE_S: Final = 600
+COPY_COMPARE_MAX: Final = 5_000_000
+# The brake (S30): more of a kind within a minute of the journal's time is no ordinary care. A region of a million people changes
+# some 50 entries a second at its busiest, and deletes hardly any.
+COPY_BRAKE_WINDOW_S: Final = 60
+COPY_BRAKE_DELETES: Final = 500
+COPY_BRAKE_UPDATES: Final = 20_000
+# A file is read through for damage this often, one after a start.
+COPY_CHECK_EVERY_S: Final = 24 * 3600.0
+COPY_CHECK_AFTER_S: Final = 30.0
+COPY_DISK_RETRY_S: Final = 2.0
+COPY_CONTROL_LINE_BYTES: Final = 64 * 1024
+COPY_CONTROL_WAIT_MAX_MS: Final = 5_000
+COPY_SEED_CHUNK_BYTES: Final = 1024 * 1024
+COPY_SEED_TIMEOUT_S: Final = 3_600.0
 
 # Reading on a copy. A long read keeps the file's log from being emptied; what takes longer is the journal's.
 COPY_SEARCH_TIMEOUT_S: Final = 1.0
@@ -268,3 +298,5 @@ COPY_STATEMENTS_KEPT: Final = 256
 COPY_BROAD_MATCHES: Final = 20_000
 # Consents and blocks that no journal has been heard about for so long are no longer relied on (S20).
 COPY_CONSENTS_DAYS: Final = 7.0
+# Sheets are made anew at each commit, and looked for this often.
+COPY_SHEETS_IDLE_S: Final = 1.0

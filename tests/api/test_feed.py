@@ -257,7 +257,7 @@ def test_each_line_has_owner_hash_and_the_stored_bytes(api: Api, tag: str) -> No
     assert (line["type"], line["id"], line["version"], line["action"]) == ("Patient", tag, "1", "create")
     assert line["patient"] == tag
     assert line["owner"]["source"] == "tests"
-    assert set(line["owner"]) == {"unit", "provider", "kind", "author", "source"}
+    assert set(line["owner"]) == {"number", "unit", "provider", "kind", "author", "source"}
 
 
 def test_the_schema_is_there(journal: Instance) -> None:

@@ -86,7 +86,7 @@ class Copied:
         apply.make(self.writer)
         self.codec = apply.codec(self.writer)
         derived.prepare(self.writer, self.codec)
-        self.applier = apply.Applier(self.writer, self.path, on_changed=derived.Derived())
+        self.applier = apply.Applier(self.writer, self.path, on_changed=derived.Derived(self.codec))
         self.seq = 0
 
     def give(
@@ -199,15 +199,15 @@ def test_a_change_and_its_mark_are_one_commit(tmp_path: Path) -> None:
         pass
 
     def fails(connection: apsw.Connection, changes: Any) -> None:
-        derived.Derived()(connection, changes)
+        derived.Derived(copied.codec)(connection, changes)
         raise Cut
 
-    copied.applier.putter._on_changed = fails
+    copied.applier.putter.on_changed = fails
     with pytest.raises(Cut):
         copied.give(flag | {"code": {"text": "VRE"}}, owner, "p", 2)
     assert "MRSA" in html(reader, "p", sheets)
     assert copied.make() == 0
-    copied.applier.putter._on_changed = derived.Derived()
+    copied.applier.putter.on_changed = derived.Derived(copied.codec)
     copied.give(flag | {"code": {"text": "VRE"}}, owner, "p", 2)
     for _ in range(2):
         assert "VRE" in html(reader, "p", sheets)

@@ -95,9 +95,9 @@ class Applier:
         on_lost: OnLost | None = None,
     ) -> None:
         self.connection = connection
-        self._path = path
+        self.path = path
         self._sql = statements("apply")
-        self._on_lost = on_lost
+        self.on_lost = on_lost
         self.codec = codec(connection)
         self.owners = Owners(connection)
         self.putter = Putter(connection, self.codec, on_changed)
@@ -112,7 +112,7 @@ class Applier:
         began = time.perf_counter()
         versions = [line for line in lines if isinstance(line, Version | Unread)]
         try:
-            with engine.told(self._path), engine.transaction(self.connection):
+            with engine.told(self.path), engine.transaction(self.connection):
                 batch = _Batch(self, [one for one in versions if isinstance(one, Version)])
                 current, redacted = batch.run()
                 for one in versions:
@@ -120,8 +120,8 @@ class Applier:
                         self._set_aside(one, None, one.reason)
                 at = self._moved(lines, versions)
                 self._move(at)
-                if self._on_lost is not None and batch.lost:
-                    self._on_lost(list(batch.lost.values()))
+                if self.on_lost is not None and batch.lost:
+                    self.on_lost(list(batch.lost.values()))
                 aside: Any = self.connection.execute(self._sql["count_aside"]).get
         except BaseException:
             self.owners.forget()
@@ -132,12 +132,12 @@ class Applier:
 
     def empty_log(self) -> None:
         """Nothing of what was taken out stays in the write-ahead log, unless somebody reads in it: then the next one does it."""
-        with engine.told(self._path):
+        with engine.told(self.path):
             self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
     def go_back(self, cursor: Cursor, row_hash: bytes | None) -> None:
         """The feed is asked on from ``cursor``: what was held beyond it comes again, or does not (feed.md, 5)."""
-        with engine.told(self._path), engine.transaction(self.connection):
+        with engine.told(self.path), engine.transaction(self.connection):
             self._move(At(cursor, row_hash, 0, self.at.horizon_us, False))
 
     def _moved(self, lines: Sequence[Line], versions: Sequence[Version | Unread]) -> At:
@@ -251,12 +251,13 @@ class _Batch:
         self._created[rkey] = min(first, line.cursor.seq)
         order = (line.cursor.epoch, line.number)
         if known is not None:
-            if order == known.order and not line.redacted and line.hash != known.hash:
-                self.conflicting += 1
-            if order <= known.order:
+            other = order == known.order and not line.redacted and not known.redacted and line.hash != known.hash
+            if order <= known.order and not other:
                 return
-            if line.number <= known.version:  # a later epoch that did not know this one
+            if other or line.number <= known.version:  # of a history, or a later epoch, that did not know this one
                 self.lost[rkey] = known
+            if other:
+                self.conflicting += 1
         newest = self._newest.get(rkey)
         if newest is None or order > (newest.cursor.epoch, newest.number):
             self._newest[rkey] = line

@@ -52,8 +52,9 @@ class Field(IntEnum):
     FOLLOWER_PID = 20
     PRIVATE_NS = 21  # the private feed was heard
     RESERVE_REFUSED = 22
-    DAMAGED = 23  # the seed in use was found damaged
+    DAMAGED = 23  # the number of a seed that was found damaged, by the follower or a reader
     HORIZON_XID = 24  # no version with a transaction before it is missing here
+    LOST = 25  # versions that the journal lost, to be given back
     COUNTERS = 64  # COUNTERS to COUNTERS + 255: admission
 
 

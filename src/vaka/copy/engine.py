@@ -76,7 +76,7 @@ def reader(path: Path, key: bytes, *, cache_bytes: int = config.COPY_READER_CACH
     """A connection that can only read. Setup error where the file is missing, or the key another."""
     if not path.exists():
         raise Setup(f"there is no {path}", help="start `vaka copy` and let it be seeded")
-    return _open(path, key, apsw.SQLITE_OPEN_READONLY, cache_bytes)
+    return _open(path, key, apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI, cache_bytes)
 
 
 def _open(path: Path, key: bytes, flags: int, cache_bytes: int) -> apsw.Connection:

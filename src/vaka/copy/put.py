@@ -99,7 +99,7 @@ class Putter:
     def __init__(self, connection: apsw.Connection, codec: Codec, on_changed: OnChanged | None = None) -> None:
         self._connection = connection
         self._codec = codec
-        self._on_changed = on_changed
+        self.on_changed = on_changed
         self._sql = statements("apply")
 
     def standing(self, keys: Iterable[int], *, name: str = "standing") -> dict[int, Row]:
@@ -128,8 +128,8 @@ class Putter:
         self._resources(prepared)
         self._index(prepared)
         self._facts(prepared)
-        if self._on_changed is not None:
-            self._on_changed(self._connection, [_changed(change) for change in changes])
+        if self.on_changed is not None:
+            self.on_changed(self._connection, [_changed(change) for change in changes])
         return failed
 
     def _many(self, name: str, values: Iterable[Sequence[Any]]) -> None:

@@ -119,6 +119,41 @@ DELETE FROM aside WHERE rkey = ?1 AND (epoch, version) <= (?2, ?3)
 -- name: count_aside
 SELECT count(*) FROM aside
 
+-- name: of_entry
+SELECT rkey FROM resource WHERE pending = ?
+
+-- name: of_entries
+SELECT rkey FROM resource WHERE pending <> 0
+
+-- name: id_of
+SELECT id FROM resource WHERE rkey = ?
+
+-- name: newest
+-- The newest version that came from the feed: a cursor that the journal can be asked about.
+SELECT epoch, xid, seq, hash, updated_us FROM resource WHERE pending = 0 AND (xid, seq) <= (?, ?) ORDER BY xid DESC, seq DESC LIMIT 1
+
+-- name: before_time
+-- The newest one at or before a place that is older than a time.
+SELECT epoch, xid, seq, hash, updated_us FROM resource WHERE pending = 0 AND (xid, seq) <= (?, ?) AND updated_us <= ?
+ORDER BY xid DESC, seq DESC LIMIT 1
+
+-- name: held_after
+-- What stands here of beyond a place of the feed, beneath reserve entries too.
+SELECT rkey, epoch, version FROM resource WHERE pending = 0 AND (xid, seq) > (?1, ?2)
+UNION ALL SELECT rkey, epoch, version FROM beneath WHERE (xid, seq) > (?1, ?2)
+
+-- name: places_between
+-- How many rows of the feed there are in a range of transactions, and one in the middle of it.
+SELECT xid FROM resource WHERE pending = 0 AND xid > ?1 AND xid < ?2 ORDER BY xid LIMIT 1 OFFSET (
+    SELECT count(*) / 2 FROM resource WHERE pending = 0 AND xid > ?1 AND xid < ?2
+)
+
+-- name: fact
+SELECT value FROM fact WHERE name = ?
+
+-- name: keep_fact
+INSERT OR REPLACE INTO fact (name, value) VALUES (?, ?)
+
 -- name: aliases
 SELECT id, into_id FROM alias
 

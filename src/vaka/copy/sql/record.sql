@@ -36,6 +36,8 @@ CREATE TABLE resource (
 ) STRICT;
 CREATE INDEX resource_created ON resource (type, created) WHERE deleted = 0;
 CREATE INDEX resource_patient ON resource (patient, owner, type) WHERE patient IS NOT NULL AND deleted = 0;
+-- A place in the feed: what is held of beyond it (feed.md, 5).
+CREATE INDEX resource_feed ON resource (xid, seq);
 CREATE INDEX resource_pending ON resource (pending) WHERE pending <> 0;
 
 -- What the feed says of a resource while a reserve entry is shown in its place.

@@ -1,0 +1,139 @@
+"""What the follower keeps beside the feed: the private feed's tables, what sheets and lists are read from, and what the
+reserve shows.
+
+Invariants: all of it is written by the one thread that writes the record; a reader of the private feed that is refused, cut or
+silent holds nothing else up; the reserve is the truth of what it shows, the journal of the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+import apsw
+
+from vaka import config, log
+from vaka.copy import derived, private
+from vaka.copy.apply import Applier
+from vaka.copy.board import Board, Field, boottime_ns
+from vaka.copy.client import Client
+from vaka.copy.derived import Derived
+from vaka.copy.follow import Follower
+from vaka.copy.lines import Owner
+from vaka.copy.own import Own
+from vaka.copy.pending import Pending, show, withdraw
+from vaka.copy.reserve.shown import shown
+from vaka.copy.reserve.store import ReserveStore
+from vaka.errors import Conflict, Forbidden, VakaError
+
+_MARKS: Final = (b'{"horizon"', b'{"heartbeat"')
+_LINES_MAX: Final = 500
+
+
+def prepare(applier: Applier) -> None:
+    """For each seed that is opened: the tables, and what is kept with each change."""
+    private.create(applier.connection)
+    derived.prepare(applier.connection, applier.codec)
+    applier.putter.on_changed = Derived(applier.codec)
+
+
+class Shown:
+    """The reserve and own.db, as the record shows them (``seeds.Reserve``)."""
+
+    def __init__(self, reserve: ReserveStore, own: Own) -> None:
+        self._reserve = reserve
+        self._own = own
+
+    def apply(self, applier: Applier, number: int) -> None:
+        """Shows the entry, or takes away what it showed where it is settled, withdrawn or not held."""
+        entry = self._reserve.get(number)
+        rows = shown(entry) if entry is not None else ()
+        if not rows:
+            withdraw(applier, number)
+            return
+        show(applier, [
+            Pending(
+                one.number, one.type, one.id, one.body,
+                Owner(
+                    None, one.owner.unit, one.owner.provider, one.owner.kind, one.owner.author, one.owner.source,
+                ) if one.new else None,
+                one.patient, one.updated_us,
+            )
+            for one in rows
+        ])  # fmt: skip
+
+    def rebuild(self, applier: Applier) -> None:
+        """All that waits, in a record that shows nothing of it."""
+        after = 0
+        while entries := self._reserve.open(after=after):
+            for entry in entries:
+                self.apply(applier, entry.number)
+            after = entries[-1].number
+        self.own(applier)
+
+    def own(self, applier: Applier) -> None:
+        """What people have opened and closed on this copy."""
+        private.show(applier.connection, self._own)
+
+
+async def keep_private(follower: Follower, client: Client, board: Board) -> None:
+    """Follows the private feed until cancelled."""
+    away = False
+    while True:
+        pause_s = config.COPY_RETRY_MAX_S
+        try:
+            if follower.opened and not follower.hold.held:
+                await _private_answer(follower, client, board)
+                pause_s, away = 0.0, False
+        except Conflict:
+            log.warning("the private feed is read again from nothing")
+            await _with(follower, private.begin_anew)
+            pause_s = config.COPY_RETRY_MIN_S
+        except VakaError as error:
+            if not away:
+                log.warning("private feed away", reason=error.message)
+            away = True
+            if isinstance(error, Forbidden):
+                pause_s = config.COPY_REFUSED_RETRY_S
+        await asyncio.sleep(pause_s)
+
+
+async def _with(follower: Follower, work: Callable[[apsw.Connection], Any]) -> Any:
+    return await follower.in_thread(lambda: work(follower.applier.connection))
+
+
+async def _private_answer(follower: Follower, client: Client, board: Board) -> None:
+    cursor = await _with(follower, private.cursor_of)
+    asked = {"wait": str(config.COPY_WAIT_S), **({"after": cursor} if cursor else {})}
+    waiting: list[bytes] = []
+    began = follower.applier
+    async with client.ask("/feed/private", asked) as answer:
+        async for line in answer.lines:
+            if follower.applier is not began or follower.hold.held:
+                return
+            marked = line.startswith(_MARKS)
+            waiting.append(line)
+            if marked or len(waiting) >= _LINES_MAX:
+                if len(waiting) > 1 or line.startswith(_MARKS[0]):
+                    lines = list(waiting)
+                    await _with(follower, lambda connection: private.apply(connection, lines))  # noqa: B023  it runs at once
+                waiting.clear()
+            if marked:
+                board[Field.PRIVATE_NS] = boottime_ns()
+
+
+async def keep_sheets(follower: Follower) -> None:
+    """Makes the fragments that have changed, and drops what is past its time, until cancelled."""
+    while True:
+        made = 0
+        if follower.opened and follower.board[Field.WHOLE]:
+            with suppress(VakaError):
+                made = await follower.in_thread(_make(follower))
+        if not made:
+            await follower.next_commit(config.COPY_SHEETS_IDLE_S)
+
+
+def _make(follower: Follower) -> Callable[[], int]:
+    return lambda: derived.make(follower.applier.connection, follower.applier.codec)

@@ -1,0 +1,160 @@
+"""The journal's feeds over HTTP, read as what a stranger sends: bounded in memory, cut at any byte, silent at any time.
+
+Invariants: a line is given on only when it is whole; one over the limit is given with its first part only; what is decompressed
+at once is bounded; a connection that says nothing for ``config.COPY_SILENCE_S`` is given up.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+import zstandard
+
+from vaka import config
+from vaka.copy.lines import Broken
+from vaka.errors import Conflict, Forbidden, Unavailable
+from vaka.store.cursor import Cursor
+
+_HEAD_BYTES: Final = 64 * 1024
+
+
+class Lines:
+    """Cuts what comes into lines without their ends."""
+
+    def __init__(self, limit: int = config.COPY_LINE_MAX_BYTES) -> None:
+        self._limit = limit
+        self._rest = bytearray()
+        self._over = False
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        *whole, rest = chunk.split(b"\n")
+        for part in whole:
+            self._add(part)
+            yield bytes(self._rest)
+            self._rest.clear()
+            self._over = False
+        self._add(rest)
+
+    def _add(self, part: bytes) -> None:
+        if self._over:
+            return
+        self._rest += part
+        if len(self._rest) > self._limit:
+            self._over = True
+            del self._rest[_HEAD_BYTES:]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that has begun. ``epoch``: the journal's."""
+
+    epoch: int
+    lines: AsyncIterator[bytes]
+
+
+class Client:
+    """One journal, asked with one token over one pool of connections."""
+
+    def __init__(self, url: str, token: str, *, verify: ssl.SSLContext | bool = True) -> None:
+        self.url = url.rstrip("/")
+        timeout = httpx.Timeout(config.COPY_SILENCE_S, connect=config.COPY_CONNECT_TIMEOUT_S)
+        self._http = httpx.AsyncClient(
+            verify=verify, timeout=timeout, trust_env=False,
+            headers={"Authorization": f"Bearer {token}", "Accept-Encoding": "zstd"},
+        )  # fmt: skip
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def holds(self, cursor: Cursor, row_hash: bytes | None) -> int | None:
+        """The journal's epoch where it holds the version at ``cursor``; None where it does not."""
+        try:
+            answer = await self._http.head(self.url + "/feed", params=_asked(cursor, row_hash, 0))
+        except httpx.HTTPError as error:
+            raise Unavailable(f"the journal at {self.url} does not answer: {type(error).__name__}") from error
+        if answer.status_code == Conflict.status:
+            return None
+        self._require(answer)
+        return _epoch(answer)
+
+    @asynccontextmanager
+    async def read(self, cursor: Cursor | None, row_hash: bytes | None, wait_s: float) -> AsyncIterator[Answer]:
+        """One answer of the feed. Conflict: the journal does not hold the version at ``cursor``."""
+        async with self.ask("/feed", _asked(cursor, row_hash, wait_s)) as answer:
+            yield answer
+
+    @asynccontextmanager
+    async def ask(self, path: str, parameters: Mapping[str, str]) -> AsyncIterator[Answer]:
+        """One answer of a feed."""
+        try:
+            async with self._http.stream("GET", self.url + path, params=parameters) as answer:
+                self._require(answer)
+                yield Answer(_epoch(answer), _lines(answer))
+        except httpx.HTTPError as error:
+            raise Unavailable(f"the journal at {self.url} does not answer: {type(error).__name__}") from error
+
+    def _require(self, answer: httpx.Response) -> None:
+        status = answer.status_code
+        if status == httpx.codes.OK:
+            return
+        if status == Conflict.status:
+            raise Conflict("the journal does not hold the version at this copy's cursor")
+        if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            raise Forbidden(
+                f"the journal at {self.url} refuses this copy ({status})",
+                help="give it a token with the scope feed: vaka token --system NAME --scope feed",
+            )
+        raise Unavailable(f"the journal at {self.url} answers {status}")
+
+
+def _asked(cursor: Cursor | None, row_hash: bytes | None, wait_s: float) -> dict[str, str]:
+    asked = {"wait": str(wait_s)} if wait_s else {}
+    if cursor is not None and cursor.seq:
+        asked["after"] = str(cursor)
+        if row_hash is not None:
+            asked["hash"] = row_hash.hex()
+    return asked
+
+
+def _epoch(answer: httpx.Response) -> int:
+    text = answer.headers.get("vaka-epoch", "")
+    if not text.isdecimal() or len(text) > 9:
+        raise Broken("what answers at the journal's address is no journal", help="look at the address")
+    return int(text)
+
+
+async def _lines(answer: httpx.Response) -> AsyncIterator[bytes]:
+    cut = Lines()
+    coded = answer.headers.get("content-encoding", "identity").strip().lower()
+    if coded not in ("zstd", "identity"):
+        raise Broken(f"the journal answers in the coding {coded[:20]}")
+    decoder = zstandard.ZstdDecompressor().decompressobj() if coded == "zstd" else None
+    try:
+        async with aclosing(answer.aiter_raw()) as chunks:  # type: ignore[type-var]
+            async for chunk in chunks:
+                for start in range(0, len(chunk), config.COPY_DECOMPRESS_BYTES) if decoder else (0,):
+                    part = chunk[start : start + config.COPY_DECOMPRESS_BYTES] if decoder else chunk
+                    for line in cut.feed(decoder.decompress(part) if decoder else part):
+                        yield line
+                if decoder and decoder.eof:
+                    return
+    except zstandard.ZstdError as error:
+        raise Broken("the journal's answer is not what it says it is") from error
+
+
+def tls(authority: Path | None, certificate: Path | None) -> ssl.SSLContext | bool:
+    """How the journal is verified, and this copy's own certificate where there is one."""
+    if authority is None and certificate is None:
+        return True
+    context = httpx.create_ssl_context(verify=True)
+    if authority is not None:
+        context = ssl.create_default_context(cafile=str(authority))
+    if certificate is not None:
+        context.load_cert_chain(str(certificate))
+    return context

@@ -1,0 +1,404 @@
+"""Follows the journal's feed into the record, for weeks, whatever comes (docs/operating/feed.md).
+
+Invariants
+- One thread writes; a batch is one commit with its cursor, and what was not committed is asked for again.
+- Caught up, whole horizons are committed: what a block precedes never shows without it. Catching up, ``whole`` is 0.
+- The age of the data is counted from the last mark or heartbeat of which all that precedes it is applied: a copy that is held,
+  braked or out of room grows old, and says so. That the journal answers is another number.
+- Where the journal's history is another, nothing is applied before it has been compared (``copy.reconcile``).
+- What a person or the brake holds stays held through a restart (``copy.hold``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from vaka import config, log
+from vaka.copy import brake, engine, lines, reconcile
+from vaka.copy.apply import Applied, Applier, At
+from vaka.copy.board import Board, Distrust, Field, Journal, boottime_ns
+from vaka.copy.client import Answer, Client
+from vaka.copy.hold import Hold
+from vaka.copy.lines import FORGED, Broken, Heartbeat, Line, Unread, Version
+from vaka.copy.lost import LostFile
+from vaka.copy.seeds import Seeds
+from vaka.errors import Conflict, Forbidden, Unavailable, VakaError
+from vaka.store.cursor import Cursor
+
+_T = TypeVar("_T")
+
+
+class Held(Exception):
+    """Following stops here until a person lets it go on."""
+
+
+class NotYet(Exception):
+    """What comes next is younger than this copy may be (held back by a set time)."""
+
+
+@dataclass(slots=True)
+class Rate:
+    """Versions applied, and how long it took: ``per_second`` of the work alone."""
+
+    versions: int = 0
+    seconds: float = 0.0
+
+    def add(self, applied: Applied) -> None:
+        self.versions += applied.versions
+        self.seconds += applied.seconds
+
+    @property
+    def per_second(self) -> float:
+        return self.versions / self.seconds if self.seconds else 0.0
+
+
+@dataclass(slots=True)
+class _Buffer:
+    """What came and is not committed. ``asked``: where the next answer goes on from; None: the committed place."""
+
+    lines: list[Line] = field(default_factory=list)
+    size_bytes: int = 0
+    asked: tuple[Cursor, bytes] | None = None
+
+    def add(self, line: Version | Unread) -> None:
+        self.lines.append(line)
+        self.size_bytes += len(line.line)
+        self.asked = line.cursor, line.hash
+
+    @property
+    def full(self) -> bool:
+        return self.size_bytes >= config.COPY_BATCH_BYTES or len(self.lines) >= config.COPY_BATCH_LINES
+
+    def clear(self) -> None:
+        self.lines.clear()
+        self.size_bytes = 0
+        self.asked = None
+
+
+class Follower:
+    """Of one copy. ``hold_back_s``: how old what is applied must be at least (S30)."""
+
+    def __init__(
+        self,
+        client: Client,
+        seeds: Seeds,
+        board: Board,
+        hold: Hold,
+        lost: LostFile,
+        *,
+        limits: brake.Limits | None = None,
+        hold_back_s: float = 0.0,
+    ) -> None:
+        self.client = client
+        self.seeds = seeds
+        self.board = board
+        self.hold = hold
+        self.lost = lost
+        self.rate = Rate()
+        self._limits = limits or brake.Limits()
+        self._hold_back_s = hold_back_s
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="copy")
+        self._buffer = _Buffer()
+        self._counted = brake.Counted()
+        self._unbraked = True  # until the record has been whole once: what is read from the beginning is history
+        self._released = False
+        self._marked = 0.0
+        self._wrong: dict[Cursor, int] = {}
+        self._waits = 0
+        self._moved = asyncio.Condition()
+        self._wake = asyncio.Event()
+        self.opened = False
+        self.damaged: str | None = None
+        self.anew = False
+        board[Field.FOLLOWER_PID] = os.getpid()
+        board[Field.JOURNAL] = Journal.UNKNOWN
+        board[Field.LOST] = lost.count()
+        self._show_holds()
+
+    @property
+    def applier(self) -> Applier:
+        return self.seeds.applier
+
+    async def in_thread(self, work: Callable[[], _T]) -> _T:
+        """Work on the record's writing connection. Cancelled, it is still done."""
+        future = asyncio.get_running_loop().run_in_executor(self._disk, work)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            await asyncio.wait({future})
+            raise
+
+    def close(self) -> None:
+        self._disk.shutdown()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            pause_s = await self._round()
+            if pause_s > 0:
+                self._wake.clear()
+                try:
+                    async with asyncio.timeout(pause_s):
+                        await self._wake.wait()
+                except TimeoutError:
+                    pass
+
+    def wake(self) -> None:
+        """Something was decided: look again at once."""
+        self._wake.set()
+
+    async def _open(self) -> None:
+        await self.seeds.open(self.in_thread)
+        self.board[Field.DAMAGED] = 0
+        at = await self.in_thread(lambda: self.applier.at)
+        self._unbraked = not at.whole
+        self._show(at)
+        self.opened = True
+
+    async def _round(self) -> float:
+        """One answer of the journal; how long to pause after it."""
+        self.board[Field.FOLLOWER_NS] = boottime_ns()
+        try:
+            if self.anew or self.damaged is not None:
+                await self._seed_again()
+            elif not self.opened:
+                await self._open()
+            if self.hold.held:
+                return await self._while_held()
+            if self.board[Field.DISTRUSTING]:
+                await self._reconcile()
+            await self._answer()
+            self._waits = 0
+            return 0.0
+        except (Held, NotYet):
+            self._buffer.clear()
+            return 1.0
+        except reconcile.AnotherJournal as error:
+            self._buffer.clear()
+            log.error("another journal", message=error.message)
+            return config.COPY_REFUSED_RETRY_S
+        except Conflict as error:
+            self._distrust(Distrust.HISTORY, error.message)
+            return 0.0
+        except engine.DiskFull as error:
+            self._buffer.clear()
+            if not self.board[Field.DISK_FULL]:
+                log.error("no room to apply", message=error.message)
+            self.board[Field.DISK_FULL] = 1
+            return config.COPY_DISK_RETRY_S
+        except (engine.Damaged, engine.WrongKey) as error:
+            self._buffer.clear()
+            self.found_damaged(error.message)
+            return 0.0
+        except Forbidden as error:
+            self._away(error)
+            return config.COPY_REFUSED_RETRY_S
+        except VakaError as error:
+            self._away(error)
+            return self._backoff()
+
+    def _backoff(self) -> float:
+        longest: float = min(config.COPY_RETRY_MIN_S * 2**self._waits, config.COPY_RETRY_MAX_S)
+        self._waits = min(self._waits + 1, 16)
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311  spreads copies, hides nothing
+
+    def _away(self, error: VakaError) -> None:
+        self._buffer.clear()
+        if self.board[Field.JOURNAL] != Journal.AWAY:
+            log.warning("journal away", reason=error.message)
+        self.board[Field.JOURNAL] = Journal.AWAY
+
+    def _heard(self) -> None:
+        if self.board[Field.JOURNAL] != Journal.HEARD:
+            log.info("journal heard")
+        self.board[Field.JOURNAL] = Journal.HEARD
+
+    def _distrust(self, why: Distrust, message: str) -> None:
+        self._buffer.clear()
+        self.board[Field.DISTRUSTING] = why
+        log.error("the journal's history is not ours", reason=message)
+
+    async def _answer(self) -> None:
+        at = await self.in_thread(lambda: self.applier.at)
+        cursor, digest = self._buffer.asked or (at.cursor, at.hash)
+        came = 0
+        async with self.client.read(cursor, digest, config.COPY_WAIT_S) as answer:
+            await self._require_epoch(answer)
+            async for text in answer.lines:
+                came += 1
+                self._heard()
+                await self._take(lines.read(text), cursor)
+                if self.hold.held:
+                    raise Held
+                if self.damaged is not None or self.anew:
+                    return
+        if not came:
+            raise Unavailable("the journal's answer was empty")
+
+    async def _require_epoch(self, answer: Answer) -> None:
+        known = await self.in_thread(lambda: reconcile.known_epoch(self.applier))
+        if known == answer.epoch:
+            return
+        if known is None or not self.board[Field.SEQ]:
+            await self.in_thread(lambda: reconcile.keep_epoch(self.applier, answer.epoch))
+            return
+        self._distrust(Distrust.EPOCH, f"epoch {answer.epoch}, known here: {known}")
+        raise Held
+
+    async def _reconcile(self) -> None:
+        found = await reconcile.reconcile(self.client, self.applier, self.lost, self.in_thread)
+        self._show(await self.in_thread(lambda: self.applier.at))
+        self.board.write({Field.DISTRUSTING: Distrust.NONE, Field.LOST: self.lost.count(), Field.WHOLE: 0})
+        if found:
+            log.error("the journal lost versions that are held here", versions=found)
+
+    async def _take(self, line: Line, asked: Cursor) -> None:
+        if isinstance(line, Version | Unread):
+            if isinstance(line, Unread) and line.reason == FORGED:
+                self._require_again(line)
+            if self._hold_back_s and isinstance(line, Version):
+                await self._hold_back(line)
+            self._buffer.add(line)
+            if self._buffer.full:
+                await self._commit(self._buffer.lines)
+            return
+        at = self._buffer.asked[0] if self._buffer.asked else asked
+        if (line.cursor.xid, line.cursor.seq) != (at.xid, at.seq):
+            raise Broken("versions are missing before a mark of the feed")
+        if isinstance(line, Heartbeat):
+            self._show_age(line.at_us)
+            return
+        whole = bool(self.board[Field.WHOLE])
+        if self._buffer.lines or not whole or time.monotonic() - self._marked > config.COPY_MARK_EVERY_S:
+            await self._commit([*self._buffer.lines, line])
+            self._marked = time.monotonic()
+        self._show_age(line.at_us)
+
+    def _require_again(self, line: Unread) -> None:
+        """A body that is not that of its hash was perhaps changed on the way: it is asked for again before it is set aside."""
+        self._wrong[line.cursor] = self._wrong.get(line.cursor, 0) + 1
+        if self._wrong[line.cursor] < config.COPY_BROKEN_TRIES:
+            raise Broken("a body of the feed is not that of its hash")
+        log.error("a version is set aside: its body is not that of its hash", cursor=str(line.cursor))
+        self._wrong.clear()
+
+    async def _hold_back(self, line: Version) -> None:
+        if line.updated_us > (time.time() - self._hold_back_s) * 1e6:
+            if self._buffer.lines:
+                await self._commit(self._buffer.lines)
+            raise NotYet
+
+    async def _commit(self, batch: Sequence[Line]) -> None:
+        batch = list(batch)
+        if self.hold.held:
+            raise Held
+        if not self._unbraked and not self._released:
+            counted, reason = brake.count(self._counted, batch, self._limits)
+            if reason is not None:
+                self.hold.brake(reason)
+                self._show_holds()
+                log.error("the brake is on: a person lets it go", reason=reason)
+                raise Held
+            self._counted = counted
+        applied = await self.in_thread(lambda: self.applier.apply(batch))
+        asked = self._buffer.asked
+        self._buffer.clear()
+        if asked is not None and not applied.at.whole:
+            self._buffer.asked = asked
+        self.rate.add(applied)
+        if self.board[Field.DISK_FULL]:
+            log.info("there is room again")
+        if applied.conflicting:
+            log.error("versions of ours have other bytes in the journal", versions=applied.conflicting)
+        if applied.at.whole:
+            self._unbraked = self._released = False
+            await self.in_thread(self.seeds.done)
+        self.board.write({Field.DISK_FULL: 0, Field.ASIDE: applied.aside, Field.LOST: self.lost.count()})
+        self._show(applied.at)
+        async with self._moved:
+            self._moved.notify_all()
+
+    def _show(self, at: At) -> None:
+        c = at.cursor
+        self.board.write({
+            Field.EPOCH: c.epoch, Field.XID: c.xid, Field.SEQ: c.seq, Field.HORIZON_US: at.horizon_us, Field.WHOLE: int(at.whole),
+            Field.SEED: self.seeds.current or 0, Field.HORIZON_XID: at.horizon_xid,
+        })  # fmt: skip
+
+    def _show_age(self, at_us: int) -> None:
+        """All that precedes this moment of the journal is here."""
+        if self.board[Field.WHOLE]:
+            self.board.write({Field.HEARD_NS: boottime_ns(), Field.HORIZON_US: at_us})
+
+    def _show_holds(self) -> None:
+        self.board.write({
+            Field.FROZEN: int(self.hold.frozen is not None), Field.BRAKED: int(self.hold.braked is not None)
+        })  # fmt: skip
+
+    async def _while_held(self) -> float:
+        """Nothing is applied; whether the journal is there is asked all the same."""
+        self._buffer.clear()
+        self._show_holds()
+        at = await self.in_thread(lambda: self.applier.at)
+        await self.client.holds(at.cursor, at.hash)
+        self._heard()
+        return 1.0
+
+    # Decisions and findings -------------------------------------------------------------------------------------------
+
+    def release(self) -> None:
+        """The brake was let go by a person: what waits is applied, and counting begins anew once it is all here."""
+        self._counted = brake.Counted()
+        self._released = True
+        self._show_holds()
+        self.wake()
+
+    def holds_changed(self) -> None:
+        self._show_holds()
+        self.wake()
+
+    def found_damaged(self, message: str) -> None:
+        log.error("the record in use is damaged: it is seeded again", message=message)
+        self.damaged = message
+        self.board[Field.DAMAGED] = self.seeds.current or 0
+        self.wake()
+
+    async def _seed_again(self) -> None:
+        trusting = self.anew
+        await self.seeds.again(self.in_thread, damaged=self.damaged is not None, anew=trusting)
+        self.damaged, self.anew, self.opened = None, False, True
+        self._unbraked = True
+        self._buffer.clear()
+        self.board.write({Field.DAMAGED: 0, Field.DISTRUSTING: Distrust.NONE})
+        self._show(await self.in_thread(lambda: self.applier.at))
+
+    async def next_commit(self, timeout_s: float) -> None:
+        """Something was applied, or so long has passed."""
+        try:
+            async with asyncio.timeout(timeout_s), self._moved:
+                await self._moved.wait()
+        except TimeoutError:
+            pass
+
+    async def reached(self, cursor: Cursor, timeout_s: float) -> bool:
+        """Whether the version at ``cursor`` is applied here, at the latest after so long."""
+        wanted = (cursor.xid, cursor.seq)
+
+        def there() -> bool:
+            return self.board.read(Field.XID, Field.SEQ) >= wanted
+
+        if there():
+            return True
+        try:
+            async with asyncio.timeout(timeout_s), self._moved:
+                await self._moved.wait_for(there)
+        except TimeoutError:
+            return False
+        return True

@@ -1,0 +1,166 @@
+"""Which seed of the record is followed, and how another takes its place (traps: Reseeding).
+
+Invariants: a seed is made in a directory of its own and named in ``current`` only when it is whole, so readers always have one to
+read; where there was none, the first is filled from the feed; what derives from the reserve is rebuilt in a new seed before it
+is used; a damaged one is kept aside as evidence until the next is.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
+
+import httpx
+
+from vaka import log
+from vaka.copy import apply, engine, seed
+from vaka.copy.apply import Applier
+from vaka.copy.files import Folder
+from vaka.copy.lost import LostFile
+from vaka.copy.pending import withdraw_all
+from vaka.copy.put import OnChanged
+from vaka.errors import VakaError
+
+_T = TypeVar("_T")
+
+
+class Run(Protocol):
+    """Does work on the record's writing connection, in its thread."""
+
+    def __call__(self, work: Callable[[], _T]) -> Awaitable[_T]: ...
+
+
+class Reserve(Protocol):
+    """The reserve, as the follower shows it. Called in the writer's thread, outside a transaction."""
+
+    def apply(self, applier: Applier, number: int) -> None:
+        """Shows the entry ``number`` (``copy.pending.show``); nothing where it is shown already."""
+
+    def rebuild(self, applier: Applier) -> None:
+        """Shows all that waits, in a record that shows nothing of it."""
+
+
+class Seeds:
+    """Of one copy: the record that is followed."""
+
+    def __init__(
+        self,
+        folder: Folder,
+        key: bytes,
+        lost: LostFile,
+        *,
+        on_changed: OnChanged | None = None,
+        prepare: Callable[[Applier], None] | None = None,
+        reserve: Reserve | None = None,
+        neighbours: Sequence[str] = (),
+        http: httpx.AsyncClient | None = None,
+    ) -> None:
+        self.folder = folder
+        self.reserve = reserve
+        self._key = key
+        self._lost = lost
+        self._on_changed = on_changed
+        self._prepare = prepare
+        self._neighbours = neighbours
+        self._http = http
+        self._applier: Applier | None = None
+        self._number = 0
+        self._damaged: int | None = None
+
+    @property
+    def applier(self) -> Applier:
+        assert self._applier is not None, "not opened"
+        return self._applier
+
+    @property
+    def current(self) -> int | None:
+        """The seed that readers use; None: none is whole yet."""
+        return self.folder.current()
+
+    async def open(self, run: Run) -> None:
+        """The seed in use, else the newest that is being filled, else a new one."""
+        number = self.folder.current()
+        if number is None:
+            begun = [one for one in self.folder.numbers() if self.folder.record(one).exists()]
+            number = begun[-1] if begun else None
+        if number is None:
+            await self.again(run, damaged=False, anew=False)
+        else:
+            await run(lambda: self._open(number))
+
+    def _open(self, number: int) -> None:
+        path = self.folder.record(number)
+        connection = engine.writer(path, self._key)
+        try:
+            apply.make(connection)
+            applier = Applier(connection, path, on_changed=self._on_changed)
+            applier.on_lost = lambda rows: self._lost.add(connection, applier.codec, rows)
+            if self._prepare is not None:
+                self._prepare(applier)
+        except BaseException:
+            connection.close()
+            raise
+        self._applier, self._number = applier, number
+
+    def close(self) -> None:
+        if self._applier is not None:
+            self._applier.connection.close()
+            self._applier = None
+
+    def check(self, number: int) -> None:
+        """Damaged, WrongKey: that seed is not whole. On a connection of its own, beside all else."""
+        path = self.folder.record(number)
+        connection = engine.reader(path, self._key)
+        try:
+            engine.check(connection, path)
+        finally:
+            connection.close()
+
+    def done(self) -> None:
+        """The record is whole: it is the one to use from now on."""
+        if self.folder.current() == self._number:
+            return
+        if self.reserve is not None:
+            self.reserve.rebuild(self.applier)
+        self.folder.use(self._number)
+        log.info("a new seed is used", number=self._number)
+        if self._damaged is not None and self.folder.seed(self._damaged).is_dir():
+            self.folder.set_aside(self._damaged)
+            self._damaged = None
+        self.folder.clear()
+
+    async def again(self, run: Run, *, damaged: bool, anew: bool) -> None:
+        """Begins another seed: from a neighbour where one gives it, else from the beginning of the feed. ``anew``: of another
+        journal, which a neighbour may not have seen yet."""
+        if damaged:
+            self._damaged = self.folder.current() or self._number
+        await run(self.close)
+        number = await run(self.folder.make_seed)
+        if not anew and not await self._from_neighbour(number, run):
+            log.info("seeding from the beginning of the feed", number=number)
+        await run(lambda: self._open(number))
+        if await run(lambda: self.applier.at.whole):
+            await run(self.done)
+
+    async def _from_neighbour(self, number: int, run: Run) -> bool:
+        directory = self.folder.seed(number)
+        for neighbour in self._neighbours if self._http is not None else ():
+            assert self._http is not None
+            try:
+                sent_key = await seed.fetch(self._http, neighbour, directory)
+                await run(lambda: seed.adopt(directory, sent_key, self._key))  # noqa: B023  it runs at once
+                await run(lambda: self._strip(number))
+                log.info("seeded from a neighbour", neighbour=neighbour, number=number)
+                return True
+            except VakaError as error:
+                log.warning("no seed from a neighbour", neighbour=neighbour, reason=error.message)
+                shutil.rmtree(directory)
+                directory.mkdir(mode=0o700)
+        return False
+
+    def _strip(self, number: int) -> None:
+        """What the neighbour showed of its reserve is not ours to show: the exchange of entries brings it."""
+        self._open(number)
+        withdraw_all(self.applier)
+        self.close()
