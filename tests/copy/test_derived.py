@@ -84,8 +84,8 @@ class Copied:
         self.path = path / "record.db"
         self.writer = engine.writer(self.path, KEY)
         apply.make(self.writer)
-        derived.create(self.writer)
         self.codec = apply.codec(self.writer)
+        derived.prepare(self.writer, self.codec)
         self.applier = apply.Applier(self.writer, self.path, on_changed=derived.Derived(self.codec))
         self.seq = 0
 

@@ -32,7 +32,7 @@ _LINES_MAX: Final = 500
 def prepare(applier: Applier) -> None:
     """For each seed that is opened: the tables, and what is kept with each change."""
     private.create(applier.connection)
-    derived.create(applier.connection)
+    derived.prepare(applier.connection, applier.codec)
     applier.putter.on_changed = Derived(applier.codec)
 
 

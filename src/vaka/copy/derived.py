@@ -15,7 +15,6 @@ import orjson
 from vaka import config
 from vaka.access.law import SIGNED
 from vaka.copy import listed
-from vaka.copy.apply import codec as codec_of
 from vaka.copy.put import Changed, Home
 from vaka.copy.sheet import kept
 from vaka.copy.statements import statements
@@ -41,17 +40,14 @@ def prepare(connection: apsw.Connection, codec: Codec) -> None:
 
 
 class Derived:
-    """``Applier(…, on_changed=Derived())``: one for all seeds of a copy."""
+    """Of one record.db: its applier's ``on_changed``."""
 
-    def __init__(self) -> None:
+    def __init__(self, codec: Codec) -> None:
         self._sql = statements("sheet")
-        self._connection: apsw.Connection | None = None
-        self._codec = Codec({})
+        self._codec = codec
 
     def __call__(self, connection: apsw.Connection, changes: Collection[Changed]) -> None:
         """Within the applier's transaction, once the rows stand."""
-        if connection is not self._connection:
-            self._connection, self._codec = connection, codec_of(connection)
         pairs = [(home.patient, home.owner) for one in changes for home in (one.before, one.after) if home is not None]
         kept.changed(connection, pairs)
         # Marks last: what they take from a list was put there in the same commit, perhaps.
@@ -93,8 +89,7 @@ def make(connection: apsw.Connection, codec: Codec, limit: int = config.SHEET_MA
 def rebuild(connection: apsw.Connection, codec: Codec) -> None:
     """All of it from the record that stands, in one commit: after a seed whose file has none of it, or of another release."""
     sql = statements("sheet")
-    derived = Derived()
-    derived._connection, derived._codec = connection, codec
+    derived = Derived(codec)
     with connection:
         connection.execute(sql["forget_all"])
         connection.execute(sql["all_changed"])

@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from vaka.copy.sheet.elements import Line, at_us, code, codes, many, one, person, when, words
+from vaka.copy.sheet.elements import Line, at_us, code, codes, end_us, many, one, person, when, words
 from vaka.copy.sheet.entry import Found, Gathered
-from vaka.fhir.dates import parse
 
 ALERTS: Final = "alerts"
 LIMITS: Final = "limits"
@@ -52,7 +51,7 @@ def _flag(found: Found) -> Line | None:
         category=code(resource.get("category")),
         at=when(resource, "period"),
         by=person(resource.get("author")),
-        _until=_end(resource.get("period")),
+        _until=end_us(resource.get("period")),
     )
 
 
@@ -70,12 +69,5 @@ def _directive(found: Found) -> Line | None:
         refused=denies,
         at=when(resource, "dateTime"),
         by=person(resource.get("performer")),
-        _until=_end(one(resource.get("provision")).get("period")),
+        _until=end_us(one(resource.get("provision")).get("period")),
     )
-
-
-def _end(period: object) -> int | None:
-    """When a period is over, for the reader's clock; None where it says nothing."""
-    end = one(period).get("end")
-    span = parse(end) if isinstance(end, str) else None
-    return span[1] if span is not None else None

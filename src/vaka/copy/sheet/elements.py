@@ -115,6 +115,13 @@ def at_us(value: str) -> int:
     return found[0] if found is not None else -(2**62)
 
 
+def end_us(period: Any) -> int | None:
+    """When a period is over, in microseconds UTC; None where it says nothing."""
+    end = one(period).get("end")
+    span = parse(end) if isinstance(end, str) else None
+    return span[1] if span is not None else None
+
+
 def number(value: Any) -> str:
     """A number as it was written."""
     if isinstance(value, Number):

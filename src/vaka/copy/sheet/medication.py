@@ -17,6 +17,7 @@ from vaka.copy.sheet.elements import (
     at_us,
     code,
     codes,
+    end_us,
     many,
     one,
     person,
@@ -27,7 +28,6 @@ from vaka.copy.sheet.elements import (
 )  # fmt: skip
 from vaka.copy.sheet.elements import dose as amount_of
 from vaka.copy.sheet.entry import Found, Gathered
-from vaka.fhir.dates import parse
 
 SECTION: Final = "medication"
 DOSES: Final = "doses"
@@ -205,16 +205,10 @@ def watched(group: str) -> str:
 
 def until(resource: Json) -> int | None:
     """When an order is over by its own words, for the reader's clock."""
-    ends = [_end(one(one(each.get("timing")).get("repeat")).get("boundsPeriod")) for each in _dosages(resource)]
+    ends = [end_us(one(one(each.get("timing")).get("repeat")).get("boundsPeriod")) for each in _dosages(resource)]
     known = [end for end in ends if end is not None]
     return max(known) if known and len(known) == len(ends) else None
 
 
 def _dosages(resource: Json) -> Iterable[Json]:
     return many(resource.get("dosageInstruction"))
-
-
-def _end(period: Any) -> int | None:
-    end = one(period).get("end")
-    span = parse(end) if isinstance(end, str) else None
-    return span[1] if span is not None else None

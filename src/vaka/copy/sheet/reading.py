@@ -130,7 +130,10 @@ class Sheets:
 
     def _aside(self, reader: Connection, access: AccessFilter, patient: int, now: int, *, aged: bool) -> int:
         rows = reader.rows(self._sql["aside_of"], {"patient": patient})
-        return len(self._decisions.of(reader, access, patient, rows, now, aged=aged).seen)
+        decided = self._decisions.of(reader, access, patient, rows, now, aged=aged)
+        # Whose a line is that could not be read may not be known; that there is one must be.
+        unknown = sum(place not in decided.seen and not row[1] for place, row in enumerate(rows))
+        return len(decided.seen) + (0 if decided.hidden.closed else unknown)
 
     def _by_owners(
         self, reader: Connection, access: AccessFilter, patient: int, id_: str, form: str, now: int, rows: Sequence[Row],

@@ -6,6 +6,7 @@ transfusion (S7). Source: https://hl7.org/fhir/R4/observation.html, https://hl7.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from vaka import config
@@ -46,24 +47,34 @@ _MARKED: Final = {"LL": "LL", "HH": "HH", "L": "L", "H": "H", "A": "*", "AA": "*
 def results(gathered: Gathered) -> list[Line]:
     """One line an analysis, newest first, blood group before all."""
     rows = gathered.each(RESULTS, ("Observation",), _laboratory)
+    lines = latest(gathered, RESULTS, rows, result_line, config.SHEET_ANALYSES_MAX)
+    return sorted(lines, key=lambda line: "blood_group" not in line)
+
+
+def latest(
+    gathered: Gathered,
+    section: str,
+    rows: list[tuple[Found, tuple[str, int]]],
+    make: Callable[[Found], Line],
+    limit: int,
+) -> list[Line]:
+    """The newest of each of ``rows`` (what is measured, when), with the value before; at most ``limit``."""
     rows.sort(key=lambda row: (-row[1][1], row[0].entry.id))
     newest: dict[str, Line] = {}
-    for found, (analysis, _) in rows:
-        line = newest.get(analysis)
-        if line is None and len(newest) >= config.SHEET_ANALYSES_MAX:
+    for found, (what, _) in rows:
+        line = newest.get(what)
+        if "before" in (line or ()) or (line is None and len(newest) >= limit):
             continue
         try:
-            if line is None:
-                newest[analysis] = result_line(found)
-            elif "before" not in line:
-                earlier = found.exact
-                line |= {
-                    "before": value_of(earlier),
-                    "before_at": when(earlier, "effectiveDateTime", "effectivePeriod", "issued"),
-                }
-        except Exception:
-            gathered.miss(RESULTS)
-    return sorted(newest.values(), key=lambda line: "blood_group" not in line)
+            made = make(found)
+        except Exception:  # the others are shown
+            gathered.miss(section)
+            continue
+        if line is None:
+            newest[what] = made
+        else:
+            line |= {"before": made["value"], "before_at": made.get("at", "")}
+    return list(newest.values())
 
 
 def cultures(gathered: Gathered) -> list[Line]:

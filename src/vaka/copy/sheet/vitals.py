@@ -10,7 +10,7 @@ from typing import Final
 from vaka import config
 from vaka.copy.sheet.elements import Line, at_us, codes, many, one, quantity, value_of, when, words
 from vaka.copy.sheet.entry import Found, Gathered
-from vaka.copy.sheet.results import analysis_of, is_laboratory
+from vaka.copy.sheet.results import analysis_of, is_laboratory, latest
 
 SECTION: Final = "vitals"
 _UNANSWERED: Final = frozenset({"registered", "cancelled", "unknown"})
@@ -23,21 +23,7 @@ _FIRST: Final = ("9279-1", "2708-6", "59408-5", "3151-8", "85354-9", "8867-4", "
 def vitals(gathered: Gathered) -> list[Line]:
     """One line for each thing that is measured, with the value before."""
     rows = gathered.each(SECTION, ("Observation",), _measured)
-    rows.sort(key=lambda row: (-row[1][1], row[0].entry.id))
-    newest: dict[str, Line] = {}
-    for found, (what, _) in rows:
-        line = newest.get(what)
-        if line is None and len(newest) >= config.SHEET_VITALS_MAX:
-            continue
-        try:
-            if line is None:
-                newest[what] = _line(found)
-            elif "before" not in line:
-                earlier = _line(found)
-                line |= {"before": earlier["value"], "before_at": earlier["at"]}
-        except Exception:
-            gathered.miss(SECTION)
-    return sorted(newest.values(), key=_rank)
+    return sorted(latest(gathered, SECTION, rows, _line, config.SHEET_VITALS_MAX), key=_rank)
 
 
 def _rank(line: Line) -> tuple[int, int]:

@@ -84,7 +84,10 @@ WHERE patient = :patient AND person = :person AND unit = :unit AND closed_us IS 
 UNION ALL
 SELECT 5, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM protected WHERE patient = :patient
 UNION ALL
-SELECT 6, count(*), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM aside WHERE patient = :patient HAVING count(*) > 0
+SELECT 6, count(*), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM aside a
+WHERE a.patient = :patient AND NOT EXISTS (
+    SELECT 1 FROM resource r WHERE r.rkey = a.rkey AND r.version = a.version AND r.epoch = a.epoch)
+HAVING count(*) > 0
 
 -- name: visible_entries
 -- For a program whose scopes are asked of each resource: what it may see of a patient, with its owner.
@@ -139,9 +142,11 @@ WHERE t.key = :key AND NOT r.deleted AND r.body IS NOT NULL LIMIT :limit
 SELECT r.id FROM token t JOIN resource r ON r.rkey = t.rkey WHERE t.key = :key AND r.type = :type AND NOT r.deleted ORDER BY r.id LIMIT 1
 
 -- name: aside_of
--- Whose information about a patient has a newer version that could not be interpreted.
+-- Whose information about a patient has a version that could not be read here. One that stands is in its fragment: shown or counted.
 SELECT coalesce(o.kind, 'other'), coalesce(o.provider, ''), coalesce(o.unit, ''), NULL, 0
-FROM aside a LEFT JOIN owner o ON o.owner = a.owner WHERE a.patient = :patient
+FROM aside a LEFT JOIN owner o ON o.owner = a.owner
+WHERE a.patient = :patient AND NOT EXISTS (
+    SELECT 1 FROM resource r WHERE r.rkey = a.rkey AND r.version = a.version AND r.epoch = a.epoch)
 
 -- name: forget_all
 DELETE FROM fragment; DELETE FROM fragment_body; DELETE FROM worklist

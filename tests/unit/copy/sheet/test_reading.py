@@ -285,13 +285,14 @@ def test_doses_are_unknown_where_medication_is_withheld(record: Record) -> None:
 def test_an_entry_that_could_not_be_interpreted_is_told_to_who_may_see_it(record: Record) -> None:
     """Would break: what the follower set aside is missing, and nobody knows (S4); or the count tells of what is hidden."""
     mine, others = record.owner("u1/v1", "alert"), record.owner("u3/v2", "alert")
-    for rkey, owner in ((1, mine), (2, others)):
+    kept_all_the_same = record.put(allergy("a1", "Penicillin"))
+    for rkey, owner in ((1, mine), (2, others), (3, None), (kept_all_the_same, mine)):
         record.connection.execute(
             "INSERT INTO aside (rkey, type, id, version, epoch, patient, owner, reason) VALUES (?, 'Flag', 'x', 1, 1, ?, ?, 'odd')",
             (rkey, resource_key("Patient", "p1"), owner),
         )
     counted = [Sheets().body(record.reader, access, "p1", "json") for access in (person(), FULL)]
-    assert [each[1] for each in counted if each is not None] == [1, 2]
+    assert [each[1] for each in counted if each is not None] == [2, 3]
 
 
 def test_what_was_joined_is_dropped_in_time(record: Record) -> None:
