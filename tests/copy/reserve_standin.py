@@ -6,7 +6,6 @@ Run as ``python -P -m tests.copy.reserve_standin DATA PORT JOURNAL FOLDER PEER``
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Iterator
@@ -124,19 +123,17 @@ async def _open(data: Path, journal_url: str, folder: Path, peer: str) -> Opened
     hand_over = HandOver(store, JournalClient(journal_url, lambda: own))
     door = Door(Passing(Upstream(journal_url)), Told(folder / "state.json"), reserve=reserving)
     served = replace(made, home=None, door=door)
-    working = [asyncio.ensure_future(work) for work in (hand_over.follow(), hand_over.probe(), peers.exchange())]
+    beside = (hand_over.follow(), hand_over.probe(), peers.exchange())
 
     async def complete() -> Server:
         return served
 
     async def close() -> None:
-        for work in working:
-            work.cancel()
         await made.log.close()
         await journal.close()
         await registering.close()
 
-    return Opened(served, door, complete, close)
+    return Opened(served, door, complete, beside, close)
 
 
 def main() -> None:

@@ -125,8 +125,9 @@ def ward(tmp_path_factory: pytest.TempPathFactory) -> Copied:
 def html(reader: Reader, id_: str, sheets: Sheets | None = None) -> str:
     (row,) = reader.rows("SELECT dictionary, body FROM resource WHERE id = :id", {"id": id_})
     who = identity(id_, reader.codec.decompress(row[0], row[1]))
-    body = (sheets or Sheets()).body(reader, FULL, id_, "sv")
-    return zlib.decompress(joined(page.html(body, who, page.Reader("sv", NOW_US, NOW_US)))).decode()
+    found = (sheets or Sheets()).body(reader, FULL, id_, "sv")
+    assert found is not None
+    return zlib.decompress(joined(page.html(found[0], who, page.Reader("sv", NOW_US, NOW_US)))).decode()
 
 
 def patients(reader: Reader) -> list[str]:

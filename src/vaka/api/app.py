@@ -241,6 +241,8 @@ class Application:
                 return await private(self.server, request)
             case ("peer", "reserve") if door is not None and door.reserve is not None:
                 return await door.reserve.hold(request)
+            case ("peer", "seed") if door is not None and door.seed is not None:
+                return await door.seed(request)
             case ("peer", *_):
                 return await peer.dispatch(self.server, request)
             case ("reserve", *_) if door is None:

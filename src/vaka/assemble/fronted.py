@@ -6,7 +6,7 @@ a key and a token of its own in ``DIR/copies``."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from vaka import errors
-from vaka.access.scopes import FEED, FEED_PRIVATE
+from vaka.access.scopes import FEED, FEED_PRIVATE, RESERVE
 from vaka.api.certificates import Authority
 from vaka.api.keyring import Keyring
 from vaka.api.tokens import Tokens
 from vaka.api.wire import Wire
-from vaka.assemble.copies import Copy
+from vaka.assemble.copies import Copy, address
 from vaka.assemble.place import check_port, child, free_port, is_free
+from vaka.copy.files import Folder
+from vaka.copy.reserve.neighbours import Neighbours
+from vaka.copy.reserve.peers import Peer
 from vaka.watch.directory import Directory
 from vaka.watch.part import Part
 from vaka.watch.probe import http_status
@@ -111,7 +114,7 @@ def _part(start: Start, behind: Behind, wire: Wire, number: int, port: int) -> P
     def give_token() -> None:
         """Anew at each start: a token that was taken back, or has expired, would keep the copy from following."""
         token.parent.mkdir(mode=0o700, exist_ok=True)
-        scopes = frozenset({FEED, FEED_PRIVATE})
+        scopes = frozenset({FEED, FEED_PRIVATE, RESERVE})
         made = Tokens(Keyring(start.directory.path, "token")).make(name, scopes=scopes, days=TOKEN_DAYS)
         partial = token.with_suffix(".new")
         partial.touch(mode=0o600)
@@ -121,8 +124,19 @@ def _part(start: Start, behind: Behind, wire: Wire, number: int, port: int) -> P
     async def ready() -> bool:
         return await http_status(start.host, port, "/ready", tls=wire.secure) == 200
 
-    copy = Copy(own, behind.journal.url, start.host, port, wire=wire, demo=start.demo, law=start.law)
+    urls = {f"copy-{n}": address(wire, start.host, one) for n, one in enumerate(behind.ports, 1) if n != number}
+    _keep_neighbours(own, urls)
+    copy = Copy(
+        own, behind.journal.url, start.host, port, wire=wire, demo=start.demo, law=start.law,
+        neighbours=tuple(urls.values()),
+    )  # fmt: skip
     return Part(
         name, "copy", [*child("copy", own), *copy.arguments()], ready, address=copy.url, prepare=give_token,
         silent_max_s=SILENT_MAX_S, popen={"cwd": start.directory.cores}, stop_max_s=STOP_MAX_S,
     )  # fmt: skip
+
+
+def _keep_neighbours(own: Directory, urls: Mapping[str, str]) -> None:
+    """The copies that hold this one's entries; who may acknowledge without one is a site's choice, and stays what it was."""
+    neighbours = Neighbours(Folder(own.path))
+    neighbours.keep([Peer(name, url) for name, url in urls.items()], single=neighbours.single())

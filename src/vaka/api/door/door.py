@@ -58,12 +58,14 @@ class Reserve(Protocol):
 
 @dataclass(slots=True)
 class Door:
-    """The door of one process. ``login``: people can log in here; ``reserve``: None where this copy has none."""
+    """The door of one process. ``login``: people can log in here; ``reserve``: None where this copy has none; ``seed``: gives a
+    neighbour this copy's record."""
 
     passing: Passing
     standing: Standing
     login: bool = False
     reserve: Reserve | None = None
+    seed: Callable[[Request], Awaitable[Response]] | None = None
     _lagging: int = 0
 
     async def answer(self, server: Server, request: Request, scope: Scope, here: Here) -> Response:

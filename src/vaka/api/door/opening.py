@@ -11,6 +11,7 @@ import ssl
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -25,6 +26,7 @@ from vaka.api.door.passing import Passing
 from vaka.api.door.serve import Opened
 from vaka.api.door.told import Told
 from vaka.api.door.upstream import InDoubt, NotSent, Upstream
+from vaka.api.peer.seed import give
 from vaka.api.reserve.opening import reserving
 from vaka.api.server import Server
 from vaka.copy import control, engine
@@ -84,7 +86,7 @@ async def open_copy(
     own = Own(engine.writer(folder.own, secret))
     access_log = await AccessLog.open(path / "accesslog" / name, JournalStore(post), f"copy {folder.about().name}")
     reserve = reserving(folder, store, key_file=key_file, token_file=folder.token, verify=trust)
-    door = Door(Passing(upstream), told, login=True, reserve=reserve)
+    door = Door(Passing(upstream), told, login=True, reserve=reserve, seed=partial(give, folder, secret))
     admission = Admission(Shared.open(path / "admission"))
 
     async def show() -> None:
