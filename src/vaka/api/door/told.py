@@ -85,14 +85,6 @@ class Told:
         return cannot_know(self.age_s, whole=bool(whole), trusted=not distrust)
 
     @property
-    def lag_s(self) -> float:
-        """0 where all that the journal has told of is here. Else since when it is not, by the journal's clock as far as this
-        machine's follows it: over it, what matters most is asked of the journal, whichever clock is wrong (S1)."""
-        if self.board is None or self._field(Field.WHOLE):
-            return 0.0
-        return max(time.time_ns() // 1_000 - self.as_of_us, 0) / 1e6
-
-    @property
     def heard(self) -> bool:
         """Marks and heartbeats are the quickest sign. While they cannot tell (catching up; held by a person, or by the brake) the
         follower's own word counts."""
