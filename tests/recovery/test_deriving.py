@@ -44,6 +44,8 @@ def _older(vaka: Vaka) -> None:
         connection.execute("DROP TABLE apart; DROP INDEX alias_root; DELETE FROM fact WHERE name = 'access facts'")
         connection.execute("DROP TABLE session, login, way_change; DROP INDEX revocation_person")
         connection.execute("ALTER TABLE log.review DROP COLUMN provider")
+        connection.execute("DROP FUNCTION private_note CASCADE; DROP TABLE private_change, copy_key, copy_refused")
+        connection.execute("DROP SEQUENCE private_seq")
         connection.execute(
             "UPDATE fact SET value = '7' WHERE name = 'schema'; DELETE FROM fact WHERE name = 'migrations'"
         )

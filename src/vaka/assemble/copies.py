@@ -62,20 +62,16 @@ class Copy:
     def url(self) -> str:
         return address(self.wire, self.host, self.port)
 
-    def of_following(self) -> list[str]:
-        """What the follower is told; the rest stands in ``copy.json``."""
-        told = ["--key-file", str(self.key_file)] if self.key_file is not None else []
-        told += ["--authority", str(self.authority)] if self.authority is not None else []
-        told += ["--certificate", str(self.certificate)] if self.certificate is not None else []
-        told += [part for url in self.neighbours for part in ("--neighbour", url)]
-        told += ["--hold-back", str(self.hold_back_s)] if self.hold_back_s else []
-        return told + [part for source in self.announced for part in ("--announced", source)]
-
     def arguments(self) -> list[str]:
         """The same as arguments of ``vaka copy``, without its folder."""
         told = ["--from", self.source, "--host", self.host, "--port", str(self.port), "--workers", str(self.workers)]
         told += ["--scope", ",".join(self.scope)] if self.scope is not None else []
-        told += self.of_following()
+        told += ["--key-file", str(self.key_file)] if self.key_file is not None else []
+        told += ["--authority", str(self.authority)] if self.authority is not None else []
+        told += ["--certificate", str(self.certificate)] if self.certificate is not None else []
+        told += [part for url in self.neighbours for part in ("--neighbour", url)]
+        told += ["--hold-back", str(self.hold_back_s)] if self.hold_back_s else []
+        told += [part for source in self.announced for part in ("--announced", source)]
         told += ["--token-file", str(self.token_file)] if self.token_file is not None else []
         told += ["--demo"] if self.demo else []
         told += [part for text in self.law.arguments for part in ("--law", text)]
@@ -148,7 +144,7 @@ def parts(copy: Copy) -> Sequence[Part]:
         return True  # what it does, the board tells, and /ready
 
     follow = Part(
-        FOLLOW, "copy", [*child("copy-follow", directory), *copy.of_following()], following, address=copy.source,
+        FOLLOW, "copy", [*child("copy-follow", directory), *copy.arguments()], following, address=copy.source,
         essential=False, popen={"cwd": directory.cores}, stop_max_s=15.0,
     )  # fmt: skip
     return [follow, *(_serving(copy, number) for number in range(1, copy.workers + 1))]

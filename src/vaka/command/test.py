@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,6 @@ import click
 import vaka
 from vaka import errors
 
-AT_ONCE_MAX: Final = 4
 CHECKS: Final = (
     ["ruff", "check", "."],
     ["ruff", "format", "--check", "--quiet", "."],
@@ -38,9 +36,7 @@ def command(everything: bool, arguments: tuple[str, ...]) -> int:
     if not (root / "pyproject.toml").exists():
         raise errors.Setup("the tests are not part of an installed Vaka", help="run ./vaka test in a checkout")
     pytest = ["pytest", *(() if everything else ("-m", "not slow")), *arguments]
-    # As many at once as there are cores, each with a server of its own; a file's tests stay together.
-    at_once = ["-n", str(min(os.cpu_count() or 1, AT_ONCE_MAX)), "--dist", "loadfile"]
-    steps = [pytest] if arguments else [*CHECKS, [*pytest, *at_once]]
+    steps = [pytest] if arguments else [*CHECKS, pytest]
     failed = []
     for step in steps:
         click.echo(f"== {' '.join(step)}", err=True)

@@ -59,7 +59,7 @@ def _sqlite(_: Distribution) -> str | None:
 def _sqlite3mc(_: Distribution) -> str | None:
     import apsw
 
-    return str(apsw.mc_version).rpartition(" ")[2]
+    return str(vars(apsw)["mc_version"]).rpartition(" ")[2]
 
 
 def _unknown(_: Distribution) -> str | None:
