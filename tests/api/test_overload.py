@@ -66,6 +66,7 @@ def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Working]:
         process.wait(30)
 
 
+@pytest.mark.slow  # a load test: it needs the machine for itself
 def test_five_times_its_capacity(working: Working) -> None:
     """Broken: an overload costs answers, or urgent care is refused or late in one; or nobody is told to come back later."""
     for n in range(10):  # each has the patient open from now on
@@ -104,6 +105,7 @@ def test_five_times_its_capacity(working: Working) -> None:
     assert each_s >= WORK_S
 
 
+@pytest.mark.slow
 def test_a_shed_write_says_what_became_of_it_and_probes_are_answered(working: Working) -> None:
     """Broken: S19, whoever wrote a note is told nothing, or an error that reads as if it had been kept; or probes are shed too."""
     note = request("POST", "/fhir/Observation", "p1", b"{}")

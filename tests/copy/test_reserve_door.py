@@ -93,7 +93,7 @@ def test_a_journal_that_stands_still_costs_one_wait_and_comes_back_to_everything
         elsewhere = post(vaka, second, key, patient(value))
         assert elsewhere.json() == tried.json(), "the other copy knows it, and answers the same"
         assert post(vaka, second, key, patient("another")).status_code == 422
-        (first.folder / "state.json").write_bytes(b'{"age_s": 60}')  # as the board says by then
+        (first.folder / "state.json").write_bytes(b'{"age_s": 60, "heard": false}')  # as the board says by then
         headers = {"Authorization": api.headers["Authorization"]}
         asked = httpx.delete(f"{first.url}/fhir/Patient/{ids[0]}", timeout=30, headers=headers)
         (first.folder / "state.json").write_bytes(b"{}")

@@ -79,7 +79,7 @@ def page(request: Request, shown: Page, *, status: int = 200, head: Head | None 
     language = language_of(request.header("accept-language"))
     values = {field.name: getattr(shown, field.name) for field in fields(shown)}
     fresh = _freshness(request.freshness, language) if request.freshness is not None else None
-    body = _environment(language).get_template(shown.template).render(values, head=head, fresh=fresh)
+    body = _environment(language).get_template(shown.template).render(values, head=head, freshness=fresh)
     headers = [*HEADERS, ("Content-Language", language), ("Vary", "Accept-Language, Cookie")]
     return Response(status, body.encode(), headers, HTML)
 
