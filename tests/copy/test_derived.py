@@ -21,6 +21,7 @@ from vaka.copy.sheet import page
 from vaka.copy.sheet.identity import identity
 from vaka.copy.sheet.reading import Sheets
 from vaka.copy.sheet.stream import joined
+from vaka.copy.statements import statements
 from vaka.fhir.dates import ZONE
 from vaka.region import demo
 
@@ -254,3 +255,12 @@ TABLES = {
     "fragment": "patient, kind, provider, unit, newest", "fragment_body": "facts, sv, en, json",
     "worklist": "unit, list, from_us, rkey, until_us, patient, coalesce(person, '')",
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["entries", "visible_entries"])
+def test_what_one_owner_has_is_looked_up_by_patient(ward: Copied, name: str) -> None:
+    """Broken: making one sheet goes through all that the owner has of everybody, and takes longer than a copy gives."""
+    sql = statements("sheet")
+    values = {"patient": 1, "kind": "note", "provider": "p", "unit": "u", "limit": 10}  # of which each takes its own
+    plan = ward.writer.execute("EXPLAIN QUERY PLAN " + sql[name].replace("{access}", "1"), values).fetchall()
+    assert any("resource_patient" in row[3] for row in plan), plan

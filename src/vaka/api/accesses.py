@@ -24,6 +24,9 @@ from vaka.fhir.definitions import RESOURCE_TYPES
 _TYPES: Final = frozenset(RESOURCE_TYPES)
 _CHANGING: Final = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _make: Final = partial(tuple.__new__, Record)  # of all its fields: NamedTuple's own way takes three times as long
+_UNLOGGED: Final = frozenset(
+    {("fhir", "metadata"), ("peer", "log")}
+)  # a copy brings its own log: each access in it is one
 _LOGGED: Final = frozenset({"fhir", "feed", "log", "sheet", "unit", "reserve", "peer"})
 
 
@@ -39,7 +42,7 @@ class Address:
     @property
     def is_logged(self) -> bool:
         """Whether a request to it leaves a record."""
-        return self.path[0] in _LOGGED and self.path != ("fhir", "metadata")
+        return self.path[0] in _LOGGED and self.path not in _UNLOGGED
 
 
 def segments(path: str) -> tuple[str, ...]:

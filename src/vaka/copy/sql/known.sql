@@ -4,7 +4,7 @@
 -- Whose information of which kind there is about a patient, and how much.
 SELECT o.unit, o.provider, o.kind, r.type = :patient_type AS identity, count(*)
 FROM resource r JOIN owner o ON o.owner = r.owner
-WHERE r.patient = :patient AND NOT r.deleted GROUP BY 1, 2, 3, 4 ORDER BY 1 NULLS LAST, 2 NULLS LAST, 3
+WHERE r.patient = :patient AND r.deleted = 0 GROUP BY 1, 2, 3, 4 ORDER BY 1 NULLS LAST, 2 NULLS LAST, 3
 
 -- name: relations
 SELECT unit, from_us, until_us FROM care_relation WHERE patient = :patient
@@ -27,4 +27,4 @@ SELECT EXISTS (SELECT 1 FROM protected WHERE patient = :patient)
 -- name: stands
 -- Whose it is that stands under a key, for the log of a refusal.
 SELECT r.patient, o.unit, o.provider, o.kind, r.id FROM resource r JOIN owner o ON o.owner = r.owner
-WHERE r.rkey = :rkey AND NOT r.deleted
+WHERE r.rkey = :rkey AND r.deleted = 0

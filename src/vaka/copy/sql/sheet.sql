@@ -42,7 +42,7 @@ SELECT patient, kind, provider, unit FROM fragment WHERE number IS NULL LIMIT :l
 -- What one owner has of a patient, newest first.
 SELECT r.type, r.id, r.dictionary, r.body, r.rkey, r.seq, r.owner, r.pending
 FROM resource r JOIN owner o ON o.owner = r.owner
-WHERE r.patient = :patient AND NOT r.deleted AND r.body IS NOT NULL
+WHERE r.patient = :patient AND r.deleted = 0 AND r.body IS NOT NULL
     AND o.kind = :kind AND coalesce(o.provider, '') = :provider AND coalesce(o.unit, '') = :unit
 ORDER BY r.seq DESC, r.rkey LIMIT :limit
 
@@ -93,12 +93,12 @@ HAVING count(*) > 0
 -- For a program whose scopes are asked of each resource: what it may see of a patient, with its owner.
 SELECT r.type, r.id, r.dictionary, r.body, r.rkey, r.seq, r.owner, r.pending, o.kind, o.provider, o.unit, {access}
 FROM resource r JOIN owner o ON o.owner = r.owner
-WHERE r.patient = :patient AND NOT r.deleted AND r.body IS NOT NULL
+WHERE r.patient = :patient AND r.deleted = 0 AND r.body IS NOT NULL
 ORDER BY r.seq DESC, r.rkey LIMIT :limit
 
 -- name: named
 -- What has a name: a unit, a place.
-SELECT dictionary, body FROM resource WHERE rkey = :rkey AND NOT deleted
+SELECT dictionary, body FROM resource WHERE rkey = :rkey AND deleted = 0
 
 -- name: drop_works
 DELETE FROM worklist WHERE rkey = :rkey
@@ -123,23 +123,23 @@ DELETE FROM worklist WHERE rkey = :rkey AND list = :list
 -- One list of a unit as a reader may see it.
 SELECT w.list, r.type, r.id, r.dictionary, r.body, r.rkey, r.seq, r.owner, r.pending, r.version, r.epoch, r.patient
 FROM worklist w JOIN resource r ON r.rkey = w.rkey
-WHERE w.unit = :unit AND w.list = :list AND w.from_us < :before AND w.until_us > :now AND NOT r.deleted AND r.body IS NOT NULL
+WHERE w.unit = :unit AND w.list = :list AND w.from_us < :before AND w.until_us > :now AND r.deleted = 0 AND r.body IS NOT NULL
     AND ({access})
 ORDER BY w.from_us, w.rkey LIMIT :limit
 
 -- name: patients
 -- Who they are; whether the identity is protected.
 SELECT r.rkey, r.id, r.dictionary, r.body, r.seq, r.owner, EXISTS (SELECT 1 FROM protected x WHERE x.patient = r.rkey)
-FROM resource r WHERE r.rkey = :rkey AND NOT r.deleted
+FROM resource r WHERE r.rkey = :rkey AND r.deleted = 0
 
 -- name: pointing
 -- Bodies of the resources that carry a key: what refers to another by a parameter.
 SELECT r.type, r.dictionary, r.body, r.version FROM token t JOIN resource r ON r.rkey = t.rkey
-WHERE t.key = :key AND NOT r.deleted AND r.body IS NOT NULL LIMIT :limit
+WHERE t.key = :key AND r.deleted = 0 AND r.body IS NOT NULL LIMIT :limit
 
 -- name: unit_named
 -- An Organization by its HSA-id.
-SELECT r.id FROM token t JOIN resource r ON r.rkey = t.rkey WHERE t.key = :key AND r.type = :type AND NOT r.deleted ORDER BY r.id LIMIT 1
+SELECT r.id FROM token t JOIN resource r ON r.rkey = t.rkey WHERE t.key = :key AND r.type = :type AND r.deleted = 0 ORDER BY r.id LIMIT 1
 
 -- name: aside_of
 -- Whose information about a patient has a version that could not be read here. One that stands is in its fragment: shown or counted.
@@ -154,10 +154,10 @@ DELETE FROM fragment; DELETE FROM fragment_body; DELETE FROM worklist
 -- name: all_changed
 INSERT INTO fragment (patient, kind, provider, unit)
 SELECT DISTINCT r.patient, o.kind, coalesce(o.provider, ''), coalesce(o.unit, '')
-FROM resource r JOIN owner o ON o.owner = r.owner WHERE r.patient IS NOT NULL AND NOT r.deleted
+FROM resource r JOIN owner o ON o.owner = r.owner WHERE r.patient IS NOT NULL AND r.deleted = 0
 
 -- name: to_list
-SELECT rkey, type, patient, owner FROM resource WHERE type IN (SELECT value FROM json_each(:types)) AND NOT deleted ORDER BY rkey
+SELECT rkey, type, patient, owner FROM resource WHERE type IN (SELECT value FROM json_each(:types)) AND deleted = 0 ORDER BY rkey
 
 -- name: is_there
 SELECT 1 FROM sqlite_schema WHERE name = 'fragment'

@@ -79,7 +79,7 @@ def test_who_is_here_with_place_and_name(record: Record) -> None:
     """Would break: a ward does not know which patients it has when everything else has stopped (clinical.md, 1)."""
     record.put(encounter("e1"))
     record.put(encounter("e2", "finished"))
-    record.put(encounter("e3", "planned"))
+    record.put(encounter("e3", "planned") | {"period": {"start": at(1)}})
     (line,) = lists(record)["here"]
     assert (line["name"], line["place"], line["why"], line["patient"]) == ("Rolf Lindberg", "Bed 12", "Sepsis", "p1")
     assert ids(record, "coming") == ["Encounter/e3"]
