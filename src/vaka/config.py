@@ -303,7 +303,6 @@ COPY_SEARCH_TIMEOUT_S: Final = 1.0
 COPY_PROGRESS_STEPS: Final = 20_000
 COPY_SEARCHERS: Final = 2
 COPY_SEARCHES_WAITING: Final = 256
-COPY_STATEMENTS_KEPT: Final = 256
 # What is listed with more candidates than this is walked in its order instead, where one page is all that is asked for.
 COPY_BROAD_MATCHES: Final = 20_000
 # Consents and blocks that no journal has been heard about for so long are no longer relied on (S20).
