@@ -19,6 +19,8 @@ from vaka.errors import Invalid
 
 PENDING: Final = "r-"
 """What the version id of a pending version begins with: no version id of the journal does."""
+LOST: Final = "LOST"
+"""The method of an entry that gives back a version which the journal lost (``copy.reserve.lost``): no method of HTTP."""
 _WIRE_VERSION: Final = 1
 
 
@@ -125,11 +127,6 @@ class Entry:
         return frozenset(
             part.base.entry for part in self.parts if part.base is not None and part.base.entry is not None
         )
-
-
-def pending_entry(version_id: str) -> str | None:
-    """The entry that a pending version id names, None for a version of the journal."""
-    return version_id.removeprefix(PENDING) if version_id.startswith(PENDING) else None
 
 
 def wire(entry: Entry) -> bytes:

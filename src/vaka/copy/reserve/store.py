@@ -204,10 +204,6 @@ class ReserveStore:
     def counts(self) -> dict[State, int]:
         return {State(row[0]): int(row[1]) for row in self._rows("count_states")}
 
-    def oldest_waiting_us(self) -> int | None:
-        row = self._one("oldest_waiting")
-        return None if row is None or row[0] is None else int(row[0])
-
     def forget(self) -> None:
         """Drops what has been over for ``RESERVE_KEEP_DAYS``."""
         with self._writing():

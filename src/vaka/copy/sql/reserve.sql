@@ -83,9 +83,6 @@ SELECT EXISTS (SELECT 1 FROM json_each(:patients) p JOIN of_patient o ON o.patie
 -- name: count_states
 SELECT state, count(*) FROM entry GROUP BY state
 
--- name: oldest_waiting
-SELECT min(recorded_us) FROM entry WHERE state = 1
-
 -- name: become
 -- Only what is not over yet: a state that is over never changes but by a person.
 UPDATE entry SET state = :state, reason = :reason, result = :result, revision = :revision, closed_us = :closed_us
