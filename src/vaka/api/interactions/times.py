@@ -23,10 +23,7 @@ async def times(server: Server, request: Request, type_: str, id_: str) -> Respo
     async with server.journal.reading.connection() as connection:
         first_us = await first_saved_us(connection, version.rkey)
         reserved = await latest(connection, version.rkey, Act.RESERVED)
-        given_back = await latest(connection, version.rkey, Act.GIVEN_BACK)
-    # What was written during a stop was saved by the copy, what was given back by the journal that lost it; a later change during
-    # a stop leaves the first save as it was.
-    first = instant(min(first_us, *(mark.at_us for mark in (reserved, given_back) if mark is not None)))
+    first = instant(first_us)
     found = times_of(parse_json(version.body or b""), first_saved=first, received=instant(version.updated_us))
     return Response(
         200,
