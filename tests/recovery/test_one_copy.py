@@ -99,3 +99,49 @@ def test_status_says_that_there_is_one_copy(stop: Stop) -> None:
     """Would break: nobody who runs it would know that a stop's notes stand on one disk."""
     data = str(stop.running.data)
     assert "stands on one disk alone" in vaka("status", "--data", data).stdout
+
+
+def paper(stop: Stop, **members: Any) -> Resource:
+    return {
+        "resourceType": "Task", "status": "requested", "intent": "order", "owner": {"reference": f"Organization/{stop.ward.unit}"},
+        "for": stop.ward.owned()["subject"], "requester": {"reference": "Practitioner/n-1", "display": "Lars Berg"},
+        "code": {"coding": [{"system": "urn:x-vaka:task", "code": "enter-from-paper"}]}, "reasonCode": {"text": "Läkemedelslista"},
+        "executionPeriod": {"start": "2026-11-29T08:10:00+01:00", "end": "2026-11-29T09:40:00+01:00"}, **members,
+    }  # fmt: skip
+
+
+def left_on_paper(stop: Stop) -> list[dict[str, Any]]:
+    told = stop.ask("GET", f"/unit/{stop.ward.unit}", Accept="application/json").json()
+    (lines,) = [one["lines"] for one in told["lists"] if one["name"] == "paper"]
+    return list(lines)
+
+
+def test_what_lies_on_paper_stands_on_the_units_list_until_it_is_entered(stop: Stop) -> None:
+    """Would break S13: after a stop nobody would know what is left to enter; or it would be crossed out with nothing entered."""
+    refused = stop.ask("POST", "/fhir/Task", paper(stop, executionPeriod={"start": "2026-11-29T08:10:00+01:00"}))
+    assert (refused.status_code, "executionPeriod.end" in refused.text) == (422, True)
+    task = stop.ask("POST", "/fhir/Task", paper(stop))
+    assert task.status_code == 201, task.text
+    (line,) = left_on_paper(stop)
+    assert (line["what"], line["responsible"]) == ("Läkemedelslista", "Lars Berg")
+    assert (line["at"], line["to"]) == ("2026-11-29T08:10:00+01:00", "2026-11-29T09:40:00+01:00")
+    page = stop.ask("GET", f"/unit/{stop.ward.unit}", Accept="text/html", **{"Accept-Language": "sv"}).text
+    assert "Läkemedelslista" in page
+    dose = {
+        "resourceType": "MedicationAdministration", "status": "completed", "medicationCodeableConcept": {"text": "Alvedon"},
+        "subject": stop.ward.owned()["subject"], "context": stop.ward.owned()["encounter"],
+        "meta": {"tag": [{"system": "urn:x-vaka:entered", "code": "from-paper"}]},
+    }  # fmt: skip
+    assert stop.ask("POST", "/fhir/MedicationAdministration", dose).status_code == 422, "the event time has no default"
+    dose["effectiveDateTime"] = "2026-11-29T08:20:00+01:00"
+    entered = stop.ask("POST", "/fhir/MedicationAdministration", dose)
+    assert entered.status_code == 201, entered.text
+    standing, etag = task.json(), task.headers["etag"]
+    done = {**standing, "status": "completed"}
+    address = f"/fhir/Task/{standing['id']}"
+    assert stop.ask("PUT", address, done, **{"If-Match": etag}).status_code == 422, "nothing was entered"
+    reference = {"reference": f"MedicationAdministration/{entered.json()['id']}"}
+    done["output"] = [{"type": {"text": "entered"}, "valueReference": reference}]
+    changed = stop.ask("PUT", address, done, **{"If-Match": etag})
+    assert changed.status_code == 200, changed.text
+    assert left_on_paper(stop) == []
