@@ -19,6 +19,13 @@ from tests.conftest import Instance
 from tests.copy.test_door import journal_pid
 from tests.recovery.running import vaka, wait_until
 
+from vaka.copy.files import Folder
+from vaka.copy.reserve.numbers import ENCOUNTER, PERSONAL, copy_of
+from vaka.copy.reserve.opening import open_reserve
+from vaka.watch import status
+
+ATC = "http://www.whocc.no/atc"
+
 
 @dataclass
 class Stop:
@@ -29,6 +36,7 @@ class Stop:
     url: str
     data: Path
     session: str
+    allergy: str
 
     def ask(self, method: str, path: str, body: Any = None, *, by: str | None = None, **headers: str) -> httpx.Response:
         told = {"Authorization": f"Bearer {by or self.session}", "Idempotency-Key": uuid.uuid4().hex, **headers}
@@ -47,16 +55,25 @@ def stop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stop]:
         instance = Instance(made.url, made.data)
         api = Api(made.url, token(made.data, "tests", FULL))
         ward = Ward(api)
+        allergy = {
+            "resourceType": "AllergyIntolerance", "code": {"coding": [{"system": ATC, "code": "J01C"}], "text": "Penicillin"},
+            "patient": ward.owned()["subject"], "encounter": ward.owned()["encounter"],
+            "clinicalStatus": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "code": "active"}]},
+        }  # fmt: skip
+        allergy = api.make(allergy)
         session = instance.session(
             person=f"SE-{fresh()}", practitioner=f"n-{fresh()}", unit=ward.unit, provider=ward.provider
         )
-        stop = Stop(made, ward, made.url, made.data / "copies" / "1", session)
+        stop = Stop(made, ward, made.url, made.data / "copies" / "1", session, allergy["id"])
 
         def followed() -> bool:
-            answer = stop.ask("GET", f"/fhir/Encounter/{ward.encounter}")
+            answer = stop.ask("GET", f"/fhir/AllergyIntolerance/{allergy['id']}")
             return answer.status_code == 200 and answer.headers["vaka-answered-by"] == "copy"
 
         wait_until(followed, "the copy has the ward")
+        store = open_reserve(Folder(stop.data))
+        wait_until(lambda: store.range() is not None, "the copy has numbers to give")
+        store.close()
         assert made.process is not None
         pids = (made.process.pid, journal_pid(made))
         for pid in pids:
@@ -145,3 +162,100 @@ def test_what_lies_on_paper_stands_on_the_units_list_until_it_is_entered(stop: S
     changed = stop.ask("PUT", address, done, **{"If-Match": etag})
     assert changed.status_code == 200, changed.text
     assert left_on_paper(stop) == []
+
+
+def arrival(stop: Stop, **members: Any) -> Resource:
+    return {
+        "resourceType": "Encounter", "status": "arrived", "class": {"code": "EMER"}, "subject": stop.ward.owned()["subject"],
+        "serviceProvider": {"reference": f"Organization/{stop.ward.unit}"}, **members,
+    }  # fmt: skip
+
+
+def arrived(stop: Stop) -> str:
+    made = stop.ask("POST", "/fhir/Encounter", arrival(stop))
+    assert made.status_code == 201, made.text
+    (one,) = made.json()["identifier"]
+    assert one["system"] == ENCOUNTER
+    return str(one["value"])
+
+
+def test_who_arrives_gets_a_number_that_nobody_else_has_also_after_a_restart(stop: Stop) -> None:
+    """Would break S18: two patients' samples would have one number; or nobody would have one until the journal is back."""
+    given = [arrived(stop) for _ in range(3)]
+    found = status.read(stop.data / "run" / "status.json")
+    assert found is not None
+    serving = next(part.pid for part in found.parts if part.name.startswith("serve"))
+    assert serving is not None
+    os.kill(serving, signal.SIGKILL)
+
+    def again() -> bool:
+        try:
+            return stop.ask("GET", "/ready").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    wait_until(again, "it answers again")
+    given += [arrived(stop) for _ in range(3)]
+    assert len(set(given)) == 6
+    assert len({copy_of(one) for one in given}) == 1
+    own = stop.ask("POST", "/fhir/Encounter", arrival(stop, identifier=[{"system": "urn:region", "value": fresh()}]))
+    assert len(own.json()["identifier"]) == 1, "a visit that has a number keeps it"
+    wrong = given[0][:-1] + str((int(given[0][-1]) + 1) % 10)
+    misread = stop.ask("POST", "/fhir/Encounter", arrival(stop, identifier=[{"system": ENCOUNTER, "value": wrong}]))
+    assert (misread.status_code, "check digit" in misread.text) == (422, True)
+
+
+def reserve_number(stop: Stop, key: str | None = None, **known: Any) -> httpx.Response:
+    told = [
+        {"name": name.replace("_", "-"), ("valueBoolean" if value is True else "valueString"): one}
+        for name, value in known.items()
+        for one in (value if isinstance(value, list) else [value])
+    ]
+    headers = {"Idempotency-Key": key} if key else {}
+    body = {"resourceType": "Parameters", "parameter": told}
+    return stop.ask("POST", "/fhir/Patient/$reserve-number", body, **headers)
+
+
+def test_a_person_gets_a_reserve_number_once_who_it_might_be_was_looked_at(stop: Stop) -> None:
+    """Would break S18: a second record of somebody who has one, or one number for two people."""
+    assert reserve_number(stop, name="Åsa Ek").status_code == 400, "one identifier is too little"
+    looked = reserve_number(stop, name="Åsa Ek", born="1951-03-02")
+    assert looked.status_code == 200, looked.text
+    assert [one["name"] for one in looked.json()["parameter"]] == []
+    key = uuid.uuid4().hex
+    first, again = (
+        reserve_number(stop, key, name="Åsa Ek", born="1951-03-02", nobody_shown=True).json() for _ in range(2)
+    )
+    assert first == again, "asked again it is the same number"
+    (number,) = [one["valueIdentifier"] for one in first["parameter"]]
+    assert number["system"] == PERSONAL
+    assert copy_of(number["value"]) is not None
+    assert reserve_number(stop, key, unknown=True, nobody_shown=True).status_code == 422, (
+        "another request under its key"
+    )
+    made = stop.ask("POST", "/fhir/Patient", {
+        "resourceType": "Patient", "identifier": [number], "name": [{"text": "Åsa Ek", "family": "Ek", "given": ["Åsa"]}],
+        "birthDate": "1951-03-02",
+    })  # fmt: skip
+    assert made.status_code == 201, made.text
+    candidates = reserve_number(stop, name="Åsa Ek", born="1951-03-02").json()["parameter"]
+    assert [one["valueReference"]["reference"] for one in candidates] == [f"Patient/{made.json()['id']}"]
+    passed_over = reserve_number(stop, name="Åsa Ek", born="1951-03-02", nobody_shown=True)
+    assert (passed_over.status_code, "were not shown" in passed_over.text) == (422, True)
+    other = reserve_number(stop, unknown=True, nobody_shown=True).json()["parameter"][0]["valueIdentifier"]["value"]
+    assert other != number["value"]
+
+
+def test_an_order_is_checked_against_the_allergies_that_are_known(stop: Stop) -> None:
+    """Would break S12: penicillin would be ordered during a stop for who does not bear it, and nobody would be told."""
+    order = {
+        "resourceType": "MedicationRequest", "status": "active", "intent": "order", **stop.ward.owned(),
+        "medicationCodeableConcept": {"coding": [{"system": ATC, "code": "J01CE02"}]},
+    }  # fmt: skip
+    met = stop.ask("POST", "/fhir/MedicationRequest", order)
+    assert met.status_code == 201, met.text
+    assert met.headers["vaka-allergies"] == f"known=1; met=AllergyIntolerance/{stop.allergy}"
+    assert met.headers["vaka-reserve"] == "pending; copies=1; site-only"
+    other = {**order, "medicationCodeableConcept": {"coding": [{"system": ATC, "code": "N02BE01"}], "text": "Alvedon"}}
+    assert stop.ask("POST", "/fhir/MedicationRequest", other).headers["vaka-allergies"] == "known=1"
+    assert "vaka-allergies" not in stop.ask("POST", "/fhir/Composition", note(stop)).headers

@@ -25,7 +25,7 @@ from vaka.api.arrival import keyed
 from vaka.api.http import Request, Response
 from vaka.api.reserve.author import author_of
 from vaka.api.reserve.giving_back import give_back
-from vaka.api.reserve.handed import Handing, Meanwhile, leave_task
+from vaka.api.reserve.handed import Handing, Meanwhile, give_numbers, leave_task
 from vaka.api.reserve.outcome import AS_TASK, outcome, refused
 from vaka.api.reserve.tasks import Finding, Why
 from vaka.api.routes import dispatch
@@ -85,7 +85,7 @@ async def _carried_out(server: Server, request: Request, entry: Entry) -> dict[s
     trail.reason = f"written during a stop at {entry.site}, handed over by {copy}"
     before = await _before(server, inner, entry)
     if before is not None:
-        return before
+        return await _numbered(server, entry, access, before)
     try:
         await dispatch(replace(server, home=Handing(server.journal, entry)), inner)
     except Busy:
@@ -101,6 +101,15 @@ async def _carried_out(server: Server, request: Request, entry: Entry) -> dict[s
     if done is None:
         raise Fault(f"a {entry.method} from a reserve left no trace of its key")
     return done
+
+
+async def _numbered(server: Server, entry: Entry, access: AccessFilter, before: dict[str, Any]) -> dict[str, Any]:
+    """What was done ``before``, with the reserve numbers that people were told meanwhile."""
+    if not entry.numbers or before["outcome"] != "done":
+        return before
+    written = await server.journal.run(lambda tx: give_numbers(tx, entry), access=access)
+    now = {f"{version.type}/{version.id}": version.version_id for version in written}
+    return {**before, "made": [{**one, "version": now.get(one["name"], one["version"])} for one in before["made"]]}
 
 
 def _inner(request: Request, entry: Entry, access: AccessFilter) -> Request:

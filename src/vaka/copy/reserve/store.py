@@ -274,6 +274,11 @@ class ReserveStore:
             self._rows("give", copy=copy, kind=kind, serial=serial, value=value, at_us=now_us(), by=by, ground=ground)
         return value
 
+    def given(self, kind: str, by: str, key: str) -> tuple[str, str] | None:
+        """(number, what was known) of the number that was given for this key."""
+        row = self._one("given", kind=kind, by=by, key=key)
+        return (str(row[0]), str(row[1])) if row is not None else None
+
 
 def _numbers(states: Iterable[State]) -> str:
     return orjson.dumps([int(state) for state in states]).decode()

@@ -153,3 +153,6 @@ SELECT max(serial) FROM given WHERE copy = :copy AND kind = :kind
 
 -- name: give
 INSERT INTO given VALUES (:copy, :kind, :serial, :value, :at_us, :by, :ground)
+
+-- name: given
+SELECT value, ground FROM given WHERE kind = :kind AND by = :by AND ground ->> '$.key' = :key
