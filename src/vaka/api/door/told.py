@@ -86,8 +86,8 @@ class Told:
 
     @property
     def heard(self) -> bool:
-        """Marks and heartbeats are the quickest sign, though they be old: a copy that lags hears its journal. While they cannot tell (catching up; held by a person, or by the brake) the
-        follower's own word counts."""
+        """Marks and heartbeats are the quickest sign, though they be old: a copy that lags hears its journal. While they cannot
+        tell (catching up; held by a person, or by the brake) the follower's own word counts."""
         if self.board is None:
             return False
         whole, held = self.board[Field.WHOLE], self.board[Field.FROZEN] or self.board[Field.BRAKED]
