@@ -20,8 +20,10 @@ from tests.copy.test_door import journal_pid
 from tests.recovery.running import vaka, wait_until
 
 from vaka.copy.files import Folder
+from vaka.copy.reserve.neighbours import Neighbours
 from vaka.copy.reserve.numbers import ENCOUNTER, PERSONAL, copy_of
 from vaka.copy.reserve.opening import open_reserve
+from vaka.copy.reserve.peers import Peer
 from vaka.watch import status
 
 ATC = "http://www.whocc.no/atc"
@@ -259,3 +261,14 @@ def test_an_order_is_checked_against_the_allergies_that_are_known(stop: Stop) ->
     other = {**order, "medicationCodeableConcept": {"coding": [{"system": ATC, "code": "N02BE01"}], "text": "Alvedon"}}
     assert stop.ask("POST", "/fhir/MedicationRequest", other).headers["vaka-allergies"] == "known=1"
     assert "vaka-allergies" not in stop.ask("POST", "/fhir/Composition", note(stop)).headers
+
+
+def test_a_neighbour_that_cannot_be_reached_is_named_on_the_pages(stop: Stop) -> None:
+    """Would break S10: what was entered at the other copy would be missing, and the page would look complete."""
+    Neighbours(Folder(stop.data)).keep([Peer("Södra", "http://127.0.0.1:9")], single="people")
+
+    def named() -> bool:
+        page = stop.ask("GET", f"/sheet/{stop.ward.patient}", Accept="text/html", **{"Accept-Language": "sv"})
+        return "Det som förts in i Södra kan saknas här" in page.text
+
+    wait_until(named, "the sheet names the neighbour")

@@ -16,13 +16,15 @@ from vaka.access.filter import AccessFilter
 class Freshness:
     """How fresh what is shown is. ``as_of_us``: the copy has all until then; ``age_s``: since then, by a clock that never jumps;
     ``away``: the journal does not answer; ``certain``: no copy that takes entries is out of reach (S11); ``notices``: what else
-    must be said before all (in English; translated where they are shown)."""
+    must be said before all (in English; translated where they are shown);
+    ``out_of_reach``: (name, when it was last reached) of copies whose entries may be missing (S10)."""
 
     as_of_us: int
     age_s: float = 0.0
     away: bool = False
     certain: bool = True
     notices: tuple[str, ...] = ()
+    out_of_reach: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from vaka.api.door.serve import Opened
 from vaka.api.door.told import Told
 from vaka.api.door.upstream import InDoubt, NotSent, Upstream
 from vaka.api.peer.seed import give
+from vaka.api.reserve.accept import Reserving
 from vaka.api.reserve.opening import reserving
 from vaka.api.server import Server
 from vaka.copy import control, engine
@@ -103,7 +104,9 @@ async def open_copy(
         while not told.readable:  # noqa: ASYNC110  the board is shared memory, and wakes nobody
             await asyncio.sleep(_LOOK_S)
         made = await copy_server(copy, access_log, demo=demo, demo_login=demo_login, law=law)
-        return replace(made, sheets=CopySheets(store, lambda: _freshness(told)), door=door, admission=admission)
+        return replace(
+            made, sheets=CopySheets(store, lambda: _freshness(told, reserve)), door=door, admission=admission
+        )
 
     async def close() -> None:
         await access_log.close()
@@ -118,8 +121,10 @@ async def open_copy(
     return Opened(waiting, door, complete, copy_chores(copy, folder.about().name, post), close)
 
 
-def _freshness(told: Told) -> Freshness:
-    return Freshness(told.as_of_us, told.age_s, away=not told.heard, certain=not told.peers_away)
+def _freshness(told: Told, reserve: Reserving) -> Freshness:
+    away = told.peers_away
+    missing = tuple((one.name, one.since_us) for one in reserve.peers.out_of_reach()) if away else ()
+    return Freshness(told.as_of_us, told.age_s, away=not told.heard, certain=not away, out_of_reach=missing)
 
 
 def _post(upstream: Upstream, token: Path) -> PostJournal:
