@@ -141,7 +141,9 @@ class Handed(Transaction):
         before = orjson.loads(standing.body) if standing is not None and standing.body is not None else None
         if conflicts.activates(resource, before):
             _hold(write)
-            self.findings.append(Finding(Why.ORDER, write.patient, f"{write.type}/{write.id}", self.entry.warnings))
+            self.findings.append(
+                Finding(Why.ORDER, write.patient, f"{write.type}/{write.id}", allergies=self.entry.warnings)
+            )
         if before is not None and conflicts.is_earlier(resource, before):
             assert standing is not None
             raise Meanwhile(Finding(Why.RESULT, write.patient, address(standing), (address(standing),)))

@@ -48,12 +48,13 @@ _URGENT: Final = frozenset({Why.DOSES, Why.ORDER})
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something for a person. ``focus``: the version that stands, or the entry in the record (``Type/id[/_history/n]``);
-    ``also``: further ones; ``patient``: id of the Patient."""
+    ``also``: further ones; ``patient``: id of the Patient; ``allergies``: those that an order met."""
 
     why: Why
     patient: str | None
     focus: str | None = None
     also: tuple[str, ...] = ()
+    allergies: tuple[str, ...] = ()
 
 
 def task(
@@ -80,6 +81,7 @@ def task(
     inputs: list[dict[str, Any]] = [
         {"type": {"text": "stands"}, "valueReference": {"reference": one}} for one in finding.also
     ]
+    inputs += [{"type": {"text": "allergy"}, "valueReference": {"reference": one}} for one in finding.allergies]
     if body is not None:
         attachment = {
             "contentType": "application/fhir+json",
