@@ -28,7 +28,7 @@ class Neighbours:
     """Of the copy in ``folder``."""
 
     folder: Folder
-    _stamp: int = -1
+    _stamp: tuple[int, int, int] | None = None
     _told: dict[str, Any] | None = None
 
     def peers(self) -> list[Peer]:
@@ -58,6 +58,7 @@ class Neighbours:
         elif not peers:
             told |= {"single": PEOPLE, "because": ALONE}
         files.replace(self._path, orjson.dumps(told, option=orjson.OPT_INDENT_2))
+        self._stamp = None  # two writes can fall into one tick of the file system's clock
 
     @property
     def _path(self) -> Path:
@@ -65,10 +66,11 @@ class Neighbours:
 
     def _read(self) -> dict[str, Any]:
         try:
-            stamp = self._path.stat().st_mtime_ns
+            about = self._path.stat()
+            stamp = about.st_mtime_ns, about.st_ino, about.st_size
             if stamp != self._stamp:
                 told = orjson.loads(self._path.read_bytes())
                 self._told, self._stamp = (told if isinstance(told, dict) else {}), stamp
         except (OSError, ValueError):
-            self._told, self._stamp = {}, -1
+            self._told, self._stamp = {}, None
         return self._told or {}
