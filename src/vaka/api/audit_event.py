@@ -27,7 +27,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "transaction": "E", "validate": "E", "load": "C", "restore": "E", "forget": "D",
     "countersign": "U", "correct": "U", "lock": "U", "annul": "U", "misfiled": "U", "visibility": "U", "merge": "U",
     "unmerge": "U", "link": "U", "redact": "D", "provider-delete": "D",
-    "lift": "U", "cancel-lift": "U", "revoke": "U", "attest": "C", "law": "U",
+    "lift": "U", "cancel-lift": "U", "revoke": "U", "attest": "C", "reserve-number": "C", "law": "U",
 }  # fmt: skip
 """Activities that are something else than reading (R)."""
 _PURPOSES: Final = {"care": "TREAT", "administration": "HOPERAT", "quality": "HQUALIMP"}

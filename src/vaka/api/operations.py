@@ -82,6 +82,13 @@ OPERATIONS: Final = (
     Operation("merge", "merge two patients: proposed, then confirmed by another", _PATIENT, on_one=False, asks=_PAIR),
     Operation("unmerge", "take a merge apart", _PATIENT, on_one=False, asks=_PAIR),
     Operation("link", "two numbers are one person's", _PATIENT, on_one=False, asks=("patient", "other", "reason")),
+    Operation(
+        "reserve-number",
+        "at a copy: a reserve number for a person",
+        _PATIENT,
+        on_one=False,
+        asks=("name", "born", "number", "described", "unknown", "shown", "nobody-shown"),
+    ),
 )
 BY_NAME: Final[Mapping[str, Operation]] = {operation.name: operation for operation in OPERATIONS}
 
