@@ -23,7 +23,7 @@ from vaka.copy.reserve import giving, numbers
 from vaka.copy.reserve.entry import Part
 from vaka.copy.reserve.giving import Ground
 from vaka.copy.reserve.store import ReserveStore
-from vaka.errors import Invalid, NotAllowed, Unavailable, Unprocessable
+from vaka.errors import Conflict, Invalid, Unavailable, Unprocessable
 from vaka.fhir.parse import parse_resource
 from vaka.fhir.query import parse_query
 
@@ -59,7 +59,7 @@ def numbered(store: ReserveStore, parts: Sequence[Part], by: str) -> tuple[tuple
 async def reserve_number(server: Server, request: Request) -> Response:
     """Parameters: the candidates; with ``shown`` the number, as a Patient has it."""
     if server.door is None or server.door.reserve is None:
-        raise NotAllowed("reserve numbers are given by a read copy", help="ask at a copy's address")
+        raise Conflict("reserve numbers are given by a read copy", help="ask at a copy's address")
     require_json_answer(request)
     require_json_body(request)
     require_right(request, Right.WRITE)
