@@ -300,6 +300,9 @@ WORKLIST_MAX: Final = 300
 NOTES_FOUND_MAX: Final = 50
 # Reading on a copy. A long read keeps the file's log from being emptied; what takes longer is the journal's.
 COPY_SEARCH_TIMEOUT_S: Final = 1.0
+# A copy that has not heard its journal for so long is not read from any more: weeks of a stop, not of a theft.
+COPY_LEASE_DAYS: Final = 30.0
+COPY_LEASE_LOOK_S: Final = 20.0
 # What no journal has is made here, however long a file of a busy machine takes.
 COPY_SHEET_TIMEOUT_S: Final = 5.0
 COPY_PROGRESS_STEPS: Final = 20_000

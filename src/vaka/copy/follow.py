@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from vaka import config, log
@@ -26,6 +27,7 @@ from vaka.copy.apply import Applied, Applier, At
 from vaka.copy.board import Board, Distrust, Field, Journal, boottime_ns
 from vaka.copy.client import Answer, Client
 from vaka.copy.hold import Hold
+from vaka.copy.lease import Lease
 from vaka.copy.lines import FORGED, Broken, Heartbeat, Line, Mark, Unread, Version
 from vaka.copy.lost import LostFile
 from vaka.copy.seeds import Seeds
@@ -95,6 +97,7 @@ class Follower:
         *,
         limits: brake.Limits | None = None,
         hold_back_s: float = 0.0,
+        lease: Lease | None = None,
     ) -> None:
         self.client = client
         self.seeds = seeds
@@ -102,6 +105,7 @@ class Follower:
         self.hold = hold
         self.lost = lost
         self.rate = Rate()
+        self.lease = lease
         self._limits = limits or brake.Limits()
         self._hold_back_s = hold_back_s
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="copy")
@@ -331,8 +335,30 @@ class Follower:
         c = self._at = at.cursor
         self.board.write({
             Field.EPOCH: c.epoch, Field.XID: c.xid, Field.SEQ: c.seq, Field.HORIZON_US: at.horizon_us, Field.WHOLE: int(at.whole),
-            Field.SEED: self.seeds.current or 0, Field.HORIZON_XID: at.horizon_xid,
+            Field.SEED: self._readable_seed(), Field.HORIZON_XID: at.horizon_xid,
         })  # fmt: skip
+
+    def _readable_seed(self) -> int:
+        """0 where nothing is read from here: before the first seed, and once the key's lease has ended."""
+        return (self.seeds.current or 0) if self.lease is None or self.lease.holds else 0
+
+    async def keep_lease(self) -> None:
+        """Begins the lease anew while the private feed is heard, and shows where it has ended, until cancelled."""
+        assert self.lease is not None
+        while True:
+            board, held = self.board, self.lease.holds
+            heard = (
+                boottime_ns() - board[Field.PRIVATE_NS] < 2 * config.COPY_LEASE_LOOK_S * 1e9 and board[Field.HORIZON_US]
+            )
+            try:
+                await self.in_thread(partial(self.lease.renew, heard) if heard else self.lease.pass_time)
+            except OSError as error:  # no room: the lease goes on as it is
+                log.warning("lease not kept", errno=error.errno)
+            if held and not self.lease.holds:
+                log.error("the lease of this copy's key has ended: it is not read from until it hears its journal")
+            if self.opened and board[Field.SEED] != self._readable_seed():
+                board.write({Field.SEED: self._readable_seed()})
+            await asyncio.sleep(config.COPY_LEASE_LOOK_S if self.lease.holds else 1.0)
 
     def _show_age(self, mark: Mark | Heartbeat, answer: Answer) -> None:
         """All that precedes it is here."""
