@@ -32,6 +32,8 @@ from vaka.api.peer.introduced import introduction
 from vaka.api.sessions import TYPE
 from vaka.api.vouched import offer, proof_of
 
+pytestmark = pytest.mark.alone
+
 HSA = "urn:oid:1.2.752.129.2.1.4.1"
 INSIDE = "/fhir/openapi.json"
 
