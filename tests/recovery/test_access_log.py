@@ -271,11 +271,14 @@ def test_who_is_under_way_goes_into_one_block(
             tmp_path / "log", TableStore(connect_to(vaka.data)), "test", segment_bytes=64 * KIB, ballast_bytes=KIB
         )
         log.under_way = under_way
-        async with asyncio.timeout(15):
-            writes = []
+        async with asyncio.timeout(25):
+            writes: list[asyncio.Task[None]] = []
             for number in range(8):
                 writes.append(asyncio.create_task(log.write(record(number))))
-                await asyncio.sleep(0.02)
+                if together:
+                    await asyncio.sleep(0.02)
+                else:
+                    await writes[-1]
             await asyncio.gather(*writes)
         await log.shipper.ship(everything=True)
         await log.close()
