@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import orjson
 
-_ATTEMPTS_MAX = 5
+_ATTEMPTS_MAX = 15
 SYSTEM = "http://example.org/ledger"
 
 
@@ -100,8 +100,11 @@ def judge(ledger: Ledger, client: httpx.Client) -> Verdict:
             lost.append(f"{name} by reading: {read.status_code}")
     for value in sorted(ledger.owed)[-50:]:
         search = client.build_request("GET", "/fhir/Patient", params={"identifier": f"{SYSTEM}|{value}"})
-        searched = asked(client, search).json()
-        if searched.get("total", len(searched.get("entry", ()))) != 1:
+        answer = asked(client, search)
+        searched = answer.json()
+        if answer.status_code != 200:
+            lost.append(f"{value} by searching: {answer.status_code} {answer.text[:300]}")
+        elif searched.get("total", len(searched.get("entry", ()))) != 1:
             (doubled if searched.get("entry") else lost).append(f"{value} by searching")
     return Verdict(tuple(lost), tuple(doubled), tuple(torn))
 
