@@ -107,7 +107,7 @@ def worklists(reader: Reader, unit: str, access: AccessFilter, *, aged: bool = F
     now = now_us()
     through = gate(access, aged=aged)
     text = statements("sheet")["works"].replace("{access}", through.on("r"))
-    before = {Listed.COMING: _after_tomorrow(now)}
+    before = {Listed.COMING: after_tomorrow(now)}
     since = {Listed.COMING: now}
     lists, more, broken = [], set(), 0
     people = _People(reader, access)
@@ -199,7 +199,7 @@ def _pointing(reader: Reader, parameter: str, type_: str, id_: str) -> list[Mapp
     return [orjson.loads(reader.codec.decompress(row[1], row[2])) for row in rows]
 
 
-def _after_tomorrow(now: int) -> int:
+def after_tomorrow(now: int) -> int:
     """The end of tomorrow in Sweden."""
     today = datetime.fromtimestamp(now / 1_000_000, UTC).astimezone(ZONE).date()
     return int(datetime.combine(today + timedelta(days=2), time(), ZONE).timestamp()) * 1_000_000
