@@ -28,7 +28,7 @@ class Part:
 
 @dataclass(slots=True)
 class Print:
-    """``done``, ``of``: patients; ``failed``: what went wrong, empty as long as nothing has."""
+    """``done``, ``of``: patients; ``ready``: all parts are there; ``failed``: what went wrong, empty as long as nothing has."""
 
     id: str
     session: str
@@ -36,11 +36,8 @@ class Print:
     began_s: float = field(default_factory=time.monotonic)
     done: int = 0
     parts: list[Part] = field(default_factory=list)
+    ready: bool = False
     failed: str = ""
-
-    @property
-    def ready(self) -> bool:
-        return self.done >= self.of and not self.failed
 
 
 class Prints:
