@@ -39,7 +39,17 @@ NURSE = "TSTVAKA0009-NURSE"
 SECRET = {"system": "http://hl7.se/fhir/ig/base/CodeSystem/SecurityLabel", "code": "sekretessmarkering"}
 NAMES = ("Hjortsberg", "Lindkvist", "Skyddsson")
 HIDDEN = "Annanstans"
-TABOO = ("Hjortsberg", "Lindkvist", "Skyddsson", "Annanstans", "189001019802", "Bettkli", "Hemligvägen", "resourceType", "Warfarin")
+TABOO = (
+    "Hjortsberg",
+    "Lindkvist",
+    "Skyddsson",
+    "Annanstans",
+    "189001019802",
+    "Bettkli",
+    "Hemligvägen",
+    "resourceType",
+    "Warfarin",
+)
 """Words that stand in the record, and may stand in no file in plain."""
 
 
@@ -156,7 +166,7 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
 def _has(file: Path, table: str) -> bool:
     connection = Place.at(file).open()
     try:
-        return bool(connection.execute(f"SELECT count(*) FROM {table}").get)  # noqa: S608  a table of ours
+        return bool(connection.execute(f"SELECT count(*) FROM {table}").get)
     finally:
         connection.close()
 
@@ -166,7 +176,10 @@ def opened(file: Path, *more: str) -> Iterator[str]:
     """``vaka copy open`` for as long as the block lasts; its address."""
     port = free_port()
     process = subprocess.Popen(
-        command("copy", "open", str(file), "--port", str(port), *more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command("copy", "open", str(file), "--port", str(port), *more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     url = f"http://localhost:{port}"
 
@@ -324,7 +337,9 @@ def test_an_open_snapshot_goes_dark_when_it_expires_or_the_clock_is_set_back(reg
     assert "expired" in refused(place)
 
 
-def test_a_revoked_machine_loses_its_snapshot_and_gets_none_again(region: Region, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_revoked_machine_loses_its_snapshot_and_gets_none_again(
+    region: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Broken: a stolen PC goes on as long as it likes, or is given the next one."""
     made = vaka("token", "--data", region.vaka.data, "--system", "lost-pc", "--snapshot", UNIT)
     token_file = region.folder / "lost.token"
@@ -374,7 +389,10 @@ def test_a_follower_keeps_the_last_good_one_and_renews_it_when_a_copy_is_back(re
 
 def test_a_machine_gets_its_own_unit_alone(region: Region) -> None:
     """Broken: whoever has the token of a ward's PC has the region."""
-    proof = {"Authorization": f"Bearer {(region.folder / 'pc.token').read_text().strip()}", "vaka-seed-key": os.urandom(32).hex()}
+    proof = {
+        "Authorization": f"Bearer {(region.folder / 'pc.token').read_text().strip()}",
+        "vaka-seed-key": os.urandom(32).hex(),
+    }
     for address in ("/snapshot/TSTVAKA0009-OTHER", "/snapshot/ward", "/peer/seed"):
         assert httpx.get(region.vaka.url + address, headers=proof).status_code in (403, 404), address
     assert httpx.get(region.vaka.url + "/fhir/Patient/a", headers=proof).status_code in (403, 404)

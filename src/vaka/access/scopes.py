@@ -32,7 +32,7 @@ RESERVE: Final = "reserve"
 FEED_PRIVATE: Final = "feed-private"
 """What a read copy needs beside the record (``journal.private``), and what it brings back."""
 SNAPSHOT: Final = "snapshot:"
-"""An ordinary PC's, before the HSA-id or Organization id of the one unit whose ward snapshot it may fetch; and it brings its log."""
+"""An ordinary PC's, before the id of the one unit whose ward snapshot it may fetch; and it brings its log."""
 OTHERS: Final = frozenset({FEED, FEED_PRIVATE, RESERVE})
 """Scopes that are no grant on resources."""
 SCOPE_MAX_CHARS: Final = 400
@@ -83,7 +83,8 @@ def parse_scope(text: str) -> Grant:
 
 
 def parse_scopes(text: str) -> tuple[tuple[Grant, ...], frozenset[str]]:
-    """The grants, and the other scopes (``OTHERS``, ``SNAPSHOT``), of a list with spaces between. Invalid if one of them cannot be enforced."""
+    """The grants, and the other scopes (``OTHERS``, ``SNAPSHOT``), of a list with spaces between. Invalid if one of them cannot
+    be enforced."""
     words = list(dict.fromkeys(text.split(" ")))
     if len(words) > SCOPES_MAX:
         raise Invalid(f"more than {SCOPES_MAX} scopes", path="scope")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """How a snapshot is fetched. ``source``: a copy's address; ``unit``: HSA-id or Organization id; ``every_s``: None for once."""
+    """How a snapshot is fetched. ``source``: a copy's address; ``unit``: its id; ``every_s``: None for once."""
 
     place: Place
     source: str

@@ -99,16 +99,16 @@ async def receive(client: httpx.AsyncClient, address: str, path: Path) -> bytes:
                 raise NotGiven(f"{address} gives no file ({answer.status_code})", status=answer.status_code)
             expected = answer.headers.get(HASH_HEADER, "")
             with path.open("wb") as file:
-                path.chmod(0o600)
+                path.chmod(0o600)  # noqa: ASYNC240  a moment
                 async for chunk in answer.aiter_raw():
                     file.write(chunk)  # to the page cache: there is nothing to wait for
                     made.update(chunk)
                     size += len(chunk)
     except (httpx.HTTPError, OSError) as error:
-        path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)  # noqa: ASYNC240
         raise Unavailable(f"the file of {address} did not arrive: {type(error).__name__}") from error
     if made.hexdigest() != expected:
-        path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)  # noqa: ASYNC240
         raise Fault(f"the file of {address} is not what was sent")
     log.info("file received", size_bytes=size)
     return sent_key

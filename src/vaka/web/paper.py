@@ -22,8 +22,8 @@ _LEFT_OUT: Final = frozenset({"more", "screen", "running"})
 
 @dataclass(slots=True)
 class Block:
-    """``kind``: h1 … h4, p, li, table. ``spans`` of all but tables; ``rows`` of cells (spans) of those, ``head``: how many of them
-    are headings; ``warn``, ``high``: as on the screen; ``section``: the id of the section it stands in."""
+    """``kind``: h1 … h4, p, li, table. ``spans`` of all but tables; ``rows`` of cells (spans) of those, ``head``: how many of
+    them are headings; ``warn``, ``high``: as on the screen; ``section``: the id of the section it stands in."""
 
     kind: str
     spans: list[Span] = field(default_factory=list)

@@ -1,8 +1,8 @@
-"""Printing a ward snapshot in one action: the unit's list, all sheets, medication lists to sign on, and blank forms, as PDF (S7, S24).
+"""Printing a ward snapshot in one action: the unit's list, all sheets, medication lists to sign on, and blank forms (S7, S24).
 
-Invariants: each page has two identifiers of its patient, page n of m of that patient's own, when it was printed by whom, as of when
-it is, and how long it is valid; of a protected identity neither place nor visits nor contacts; what is printed was decided for the
-person who prints, by the same door as what is shown; a sheet that cannot be made is said on its page, and the rest goes on (S4).
+Invariants: each page has two identifiers of its patient, page n of m of that patient's own, when it was printed by whom, as of
+when it is, and how long it is valid; of a protected identity neither place nor visits nor contacts; what is printed was decided
+for the person who prints, by the same door as what is shown; a sheet that cannot be made is said on its page, and the rest goes on (S4).
 """
 
 from __future__ import annotations
@@ -37,8 +37,11 @@ _HOURS: Final = 12
 WORDS: Final[Mapping[str, str]] = {
     "title": N_("Ward snapshot"), "sheet": N_("Page"), "of": N_("of"), "list": N_("The unit's lists"),
     "as-of": N_("As of %(as_of)s, %(old)s"), "printed": N_("printed %(printed)s by %(by)s"),
-    "valid": N_("From a ward snapshot: what happened later is not here. Not to be relied on after %(until)s; then it is destroyed."),
+    "valid": N_(
+        "From a ward snapshot: what happened later is not here. Not to be relied on after %(until)s; then it is destroyed."
+    ),
     "chart": N_("Medication list to sign on"), "drug": N_("Drug"), "dose": N_("Dose"), "last": N_("Last given"),
+    "allergies": N_("Hypersensitivity"),
     "chart-how": N_(
         "Sign in the hour when a dose is given, with the clock time; write why where it is not. What was given after the time"
         " above is not printed here: ask before you give. New orders go on the empty lines, signed by who orders."
@@ -133,7 +136,8 @@ async def _sheet(asker: Asker, patient: str) -> dict[str, Any]:
         read = [one for one in read if one.section not in _WHEREABOUTS]
     return {
         **_named(who), "blocks": [one.told() for one in read], "drugs": _drugs(read),
-        "warnings": [one.text for one in read if one.section in ("medication", "allergies") and (one.warn or one.kind == "li")],
+        "allergies": [one.text for one in read if one.section == "allergies" and one.kind in ("p", "li")],
+        "warnings": [one.text for one in read if one.section == "medication" and one.kind == "p"],
     }  # fmt: skip
 
 

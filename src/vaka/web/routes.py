@@ -109,7 +109,8 @@ async def _dispatch(server: Server, request: Request) -> Response:
 
 _HEADINGS = {
     400: N_("This could not be understood"), 403: N_("This was refused"), 404: N_("There is no such page"),
-    410: N_("This is over"), 405: N_("This page cannot be used in this way"), 413: N_("This is too much"), 503: N_("This is not possible now"),
+    405: N_("This page cannot be used in this way"), 410: N_("This is over"), 413: N_("This is too much"),
+    503: N_("This is not possible now"),
 }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """The pages of an opened ward snapshot: where one begins, and printing all of it.
 
-Invariants: only with a session; a print begins with the page's own form; a PDF is handed out to whose print it is, and leaves only
-when the access log has it with all its patients.
+Invariants: only with a session; a print begins with the page's own form; a PDF is handed out to whose print it is, and leaves
+only when the access log has it with all its patients.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Asking:
         return answer.status_code, answer.content
 
     async def fetch(self, unit: str, *, hours: float, name: str = "") -> About:
-        """The newest snapshot of ``unit``, in its place. Unavailable: none can be had now; Gone: those of this name were revoked."""
+        """The newest snapshot of ``unit``, in its place. Unavailable: none can be had now; Gone: its name was revoked."""
         received = self._place.file.with_name(f".{self._place.file.name}.{secrets.token_hex(4)}")
         asked = f"{self._url}/snapshot/{quote(unit, safe='')}?hours={hours:g}" + (
             f"&name={quote(name)}" if name else ""

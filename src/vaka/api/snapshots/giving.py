@@ -1,5 +1,5 @@
-"""``/snapshot/…``: what an ordinary PC asks of a copy: a unit's snapshot, and whether those of its name were revoked; and where it
-brings its log.
+"""``/snapshot/…``: what an ordinary PC asks of a copy: a unit's snapshot, and whether those of its name were revoked;
+and where it brings its log.
 
 GET /snapshot/UNIT       the file, encrypted with the key in ``vaka-seed-key``, made by who asks for this once
 GET /snapshot/standing   {"name", "revokedUs", "atUs"}, signed by this copy (``vaka-signature``)

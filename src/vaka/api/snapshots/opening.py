@@ -40,8 +40,8 @@ _ADDRESS = "/snapshot/log"
 async def open_snapshot(
     place: Place, name: str, *, asking: Asking | None, demo_login: bool = False, law: Settings = CLOSED
 ) -> Opened:
-    """The snapshot at ``place``. ``asking``: the copy that is asked when it can be reached, None: none ever. Setup error where the
-    file cannot be used at all; Over where it may not be used now."""
+    """The snapshot at ``place``. ``asking``: the copy that is asked when it can be reached, None: none ever. Setup error
+    where the file cannot be used at all; Over where it may not be used now."""
     own = place.own()
     clock, source = Clock(own), Source(place, config.SNAPSHOT_LOOK_S)
     store = CopyStore(source)

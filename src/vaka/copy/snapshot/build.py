@@ -1,4 +1,5 @@
-"""Makes the file of a ward snapshot from what was chosen (``choose``): the same kind of file as a copy's record, with the same readers.
+"""Makes the file of a ward snapshot from what was chosen (``choose``): the same kind of file as a copy's record, with the same
+readers.
 
 Invariants: it is encrypted from its first page on, with a key that the one who asks has made for this once; nobody finds it under
 its name before it is whole; what is read from it is made from the entries in it alone (fragments, lists), never taken over.
@@ -38,7 +39,8 @@ def about_of(chosen: Chosen, *, name: str, hours: float, maker: str, key: str, n
     """What the file says of itself. ``hours``: how long it may be used, from now."""
     return About(
         secrets.token_hex(16), name, chosen.unit, chosen.unit_name, chosen.provider, now_us,
-        now_us + int(min(hours, config.SNAPSHOT_MAX_HOURS) * 3_600_000_000), chosen.as_of_us, len(chosen.patients), maker, key, demo,
+        now_us + int(min(hours, config.SNAPSHOT_MAX_HOURS) * 3_600_000_000), chosen.as_of_us, len(chosen.patients),
+        maker, key, demo,
     )  # fmt: skip
 
 

@@ -72,8 +72,8 @@ class Chosen:
 
 
 def choose(reader: Reader, named: str, settings: Settings, now_us: int) -> Chosen:
-    """All that the snapshot of the unit ``named`` (an HSA-id, or an Organization id) holds, of one moment. NotFound where there is
-    no such unit; Unavailable where this copy does not know enough."""
+    """All that the snapshot of the unit ``named`` (an HSA-id, or an Organization id) holds, of one moment. NotFound where there
+    is no such unit; Unavailable where this copy does not know enough."""
     with reader.moment(config.SNAPSHOT_READ_S):
         return _Choice(reader, settings, now_us).run(named)
 
@@ -142,7 +142,10 @@ class _Choice:
             rule = decision(who, self._settings, standing, Information(unit, provider, kind))
             if rule.outcome is Outcome.PERMIT:
                 allowed.append(owner)
-            elif rule.outcome in (Outcome.CHOICE, Outcome.EXISTENCE) or rule.id == "A8-unknown":
+        for kind, provider, unit, *_ in self._reader.rows(statements("sheet")["fragments"], {"patient": patient}):
+            # As a sheet says it (``copy.sheet.deciding``): of what it would show.
+            rule = decision(who, self._settings, standing, Information(unit or None, provider or None, kind))
+            if rule.outcome in (Outcome.CHOICE, Outcome.EXISTENCE) or rule.id == "A8-unknown":
                 self._withheld.add((patient, kind))
         self._add(self._reader.rows(self._sql["rows_of"], {
             "patient": patient, "owners": orjson.dumps(allowed).decode(),

@@ -1,7 +1,7 @@
 """A ward snapshot on the machine that opens it: the file, and beside it the folder with its key, what was done here, and the log.
 
-Invariants: a file that is here was whole when it got its name, and stays until a newer one is whole; a newer file, and nothing else,
-corrects the highest time that was seen; once revoked, the file is taken away and no older one is used again.
+Invariants: a file that is here was whole when it got its name, and stays until a newer one is whole; a newer file, and nothing
+else, corrects the highest time that was seen; once revoked, the file is taken away and no older one is used again.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Place:
             connection.close()
 
     def take(self, received: Path, sent_key: bytes) -> About:
-        """Makes the file that was received the snapshot here. Setup error, Fault: it is not to be used, and the one before stays."""
+        """Makes the file that was received the snapshot here. Setup error, Fault: it is not used, and the one before stays."""
         seed.take(received, sent_key, self.key)
         found = Place(received, self.folder, self.key).about()
         written(received)
@@ -102,7 +102,7 @@ def damaged(file: Path) -> Setup:
 
 
 class Clock:
-    """The time here, and the highest that this machine has seen: what it had seen before, and what has passed since, asleep too."""
+    """The time here, and the highest that this machine has seen: before, and what has passed since, asleep too."""
 
     def __init__(self, own: Own) -> None:
         self._own = own
