@@ -93,11 +93,19 @@ class Door:
                     return await self._own(server, request, scope, here, behind=False, tried=True)
         if request.path[0] in _OF_PROCESS:
             return await here(request)
+        alone = table.is_copys_alone(request.path)
         if not self.standing.readable:
+            if alone:
+                raise NotPassed(
+                    "this copy has no record yet", retry_after_s=5,
+                    help="ask another copy, or search in the record: the journal answers that meanwhile",
+                )  # fmt: skip
             return await self._passed(server, request, scope)
         behind = not await self._caught_up(request)
         heard = self.passing.hears(self.standing)
         urgent = self.standing.heard and self.standing.age_s > config.DOOR_LAG_MAX_S and table.is_urgent(request.path)
+        if alone:  # the journal has no such page: what is behind is said on it (S1)
+            return await self._own(server, request, scope, here, behind=behind or urgent, tried=True)
         tried = (behind and heard) or (urgent and self._lagging < config.DOOR_LAGGING_MAX)
         if tried:
             self._lagging += 1
@@ -112,7 +120,7 @@ class Door:
     async def _own(
         self, server: Server, request: Request, scope: Scope, here: Here, *, behind: bool, tried: bool
     ) -> Response:
-        """The copy's answer. ``tried``: the journal was asked already, and has not answered."""
+        """The copy's answer. ``tried``: the journal was asked already, and has not answered, or cannot answer."""
         standing = self.standing
         request.freshness = Freshness(standing.as_of_us, standing.age_s, not standing.heard, behind)
         if request.has_body:
