@@ -70,6 +70,7 @@ async def _keep(keeping: Keeping, told: Callable[[About], None]) -> None:
                 told(await asking.fetch(keeping.unit, hours=keeping.hours, name=keeping.name))
                 wait_s = keeping.every_s
             except errors.Gone:
+                await _let_go(keeping.place, asking)
                 raise
             except errors.VakaError as error:
                 if keeping.every_s is None:
@@ -84,6 +85,15 @@ async def _keep(keeping: Keeping, told: Callable[[About], None]) -> None:
                 return
     finally:
         await asking.close()
+
+
+async def _let_go(place: Place, asking: Asking) -> None:
+    """The file goes where a copy that it knows says, signed, that it was revoked."""
+    if place.file.exists():
+        about = place.about()
+        revoked_us = await asking.revoked_us(about)
+        if revoked_us is not None and revoked_us >= about.made_us:
+            place.revoke(revoked_us)
 
 
 @dataclass(frozen=True, slots=True)

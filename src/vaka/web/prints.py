@@ -1,8 +1,9 @@
 """Printing a ward snapshot in one action: the unit's list, all sheets, medication lists to sign on, and blank forms (S7, S24).
 
 Invariants: each page has two identifiers of its patient, page n of m of that patient's own, when it was printed by whom, as of
-when it is, and how long it is valid; of a protected identity neither place nor visits nor contacts; what is printed was decided
-for the person who prints, by the same door as what is shown; a sheet that cannot be made is said on its page, and the rest goes on (S4).
+when it is, and how long it is valid; of a protected identity neither place nor visits nor contacts; what is printed was
+decided for the person who prints, by the same door as what is shown; a sheet that cannot be made is said on its page, and the
+rest goes on (S4).
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ Invariants
 - The patients are those who are here, and who come until tomorrow's end; with them those whose records were merged with theirs.
 - Of their information goes along what somebody at the unit may read now by the rules (``access.decision``): the unit's own, and
   what its staff has open. Of all else there is the kind alone, so that what is withheld is not read as "none" (S3, S21).
-- Of a protected identity neither address, nor contacts, nor other units' whereabouts (S24): the Patient is masked.
+- Of a protected identity neither address, nor contacts, nor other units' whereabouts (S24): the Patient is masked, and what
+  other units wrote stays, whoever has it open.
 - Beside patients: the unit's staff, and what the chosen entries name. Keys, secrets and other people's sessions never.
 """
 
@@ -42,6 +43,8 @@ _NAMED: Final = re.compile(
 )
 """What an entry may name that is no patient's."""
 _DEPTH_MAX: Final = 4
+_NOBODYS: Final = -2_000_000_000
+"""In the place of the owner of a protected Patient: who registered it may be the clinic around the corner (S24)."""
 _HSA: Final = "urn:oid:1.2.752.129.2.1.4.1"
 _COPIED: Final = (
     "care_relation", "block", "consent", "protected", "opening", "alias", "passkey", "copy_key", "dictionary",
@@ -110,7 +113,9 @@ class _Choice:
         values = {
             "patients": orjson.dumps(patients).decode(), "unit": unit, "provider": provider, "now": now, "people": people,
         }  # fmt: skip
-        owners = reader.rows(self._sql["get_owner"], {"keys": keys})
+        owners = [*reader.rows(self._sql["get_owner"], {"keys": keys})]
+        if any(row.owner == _NOBODYS for row in self._rows.values()):
+            owners.append((_NOBODYS, None, provider, "person", None, "vaka:snapshot"))
         known = {row[0] for row in owners}
         aside = [row for row in reader.rows(self._sql["aside"], values) if row[6] is None or row[6] in known]
         return Chosen(
@@ -136,7 +141,9 @@ class _Choice:
 
     def _of_patient(self, who: Session, patient: int) -> None:
         facts = self._reader.rows(self._standing, {"patient": patient, "person": "", "unit": who.assignment.unit})
-        standing = self._with_openings(standing_of(facts, self._now, aged=False), who, patient)
+        standing = standing_of(facts, self._now, aged=False)
+        if not standing.protected:  # else even whose it is would tell a place
+            standing = self._with_openings(standing, who, patient)
         allowed = []
         for owner, kind, provider, unit in self._reader.rows(self._sql["owners"], {"patient": patient}):
             rule = decision(who, self._settings, standing, Information(unit, provider, kind))
@@ -171,7 +178,7 @@ class _Choice:
         assert row.body is not None
         body = masked(self._reader.codec.decompress(row.dictionary, row.body))
         dictionary, packed = self._reader.codec.compress(body)
-        return row._replace(hash=sha256(body).digest(), dictionary=dictionary, body=packed)
+        return row._replace(hash=sha256(body).digest(), dictionary=dictionary, body=packed, owner=_NOBODYS)
 
     def _above(self, unit: str) -> list[str]:
         """The unit and the Organizations that it is part of, the care provider last."""
