@@ -111,7 +111,7 @@ class Opening:
 def open_(opening: Opening, told: Callable[[About], None]) -> None:
     """Serves the snapshot until a signal. Setup error, Over: it cannot be opened."""
     place = opening.place
-    about = place.about()
+    about = place.require_usable()
     opening.wire.check(opening.host)
     check_port(opening.host, opening.port)
     logs = place.folder.path / "log"

@@ -235,3 +235,82 @@ def test_a_file_that_is_no_snapshot(tmp_path: Path) -> None:
     engine.writer(place.file, place.key).execute("CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
     with pytest.raises(Setup, match="no ward snapshot"):
         place.about()
+
+
+@pytest.fixture
+def placed(record: Record, tmp_path: Path) -> Place:
+    """A snapshot as it was fetched."""
+    place = Place.at(tmp_path / "ward.vaka")
+    key = os.urandom(32)
+    found = chosen(record)
+    about = build.about_of(found, name="pc", hours=24, maker="copy", key="00", now_us=now_us(), demo=False)
+    received = tmp_path / "received"
+    with build.built(tmp_path, found, about, key) as made:
+        received.write_bytes(made.path.read_bytes())
+    assert place.take(received, key) == about
+    assert place.require_usable() == about
+    return place
+
+
+def test_what_may_not_be_opened_says_why(placed: Place, tmp_path: Path) -> None:
+    """Broken: an old, strange or damaged file shows something, or a person at night does not learn what to do."""
+    own = placed.own()
+    own.see("clock", now_us() + HOUR_US)
+    with pytest.raises(Over, match="clock is behind"):
+        placed.require_usable()
+    own.see("clock", now_us() + 25 * HOUR_US)
+    with pytest.raises(Over, match="expired"):
+        placed.require_usable()
+    own.see("clock", 0)
+    own.see("revoked", now_us())
+    with pytest.raises(Over, match="revoked"):
+        placed.require_usable()
+    own.see("revoked", 0)
+    placed.require_usable()
+
+    strange = tmp_path / "strange.key"
+    strange.write_text(os.urandom(32).hex())
+    with pytest.raises(Setup, match="not the key"):
+        Place.at(placed.file, key_file=strange)
+    with pytest.raises(Setup, match="does not open with the key"):
+        Place.at(placed.file, tmp_path / "another").require_usable()
+    whole = placed.file.read_bytes()
+    for at in (len(whole) // 2, len(whole) - 10, 5_000):
+        content = bytearray(whole)
+        content[at] ^= 1
+        placed.file.write_bytes(content)
+        with pytest.raises(Setup, match="is damaged"):
+            placed.require_usable()
+    placed.file.write_bytes(whole[: len(whole) // 2 // 4096 * 4096])
+    with pytest.raises(Setup, match=r"is damaged|does not open"):
+        placed.require_usable()
+    placed.file.unlink()
+    with pytest.raises(Setup, match="no snapshot"):
+        placed.require_usable()
+
+
+def test_what_did_not_arrive_whole_is_not_taken(placed: Place, tmp_path: Path) -> None:
+    """Broken: a renewal that failed takes the ward's last good snapshot with it."""
+    before = placed.require_usable()
+    received = tmp_path / "received"
+    received.write_bytes(placed.file.read_bytes()[:20_000])
+    with pytest.raises((Setup, engine.Damaged)):
+        placed.take(received, placed.key)
+    assert placed.require_usable() == before
+
+
+def test_a_revoked_file_goes_and_does_not_come_back(placed: Place) -> None:
+    """Broken: who kept the file of a stolen PC puts it back."""
+    kept = placed.file.read_bytes()
+    placed.revoke(now_us())
+    assert not placed.file.exists()
+    placed.file.write_bytes(kept)
+    with pytest.raises(Over, match="revoked"):
+        placed.require_usable()
+
+
+def test_own_is_not_told(placed: Place) -> None:
+    """Broken: sessions of a PC, which count nowhere, wait for ever to be told."""
+    own = placed.own()
+    own.owe("began", {})
+    assert own.waiting() == 0

@@ -42,13 +42,11 @@ async def open_snapshot(
 ) -> Opened:
     """The snapshot at ``place``. ``asking``: the copy that is asked when it can be reached, None: none ever. Setup error
     where the file cannot be used at all; Over where it may not be used now."""
+    about = place.require_usable()
     own = place.own()
     clock, source = Clock(own), Source(place, config.SNAPSHOT_LOOK_S)
     store = CopyStore(source)
     standing = Standing(store, source, own, clock)
-    about = place.about(through=True)
-    clock.notice(about)
-    standing.require_usable()
     access_log = await AccessLog.open(
         place.folder.path / "accesslog" / name, JournalStore(_post(asking)), f"snapshot {about.name}"
     )

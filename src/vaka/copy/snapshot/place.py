@@ -78,6 +78,14 @@ class Place:
         finally:
             connection.close()
 
+    def require_usable(self) -> About:
+        """What the file is, each page looked at. Setup error where it cannot be used at all; Over where it may not be now."""
+        about, own = self.about(through=True), self.own()
+        clock = Clock(own)
+        clock.notice(about)
+        facts.require_usable(about, *clock.read(), own.seen().get(REVOKED))
+        return about
+
     def take(self, received: Path, sent_key: bytes) -> About:
         """Makes the file that was received the snapshot here. Setup error, Fault: it is not used, and the one before stays."""
         seed.take(received, sent_key, self.key)
