@@ -80,7 +80,8 @@ async def _keep(keeping: Keeping, told: Callable[[About], None]) -> None:
             if wait_s is None:
                 return
             with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await stopping.wait()
             if stopping.is_set():
                 return
     finally:
