@@ -251,7 +251,11 @@ def test_a_ward_reads_and_prints_when_all_else_is_dead_and_its_log_comes_home_on
                 assert word in sheet, word
             assert "Annanstans" not in sheet
             assert "Information is withheld" in sheet, "S3: what is withheld is not shown as none"
-            for hidden in ("/sheet/x", "/fhir/Patient/x", "/fhir/Observation/oao"):
+            assert browser.get(f"/unit/{UNIT}").status_code == 200
+            for hidden in (
+                "/sheet/x", "/fhir/Patient/x", "/fhir/Observation/oao", "/unit/other", "/sheet/a/notes?q=prov",
+                "/fhir/Patient", "/feed", "/peer/seed", "/snapshot/standing",
+            ):  # fmt: skip
                 assert browser.get(hidden).status_code == 404, hidden
             assert "Hemligvägen" not in browser.get("/sheet/s", Accept="text/html").text
             assert browser.ask("POST", "/fhir/Patient", json={}).status_code in (404, 405)

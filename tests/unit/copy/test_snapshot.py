@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
+from tests.unit.copy.sheet.building import READER
 from tests.unit.copy.sheet.record import Record, person
 
 from vaka.access.decision import What
+from vaka.access.filter import AccessFilter
 from vaka.access.settings import CLOSED
 from vaka.copy import engine, listed
 from vaka.copy.apply import codec
 from vaka.copy.reader import Reader
+from vaka.copy.sheet import page
+from vaka.copy.sheet.identity import identity
 from vaka.copy.sheet.reading import Sheets
+from vaka.copy.sheet.stream import joined
 from vaka.copy.snapshot import build
 from vaka.copy.snapshot.about import About, Over, about_of, require_usable
 from vaka.copy.snapshot.choose import Chosen, choose
@@ -113,7 +120,7 @@ def test_the_units_patients_with_what_it_may_read_and_no_more(record: Record) ->
     assert [kind for _, kind in found.withheld] == ["alert"]
 
 
-def test_what_somebody_has_open_goes_along_for_them_alone(record: Record) -> None:
+def test_what_somebody_has_open_goes_along_for_them_alone(record: Record, tmp_path: Path) -> None:
     """Broken: what a doctor opened this morning is gone at noon; or a colleague reads it."""
     record.open(What.UNIT, "u2")
     found = chosen(record)
@@ -121,6 +128,21 @@ def test_what_somebody_has_open_goes_along_for_them_alone(record: Record) -> Non
     assert "AllergyIntolerance/provider" not in ids(found)
     record.open(What.EMERGENCY)
     assert "AllergyIntolerance/provider" in ids(chosen(record))
+    with file_of(chosen(record), tmp_path) as reader:
+        assert _listed(reader, person()) == {"Egg", "Nuts", "Fish"}
+        mine = person().session
+        assert mine is not None
+        assert _listed(reader, AccessFilter("person:P2", session=replace(mine, person="P2"))) == {"Egg"}
+
+
+def _listed(reader: Reader, access: AccessFilter) -> set[str]:
+    """Hypersensitivity on the sheet."""
+    found = Sheets().body(reader, access, "p1", "json")
+    assert found is not None
+    told = orjson.loads(zlib.decompress(joined(page.json(found[0], identity("p1", None), READER))))
+    return {
+        line["what"] for one in told["sections"] if one["name"] == "allergies" for owner in one["owners"] for line in owner["lines"]
+    }  # fmt: skip
 
 
 def test_a_block_holds(record: Record) -> None:

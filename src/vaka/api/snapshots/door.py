@@ -6,7 +6,7 @@ nothing is passed on and nothing is written; what was asked for and is not here 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 import apsw
@@ -15,6 +15,7 @@ from granian.rsgi import Scope
 from vaka import log
 from vaka.api.door.door import Door
 from vaka.api.http import Freshness, Request, Response
+from vaka.copy.listed import unit_of
 from vaka.copy.own import Own
 from vaka.copy.snapshot.about import About, about_of, require_usable
 from vaka.copy.snapshot.place import REVOKED, Clock, Source
@@ -64,6 +65,16 @@ class Standing:
         require_usable(about, *self._clock.read(), self._revoked_us)
         return about
 
+    def has(self, path: Sequence[str]) -> bool:
+        """Whether what is at an address is here as a whole: another unit's lists, or a search in notes, would be empty, and empty
+        reads as none (S3)."""
+        if path[0] == "sheet":
+            return len(path) == 2
+        if path[0] == "unit":
+            with self._store.readers.trusted():
+                return len(path) == 2 and unit_of(self._store.readers.here(), path[1][:200]) == self.about().unit
+        return True
+
     def look(self) -> None:
         """What another process has kept meanwhile: a revocation; and the time that was seen goes to disk."""
         self._revoked_us = self._own.seen().get(REVOKED)
@@ -111,7 +122,7 @@ class SnapshotDoor:
         if first in _OPEN:
             return await here(request)
         self.standing.require_usable()
-        if first not in _READ | _DONE:
+        if first not in _READ | _DONE or not self.standing.has(request.path):
             raise NotFound(NOT_HERE, help=PAPER)
         if request.method not in ("GET", "HEAD") and first not in _DONE:
             raise NotAllowed(N_("nothing is written in a ward snapshot"), help=PAPER)
