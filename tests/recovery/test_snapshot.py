@@ -372,10 +372,8 @@ def test_a_follower_keeps_the_last_good_one_and_renews_it_when_a_copy_is_back(re
 
 def test_a_machine_gets_its_own_unit_alone(region: Region) -> None:
     """Broken: whoever has the token of a ward's PC has the region."""
-    proof = {
-        "Authorization": f"Bearer {(region.folder / 'pc.token').read_text().strip()}",
-        "vaka-seed-key": os.urandom(32).hex(),
-    }
+    of_pc = token(region.vaka.data, "ward-pc", frozenset({f"snapshot:{UNIT}"}))
+    proof = {"Authorization": f"Bearer {of_pc}", "vaka-seed-key": os.urandom(32).hex()}
     for address in ("/snapshot/TSTVAKA0009-OTHER", "/snapshot/ward", "/peer/seed"):
         assert httpx.get(region.vaka.url + address, headers=proof).status_code in (403, 404), address
     assert httpx.get(region.vaka.url + "/fhir/Patient/a", headers=proof).status_code in (403, 404)

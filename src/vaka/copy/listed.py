@@ -102,8 +102,11 @@ def unit_of(reader: Reader, named: str) -> str | None:
     return named if there else None
 
 
-def worklists(reader: Reader, unit: str, access: AccessFilter, *, aged: bool = False) -> Worklists:
-    """The lists of ``unit`` as ``access`` may see them. Forbidden for who may not read at all."""
+def worklists(
+    reader: Reader, unit: str, access: AccessFilter, *, aged: bool = False, limit: int = config.WORKLIST_MAX
+) -> Worklists:
+    """The lists of ``unit`` as ``access`` may see them, each of at most ``limit`` lines. Forbidden for who may
+    not read at all."""
     now = now_us()
     through = gate(access, aged=aged)
     text = statements("sheet")["works"].replace("{access}", through.on("r"))
@@ -114,13 +117,13 @@ def worklists(reader: Reader, unit: str, access: AccessFilter, *, aged: bool = F
     for listed in Listed:
         values = {
             "unit": unit, "list": int(listed), "before": before.get(listed, 2**62), "now": since.get(listed, now),
-            "limit": config.WORKLIST_MAX + 1, **dict(through.values),
+            "limit": limit + 1, **dict(through.values),
         }  # fmt: skip
         rows = reader.rows(text, values)
-        if len(rows) > config.WORKLIST_MAX:
+        if len(rows) > limit:
             more.add(NAMES[listed])
         lines: list[Line] = []
-        for row in rows[: config.WORKLIST_MAX]:
+        for row in rows[:limit]:
             try:
                 line = _line(reader, listed, row, people)
             except Exception:  # one entry that cannot be read must not take the list along (S4)

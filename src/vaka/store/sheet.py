@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from vaka import config
 from vaka.access.filter import AccessFilter
 
 Notice: TypeAlias = str | tuple[str, int]
@@ -53,5 +54,6 @@ class SheetStore(Protocol):
     def unit_name(self, unit: str) -> str:
         """What an Organization is called."""
 
-    async def worklists(self, unit: str, *, access: AccessFilter) -> Worklists | None:
-        """The lists of the unit with this HSA-id or Organization id; None where there is no such unit."""
+    async def worklists(self, unit: str, *, access: AccessFilter, limit: int = config.WORKLIST_MAX) -> Worklists | None:
+        """The lists of the unit with this HSA-id or Organization id, each of at most ``limit`` lines; None where there is
+        no such unit."""

@@ -10,6 +10,7 @@ import asyncio
 from typing import Final
 from urllib.parse import quote
 
+from vaka import config
 from vaka.access.session import Session
 from vaka.api.cookies import CSRF_FIELD
 from vaka.api.http import Request, Response
@@ -44,7 +45,7 @@ async def _session(server: Server, request: Request) -> Session:
 
 
 async def _lists(server: Server, request: Request, unit: str) -> Worklists:
-    found = await sheets_of(server).worklists(unit, access=request.access)
+    found = await sheets_of(server).worklists(unit, access=request.access, limit=config.SNAPSHOT_PATIENTS_MAX)
     if found is None:
         raise NotFound("there is no such page")
     return found
