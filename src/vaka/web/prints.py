@@ -127,12 +127,10 @@ async def _sheet(asker: Asker, patient: str) -> dict[str, Any]:
         read = await asyncio.to_thread(blocks, html)
     except (VakaError, ValueError, KeyError, TypeError) as error:
         log.error("a sheet cannot be printed", exception=error)
+        broken = Block("p", [["s", _told(asker)(BROKEN)]], warn=True)
         return {
-            **_named(who),
-            "blocks": [Block("p", [["s", _told(asker)(BROKEN)]], warn=True).told()],
-            "drugs": [],
-            "warnings": [],
-        }
+            **_named(who), "blocks": [broken.told()], "drugs": [], "allergies": [broken.text], "warnings": [broken.text],
+        }  # fmt: skip
     if who.protected:
         read = [one for one in read if one.section not in _WHEREABOUTS]
     return {
