@@ -78,11 +78,12 @@ class Reader:
     unit: str = ""
     notices: tuple[Notice, ...] = ()
 
-    def told(self) -> list[str]:
-        """The notices in the reader's language."""
-        spoken = texts_of(PACKAGE, self.language).gettext
+    def told(self, language: str | None = None) -> list[str]:
+        """The notices in ``language``, None: in the reader's."""
+        language = language or self.language
+        spoken = texts_of(PACKAGE, language).gettext
         return [
-            spoken(one) if isinstance(one, str) else spoken(one[0]) % {"at": clock.in_words(one[1], self.language)}
+            spoken(one) if isinstance(one, str) else spoken(one[0]) % {"at": clock.in_words(one[1], language)}
             for one in self.notices
         ]
 
@@ -188,7 +189,7 @@ def json(made: Body, who: Identity, reader: Reader, *, aside: int = 0) -> list[P
         "shownAt": _instant(reader.now_us),
         "journalAway": reader.away,
         "cannotBeShown": aside,
-        "notices": reader.told(),
+        "notices": reader.told("en"),
         "dosesCertain": certain,
         "due": [{"at": _instant(one.at_us), "what": one.what, "dose": one.dose, "state": one.state} for one in lines],
     }
