@@ -189,7 +189,7 @@ def json(made: Body, who: Identity, reader: Reader, *, aside: int = 0) -> list[P
         "shownAt": _instant(reader.now_us),
         "journalAway": reader.away,
         "cannotBeShown": aside,
-        "notices": reader.told("en"),
+        "notices": reader.told(language="en"),
         "dosesCertain": certain,
         "due": [{"at": _instant(one.at_us), "what": one.what, "dose": one.dose, "state": one.state} for one in lines],
     }
