@@ -239,6 +239,7 @@ def test_a_ward_reads_and_prints_when_all_else_is_dead_and_its_log_comes_home_on
         with opened(place.file) as url:
             browser = Browser(url)
             assert browser.get("/sheet/a").status_code == 401, "nothing without a login"
+            assert "/login/code" not in browser.get("/login").text, "no way in that leads nowhere"
             assert log_in(browser, region.passkey).status_code == 200
             first = browser.get("/").text
             assert "Avdelning 7" in first
