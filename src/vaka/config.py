@@ -357,3 +357,24 @@ COPY_SEED_TIMEOUT_S: Final = 3_600.0
 
 # Sheets are made anew at each commit, and looked for this often.
 COPY_SHEETS_IDLE_S: Final = 1.0
+
+# Ward snapshots (decision 0014). So long one may be used; the longest that can be asked for.
+SNAPSHOT_HOURS: Final = 24.0
+SNAPSHOT_MAX_HOURS: Final = 72.0
+SNAPSHOT_PATIENTS_MAX: Final = 1_000
+# A name whose snapshots were revoked is given none for so long: longer than a token can be valid.
+SNAPSHOT_REVOKED_S: Final = 3_660 * 86_400
+# A clock that stands further back than this behind what was seen already is not believed.
+SNAPSHOT_CLOCK_SKEW_S: Final = 300
+# The highest time seen is kept on disk this often, and revocation is asked about, at least.
+SNAPSHOT_SEEN_EVERY_S: Final = 10.0
+SNAPSHOT_ASK_EVERY_S: Final = 60.0
+# How often a PC renews its snapshot while it reaches a copy.
+SNAPSHOT_RENEW_S: Final = 15 * 60
+# Reading what goes into one: of one moment, and so no longer than a reader may stay.
+SNAPSHOT_READ_S: Final = 5.0
+SNAPSHOT_LOOK_S: Final = 1.0
+# One PDF of a print; a unit with more patients gets several.
+PRINT_PATIENTS: Final = 40
+PRINTS_KEPT: Final = 4
+PRINT_KEPT_S: Final = 900.0

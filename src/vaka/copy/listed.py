@@ -102,25 +102,28 @@ def unit_of(reader: Reader, named: str) -> str | None:
     return named if there else None
 
 
-def worklists(reader: Reader, unit: str, access: AccessFilter, *, aged: bool = False) -> Worklists:
-    """The lists of ``unit`` as ``access`` may see them. Forbidden for who may not read at all."""
+def worklists(
+    reader: Reader, unit: str, access: AccessFilter, *, aged: bool = False, limit: int = config.WORKLIST_MAX
+) -> Worklists:
+    """The lists of ``unit`` as ``access`` may see them, each of at most ``limit`` lines. Forbidden for who may
+    not read at all."""
     now = now_us()
     through = gate(access, aged=aged)
     text = statements("sheet")["works"].replace("{access}", through.on("r"))
-    before = {Listed.COMING: _after_tomorrow(now)}
+    before = {Listed.COMING: after_tomorrow(now)}
     since = {Listed.COMING: now}
     lists, more, broken = [], set(), 0
     people = _People(reader, access)
     for listed in Listed:
         values = {
             "unit": unit, "list": int(listed), "before": before.get(listed, 2**62), "now": since.get(listed, now),
-            "limit": config.WORKLIST_MAX + 1, **dict(through.values),
+            "limit": limit + 1, **dict(through.values),
         }  # fmt: skip
         rows = reader.rows(text, values)
-        if len(rows) > config.WORKLIST_MAX:
+        if len(rows) > limit:
             more.add(NAMES[listed])
         lines: list[Line] = []
-        for row in rows[: config.WORKLIST_MAX]:
+        for row in rows[:limit]:
             try:
                 line = _line(reader, listed, row, people)
             except Exception:  # one entry that cannot be read must not take the list along (S4)
@@ -199,7 +202,7 @@ def _pointing(reader: Reader, parameter: str, type_: str, id_: str) -> list[Mapp
     return [orjson.loads(reader.codec.decompress(row[1], row[2])) for row in rows]
 
 
-def _after_tomorrow(now: int) -> int:
+def after_tomorrow(now: int) -> int:
     """The end of tomorrow in Sweden."""
     today = datetime.fromtimestamp(now / 1_000_000, UTC).astimezone(ZONE).date()
     return int(datetime.combine(today + timedelta(days=2), time(), ZONE).timestamp()) * 1_000_000

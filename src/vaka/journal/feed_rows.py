@@ -15,6 +15,7 @@ import orjson
 
 from vaka import config
 from vaka.fhir.definitions import type_name
+from vaka.fhir.extract import owner_hints
 from vaka.journal.pool import Connection
 from vaka.journal.statements import statements
 from vaka.store.codec import Codec
@@ -71,6 +72,9 @@ class FeedRows:
         """A row with the columns of ``feed_page`` as a line."""
         xid, seq, epoch, type_, id_, version, updated_us, action, redacted, dictionary, digest, body = row[:12]
         number, unit, provider, kind, author, source, patient = row[12:]
+        text = self._codec.decompress(dictionary, body) if body is not None else None
+        if patient is None and text is not None and b'"Patient/' in text:
+            patient = owner_hints(orjson.loads(text))  # committed before its Patient: no id stands there yet
         line: dict[str, Any] = {
             "cursor": f"{epoch}.{xid}.{seq}",
             "type": type_name(type_),
@@ -87,6 +91,6 @@ class FeedRows:
         }  # fmt: skip
         if redacted:
             line["redacted"] = True
-        if body is not None:
-            line["body"] = self._codec.decompress(dictionary, body).decode()
+        if text is not None:
+            line["body"] = text.decode()
         return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)

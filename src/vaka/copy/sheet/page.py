@@ -22,6 +22,7 @@ from vaka.copy.sheet.identity import Identity
 from vaka.copy.sheet.render import PACKAGE, macro
 from vaka.copy.sheet.sections import SECTIONS, Section
 from vaka.copy.sheet.stream import NOTHING, Part, merged, pack, plain
+from vaka.store.sheet import Notice
 from vaka.texts import N_, texts_of
 
 _FRAME: Final = "frame.html"
@@ -75,7 +76,16 @@ class Reader:
     certain: bool = True
     name: str = ""
     unit: str = ""
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+    def told(self, language: str | None = None) -> list[str]:
+        """The notices in ``language``, None: in the reader's."""
+        language = language or self.language
+        spoken = texts_of(PACKAGE, language).gettext
+        return [
+            spoken(one) if isinstance(one, str) else spoken(one[0]) % {"at": clock.in_words(one[1], language)}
+            for one in self.notices
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +189,7 @@ def json(made: Body, who: Identity, reader: Reader, *, aside: int = 0) -> list[P
         "shownAt": _instant(reader.now_us),
         "journalAway": reader.away,
         "cannotBeShown": aside,
-        "notices": list(reader.notices),
+        "notices": reader.told(language="en"),
         "dosesCertain": certain,
         "due": [{"at": _instant(one.at_us), "what": one.what, "dose": one.dose, "state": one.state} for one in lines],
     }
@@ -251,7 +261,7 @@ def _body(parts: Iterable[Part | Gap], owned: Sequence[Owned], hidden: Hidden, n
 
 def _notices(reader: Reader, aside: int) -> list[str]:
     told = texts_of(PACKAGE, reader.language).gettext
-    made = [told(each) for each in reader.notices]
+    made = reader.told()
     if aside == 1:
         made.append(told("1 item cannot be shown."))
     elif aside:

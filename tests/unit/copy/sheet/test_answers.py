@@ -52,6 +52,7 @@ class Here:
 
     store: CopyStore
     sheets: SheetStore | None
+    prints: None = None
 
 
 @dataclass
