@@ -1,7 +1,7 @@
 """What a person's reading costs at a copy beside a program's that no rule and no log stands before: same rows, same run.
 
-As ``bench.access`` does for the journal. A: people in many sessions at the copy's own port, each access durably logged. B: a token
-with full rights at a second process on the same file, whose log is taken out (``bench.unlogged_copy``).
+As ``bench.access`` does for the journal. A: people in many sessions at the copy's own port, each access durably logged. B: a
+token with full rights at a second process on the same file, whose log is taken out (``bench.unlogged_copy``).
 """
 
 from __future__ import annotations

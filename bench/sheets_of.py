@@ -59,8 +59,8 @@ def get(address: str, encoding: str, proof: str = "") -> bytes:
 
 
 def asked(site: Site, *, packed: bool = True) -> Asked:
-    """The sheets that people may read at the first copy, each read once. RuntimeError where one is not the copy's, or they are not
-    of the size that a sheet has."""
+    """The sheets that people may read at the first copy, each read once. RuntimeError where one is not the copy's, or they are
+    not of the size that a sheet has."""
     with psycopg.connect(site.place.dsn, autocommit=True) as connection:
         rows = connection.execute(_SHOWN, {"now": time.time_ns() // 1_000}).fetchall()
     tokens = tokens_of(site.place, {unit: provider for _, unit, provider in rows})

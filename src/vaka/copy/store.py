@@ -46,6 +46,7 @@ class CopyStore:
         self._whole = whole
         self._merged = Aliases()
         self._merged_as_of: tuple[object, ...] = ()
+        self._epoch, self._epoch_as_of = 0, (0, 0)
 
     @property
     def aged(self) -> bool:
@@ -55,8 +56,13 @@ class CopyStore:
     @property
     def epoch(self) -> int:
         with self.readers.trusted():
-            row = self.readers.here().one(statements("read")["epoch"], {})
-        return int(row[0]) if row is not None else 0
+            reader = self.readers.here()
+            as_of = (reader.seed, reader.connection.data_version())
+            if as_of != self._epoch_as_of:  # another connection has committed since: most requests
+                row = reader.one(statements("read")["epoch"], {})
+                self._epoch = int(row[0]) if row is not None else 0
+                self._epoch_as_of = as_of
+        return self._epoch
 
     async def read(self, type_: str, id_: str, *, access: AccessFilter) -> Version | None:
         """The current version, a deletion included; None if there is none that ``access`` lets through. OnlyJournal where this
