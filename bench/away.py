@@ -7,12 +7,12 @@ that is not answered 200 by the copy has failed.
 
 from __future__ import annotations
 
-import itertools
 import os
 import random
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -49,13 +49,16 @@ def measure(site: Site) -> list[Figure]:
             ("killed with PostgreSQL", _kill_both),
         )
     ]
-    answers, failed = sum(one.answers for one in told), [why for one in told for why in one.failed]
+    answers = sum(one.answers for one in told)
+    failed = sum(
+        (Counter({f"{one.name}: {why}": count for why, count in one.failed.items()}) for one in told), Counter()
+    )
     gap = max(told, key=lambda one: one.gap_ms)
     detail = "; ".join(f"{one.name}: {one.answers:,} reads, longest gap {one.gap_ms:.0f} ms" for one in told)
     load = f"load {peak / 2:,.0f} sheets/s and {WRITES_PER_S:g} writes/s"
     return [
-        Figure("away", "journal killed, frozen, started again: failed reads", len(failed), "", 0, 0, True,
-               f"of {answers:,}; {load}; {failed[:2] or ''}"),
+        Figure("away", "journal killed, frozen, started again: failed reads", failed.total(), "", 0, 0, True,
+               f"of {answers:,}; {load}; {dict(failed) or 'none'}"),
         Figure("away", "the same: longest gap between answers to a 10 ms probe", round(gap.gap_ms, 1), "ms", 250, 50, True,
                f"{detail}; {load}"),
         _copy(site),
@@ -67,7 +70,7 @@ class _Told:
     name: str
     answers: int = 0
     gap_ms: float = 0.0
-    failed: list[str] = field(default_factory=list)
+    failed: Counter[str] = field(default_factory=Counter)
 
 
 def _any_of(requests: Sequence[bytes]) -> Callable[[], bytes]:
@@ -103,8 +106,8 @@ def _journal(site: Site, requests: Sequence[bytes], per_s: float, name: str, how
     if broken:
         raise broken[0]
     seen = probe.told
-    failed = [f"{count} × {status}" for status, count in reads.statuses.items() if status != 200 for _ in range(count)]
-    failed += ["not answered"] * (reads.unanswered + reads.turned_away) + seen.failed
+    failed = Counter({str(status): count for status, count in reads.statuses.items() if status != 200})
+    failed += Counter({"no answer": reads.unanswered, "no connection free": reads.turned_away}) + Counter(seen.failed)
     return _Told(name, reads.good + seen.answers, seen.gap_ms, failed)
 
 
@@ -140,10 +143,10 @@ def _copy(site: Site) -> Figure:
         until(lambda: not ready(site.ports[0]), "the copy is gone")
         until(lambda: ready(site.ports[0]), "the copy is back")
         time.sleep(AFTER_S)
-    failed = list(itertools.islice(clients.failed, 2))
     if not clients.retried:
         raise RuntimeError("no client met the copy that was killed")
     return Figure(
         "away", "one of two copies killed: failed reads of clients that know both, after one retry", len(clients.failed), "",
-        0, 0, True, f"of {clients.answers:,} sheets that {CLIENTS} clients read, {clients.retried} after a retry; {failed or ''}",
+        0, 0, True, f"of {clients.answers:,} sheets that {CLIENTS} clients read, {clients.retried} after a retry; "
+        f"{dict(Counter(clients.failed)) or 'none'}",
     )  # fmt: skip

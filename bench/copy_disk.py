@@ -5,6 +5,8 @@ The write-ahead log and room that deletions have left are no part of it: both ar
 
 from __future__ import annotations
 
+from typing import Any
+
 from bench.figure import Figure
 from bench.site import Site
 
@@ -21,7 +23,7 @@ def measure(site: Site) -> list[Figure]:
         resources = int(connection.execute("SELECT count(*) FROM resource").get)
         pages, free = int(connection.pragma("page_count")), int(connection.pragma("freelist_count"))
         size = int(connection.pragma("page_size"))
-        sheets = connection.execute(
+        sheets: Any = connection.execute(
             "SELECT coalesce(sum(length(facts) + length(sv) + length(en) + length(json)), 0), count(*) FROM fragment_body"
         ).fetchall()[0]
     finally:

@@ -49,9 +49,9 @@ class Probe:
         self._process.stdin.flush()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *error: object) -> None:
         assert self._process is not None
-        told, _ = self._process.communicate(timeout=30)
+        told = self._process.communicate(timeout=30)[0]
         found = orjson.loads(told)
         self.told = Seen(found["answers"], found["gap_ms"], found["failed"])
         if not self.told.answers:
