@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import time
+from statistics import median
 from typing import Final
 
 import psycopg
@@ -56,7 +57,18 @@ def measure(site: Site) -> list[Figure]:
             )
             name = NAME if connections == CONNECTIONS[0] else f"{NAME}, {connections} connections"
             ours, theirs = [one.per_second for one, _ in runs], [one.per_second for _, one in runs]
-            figures.append(ratio(name, what, ours, theirs, 0.55, 0.7, "/s"))
+            figures.append(
+                ratio(
+                    name,
+                    what,
+                    ours,
+                    theirs,
+                    0.55,
+                    0.7,
+                    "/s",
+                    f"; {sum(one.refused for one, _ in runs)} turned away; busy {median(one.busy for one, _ in runs):.0%} of its core",
+                )
+            )
     return figures
 
 

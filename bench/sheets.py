@@ -7,6 +7,7 @@ same encoding. A and B in turn; each must use up its core.
 
 from __future__ import annotations
 
+from statistics import median
 from typing import Final
 
 from bench.figure import Figure, ratio
@@ -43,4 +44,5 @@ def _measured(found: Asked, site: Site) -> Figure:
         "sheets" if found.encoding else "sheets, not packed",
         f"{found.said}, with decision and durable log, against nginx serving the same bytes, {CONNECTIONS} connections each",
         [one.per_second for one, _ in runs], [one.per_second for _, one in runs], 0.35, 0.6, "/s",
+        f"; {sum(one.refused for one, _ in runs)} turned away; busy {median(one.busy for one, _ in runs):.0%} of its core",
     )  # fmt: skip

@@ -11,18 +11,19 @@ _TOLD = 'Running\n{"requests":3000,"us":1500000,"bytes":9,"errors":[0,0,0,%d,0],
 
 def test_a_load_is_read() -> None:
     """Broken: a rate or time of the wrong unit is published."""
-    found = wrk.read(_TOLD % 0, "", busy=0.97)
-    assert (found.per_second, found.p50_ms, found.p99_ms) == (2_000, 0.9, 2.0)
+    found = wrk.read(_TOLD % 3, "", busy=0.97, loading=0.9)
+    assert (found.per_second, found.refused, found.p50_ms, found.p99_ms) == (1_998, 3, 0.9, 2.0)
+    assert wrk.read(_TOLD % 0, "", busy=0.6, loading=0.3).per_second == 2_000, "it waited for its disk"
 
 
 @pytest.mark.parametrize(
     ("told", "busy", "why"),
-    [(_TOLD % 7, 0.99, "7 answers were no success"), (_TOLD % 0, 0.5, "50% of its core"), ("", 0.99, "cannot connect")],
+    [(_TOLD % 31, 0.99, "31 of 3000 answers were"), (_TOLD % 0, 0.5, "50% of its core"), ("", 0.99, "cannot connect")],
 )
 def test_what_is_no_figure_is_an_error(told: str, busy: float, why: str) -> None:
     """Broken: refusals, or a server that had nothing to do, are published as its speed."""
     with pytest.raises(RuntimeError, match=why):
-        wrk.read(told, "cannot connect", busy)
+        wrk.read(told, "cannot connect", busy, loading=0.95)
 
 
 def _answered(**more: int) -> Stream:
