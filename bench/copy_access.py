@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import time
-from statistics import median
 from typing import Final
 
 import psycopg
@@ -17,7 +16,7 @@ from bench.figure import Figure, ratio
 from bench.load_client import request
 from bench.site import Site
 from bench.unlogged_copy import without
-from bench.wrk import Load, drive
+from bench.wrk import Load, drive, said
 
 from vaka.fhir.definitions import type_name
 
@@ -66,7 +65,7 @@ def measure(site: Site) -> list[Figure]:
                     0.55,
                     0.7,
                     "/s",
-                    f"; {sum(one.refused for one, _ in runs)} turned away; busy {median(one.busy for one, _ in runs):.0%} of its core",
+                    said([one for one, _ in runs]),
                 )
             )
     return figures

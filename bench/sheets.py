@@ -7,14 +7,13 @@ same encoding. A and B in turn; each must use up its core.
 
 from __future__ import annotations
 
-from statistics import median
 from typing import Final
 
 from bench.figure import Figure, ratio
 from bench.nginx import nginx
 from bench.sheets_of import Asked, asked, get
 from bench.site import Site
-from bench.wrk import Load, drive
+from bench.wrk import Load, drive, said
 
 CONNECTIONS: Final = 128
 ROUNDS: Final = 5
@@ -44,5 +43,5 @@ def _measured(found: Asked, site: Site) -> Figure:
         "sheets" if found.encoding else "sheets, not packed",
         f"{found.said}, with decision and durable log, against nginx serving the same bytes, {CONNECTIONS} connections each",
         [one.per_second for one, _ in runs], [one.per_second for _, one in runs], 0.35, 0.6, "/s",
-        f"; {sum(one.refused for one, _ in runs)} turned away; busy {median(one.busy for one, _ in runs):.0%} of its core",
+        said([one for one, _ in runs]),
     )  # fmt: skip

@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 import orjson
@@ -54,8 +55,8 @@ end
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What came of it. ``per_second``: good answers; ``busy``: the part of its core that the server used; ``refused``: answers that
-    were no success."""
+    """What came of it. ``per_second``: good answers; ``busy``: the part of its core that the server used; ``refused``: answers
+    that were no success."""
 
     per_second: float
     busy: float
@@ -103,6 +104,12 @@ def read(told: str, said: str, busy: float, loading: float) -> Load:
         )
     rate = (requests - statuses) / found["us"] * 1e6
     return Load(rate, busy, statuses, found["p50_us"] / 1_000, found["p99_us"] / 1_000)
+
+
+def said(runs: Sequence[Load]) -> str:
+    """What of these runs a reader of the figure must know besides."""
+    refused, busy = sum(one.refused for one in runs), median(one.busy for one in runs)
+    return f"; {refused} were turned away; the copy used {busy:.0%} of its core"
 
 
 def _on_its_core() -> None:
