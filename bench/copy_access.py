@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Sequence
 from typing import Final
 
 import psycopg
+import uvloop
 from bench.access import READABLE, tokens_of
 from bench.figure import Figure, ratio
+from bench.load_client import drive as drive_once
 from bench.load_client import request
 from bench.site import Site
 from bench.unlogged_copy import without
@@ -24,6 +27,8 @@ CONNECTIONS: Final = (128, 64)
 ROUNDS: Final = 5
 SECONDS: Final = 3
 ROWS: Final = 5_000
+PEOPLE: Final = 40
+"""At a unit: nobody asks more than a person does, and the door (``api.admission``) takes each for one."""
 NAME: Final = "copy_access"
 
 
@@ -31,11 +36,12 @@ def measure(site: Site) -> list[Figure]:
     with psycopg.connect(site.place.dsn, autocommit=True) as connection:
         rows = connection.execute(READABLE, {"now": time.time_ns() // 1_000, "rows": ROWS}).fetchall()
     assert len(rows) > 500, f"only {len(rows)} rows can be read by somebody"
-    tokens = tokens_of(site.place, {row[2]: row[3] for row in rows})
+    tokens = tokens_of(site.place, {row[2]: row[3] for row in rows}, PEOPLE)
     asked = [(f"/fhir/{type_name(number)}/{id_}", unit) for number, id_, unit, _ in rows]
     people = [request("GET", address, token) for address, unit in asked for token in random.sample(tokens[unit], 1)]
     program = [request("GET", address, site.token) for address, _ in asked]
     _check(site, asked[0][0], tokens[asked[0][1]][0])
+    _meet(site, [request("GET", address, token) for address, unit in _one_each(asked) for token in tokens[unit]])
     figures = []
     with without(site) as (port, pid):
         site.pin()
@@ -65,10 +71,15 @@ def measure(site: Site) -> list[Figure]:
                     0.55,
                     0.7,
                     "/s",
-                    said([one for one, _ in runs]),
+                    said(runs),
                 )
             )
     return figures
+
+
+def _one_each(asked: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """An address for each unit."""
+    return [(address, unit) for unit, address in {unit: address for address, unit in asked}.items()]
 
 
 def _check(site: Site, address: str, token: str) -> None:
@@ -77,3 +88,9 @@ def _check(site: Site, address: str, token: str) -> None:
         answer = site.ask(address, proof)
         assert answer.status_code == 200, answer.text
         assert answer.headers["vaka-answered-by"] == "copy"
+
+
+def _meet(site: Site, requests: Sequence[bytes]) -> None:
+    """Each session is seen once: who has not been seen yet waits among those who log in."""
+    left = list(requests)
+    uvloop.run(drive_once("127.0.0.1", site.ports[0], left.pop, connections=4, count=len(left)))

@@ -43,5 +43,5 @@ def _measured(found: Asked, site: Site) -> Figure:
         "sheets" if found.encoding else "sheets, not packed",
         f"{found.said}, with decision and durable log, against nginx serving the same bytes, {CONNECTIONS} connections each",
         [one.per_second for one, _ in runs], [one.per_second for _, one in runs], 0.35, 0.6, "/s",
-        said([one for one, _ in runs]),
+        said(runs),
     )  # fmt: skip

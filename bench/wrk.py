@@ -106,10 +106,11 @@ def read(told: str, said: str, busy: float, loading: float) -> Load:
     return Load(rate, busy, statuses, found["p50_us"] / 1_000, found["p99_us"] / 1_000)
 
 
-def said(runs: Sequence[Load]) -> str:
-    """What of these runs a reader of the figure must know besides."""
-    refused, busy = sum(one.refused for one in runs), median(one.busy for one in runs)
-    return f"; {refused} were turned away; the copy used {busy:.0%} of its core"
+def said(runs: Sequence[tuple[Load, Load]]) -> str:
+    """What of these runs of two sides a reader of the figure must know besides."""
+    refused = sum(one.refused for run in runs for one in run)
+    a, b = (median(run[side].busy for run in runs) for side in (0, 1))
+    return f"; {refused} answers were no success; the core in use {a:.0%} and {b:.0%}"
 
 
 def _on_its_core() -> None:
