@@ -27,7 +27,7 @@ from vaka.errors import Setup
 
 BUSY_MIN: Final = 0.9
 """Of its core: below, the server waits for something."""
-LOADING_MAX: Final = 0.8
+LOADING_MAX: Final = 0.9
 """Of its own core: above, it may be this that the server waits for."""
 REFUSED_MAX: Final = 0.01
 """Of all answers: what a server turns away when its disk stands still for a moment. They are no part of the rate."""
