@@ -61,7 +61,7 @@ def measure(site: Site) -> list[Figure]:
                f"of {answers:,}; {load}; {dict(failed) or 'none'}"),
         Figure("away", "the same: longest gap between answers to a 10 ms probe", round(gap.gap_ms, 1), "ms", 250, 50, True,
                f"{detail}; {load}"),
-        _copy(site),
+        _copy(site, found.requests),
     ]  # fmt: skip
 
 
@@ -131,11 +131,10 @@ def _kill_both(site: Site) -> None:
     until(lambda: not ready(site.place.port), "the journal is gone")
 
 
-def _copy(site: Site) -> Figure:
+def _copy(site: Site, requests: Sequence[bytes]) -> Figure:
     """All processes of the first copy are killed at once; each client asks the other when one does not answer."""
     until(lambda: all(map(ready, site.ports)), "both copies are there")
-    found = asked(site)
-    with Clients(site.ports, found.requests, CLIENTS) as clients:
+    with Clients(site.ports, requests, CLIENTS) as clients:
         time.sleep(AFTER_S)
         copy = psutil.Process(site.pid("copy-1"))
         for process in (copy, *copy.children(recursive=True)):
