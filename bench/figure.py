@@ -33,9 +33,9 @@ class Figure:
 
 
 def ratio(
-    name: str, what: str, ours: list[float], theirs: list[float], at_least: float, aim: float, unit: str
+    name: str, what: str, ours: list[float], theirs: list[float], at_least: float, aim: float, unit: str, note: str = ""
 ) -> Figure:
     """The median of ours by the median of theirs; the runs were interleaved."""
     a, b = median(ours), median(theirs)
-    detail = f"{a:,.0f} {unit} against {b:,.0f} {unit} (medians of {len(ours)} interleaved runs)"
+    detail = f"{a:,.0f} {unit} against {b:,.0f} {unit} (medians of {len(ours)} interleaved runs){note}"
     return Figure(name, what, round(a / b, 3), "×", at_least, aim, detail=detail)

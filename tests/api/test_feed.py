@@ -246,6 +246,25 @@ def test_deletion_and_redaction_are_told_without_a_body(api: Api, journal: Insta
     assert redacted[0]["hash"] == of(reader.lines, f"{tag}-r")[0]["hash"], "the hash stays, as evidence of what was"
 
 
+def test_whose_a_version_is_stands_in_its_line_before_the_patient_does(api: Api, journal: Instance, tag: str) -> None:
+    """Would break: a copy that follows a load whose Patients come last would know no relation and no block of anybody."""
+
+    async def scenario() -> list[Line]:
+        before = await asyncio.to_thread(end, api)
+        encounter = {
+            "resourceType": "Encounter", "id": tag, "status": "finished", "class": {"code": "AMB"},
+            "subject": {"reference": f"Patient/{tag}-later"},
+        }  # fmt: skip
+        async with opened(journal.data) as record:
+            first = await Held(record).begin()
+            await first.write(encounter)
+            await first.commit()
+        return await asyncio.to_thread(read, api, before)
+
+    (line,) = of(asyncio.run(scenario()), tag)
+    assert line["patient"] == f"{tag}-later"
+
+
 def test_each_line_has_owner_hash_and_the_stored_bytes(api: Api, tag: str) -> None:
     """Would break: a copy could not prove that it holds the journal's bytes, nor decide who may see them."""
     from hashlib import sha256

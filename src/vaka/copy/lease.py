@@ -27,8 +27,8 @@ _KEPT_EVERY_US: Final = 600 * 1_000_000
 
 @dataclass(slots=True)
 class Lease:
-    """The lease in ``path``, sealed with the ``key`` that it is of. A new copy begins one (``begins``); else one that is missing, or
-    not ours, has ended."""
+    """The lease in ``path``, sealed with the ``key`` that it is of. A new copy begins one (``begins``); else one that is missing
+    has ended, and so has one that is not ours."""
 
     path: Path
     key: bytes

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias
 
@@ -99,6 +100,8 @@ class Body:
     until_us: int
     told: dict[object, Part] = field(default_factory=dict, compare=False)
     """What is due, as it was told last."""
+    due: dict[object, bytes] = field(default_factory=dict, compare=False)
+    """The same as JSON."""
 
     @property
     def size_bytes(self) -> int:
@@ -181,19 +184,32 @@ def html(made: Body, who: Identity, reader: Reader, *, aside: int = 0) -> list[P
 
 def json(made: Body, who: Identity, reader: Reader, *, aside: int = 0) -> list[Part]:
     """The same as JSON."""
-    lines, certain = doses(made, reader)
     head: dict[str, Any] = {
-        "patient": who.json(clock.local(reader.now_us).date()),
+        "patient": orjson.Fragment(_who(who, _day(reader.now_us // 60_000_000))),
         "asOf": _instant(reader.as_of_us),
         "ageSeconds": int(reader.age_s),
         "shownAt": _instant(reader.now_us),
         "journalAway": reader.away,
         "cannotBeShown": aside,
         "notices": reader.told(language="en"),
-        "dosesCertain": certain,
-        "due": [{"at": _instant(one.at_us), "what": one.what, "dose": one.dose, "state": one.state} for one in lines],
+        "dosesCertain": made.certain and reader.certain,
+        "due": orjson.Fragment(_due_json(made, reader)),
     }
     return [part if isinstance(part, Part) else plain(orjson.dumps(head)[:-1]) for part in made.parts]
+
+
+def _due_json(made: Body, reader: Reader) -> bytes:
+    """What is due in this minute."""
+    if not made.scheduled:
+        return b"[]"
+    key = (reader.now_us // 60_000_000, reader.certain)
+    if (known := made.due.get(key)) is None:
+        lines, _ = doses(made, reader)
+        made.due.clear()
+        made.due[key] = known = orjson.dumps(
+            [{"at": _instant(one.at_us), "what": one.what, "dose": one.dose, "state": one.state} for one in lines]
+        )
+    return known
 
 
 def doses(made: Body, reader: Reader) -> tuple[list[due.Due], bool]:
@@ -311,5 +327,21 @@ def _fixed(language: str, name: str, *values: Any) -> Part:
     return pack(macro(language, _FRAME, name, *values).encode())
 
 
+@lru_cache(maxsize=4_096)
+def _who(who: Identity, today: date) -> bytes:
+    return orjson.dumps(who.json(today))
+
+
+@lru_cache(maxsize=4)
+def _day(minute: int) -> date:
+    """The day in Sweden, by minutes since 1970."""
+    return clock.local(minute * 60_000_000).date()
+
+
 def _instant(at_us: int) -> str:
-    return clock.local(at_us).isoformat(timespec="seconds")
+    return _second(at_us // 1_000_000)
+
+
+@lru_cache(maxsize=256)
+def _second(at_s: int) -> str:
+    return clock.local(at_s * 1_000_000).isoformat(timespec="seconds")
