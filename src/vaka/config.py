@@ -302,6 +302,8 @@ WORKLIST_MAX: Final = 300
 NOTES_FOUND_MAX: Final = 50
 # Reading on a copy. A long read keeps the file's log from being emptied; what takes longer is the journal's.
 COPY_SEARCH_TIMEOUT_S: Final = 1.0
+# What no journal has is made here, however long a file of a busy machine takes.
+COPY_SHEET_TIMEOUT_S: Final = 5.0
 COPY_PROGRESS_STEPS: Final = 20_000
 COPY_SEARCHERS: Final = 2
 COPY_SEARCHES_WAITING: Final = 256

@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 
 import httpx
 import orjson
@@ -95,6 +96,16 @@ def test_head_has_the_epoch_and_no_body(api: Api) -> None:
     answer = api.head(api.root + "/feed", params={"wait": "30"})
     assert (answer.status_code, answer.content) == (200, b"")
     assert int(answer.headers["vaka-epoch"]) >= 1
+
+
+def test_an_answer_says_when_it_began(api: Api, tag: str) -> None:
+    """Would break: a copy cannot tell for how long a mark was on its way."""
+    api.make(patient(tag))
+    answer = api.get(api.root + "/feed", params=asked(end(api)))
+    began = datetime.fromisoformat(answer.headers["vaka-began"])
+    marked = datetime.fromisoformat(orjson.loads(answer.content.splitlines()[-1])["at"])
+    assert abs((marked - began).total_seconds()) < 10
+    assert abs((datetime.now(UTC) - began).total_seconds()) < 60
 
 
 def test_heartbeats_tell_the_time_and_stop_when_the_database_is_not_heard(

@@ -28,10 +28,11 @@ from vaka.fhir.keys import resource_key
 
 @dataclass(slots=True)
 class FakeJournal:
-    """``lines``: versions in the order of the feed. ``spoil``: what is done to an answer's bytes; ``status``: instead of 200."""
+    """``lines``: versions in the order of the feed. ``began``: the header of that name; ``spoil``: what is done to an answer's bytes; ``status``: instead of 200."""
 
     lines: list[bytes] = field(default_factory=list)
     epoch: int = 1
+    began: str | None = None
     spoil: Callable[[bytes], bytes] | None = None
     status: int = 200
     wait: bool = True
@@ -72,7 +73,8 @@ class FakeJournal:
             self.asked.append((method, query.get("after", [None])[0]))
             lines = self._after(query)
             status = 409 if lines is None and self.status == 200 else self.status
-            head = f"HTTP/1.1 {status} X\r\nVaka-Epoch: {self.epoch}\r\nConnection: close\r\n\r\n".encode()
+            began = f"Vaka-Began: {self.began}\r\n" if self.began is not None else ""
+            head = f"HTTP/1.1 {status} X\r\nVaka-Epoch: {self.epoch}\r\n{began}Connection: close\r\n\r\n".encode()
             writer.write(head)
             if method == "GET" and status == 200 and lines is not None:
                 await self._answer(writer, lines)

@@ -11,11 +11,14 @@ import apsw
 import orjson
 import pytest
 from tests.copy.fake import copy, journal
-from tests.copy.feedlines import NOW_US, version
+from tests.copy.feedlines import NOW_US, mark, version
 
 from vaka import config
+from vaka.api.door.told import Told
 from vaka.copy.board import Distrust, Field, Journal
 from vaka.copy.brake import Limits
+from vaka.copy.lines import instant_us
+from vaka.store.version import instant
 
 pytestmark = pytest.mark.anyio
 
@@ -45,6 +48,24 @@ async def test_a_feed_that_is_cut_anywhere_is_gone_on_with(tmp_path: Path) -> No
                 lambda: made.follower.applier.connection.execute("SELECT count(*) FROM resource").get
             )
             assert found == 30
+
+
+@pytest.mark.parametrize(("on_its_way_s", "open_s"), [(0, 0), (30, 0), (0, 40)])
+async def test_what_was_long_on_its_way_is_old(tmp_path: Path, on_its_way_s: int, open_s: int) -> None:
+    """Broken: a copy that lags calls what it has applied at last fresh, and nobody asks the journal for the drugs (S1, S2)."""
+    async with journal() as fake:
+        fake.lines = notes(3)
+        told = orjson.loads(mark(4, "1.3.3"))
+        fake.began = instant(instant_us(told["at"]) + on_its_way_s * 1_000_000)
+        fake.spoil = lambda content: content.replace(b'"ageSeconds":0.0', b'"ageSeconds":%d' % open_s)
+        async with copy(tmp_path, fake.url) as made:
+            await made.whole(3)
+            await made.until(lambda: made.board.age_s() is not None)
+            age_s = made.board.age_s()
+            assert age_s is not None
+            old_s = on_its_way_s + open_s
+            assert old_s <= age_s < old_s + 15
+            assert Told(made.folder.board).heard
 
 
 async def test_repeated_and_reordered_lines_change_nothing(tmp_path: Path) -> None:

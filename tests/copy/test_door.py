@@ -91,6 +91,17 @@ def test_who_answers(client: httpx.Client, method: str, path: str, who: str) -> 
     assert answer.headers["vaka-answered-by"] == who, answer.text
 
 
+def test_a_token_not_known_here_is_the_journals_to_refuse(client: httpx.Client, door: Standin) -> None:
+    """Broken: a program that was registered a moment ago is refused at the copy, which has not heard of it yet."""
+    unknown = {"authorization": "Bearer eyJhbGciOiJFZERTQSIsImtpZCI6Im5ldyJ9.e30.AAAA"}
+    answer = client.get("/fhir/Patient?name=x", headers=unknown)
+    assert (answer.status_code, answer.headers["vaka-answered-by"]) == (401, "journal")
+    door.tell(heard=False)
+    time.sleep(2.1)  # config.DOOR_AWAY_S since the journal's last answer
+    answer = client.get("/fhir/Patient?name=x", headers=unknown)
+    assert (answer.status_code, answer.headers["vaka-answered-by"]) == (401, "copy")
+
+
 def test_a_search_by_form(client: httpx.Client) -> None:
     """Broken: the form is read once too often, so that whoever answers sees none."""
     for form, who in ((f"_id={id_of(patient(client))}", "copy"), ("code=x&_summary=count", "journal")):
@@ -218,6 +229,9 @@ def test_what_matters_most_comes_from_the_journal_while_this_lags(client: httpx.
         assert client.get(path).headers["vaka-answered-by"] == "journal"
     other = client.get(f"/fhir/Patient/{id_}")
     assert other.headers["vaka-answered-by"] == "copy"
+    for path in (f"/sheet/{id_}", "/unit/SE1-2"):  # the stand-in has none: it answers that itself
+        answer = client.get(path)
+        assert (answer.headers["vaka-answered-by"], answer.headers["vaka-behind"]) == ("copy", "true")
     door.tell(age_s=60.0, heard=False)
     assert client.get(f"/fhir/AllergyIntolerance?patient={id_}").headers["vaka-answered-by"] == "copy"
 
@@ -242,6 +256,9 @@ def test_before_there_is_a_record_here_the_journal_is_asked(client: httpx.Client
     id_ = id_of(patient(client))
     door.tell(readable=False)
     assert client.get(f"/fhir/Patient/{id_}").headers["vaka-answered-by"] == "journal"
+    sheet = client.get(f"/sheet/{id_}")
+    assert sheet.status_code == 503
+    assert sheet.json()["issue"][0]["diagnostics"].startswith("this copy has no record yet. ask another copy")
 
 
 def test_a_frozen_journal_holds_up_nobody_who_reads(vaka: Vaka, client: httpx.Client, door: Standin) -> None:

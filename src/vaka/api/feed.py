@@ -81,7 +81,11 @@ def _options(request: Request, known: frozenset[str]) -> dict[str, str]:
 
 
 def _answer(request: Request, start: Start, lines: AsyncGenerator[bytes, None]) -> Response:
-    headers = [("Vaka-Epoch", str(start.horizon.epoch)), ("Vary", "Accept-Encoding")]
+    headers = [
+        ("Vaka-Epoch", str(start.horizon.epoch)),
+        ("Vaka-Began", start.horizon.at.isoformat()),
+        ("Vary", "Accept-Encoding"),
+    ]
     if request.method == "HEAD":
         return Response(200, headers=headers, content_type=NDJSON)
     stream = _bounded(lines, _coder(request, headers))

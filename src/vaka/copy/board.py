@@ -32,7 +32,7 @@ class Field(IntEnum):
     MAGIC = 0
     BOOT = 1  # which boot of the machine the times are of
     SEQUENCE = 2  # odd while the follower is writing
-    HEARD_NS = 3  # last mark or heartbeat of the journal; 0: none since this boot
+    HEARD_NS = 3  # all that was committed before it is here (Answer.known_ns); 0: not known since this boot
     EPOCH = 4
     XID = 5
     SEQ = 6
@@ -55,6 +55,7 @@ class Field(IntEnum):
     DAMAGED = 23  # the number of a seed that was found damaged, by the follower or a reader
     HORIZON_XID = 24  # no version with a transaction before it is missing here
     LOST = 25  # versions that the journal lost, to be given back
+    SIGN_NS = 26  # when the last mark or heartbeat came in, however long it was on its way
     COUNTERS = 64  # COUNTERS to COUNTERS + 255: admission
 
 

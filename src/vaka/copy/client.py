@@ -17,7 +17,8 @@ import httpx
 import zstandard
 
 from vaka import config
-from vaka.copy.lines import Broken
+from vaka.copy.board import boottime_ns
+from vaka.copy.lines import Broken, Heartbeat, Mark, instant_us
 from vaka.errors import Conflict, Forbidden, Unavailable
 from vaka.store.cursor import Cursor
 
@@ -52,10 +53,21 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer that has begun. ``epoch``: the journal's."""
+    """An answer that has begun. ``epoch``: the journal's; ``asked_ns``: when it was asked for, before ``began_us`` of the
+    journal's clock (None: one of a release that does not tell)."""
 
     epoch: int
     lines: AsyncIterator[bytes]
+    asked_ns: int = 0
+    began_us: int | None = None
+
+    def known_ns(self, mark: Mark | Heartbeat) -> int:
+        """Until when, by this machine's clock (``board.boottime_ns``), all that was committed is below ``mark``: what waited on
+        its way, or for a write that is still open, is as old as it is."""
+        made = boottime_ns()
+        if self.began_us is not None:
+            made = min(made, self.asked_ns + (mark.at_us - self.began_us) * 1_000)
+        return made - int(mark.age_s * 1e9)
 
 
 class Client:
@@ -92,10 +104,11 @@ class Client:
     @asynccontextmanager
     async def ask(self, path: str, parameters: Mapping[str, str]) -> AsyncIterator[Answer]:
         """One answer of a feed."""
+        asked_ns = boottime_ns()
         try:
             async with self._http.stream("GET", self.url + path, params=parameters) as answer:
                 self._require(answer)
-                yield Answer(_epoch(answer), _lines(answer))
+                yield Answer(_epoch(answer), _lines(answer), asked_ns, _began_us(answer))
         except httpx.HTTPError as error:
             raise Unavailable(f"the journal at {self.url} does not answer: {type(error).__name__}") from error
 
@@ -127,6 +140,14 @@ def _epoch(answer: httpx.Response) -> int:
     if not text.isdecimal() or len(text) > 9:
         raise Broken("what answers at the journal's address is no journal", help="look at the address")
     return int(text)
+
+
+def _began_us(answer: httpx.Response) -> int | None:
+    text = answer.headers.get("vaka-began")
+    try:
+        return instant_us(text) if text is not None else None
+    except ValueError as error:
+        raise Broken("what answers at the journal's address is no journal", help="look at the address") from error
 
 
 async def _lines(answer: httpx.Response) -> AsyncIterator[bytes]:

@@ -4,8 +4,8 @@ Invariants
 - One thread writes; a batch is one commit with its cursor, and what was not committed is asked for again.
 - Caught up, whole horizons are committed, one or, where more have come meanwhile, several: what a block precedes never shows
   without it. Catching up, ``whole`` is 0.
-- The age of the data is counted from the last mark or heartbeat of which all that precedes it is applied: a copy that is held,
-  braked or out of room grows old, and says so. That the journal answers is another number.
+- The age of the data is counted from the moment before which all that was committed is applied (``Answer.known_ns``): a copy
+  that lags, is held, braked or out of room grows old, and says so. That the journal answers is another number.
 - Where the journal's history is another, nothing is applied before it has been compared (``copy.reconcile``).
 - What a person or the brake holds stays held through a restart (``copy.hold``).
 """
@@ -255,7 +255,7 @@ class Follower:
                 async for text in coming:
                     came += 1
                     self._heard()
-                    await self._take(lines.read(text))
+                    await self._take(lines.read(text), answer)
                     if self.hold.held:
                         raise Held
                     if self.damaged is not None or self.anew:
@@ -280,7 +280,7 @@ class Follower:
         if found:
             log.error("the journal lost versions that are held here", versions=found)
 
-    async def _take(self, line: Line) -> None:
+    async def _take(self, line: Line, answer: Answer) -> None:
         if isinstance(line, Version | Unread):
             if isinstance(line, Unread) and line.reason == FORGED:
                 self._require_again(line)
@@ -293,6 +293,7 @@ class Follower:
         at = self._buffer.asked[0] if self._buffer.asked else self._at
         if (line.cursor.xid, line.cursor.seq) != (at.xid, at.seq):
             raise Broken("versions are missing before a mark of the feed")
+        self.board[Field.SIGN_NS] = boottime_ns()
         comes = self._coming is not None and self._coming.waiting
         if self._buffer.lines and comes and not self._buffer.full and isinstance(line, Mark):
             self._buffer.lines.append(line)  # what has come meanwhile goes in the same commit
@@ -300,13 +301,13 @@ class Follower:
         if isinstance(line, Heartbeat):
             if self._buffer.lines:
                 await self._commit(self._buffer.lines)
-            self._show_age(line.at_us)
+            self._show_age(line, answer)
             return
         whole = bool(self.board[Field.WHOLE])
         if self._buffer.lines or not whole or time.monotonic() - self._marked > config.COPY_MARK_EVERY_S:
             await self._commit([*self._buffer.lines, line])
             self._marked = time.monotonic()
-        self._show_age(line.at_us)
+        self._show_age(line, answer)
 
     def _require_again(self, line: Unread) -> None:
         """A body that is not that of its hash was perhaps changed on the way: it is asked for again before it is set aside."""
@@ -358,10 +359,11 @@ class Follower:
             Field.SEED: self.seeds.current or 0, Field.HORIZON_XID: at.horizon_xid,
         })  # fmt: skip
 
-    def _show_age(self, at_us: int) -> None:
-        """All that precedes this moment of the journal is here."""
+    def _show_age(self, mark: Mark | Heartbeat, answer: Answer) -> None:
+        """All that precedes it is here."""
         if self.board[Field.WHOLE]:
-            self.board.write({Field.HEARD_NS: boottime_ns(), Field.HORIZON_US: at_us})
+            known_ns = max(self.board[Field.HEARD_NS], answer.known_ns(mark))
+            self.board.write({Field.HEARD_NS: known_ns, Field.HORIZON_US: mark.at_us})
 
     def _show_holds(self) -> None:
         self.board.write({

@@ -10,6 +10,7 @@ import ctypes
 import multiprocessing
 import signal
 import sys
+import threading
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from multiprocessing import util
@@ -68,6 +69,7 @@ def ready(lanes: Sequence[Executor]) -> None:
 def abandon() -> None:
     """Ends every worker as it stands: what it has not committed is not there. The pools cannot be used afterwards, nor be
     waited for (their threads may hang in a queue that nobody reads): only the process's end may follow."""
+    threading.excepthook = lambda _: None  # the pools' threads fail now, as asked: nothing to tell the terminal
     for child in multiprocessing.active_children():
         child.kill()
     util._run_finalizers(0)  # type: ignore[attr-defined]  # else the pools' semaphores are told on the terminal as leaked

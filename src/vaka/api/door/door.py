@@ -2,7 +2,8 @@
 
 Invariants
 - What the copy can answer exactly it answers; all else, and whatever turns out to need the journal, is passed on, with the
-  caller's own proof. Every answer says who gave it, and as of when.
+  caller's own proof. So is a proof that is not known here: the journal has the last word while it is heard.
+- Every answer says who gave it, and as of when.
 - Who brings the place of a write is shown that write: the copy waits for it, or asks the journal, or says that it cannot (S1).
 - With the journal away what the copy can answer is answered as ever; all else is 503 with what to do, or goes to the reserve.
 - Who answers, logs: what is passed on leaves its record in the journal's access log, not here.
@@ -92,11 +93,19 @@ class Door:
                     return await self._own(server, request, scope, here, behind=False, tried=True)
         if request.path[0] in _OF_PROCESS:
             return await here(request)
+        alone = table.is_copys_alone(request.path)
         if not self.standing.readable:
+            if alone:
+                raise NotPassed(
+                    "this copy has no record yet", retry_after_s=5,
+                    help="ask another copy, or search in the record: the journal answers that meanwhile",
+                )  # fmt: skip
             return await self._passed(server, request, scope)
         behind = not await self._caught_up(request)
         heard = self.passing.hears(self.standing)
         urgent = self.standing.heard and self.standing.age_s > config.DOOR_LAG_MAX_S and table.is_urgent(request.path)
+        if alone:  # the journal has no such page: what is behind is said on it (S1)
+            return await self._own(server, request, scope, here, behind=behind or urgent, tried=True)
         tried = (behind and heard) or (urgent and self._lagging < config.DOOR_LAGGING_MAX)
         if tried:
             self._lagging += 1
@@ -111,7 +120,7 @@ class Door:
     async def _own(
         self, server: Server, request: Request, scope: Scope, here: Here, *, behind: bool, tried: bool
     ) -> Response:
-        """The copy's answer. ``tried``: the journal was asked already, and has not answered."""
+        """The copy's answer. ``tried``: the journal was asked already, and has not answered, or cannot answer."""
         standing = self.standing
         request.freshness = Freshness(standing.as_of_us, standing.age_s, not standing.heard, behind)
         if request.has_body:
@@ -124,9 +133,28 @@ class Door:
         except OnlyJournal as only:
             if tried:
                 raise NotPassed(only.message, help=only.help) from only
-            request.freshness, request.path = None, path
-            request.add_headers = [header for header in request.add_headers if header not in marks]
+            self._unmarked(request, path, marks)
             return await self._passed(server, request, scope)
+        except Unauthenticated as unknown:
+            # A program or a key that is a moment old may be known to the journal alone. What it logs is its own refusal then.
+            if tried or request.header("authorization") is None or self._lagging >= config.DOOR_LAGGING_MAX:
+                raise
+            if not self.passing.hears(standing):
+                raise
+            self._lagging += 1
+            try:
+                self._unmarked(request, path, marks)
+                return await self._passed(server, request, scope, try_s=config.DOOR_READ_TRY_S)
+            except NotPassed:
+                raise unknown from None
+            finally:
+                self._lagging -= 1
+
+    @staticmethod
+    def _unmarked(request: Request, path: tuple[str, ...], marks: list[tuple[str, str]]) -> None:
+        """As the request was before this copy tried to answer it."""
+        request.freshness, request.path = None, path
+        request.add_headers = [header for header in request.add_headers if header not in marks]
 
     async def _passed(self, server: Server, request: Request, scope: Scope, *, try_s: float | None = None) -> Response:
         """The journal's answer, or the reserve's. ``try_s``: so long at most, since this copy has an answer too. NotPassed

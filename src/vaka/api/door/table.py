@@ -25,6 +25,8 @@ class Who(Enum):
 
 _OWN: Final = frozenset({"health", "ready", "static", "sheet", "unit"})
 """Addresses that a copy has itself."""
+_ALONE: Final = frozenset({"sheet", "unit"})
+"""What the journal does not have."""
 _PAGES: Final = frozenset({"", "login", "assignment", "logout"})
 _NOT_KEPT: Final = frozenset({"Binary", "AuditEvent"})
 """Types whose content or rows the journal alone has."""
@@ -132,8 +134,15 @@ def is_write(method: str, path: Sequence[str]) -> bool:
     return path[-1] not in ("_search", "$everything", "$validate")
 
 
+def is_copys_alone(path: Sequence[str]) -> bool:
+    """Whether only a copy has what is asked for."""
+    return path[0] in _ALONE
+
+
 def is_urgent(path: Sequence[str]) -> bool:
     """S1: what a lagging copy does not answer as long as the journal can."""
+    if path[0] in _ALONE:
+        return True
     if len(path) < 2 or path[0] != "fhir":
         return False
     type_ = path[3] if path[1] == "Patient" and len(path) > 3 else path[1]

@@ -86,13 +86,13 @@ class Told:
 
     @property
     def heard(self) -> bool:
-        """Marks and heartbeats are the quickest sign. While they cannot tell (catching up; held by a person, or by the brake) the
-        follower's own word counts."""
+        """Marks and heartbeats are the quickest sign, though they be old: a copy that lags hears its journal. While they cannot
+        tell (catching up; held by a person, or by the brake) the follower's own word counts."""
         if self.board is None:
             return False
         whole, held = self.board[Field.WHOLE], self.board[Field.FROZEN] or self.board[Field.BRAKED]
         if whole and not held:
-            return self.age_s <= config.DOOR_AWAY_S
+            return boottime_ns() - self.board[Field.SIGN_NS] <= config.DOOR_AWAY_S * 1e9
         return self.board[Field.JOURNAL] == Journal.HEARD
 
     @property

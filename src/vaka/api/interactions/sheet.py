@@ -45,9 +45,11 @@ def reader_of(server: Server, request: Request) -> page.Reader:
     """Who looks, and how fresh what is shown is."""
     store = sheets_of(server)
     fresh, session = store.freshness(), request.access.session
+    behind = request.freshness is not None and request.freshness.behind
+    notices = (page.BEHIND, *fresh.notices) if behind else fresh.notices
     return page.Reader(
-        language(request), now_us(), fresh.as_of_us, fresh.age_s, fresh.away, fresh.certain,
+        language(request), now_us(), fresh.as_of_us, fresh.age_s, fresh.away, fresh.certain and not behind,
         session.name if session is not None else "",
         store.unit_name(session.assignment.unit) if session is not None else "",
-        fresh.notices,
+        notices,
     )  # fmt: skip

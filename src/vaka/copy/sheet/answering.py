@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from vaka import config
 from vaka.access.filter import AccessFilter
 from vaka.copy import listed
 from vaka.copy.reader import Reader
@@ -35,7 +36,7 @@ class CopySheets:
             return found
 
         def work(reader: Reader) -> tuple[Body, int] | None:
-            with reader.moment():
+            with reader.moment(config.COPY_SHEET_TIMEOUT_S):
                 return self._body(reader, access, id_, form, ready=False)
 
         made = await self._store.readers.run(work)
@@ -56,7 +57,7 @@ class CopySheets:
         aged = self._store.aged
 
         def work(reader: Reader) -> Worklists | None:
-            with reader.moment():
+            with reader.moment(config.COPY_SHEET_TIMEOUT_S):
                 found = listed.unit_of(reader, unit)
                 return listed.worklists(reader, found, access, aged=aged) if found is not None else None
 

@@ -22,7 +22,7 @@ from vaka.copy.sheet.identity import Identity
 from vaka.copy.sheet.render import PACKAGE, macro
 from vaka.copy.sheet.sections import SECTIONS, Section
 from vaka.copy.sheet.stream import NOTHING, Part, merged, pack, plain
-from vaka.texts import texts_of
+from vaka.texts import N_, texts_of
 
 _FRAME: Final = "frame.html"
 Gap: TypeAlias = Literal["head", "due", "own"]
@@ -53,6 +53,12 @@ class Hidden:
 
     withheld: frozenset[str] = frozenset()
     closed: bool = False
+
+
+BEHIND: Final = N_(
+    "This copy lags behind the journal: what is newest may not be shown here. Ask before you give a dose."
+)
+"""S1: a notice for ``Reader.notices``."""
 
 
 @dataclass(frozen=True, slots=True)

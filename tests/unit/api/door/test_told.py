@@ -22,10 +22,13 @@ def test_what_the_board_tells(tmp_path: Path) -> None:
     told = Told(tmp_path / "board")
     now = boottime_ns()
     board.write({Field.SEED: 3, Field.EPOCH: 1, Field.XID: 7, Field.SEQ: 9, Field.WHOLE: 1, Field.HEARD_NS: now})
+    board[Field.SIGN_NS] = now
     assert told.readable and told.heard and told.seed == 3
     assert told.reached(Cursor(1, 7, 9)) and told.reached(Cursor(1, 6, 50))
     assert not told.reached(Cursor(1, 7, 10)) and not told.reached(Cursor(2, 1, 1))
     board[Field.HEARD_NS] = now - 5_000_000_000
+    assert told.heard and told.age_s >= 5, "it lags: its journal speaks of what was 5 s ago"
+    board[Field.SIGN_NS] = now - 5_000_000_000
     board[Field.JOURNAL] = Journal.HEARD
     assert not told.heard, "whole, and silent for 5 s: frozen, though its connection stands"
     assert 5 <= told.age_s < 60

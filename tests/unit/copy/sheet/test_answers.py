@@ -14,6 +14,7 @@ from tests.unit.copy.sheet.record import Record, person
 from tests.unit.copy.sheet.test_reading import allergy
 
 from vaka.access.filter import AccessFilter
+from vaka.api import http
 from vaka.api.http import NotAcceptable, Request, Response
 from vaka.api.interactions.notes import notes
 from vaka.api.interactions.sheet import sheet
@@ -21,6 +22,7 @@ from vaka.api.interactions.unit import unit
 from vaka.api.negotiated import takes_deflate, wants_html
 from vaka.api.server import Server
 from vaka.copy.reader import Reader
+from vaka.copy.sheet import page as sheet_page
 from vaka.copy.sheet.answering import CopySheets
 from vaka.copy.store import CopyStore
 from vaka.errors import Gone, Invalid, NotAllowed, NotFound
@@ -55,6 +57,7 @@ class Here:
 @dataclass
 class World:
     record: Record = field(default_factory=Record)
+    behind: bool = False
     freshness: Freshness = field(default_factory=lambda: Freshness(now_us(), 3.0))
 
     def ask(self, handler: Any, named: str, *, access: AccessFilter | None = None, method: str = "GET", query: str = "",
@@ -64,6 +67,8 @@ class World:
         pairs = [(part.partition("=")[0], part.partition("=")[2]) for part in query.split("&") if part]
         asked = {name.replace("_", "-"): value for name, value in headers.items()}
         request = Request(method, (named,), pairs, asked, "http://x/fhir", b"", access or person())
+        if self.behind:
+            request.freshness = http.Freshness(now_us(), 3.0, away=False, behind=True)
         self.request = request
 
         async def run() -> Response:
@@ -142,6 +147,16 @@ def test_how_old_it_is_and_who_is_out_of_reach(world: World) -> None:
     assert "x at a copy" in page
     told = orjson.loads(text(world.ask(sheet, "p1")))
     assert (told["journalAway"], told["dosesCertain"], told["ageSeconds"]) == (True, False, 90_000)
+
+
+def test_a_copy_that_lags_says_so_first(world: World) -> None:
+    """Would break: an old list of drugs is read while the journal is well, and nothing says so (S1)."""
+    world.behind = True
+    page = text(world.ask(sheet, "p1", accept="text/html", accept_language="sv"))
+    assert "Kopian släpar efter journalen" in page
+    told = orjson.loads(text(world.ask(sheet, "p1")))
+    assert told["notices"] == [sheet_page.BEHIND]
+    assert told["dosesCertain"] is False
 
 
 def test_the_log_knows(world: World) -> None:
