@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -48,9 +47,9 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(lexemes(text))
 
 
-def words(text: str) -> Sequence[str]:
+def words(text: str) -> list[str]:
     """The words of ``text`` in order: folded, stemmed; those of one letter, or of more than 40, are left out."""
-    return _words(text) if len(text) <= 256 else lexemes(text)
+    return list(_words(text)) if len(text) <= 256 else lexemes(text)
 
 
 _TAG: Final = re.compile(r"<[^>]*>")
