@@ -16,7 +16,7 @@ from bench.place import place, vaka
 SHARED = ("read", "access", "create", "bulk", "memory", "disk", "access_log", "overload")
 """Measured one after the other on one journal that holds the demo region."""
 ALONE = ("recovery", "lag")
-LONG = ("search", "durability")
+LONG = ("search", "durability", "reserve")
 
 
 def names(*, long_: bool) -> tuple[str, ...]:
