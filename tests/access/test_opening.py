@@ -53,6 +53,35 @@ def _reason(text: str = "the patient says so") -> Resource:
     return {"resourceType": "Parameters", "parameter": [{"name": "reason", "valueString": text}]}
 
 
+def _list(client: Any, address: str) -> tuple[set[str], list[str]]:
+    """(ids that are listed, codes of what is said beside them)."""
+    answer = client.get(address)
+    assert answer.status_code == 200, answer.text
+    found = [entry["resource"] for entry in answer.json().get("entry", [])]
+    said = [one for one in found if one["resourceType"] == "OperationOutcome"]
+    assert "x-vaka" not in str(said)
+    return {one["id"] for one in found if one not in said}, [issue["code"] for one in said for issue in one["issue"]]
+
+
+def test_a_list_says_that_it_is_not_all(ward: Ward) -> None:
+    """Breaks if an empty list of allergies is read as none, while they are withheld (S3); or if it tells whose or what."""
+    mine, patient = ward.at("u"), ward.patient
+    asked = (
+        f"/AllergyIntolerance?patient={patient}", f"/AllergyIntolerance?patient=Patient/{patient}&_summary=count",
+        f"/Patient/{patient}/AllergyIntolerance", f"/Observation?subject=Patient/{patient}", f"/Patient/{patient}/$everything",
+    )  # fmt: skip
+    for address in asked:
+        listed, said = _list(mine, address)
+        assert ward.note("v") not in listed and ward.note("w") not in listed
+        assert said == ["suppressed"], address
+    assert _list(mine, "/AllergyIntolerance?patient=nobody") == (set(), [])
+    assert ward.open(mine, "unit", "v").status_code == 201
+    assert _list(mine, asked[0])[1] == ["suppressed"], "the other provider's is withheld still"
+    assert mine.post("/Consent", json=agreement(ward, "u")).status_code == 201
+    assert ward.open(mine, "provider", "q").status_code == 201
+    assert _list(mine, asked[0]) == (set(), [])
+
+
 def test_an_emergency_needs_both_reasons_and_ends(ward: Ward) -> None:
     """Breaks if an emergency opens without its reasons, for too long, or after its time (A9, S22)."""
     stranger = ward.at("v")

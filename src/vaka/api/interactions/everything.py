@@ -15,6 +15,7 @@ from vaka import config
 from vaka.api.http import Request, Response, require_json_answer, require_json_body
 from vaka.api.includes import Searching
 from vaka.api.interactions.search import run, searchset
+from vaka.api.interactions.withheld import withheld
 from vaka.api.operations import BY_NAME
 from vaka.api.server import Server, known_type, living
 from vaka.errors import Invalid
@@ -70,7 +71,8 @@ async def everything(server: Server, request: Request, id_: str) -> Response:
     extra = await _supporting(searching, page.matches, _SUPPORTING.intersection(asked) if asked else _SUPPORTING)
     if since:
         extra = [version for version in extra if version.updated_us >= since[0]]
-    return Response(200, searchset(server, request, query, page, extra, list(query.used), scope, at))
+    notes = await withheld(server, request, id_) if at is None else []
+    return Response(200, searchset(server, request, query, page, extra, list(query.used), scope, at, notes))
 
 
 async def _given(request: Request) -> list[tuple[str, str]]:

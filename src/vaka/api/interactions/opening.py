@@ -26,6 +26,7 @@ from vaka.api.arrival import idempotency_key
 from vaka.api.asked import ask, parameters, require_right, told
 from vaka.api.callers import token_of
 from vaka.api.http import Request, Response, require_json_answer
+from vaka.api.interactions.withheld import TOLD_OUTCOMES
 from vaka.api.server import Server, accept_resource, check_id, living, new_id, write_of
 from vaka.errors import Forbidden, Invalid, NotFound
 from vaka.store.known import Group
@@ -50,7 +51,6 @@ _ACTIVITIES: Final = {What.EMERGENCY: "emergency", What.INNER_BLOCK: "lift", Wha
 _REASONED: Final = frozenset(RIGHTS)
 _WITHOUT_CONSENT: Final = frozenset({What.EMERGENCY, What.INCAPACITY})
 """S22, S25: why there is no consent is said beside the reason."""
-_OUTCOMES: Final = (Outcome.CHOICE, Outcome.EXISTENCE)
 
 
 def caring(request: Request) -> Session:
@@ -92,7 +92,7 @@ def _told(found: Sequence[Group], *, name_blocked: bool) -> list[tuple[Group, li
     """(an example of a rule, the groups that may be named under it). Nothing is said of what is denied."""
     by_rule: dict[str, list[Group]] = {}
     for group in found:
-        if group.rule.outcome in _OUTCOMES:
+        if group.rule.outcome in TOLD_OUTCOMES:
             by_rule.setdefault(group.rule.id, []).append(group)
     told = []
     for groups in by_rule.values():

@@ -23,6 +23,7 @@ from vaka.api.http import (
     require_json_answer,
 )
 from vaka.api.includes import Searching, included
+from vaka.api.interactions.withheld import patient_asked, withheld
 from vaka.api.server import Server, known_type
 from vaka.errors import Invalid, Issue, NotFound
 from vaka.fhir import exact
@@ -72,7 +73,9 @@ async def search(
         same=server.store.same,
     )  # fmt: skip
     page, extra = await run(server.store.searching(request.access), query, at=at)
-    return Response(200, searchset(server, request, query, page, extra, parameters, _scope(type_, compartment), at))
+    notes = await withheld(server, request, patient_asked(parameters, compartment)) if at is None else []
+    scope = _scope(type_, compartment)
+    return Response(200, searchset(server, request, query, page, extra, parameters, scope, at, notes))
 
 
 async def run(searching: Searching, query: Query, *, at: Position | None = None) -> tuple[Page, list[Version]]:
@@ -94,8 +97,9 @@ def searchset(
     parameters: Sequence[tuple[str, str]],
     scope: str,
     at: Position | None,
+    notes: Sequence[Issue] = (),
 ) -> bytes:
-    """The Bundle of a page."""
+    """The Bundle of a page. ``notes``: what must be said beside it."""
     base = f"{request.base_url}/{scope}" if scope else request.base_url
     relations = [("self", base + ("?" + link_query(query.used) if query.used else ""))]
     if page.next is not None:
@@ -116,12 +120,12 @@ def searchset(
     head["link"] = links(relations)
     entries = [search_entry(version, request.base_url, "match", _shown(version, query)) for version in page.matches]
     entries += [search_entry(version, request.base_url, "include", _shown(version, query)) for version in extra]
-    issues = []
+    issues = list(notes)
     if len(extra) >= config.INCLUDE_MAX_RESOURCES:
         told = f"more than {config.INCLUDE_MAX_RESOURCES} resources are to be included; the others were left out"
         issues.append(Issue("warning", "too-costly", told))
-    if query.ignored or issues:
-        issues += [Issue("warning", "not-supported", f"{name}: {reason}", name) for name, reason in query.ignored]
+    issues += [Issue("warning", "not-supported", f"{name}: {reason}", name) for name, reason in query.ignored]
+    if issues:
         entries.append(entry({"search": {"mode": "outcome"}}, orjson.dumps(operation_outcome(issues))))
     return bundle(head, entries)
 

@@ -28,6 +28,7 @@ from vaka.api.http import (
 )
 from vaka.api.interactions.conditions import condition, require_unused
 from vaka.api.interactions.search import run, searchset
+from vaka.api.interactions.withheld import patient_asked, withheld
 from vaka.api.refused import log_entry
 from vaka.api.server import (
     Server,
@@ -240,7 +241,8 @@ async def _read(tx: Transaction, server: Server, request: Request, one: Entry) -
     strict = preferences(request).strict
     query = parse_query([type_], pairs, base_url=request.base_url, strict=strict, same=server.journal.same)
     page, extra = await run(tx, query)
-    return searchset(server, request, query, page, extra, pairs, type_, None)
+    notes = await withheld(server, request, patient_asked(pairs, None))
+    return searchset(server, request, query, page, extra, pairs, type_, None, notes)
 
 
 async def _answer(
