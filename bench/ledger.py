@@ -7,13 +7,17 @@ before they are sent, so that they can be sent again; the judge believes the fee
 from __future__ import annotations
 
 import os
+import random
+import shutil
+import sys
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import httpx
 import orjson
@@ -60,6 +64,35 @@ class Ledger:
 
     def close(self) -> None:
         self._file.close()
+
+
+class Found(Protocol):
+    """What kills came to: ``wrong``, each of what was acknowledged and is not so."""
+
+    @property
+    def wrong(self) -> tuple[str, ...]: ...
+
+
+F = TypeVar("F", bound=Found)
+
+
+def kept(name: str, run: Callable[[Path, int], F], folder: Path | None, seed: int | None) -> F:
+    """What ``run`` finds in ``folder`` (none: one of its own, kept where something is wrong: it is the evidence) with ``seed``
+    (none: one by chance)."""
+    own = folder or Path(tempfile.mkdtemp(prefix=f"vaka-{name}-"))
+    found = run(own, random.randrange(2**32) if seed is None else seed)
+    if folder is None:
+        if found.wrong:
+            print(f"record and ledger are kept in {own}", file=sys.stderr)
+        else:
+            shutil.rmtree(own, ignore_errors=True)
+    return found
+
+
+def detail(acknowledged: int, resent: int, seed: int, wrong: Sequence[str]) -> str:
+    """How a figure of kills came."""
+    named = f", the first: {', '.join(wrong[:10])}" if wrong else ""
+    return f"{acknowledged} acknowledged, {resent} sent again, seed {seed}{named}"
 
 
 @dataclass(frozen=True, slots=True)

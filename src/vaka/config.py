@@ -290,6 +290,8 @@ SHEET_BODY_MAX_BYTES: Final = 8 * 1024 * 1024
 # Of one owner and kind about one patient; what is older is counted as not shown.
 SHEET_ENTRIES_MAX: Final = 5_000
 SHEET_MAKE_BATCH: Final = 50
+# What is applied waits no longer for sheets that are made.
+SHEET_MAKE_S: Final = 0.03
 # Joined bodies that a worker keeps, some 10 kB each.
 SHEET_CACHE_BYTES: Final = 64 * 1024 * 1024
 # So long at most: what was redacted leaves memory too.
@@ -316,8 +318,8 @@ COPY_CONSENTS_DAYS: Final = 7.0
 COPY_WRITER_CACHE_BYTES: Final = 64 * 1024 * 1024
 COPY_READER_CACHE_BYTES: Final = 32 * 1024 * 1024
 COPY_PAGE_BYTES: Final = 4096
-# A checkpoint each 16 MB of log; the log file is cut to this after one.
-COPY_WAL_BYTES: Final = 16 * 1024 * 1024
+# A checkpoint each 64 MB of log; the log file is cut to this after one. What is written again and again goes to the file once.
+COPY_WAL_BYTES: Final = 64 * 1024 * 1024
 COPY_BUSY_TIMEOUT_MS: Final = 5_000
 # A line of the feed: a body of the largest size, every second byte of it a quotation mark, and what stands around it.
 COPY_LINE_MAX_BYTES: Final = 2 * BODY_MAX_BYTES + 64 * 1024

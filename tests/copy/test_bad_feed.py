@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -16,10 +17,11 @@ from tests.copy.feedlines import NOW_US, mark, version
 
 from vaka import config
 from vaka.api.door.told import Told
+from vaka.copy.apply import Applied, Applier
 from vaka.copy.board import Distrust, Field, Journal, boottime_ns
 from vaka.copy.brake import Limits
 from vaka.copy.lease import Lease
-from vaka.copy.lines import instant_us
+from vaka.copy.lines import Line, instant_us
 from vaka.store.version import instant
 
 pytestmark = pytest.mark.anyio
@@ -343,3 +345,25 @@ async def test_a_reader_keeps_its_file_while_another_is_seeded(tmp_path: Path) -
             assert isinstance(reader, apsw.Connection)
             assert reader.execute("SELECT count(*) FROM resource WHERE body IS NOT NULL").get >= 3
             reader.close()
+
+
+async def test_horizons_that_came_together_are_committed_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken: a copy that is behind commits each horizon by itself, and stays behind; or the last of them is never applied."""
+    sizes: list[int] = []
+    apply = Applier.apply
+
+    def counted(self: Applier, lines: Sequence[Line]) -> Applied:
+        sizes.append(len(lines))
+        return apply(self, lines)
+
+    monkeypatch.setattr(Applier, "apply", counted)
+    async with journal() as fake:
+        fake.lines = notes(40)
+        answers = iter([b"".join(line + mark(n + 1, f"1.{n}.{n}") for n, line in enumerate(fake.lines, 1))])
+        fake.spoil = lambda _: next(answers, b"")
+        async with copy(tmp_path, fake.url) as made:
+            await made.whole(40)
+    assert sum(sizes) >= 80
+    assert len(sizes) < 20

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import apsw
 import orjson
@@ -44,24 +44,34 @@ _POINTING_MAX: Final = 50
 _ORGANIZATION: Final = type_number("Organization")
 
 
-def changed(
-    connection: apsw.Connection, rkey: int, resource: Mapping[str, Any] | None, owner: int, patient: int | None
-) -> None:
-    """Keeps where a resource stands after a change; ``resource`` None: it is gone. Called by the applier within its transaction,
-    once the row of the resource stands."""
-    sql = statements("sheet")
-    connection.execute(sql["drop_works"], {"rkey": rkey})
-    if resource is None:
-        return
+class Owner(NamedTuple):
+    """Whose a resource is: ``unit`` (None: not known), the ``source`` that it came from, its ``author``."""
+
+    unit: str | None = None
+    source: str = ""
+    author: str | None = None
+
+
+def owner(connection: apsw.Connection, number: int) -> Owner:
+    """The owner of this number."""
+    row = connection.execute(statements("sheet")["owner_named"], {"owner": number}).fetchone()
+    return Owner(*row) if row is not None else Owner()
+
+
+def drop(connection: apsw.Connection, rkey: int) -> None:
+    """A resource is another now, or gone: it stands on no list."""
+    connection.execute(statements("sheet")["drop_works"], {"rkey": rkey})
+
+
+def put(connection: apsw.Connection, rkey: int, resource: Mapping[str, Any], whose: Owner, patient: int | None) -> None:
+    """Where a resource stands that stands on no list. Called by the applier within its transaction, once its row stands."""
     if is_mark(resource):
         _settle(connection, resource)
         return
-    row = connection.execute(sql["owner_named"], {"owner": owner}).fetchone()
-    unit, source, author = row if row is not None else (None, "", None)
     ordered = _ordered_by(connection, resource)
-    for work in works(resource, ordered or unit, source, author):
+    for work in works(resource, ordered or whose.unit, whose.source, whose.author):
         connection.execute(
-            sql["put_work"],
+            statements("sheet")["put_work"],
             {"unit": work.unit, "list": int(work.list), "from_us": work.from_us, "until_us": work.until_us, "rkey": rkey,
              "patient": patient, "person": work.person},
         )  # fmt: skip

@@ -114,6 +114,7 @@ async def _run(options: Options, folder: Folder) -> None:
         await control.start()
         stack.push_async_callback(control.close)
         stopping = asyncio.Event()
+        process.settle_memory()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
         async with asyncio.TaskGroup() as tasks:
