@@ -262,6 +262,9 @@ RESERVE_ENTRY_MAX_DAYS: Final = IDEMPOTENCY_DAYS - 5
 RESERVE_UNHELD_S: Final = 30.0
 RESERVE_LANES: Final = 4
 RESERVE_LOOK_MAX: Final = 2_000
+# Patients who are shown before a reserve number is given; allergies that an order is checked against.
+RESERVE_CANDIDATES_MAX: Final = 20
+RESERVE_ALLERGIES_MAX: Final = 200
 RESERVE_EXCHANGE_S: Final = 1.0
 RESERVE_EXCHANGE_MAX: Final = 200
 # A fault of the journal on one entry, so often: it is set aside for a person, so that it holds back no others.

@@ -138,9 +138,18 @@ def _part(start: Start, behind: Behind, wire: Wire, number: int, port: int) -> P
 
 
 def _keep_neighbours(own: Directory, urls: Mapping[str, str]) -> None:
-    """The copies that hold this one's entries; who may acknowledge without one is a site's choice, and stays what it was."""
+    """The copies that hold this one's entries; who may acknowledge without one is a site's choice, and stays what it was. People
+    may on the only copy: else nobody could write during a stop."""
     from vaka.copy.reserve.neighbours import Neighbours
     from vaka.copy.reserve.peers import Peer
 
     neighbours = Neighbours(Folder(own.path))
-    neighbours.keep([Peer(name, url) for name, url in urls.items()], single=neighbours.single())
+    neighbours.keep([Peer(name, url) for name, url in urls.items()])
+
+
+def alone(directory: Directory) -> bool:
+    """Whether what is written during a stop stands on one copy alone (S15)."""
+    from vaka.copy.reserve.neighbours import Neighbours
+
+    own = folder(directory, 1)
+    return own.path.exists() and Neighbours(Folder(own.path)).alone()

@@ -123,7 +123,7 @@ async def _run(options: Options, folder: Folder) -> None:
                     follower.run(), _look_for_damage(follower), beside.keep_private(follower, client, board),
                     beside.keep_sheets(follower), follower.keep_lease(),
                     reserve_running.run(
-                        reserve, folder, board, token_file=options.token_file, verify=verify
+                        reserve, folder, board, lost, follower.in_thread, token_file=options.token_file, verify=verify
                     ),
                 )
             ]  # fmt: skip

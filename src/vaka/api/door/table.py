@@ -91,6 +91,8 @@ def who(method: str, path: Sequence[str], query: Pairs, *, login: bool = True) -
             return Who.COPY if login else Who.JOURNAL
         case (".well-known", *_) | ("fhir", ".well-known", *_) | ("fhir", "metadata" | "openapi.json"):
             return Who.COPY
+        case ("fhir", "Patient", "$reserve-number"):
+            return Who.COPY
         case ("fhir", "Patient", _, operation) if operation in _EITHER:
             return Who.EITHER
         case ("fhir", *rest):

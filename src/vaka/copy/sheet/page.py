@@ -63,6 +63,15 @@ BEHIND: Final = N_(
 """S1: a notice for ``Reader.notices``."""
 
 
+def missing(name: str, since_us: int, language: str) -> str:
+    """S10: a notice for ``Reader.notices``: of a copy that is out of reach. ``since_us``: when it was last reached, 0: never."""
+    told = texts_of(PACKAGE, language).gettext
+    if not since_us:
+        return told("Entries made at %(name)s may be missing here: it cannot be reached.") % {"name": name}
+    text = told("Entries made at %(name)s after %(at)s may be missing here: it cannot be reached.")
+    return text % {"name": name, "at": clock.in_words(since_us, language)}
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """Who looks, when, and how fresh what is shown is. ``as_of_us``: the copy has all until then; ``age_s``: since then, by a

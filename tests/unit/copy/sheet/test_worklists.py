@@ -16,8 +16,8 @@ from vaka.access.marks import Actor, provenance
 from vaka.copy import listed
 from vaka.copy.sheet.page import Reader
 from vaka.copy.unit_page import html_of, json_of
-from vaka.copy.worklists import FROM_PAPER, TASKS
 from vaka.fhir.dates import ZONE
+from vaka.fhir.paper import FROM_PAPER, TASKS
 from vaka.store.through import now_us
 
 ACTOR = Actor("Practitioner/pr1", "pr1", "u1", "Lars")
