@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
@@ -30,6 +31,11 @@ class Figure:
 
     def row(self) -> dict[str, Any]:
         return {**asdict(self), "holds": self.holds, "reaches_aim": self.reaches_aim}
+
+
+def sized(name: str, usual: int) -> int:
+    """How much of it: ``usual``, or what VAKA_BENCH_NAME says, to try a long measurement with little."""
+    return int(os.environ.get(f"VAKA_BENCH_{name.upper()}", usual))
 
 
 def ratio(

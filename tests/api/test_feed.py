@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import httpx
+import orjson
 import psycopg
 import pytest
 from tests.client import Api, fresh, patient
@@ -277,6 +278,26 @@ def test_each_line_has_owner_hash_and_the_stored_bytes(api: Api, tag: str) -> No
     assert line["patient"] == tag
     assert line["owner"]["source"] == "tests"
     assert set(line["owner"]) == {"number", "unit", "provider", "kind", "author", "source"}
+
+
+def test_an_entry_that_came_before_its_patient_has_its_home(api: Api, journal: Instance, tag: str) -> None:
+    """Would break: a load commits an encounter before its Patient, and on every copy it is nobody's for ever."""
+    from vaka.fhir.parse import parse_resource
+    from vaka.journal.accept import write_of
+
+    before = end(api)
+    body = orjson.dumps({
+        "resourceType": "Encounter", "id": tag, "status": "planned", "class": {"code": "AMB"},
+        "subject": {"reference": f"Patient/{tag}-later"},
+    })  # fmt: skip
+
+    async def write() -> None:
+        async with opened(journal.data) as record:
+            change = write_of(parse_resource(body, "Encounter"), tag)
+            await record.run(lambda transaction: transaction.write([change]), access=SYSTEM_FILTER)
+
+    asyncio.run(write())
+    assert [line["patient"] for line in of(versions(read(api, before)), tag)] == [f"{tag}-later"]
 
 
 def test_the_schema_is_there(journal: Instance) -> None:

@@ -93,3 +93,15 @@ def test_what_is_set_counts_and_is_kept(api: Api, ward: Ward) -> None:
         {"visible__valueCode": "yes", "date__valueDate": "2026-01-01"},
     ):
         outcome(operate(api, note, "visibility", **bad), 400)
+
+
+def test_what_is_entered_from_paper_has_three_times(api: Api, ward: Ward) -> None:
+    """Would break S13: a dose of the night would be told as given, or recorded, when somebody sat down to enter it."""
+    tag = {"meta": {"tag": [{"system": "urn:x-vaka:entered", "code": "from-paper"}]}}
+    value = {"resourceType": "Observation", "status": "final", "code": {"text": "Puls"}, **ward.owned(), **tag}
+    outcome(api.post("/Observation", json=value), 422)
+    made = api.make({**value, "effectiveDateTime": "2026-03-01T02:10:00+01:00", "issued": "2026-03-01T02:10:00+01:00"})
+    found = told(api, f"/Observation/{made['id']}/$times")
+    assert found["happened"] == "2026-03-01T02:10:00+01:00"
+    assert found["recorded"] == found["received"] == made["meta"]["lastUpdated"]
+    assert found["from-paper"] is True

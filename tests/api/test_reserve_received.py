@@ -100,6 +100,44 @@ def test_the_first_try_that_was_carried_out_is_found_by_its_key(
     assert copy.give(other)["outcome"] == "refused"
 
 
+def test_what_was_handed_over_and_is_sent_straight_to_the_journal_too_is_one(
+    api: Api, ward: Ward, copy: Receiving, journal: Instance
+) -> None:
+    """Would break S16: an integration that sends its message to the journal as well, under its key, would have it there twice."""
+    one = entry("POST", "Observation", vital(ward), author=journal.token("laboratory"), principal="laboratory")
+    handed = copy.done(one)
+    laboratory = Api(journal.url, journal.token("laboratory"))
+    headers = {"Idempotency-Key": one.key, "Content-Type": "application/fhir+json"}
+    sent = laboratory.post("/Observation", content=one.body, headers=headers)
+    assert (sent.status_code, f"Observation/{sent.json()['id']}") == (201, handed["name"]), sent.text
+    other = laboratory.post("/Observation", content=one.body.replace(b"Puls", b"Vikt"), headers=headers)
+    assert other.status_code == 422
+    assert len(history_of(api, handed["name"])) == 1
+    laboratory.close()
+
+
+def history_of(api: Api, name: str) -> list[Resource]:
+    found: list[Resource] = api.bundle(f"/{name}/_history")["entry"]
+    return found
+
+
+def test_what_an_order_met_stands_in_its_task(api: Api, ward: Ward, nurse: Nurse, copy: Receiving) -> None:
+    """Would break S12: who decides about the order afterwards would not see what the copy had warned of."""
+    allergy = api.make({
+        "resourceType": "AllergyIntolerance", "code": {"text": "Penicillin"}, "patient": ward.owned()["subject"],
+        "clinicalStatus": {
+            "coding": [{"system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "code": "active"}]
+        },
+    })  # fmt: skip
+    order = {"resourceType": "MedicationRequest", "intent": "order", "status": "active",
+             "medicationCodeableConcept": {"text": "Penicillin V"}, "subject": ward.owned()["subject"]}  # fmt: skip
+    met = f"AllergyIntolerance/{allergy['id']}"
+    one = replace(nurse.writes("POST", "MedicationRequest", order), warnings=(met,))
+    copy.done(one)
+    (task,) = tasks(api, one)
+    assert task["input"] == [{"type": {"text": "allergy"}, "valueReference": {"reference": met}}]
+
+
 def test_a_transaction_has_the_ids_that_the_copy_gave(api: Api, ward: Ward, copy: Receiving, journal: Instance) -> None:
     """Would break: a laboratory's bundle would be in the record under other ids than were answered."""
     from vaka.store.ids import keyed_id

@@ -16,9 +16,12 @@ from bench.running import FULL, Vaka, free_port, running, token
 from tests.client import Api, fresh
 from tests.copy.reserve_standin import Fronted, fronted
 from tests.copy.test_door import journal_pid
+from tests.waiting import until
 
+from vaka import config
 from vaka.copy.reserve.entry import State
 from vaka.copy.reserve.mode import Mode
+from vaka.copy.reserve.numbers import copy_of
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +69,15 @@ def patient(value: str) -> dict[str, Any]:
     return {"resourceType": "Patient", "identifier": [{"system": "urn:test", "value": value}]}
 
 
-def until(true: Any, what: str, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
+def arrive(vaka: Vaka, door: Fronted, patient_id: str, key: str | None = None) -> httpx.Response:
+    told = {"Authorization": f"Bearer {token(vaka.data, 'tests', FULL)}", "Idempotency-Key": key or uuid.uuid4().hex}
+    body = {
+        "resourceType": "Encounter",
+        "status": "arrived",
+        "class": {"code": "EMER"},
+        "subject": {"reference": f"Patient/{patient_id}"},
+    }
+    return httpx.post(door.url + "/fhir/Encounter", json=body, headers=told, timeout=30)
 
 
 def test_a_journal_that_stands_still_costs_one_wait_and_comes_back_to_everything_once(
@@ -84,12 +91,12 @@ def test_a_journal_that_stands_still_costs_one_wait_and_comes_back_to_everything
         key, value = uuid.uuid4().hex, fresh()
         began = time.monotonic()
         tried = post(vaka, first, key, patient(value))
-        assert 1.5 < time.monotonic() - began < 6
+        assert time.monotonic() - began > config.DOOR_TRY_S - 0.5
         assert (tried.status_code, tried.headers["vaka-reserve"]) == (201, "pending; copies=2")
         began = time.monotonic()
-        values = [fresh() for _ in range(5)]
+        values = [fresh() for _ in range(20)]
         ids = [post(vaka, first, body=patient(one)).json()["id"] for one in values]
-        assert time.monotonic() - began < 5, "only the first waits for the journal"
+        assert time.monotonic() - began < 20 * config.DOOR_TRY_S, "only the first waits for the journal"
         elsewhere = post(vaka, second, key, patient(value))
         assert elsewhere.json() == tried.json(), "the other copy knows it, and answers the same"
         assert post(vaka, second, key, patient("another")).status_code == 422
@@ -132,6 +139,36 @@ def test_a_copy_is_killed_with_what_it_holds_and_its_neighbour_knows_it(vaka: Va
     stores = [door.store() for door in doors]
     until(lambda: all(not store.open() for store in stores), "both know that it is home")
     assert api.ids(f"/Patient?identifier=urn:test|{value}") == [told.json()["id"]]
+    for store in stores:
+        store.close()
+    api.close()
+
+
+def test_two_copies_and_a_restart_never_give_one_number_twice(vaka: Vaka, doors: list[Fronted]) -> None:
+    """Would break S18; and the number that was told for a first try, which the journal carried out, would be on no visit."""
+    second = doors[1]
+    api = Api(vaka.url, token(vaka.data, "tests", FULL))
+    somebody = api.make(patient(fresh()))["id"]
+    for door in doors:
+        store = door.store()
+        until(lambda: store.range() is not None, "it has numbers to give")  # noqa: B023
+        until(lambda: store.standing().mode is Mode.JOURNAL, "writes go to the journal")  # noqa: B023
+        store.close()
+    told: dict[str, str] = {}
+    with standing_still(vaka):
+        for _ in range(2):  # the very first lies in the frozen journal, which carries it out when it wakes
+            for door in doors:
+                made = arrive(vaka, door, somebody)
+                assert made.status_code == 201, made.text
+                told[made.json()["id"]] = made.json()["identifier"][0]["value"]
+            second.kill()
+            second.start()
+    assert len(set(told.values())) == 4
+    assert len({copy_of(number) for number in told.values()}) == 2
+    stores = [door.store() for door in doors]
+    until(lambda: all(not store.open() for store in stores), "all is handed over")
+    for id_, number in told.items():
+        assert [one["value"] for one in api.get(f"/Encounter/{id_}").json()["identifier"]] == [number]
     for store in stores:
         store.close()
     api.close()

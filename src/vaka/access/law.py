@@ -71,6 +71,8 @@ class Act(IntEnum):
     """Entered on the right patient, from the wrong one's record."""
     RESERVED = 17
     """Written on a copy during a stop, and handed over."""
+    GIVEN_BACK = 18
+    """Lost by the journal, and given back by a copy."""
 
 
 ACKNOWLEDGING: Final[Mapping[str, Act]] = {"received": Act.RECEIVED, "read": Act.READ, "acted-on": Act.ACTED}
@@ -83,8 +85,9 @@ STILL_OWED: Final[Mapping[Act, Owes | None]] = {
 }
 """What is left after an act on the current version: the steps of acknowledging are kept apart (J2)."""
 
-_ALWAYS: Final = frozenset({Act.ANNUL, Act.MISFILED, Act.REDACT, Act.MERGE, Act.UNMERGE})
-"""What may change a locked entry: annulment and redaction; a merge changes whose record it stands in, not the entry."""
+_ALWAYS: Final = frozenset({Act.ANNUL, Act.MISFILED, Act.REDACT, Act.MERGE, Act.UNMERGE, Act.GIVEN_BACK})
+"""What may change a locked entry: annulment and redaction; a merge changes whose record it stands in, not the entry; what the
+journal lost was lawful when it was written."""
 NEEDS_PERMISSION: Final = frozenset({Act.CORRECT, Act.ANNUL, Act.MISFILED, Act.REFILED})
 """Acts that change or enter an entry: who does them must be allowed to write it besides (``access.writing``)."""
 KEEPS_SIGNATURES: Final = frozenset({Act.MERGE, Act.UNMERGE})

@@ -35,6 +35,7 @@ from vaka.api.interactions.visibility import shown, visibility
 from vaka.api.interactions.vread import vread
 from vaka.api.merged import follow
 from vaka.api.refused import tell_the_log
+from vaka.api.reserve.numbering import reserve_number
 from vaka.api.server import Server
 from vaka.errors import Forbidden, Invalid, NotAllowed, NotFound
 
@@ -86,6 +87,8 @@ async def answer(server: Server, request: Request) -> Response:
             return await unmerge(server, request)
         case ("POST", "Patient", "$link"):
             return await link(server, request)
+        case ("POST", "Patient", "$reserve-number"):
+            return await reserve_number(server, request)
         case ("GET", type_, id_, "$times"):
             return await times(server, request, type_, id_)
         case ("GET", type_, id_, "$visibility"):

@@ -117,7 +117,8 @@ def show(number: int, at: Folder, key_file: Path | None, content: bool, as_json:
     told = _told(one, None) | {
         "makes": sorted(one.makes), "patients": sorted(one.patients), "refers": list(one.refers), "key": one.key,
         "copies": one.copies, "held_for": one.origin if one.origin != at.about().id else None,
-        "clock_offset_ms": one.offset_ms, "site_only": one.single_site, "result": dict(one.result),
+        "clock_offset_ms": one.offset_ms, "site_only": one.single_site, "numbers": dict(one.numbers),
+        "allergies": one.checked or None, "result": dict(one.result),
     }  # fmt: skip
     if content:
         told["content"] = one.body.decode("utf-8", "replace")

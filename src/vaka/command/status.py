@@ -23,6 +23,10 @@ from vaka.watch.directory import Directory
 from vaka.watch.probe import http_status, unverified
 
 PROBE_TIMEOUT_S: Final = 5.0
+ALONE: Final = (
+    "one copy only: what people write while the journal is away stands on one disk alone (copies=1), and programs are refused."
+    " `vaka up --copies 2` holds it twice"
+)
 NOT_RUNNING: Final = 3  # as the init scripts of the Linux Standard Base say it
 
 
@@ -47,7 +51,7 @@ def command(data: str, as_json: bool) -> int:
         told: dict[str, object] = {"running": running, "processes": processes}
         told |= {path[1:]: code for path, code in answers.items()} | {"note": found.note if found else None}
         told |= {"law": found.law if found else None, "deriving_percent": deriving}
-        told |= {"admission": _admission(directory)}
+        told |= {"admission": _admission(directory), "reserve_alone": _alone(directory, found)}
         told |= {
             "url": found.url if found else None,
             "journal": found.journal if found else None,
@@ -64,6 +68,8 @@ def command(data: str, as_json: bool) -> int:
             click.echo(f"too many ask at once: only the {step} is shown")
         if found.journal != found.url:
             click.echo(f"the journal, behind its copies: {found.journal} /ready {journal or 'no answer'}")
+        if _alone(directory, found):
+            click.echo(ALONE)
         if deriving is not None:
             click.echo(
                 f"what the record says about access is being derived, {deriving} % done: nobody is served before it is"
@@ -89,6 +95,10 @@ def _rows(directory: Directory, found: status.Status) -> list[status.PartStatus]
         inner = status.read(fronted.folder(directory, int(part.name.removeprefix("copy-"))).status)
         rows += [replace(one, name=f"{part.name} {one.name}") for one in inner.parts] if inner is not None else []
     return rows
+
+
+def _alone(directory: Directory, found: status.Status | None) -> bool:
+    return found is not None and found.journal != found.url and fronted.alone(directory)
 
 
 def _admission(directory: Directory) -> dict[str, Any]:

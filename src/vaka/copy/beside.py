@@ -117,7 +117,7 @@ async def keep_sheets(follower: Follower) -> None:
     while True:
         made = 0
         try:
-            if follower.opened and follower.board[Field.WHOLE]:
+            if follower.opened and follower.board[Field.WHOLE] and not follower.behind:
                 made = await _with(follower, lambda connection: derived.make(connection, follower.applier.codec))
         except engine.Damaged as error:
             follower.found_damaged(error.message)

@@ -54,7 +54,7 @@ class Field(IntEnum):
     RESERVE_REFUSED = 22
     DAMAGED = 23  # the number of a seed that was found damaged, by the follower or a reader
     HORIZON_XID = 24  # no version with a transaction before it is missing here
-    LOST = 25  # versions that the journal lost, to be given back
+    LOST = 25  # versions that the journal lost, and that are not in the reserve yet
     SIGN_NS = 26  # when the last mark or heartbeat came in, however long it was on its way
     COUNTERS = 64  # COUNTERS to COUNTERS + 255: admission
 

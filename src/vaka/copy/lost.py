@@ -1,4 +1,4 @@
-"""What the journal lost and this copy still had: kept in a file of its own until it is given back (feed.md, 4 and 5).
+"""What the journal lost and this copy still had: kept in a file of its own, and given back by the reserve (feed.md, 4 and 5).
 
 Invariants: an entry is on the disk before the copy shows anything else in its place; it goes in once, however often it is
 found; it outlives every reseed. A copy holds current versions only, so of several lost versions of one resource it is the last.
@@ -62,7 +62,7 @@ class LostFile:
             self._connection.executemany(self._sql["add"], values)
 
     def waiting(self, limit: int = 100) -> list[Lost]:
-        """The next ones that have not been given back, in the order of the feed."""
+        """The next ones that are not in the reserve yet, in the order of the feed."""
         rows: Iterable[Any] = self._connection.execute(self._sql["waiting"], (limit,))
         return [Lost(rkey, epoch, version, digest, orjson.loads(line)) for rkey, epoch, version, digest, line in rows]
 
@@ -71,7 +71,7 @@ class LostFile:
         return int(found)
 
     def given(self, lost: Sequence[Lost]) -> None:
-        """These are the journal's again, or a task there."""
+        """These are in the reserve: from there they are given back (``copy.reserve.lost``)."""
         now_us = time.time_ns() // 1_000
         with engine.told(self._path), engine.transaction(self._connection):
             values = [(now_us, one.rkey, one.epoch, one.version, one.hash) for one in lost]

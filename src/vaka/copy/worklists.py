@@ -14,18 +14,15 @@ from typing import Any, Final
 
 from vaka.access.law import Act, opened
 from vaka.copy.sheet.contacts import BOOKED, HERE, here, planned, responsible
-from vaka.copy.sheet.elements import Json, Line, at_us, codes, person, reference_id, text, when, words
+from vaka.copy.sheet.elements import Json, Line, at_us, one, person, reference_id, text, when, words
 from vaka.copy.sheet.entry import Entry, Found
 from vaka.copy.sheet.identity import Identity
 from vaka.copy.sheet.medication import drug
 from vaka.fhir.dates import DAY_US, parse
 from vaka.fhir.entries import in_error
+from vaka.fhir.paper import is_paper_task
 
 EVER: Final = 2**62
-TASKS: Final = "urn:x-vaka:task"
-FROM_PAPER: Final = "enter-from-paper"
-"""Code of a Task: something was written on paper while nothing else could be written on, and is still to be entered (S13). Its
-owner (Organization) is the unit; its ``for`` the patient, where that is known."""
 _OPEN_TASK: Final = frozenset({"requested", "received", "accepted", "ready", "in-progress", "on-hold"})
 LOADS: Final = ("vaka:load", "vaka:provider")
 """Sources of what was signed where it comes from."""
@@ -79,8 +76,8 @@ def _works(resource: Json, unit: str | None, source: str, author: str | None) ->
             return [Work(unit, Listed.COMING, span[0], span[1] + DAY_US)] if span is not None else []
         case "Task" if status in _OPEN_TASK:
             place = _organization(resource.get("owner")) or unit
-            paper = (TASKS, FROM_PAPER) in set(codes(resource.get("code")))
-            return [Work(place, Listed.PAPER if paper else Listed.TASKS, at)] if place else []
+            kind = Listed.PAPER if is_paper_task(resource) else Listed.TASKS
+            return [Work(place, kind, at)] if place else []
     made = []
     if type_ == "ServiceRequest" and unit and status in ("active", "on-hold"):
         made.append(Work(unit, Listed.ORDERS, at))
@@ -111,6 +108,8 @@ def line_of(listed: Listed, entry: Entry, resource: Json, who: Identity, names: 
         made = here(found, names) or found.line()
     elif listed is Listed.COMING:
         made = planned(found) or found.line()
+    elif listed is Listed.PAPER:
+        made = _paper(found)
     else:
         made = found.line(
             what=_what(resource),
@@ -128,6 +127,19 @@ def line_of(listed: Listed, entry: Entry, resource: Json, who: Identity, names: 
         return {**made, "patient": who.id, "protected": True}
     return {**made, "patient": who.id, "name": who.name, "number": who.number, "born": who.born, "sex": who.sex} | (
         {"dead": True} if who.dead else {}
+    )
+
+
+def _paper(found: Found) -> Line:
+    """What lies on paper: of which kind, from when to when, by whom."""
+    resource = found.resource
+    period = one(resource.get("executionPeriod"))
+    return found.line(
+        what=words(resource.get("reasonCode")) or words(resource.get("code")),
+        text=text(resource.get("description")),
+        at=when(resource, "executionPeriod", "authoredOn"),
+        to=text(period.get("end"), 40),
+        responsible=person(resource.get("requester")),
     )
 
 

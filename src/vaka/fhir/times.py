@@ -2,7 +2,8 @@
 
 - **Happened** is what the resource's own element of its type says, as written: an instant with its zone, or a date that
   stays a date.
-- **Recorded** is the author's own claim where the type has an element for it, else the first save.
+- **Recorded** is the author's own claim where the type has an element for it, else, and of what was entered from paper, the
+  first save.
 - **Received** is when the journal took this version (``meta.lastUpdated``).
 
 Shown in Europe/Stockholm; the hour that comes twice in October, and a time without zone within it, say so.
@@ -72,6 +73,9 @@ _RECORDED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 CLINICAL: Final = frozenset(_HAPPENED)
 """The types that have times."""
+ENTERED: Final = "urn:x-vaka:entered"
+FROM_PAPER_TAG: Final = "from-paper"
+"""The tag of what was written on paper during a stop and entered afterwards (``fhir.paper``)."""
 _DATE: Final = re.compile(r"\d{4}(-\d\d(-\d\d)?)?\Z", re.ASCII)
 
 
@@ -89,8 +93,25 @@ class Times:
 def times_of(resource: Mapping[str, Any], *, first_saved: str, received: str) -> Times:
     """The times of one version. ``first_saved``, ``received``: instants of its first version and of this one."""
     type_ = str(resource.get("resourceType"))
-    recorded = _first(resource, _RECORDED.get(type_, ()))
-    return Times(_first(resource, _HAPPENED.get(type_, ())), recorded or first_saved, received, recorded is not None)
+    happened, recorded = (_first(resource, paths.get(type_, ())) for paths in (_HAPPENED, _RECORDED))
+    if is_from_paper(resource):
+        return Times(happened or recorded, first_saved, received, False)
+    return Times(happened, recorded or first_saved, received, recorded is not None)
+
+
+def event_time(resource: Mapping[str, Any]) -> str | None:
+    """When it happened, or else was noted, as written; None where it does not say."""
+    return times_of(resource, first_saved="", received="").happened
+
+
+def is_from_paper(resource: Mapping[str, Any]) -> bool:
+    """Whether this was entered from paper: its own time of recording is that of the paper; it was recorded when it was saved."""
+    meta = resource.get("meta")
+    tags = meta.get("tag") if isinstance(meta, Mapping) else None
+    return any(
+        isinstance(one, Mapping) and (one.get("system"), one.get("code")) == (ENTERED, FROM_PAPER_TAG)
+        for one in (tags if isinstance(tags, list) else ())
+    )
 
 
 def _first(resource: Mapping[str, Any], paths: tuple[str, ...]) -> str | None:

@@ -9,6 +9,7 @@ import base64
 from typing import Any
 
 from vaka.errors import Unprocessable
+from vaka.fhir import paper
 from vaka.fhir.extract import extract, owner_hints
 from vaka.fhir.media import START_BYTES, begins_as
 from vaka.fhir.parse import Parsed
@@ -19,6 +20,7 @@ from vaka.journal.write import Write
 def require_valid(parsed: Parsed) -> None:
     """Unprocessable, with every finding and its path, unless ``parsed`` is valid FHIR R4."""
     errors = [issue for issue in validate(parsed) if issue.severity in ("error", "fatal")]
+    errors += paper.issues(parsed.resource)
     if errors:
         raise Unprocessable(f"the {parsed.type} is not valid FHIR R4", issues=errors)
     if parsed.type == "Binary":

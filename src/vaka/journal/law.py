@@ -39,6 +39,9 @@ class _Standing(Protocol):
     def patient(self) -> int | None: ...
 
 
+_LOADS: Final = ("vaka:load", "vaka:provider")
+
+
 def is_loading(access: AccessFilter) -> bool:
     """Whether ``vaka load`` writes: what it brings was signed and acknowledged where it comes from, marks come along."""
     return access.session is None and access.principal == "vaka:load"
@@ -148,14 +151,17 @@ def owing(writes: Sequence[Write], access: AccessFilter) -> dict[str, Any]:
     for write in writes:
         if write.type not in _ENTRIES or write.act in KEEPS_SIGNATURES:
             continue
-        asks = opened(write.resource, writer) if write.resource is not None else None
+        given = write.given
+        by = given.author if given is not None else writer
+        asks = opened(write.resource, by) if write.resource is not None else None
         if asks is None:
             if not write.must_be_new:  # it may have been followed until now
                 rows.append((write.rkey, None, None, None, 0))
             continue
         ordered = resource_key("ServiceRequest", asks.ordered) if asks.ordered is not None else None
         owes = int(asks.owes) if asks.owes is not None else None
-        rows.append((write.rkey, owes, asks.person, ordered, 0 if loading else 1))
+        loaded = given.source.startswith(_LOADS) if given is not None else loading
+        rows.append((write.rkey, owes, asks.person, ordered, 0 if loaded else 1))
     columns = list(zip(*rows, strict=True)) if rows else [(), (), (), (), ()]
     return {
         "e_rkey": integers(columns[0]),

@@ -85,7 +85,10 @@ class Owners:
                 elif provider is None:
                     provider = access.provider
                 settled[writes[i].rkey] = (unit, provider)
-                ownerships[i] = Ownership(unit, provider, kind, author, source)
+                given = writes[i].given
+                ownerships[i] = Ownership(
+                    unit, provider, kind, *((author, source) if given is None else (given.author, given.source))
+                )
             if len(left) == len(waiting):  # a ring of partOf: nobody owns it
                 for i in left:
                     ownerships[i] = Ownership(None, None, kind_of(writes[i].resource or {}), author, source)

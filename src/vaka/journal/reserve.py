@@ -14,6 +14,7 @@ from vaka.access.session import Session
 from vaka.errors import Conflict
 from vaka.fhir.keys import resource_key
 from vaka.journal.journal import Journal
+from vaka.journal.pool import Connection
 from vaka.journal.statements import statements
 from vaka.store.version import Version
 
@@ -57,3 +58,18 @@ async def copy_number(journal: Journal, copy: str) -> int:
             )
         await connection.execute(sql["give_copy_number"], {"name": name, "value": str(number)})
     return number
+
+
+async def is_given_back(connection: Connection, rkey: int, version: int, epoch: int) -> bool:
+    """Whether this version was lost and given back under its number."""
+    values = {"rkey": rkey, "version": version, "epoch": epoch}
+    row = await (await connection.execute(statements("reserve")["is_given_back"], values)).fetchone()
+    return row is not None and bool(row[0])
+
+
+async def lost_window(journal: Journal, epoch: int) -> tuple[int, int] | None:
+    """Between which times (microseconds since 1970 UTC) this journal can have lost versions of ``epoch``; None: none, since no
+    later one has begun."""
+    async with journal.reading.connection() as connection:
+        row = await (await connection.execute(statements("reserve")["lost_window"], {"epoch": epoch})).fetchone()
+    return (int(row[0] or 0), int(row[1])) if row is not None and row[1] is not None else None

@@ -26,7 +26,7 @@ from vaka.fhir.keys import key, resource_key
 from vaka.fhir.splice import splice
 from vaka.journal import facts, law
 from vaka.journal.aliases import Aliases
-from vaka.journal.arrays import byteas, floats, integers, lexemes, texts
+from vaka.journal.arrays import booleans, byteas, floats, integers, lexemes, texts
 from vaka.journal.owners import Owners
 from vaka.journal.pool import Connection
 from vaka.journal.statements import statements
@@ -37,13 +37,23 @@ from vaka.store.version import ANY_VERSION, Action, Version, instant, version_id
 _NO_ROWS = IndexRows()
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Of a lost version that is given back: its number, which it keeps, and who wrote it from which system."""
+
+    number: int
+    author: str | None
+    source: str
+
+
 @dataclass(slots=True)
 class Write:
     """One change that is asked for. ``body``/``resource``/``rows``: the new content (not for a deletion), its references
     resolved. ``must_be_new``: the id was made by this server, so no row can exist. ``may_create``: update-as-create.
     ``if_match``: (version, epoch) that must be current, ``ANY_VERSION``: any. ``if_none_match``: nothing may exist.
     ``keep_owner``: unit, provider and kind stay as they are; ``owned``: they are these. ``path``: the bundle entry that asks
-    for it. ``act``: the operation on records that it is part of, None for a plain change."""
+    for it. ``act``: the operation on records that it is part of, None for a plain change. ``given``: it was the journal's before,
+    and lost."""
 
     type: str
     id: str
@@ -60,6 +70,7 @@ class Write:
     path: str | None = None
     act: Act | None = None
     owned: tuple[str | None, str | None, str] | None = None
+    given: Given | None = None
 
     def place(self, path: str) -> str:
         """Where ``path`` of the resource is in what was sent."""
@@ -187,6 +198,8 @@ class Writer:
                 planned.append(None)
                 continue
             version = state.version + 1 if state else 1
+            if write.given is not None:
+                version = max(version, write.given.number)
             updated_us = max(now_us, state.updated_us + 1_000) if state else now_us
             if write.deletes:
                 action = Action.REDACT if write.redact else Action.DELETE
@@ -204,7 +217,7 @@ class Writer:
         owned = await self._owners.assign(connection, writes, before, access=access)
         owners = [number for number, _ in owned]
         patients = [_patient(plan) for plan in plans]
-        await facts.forget(connection, [plan.write for plan in plans if plan.version > 1])
+        await facts.forget(connection, [plan.write for plan in plans if plan.before is not None])
         bodies: list[bytes | None] = []
         packed: list[bytes | None] = []
         dictionaries: list[int] = []
@@ -226,8 +239,8 @@ class Writer:
             hashes.append(sha256(body or b"").digest())
         rows = [_NO_ROWS if write.deletes else write.rows for write in writes]
         keys = [write.rkey for write in writes]
-        new = [i for i, plan in enumerate(plans) if plan.version == 1]
-        changed = [i for i, plan in enumerate(plans) if plan.version > 1]
+        new = [i for i, plan in enumerate(plans) if plan.before is None]
+        changed = [i for i, plan in enumerate(plans) if plan.before is not None]
         identities = sorted({k for write in writes for k in identity_keys(write.resource)})
         values = {
             "identities": integers(identities),
@@ -244,6 +257,7 @@ class Writer:
             "body": byteas(packed),
             "tokens": texts([integers(r.tokens) for r in rows]),
             "words": texts([lexemes(r.words) for r in rows]),
+            "new": booleans([plan.before is None for plan in plans]),
             "epoch": self.epoch,
             **_search_rows([(keys[i], rows[i]) for i in new]),
             **await facts.rows(connection, writes, [place for _, place in owned]),

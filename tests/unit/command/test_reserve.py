@@ -136,3 +136,18 @@ def test_the_other_copies_are_read_anew_when_they_change(folder: Path) -> None:
     assert (neighbours.peers(), neighbours.single()) == ([Peer("south", "http://south")], "people")
     (folder / "neighbours.json").write_text("{")
     assert neighbours.peers() == []
+
+
+def test_people_may_write_on_the_only_copy_until_it_has_a_neighbour_or_the_site_says_otherwise(folder: Path) -> None:
+    """Would break: a site with one copy could not write; or, with a second one, would go on acknowledging what stands once."""
+    neighbours = Neighbours(Folder(folder))
+    neighbours.keep([])
+    assert (neighbours.single(), neighbours.alone()) == ("people", True)
+    neighbours.keep([Peer("south", "http://south")])
+    assert (neighbours.single(), neighbours.alone()) == ("nobody", False)
+    neighbours.keep([], single="nobody")
+    neighbours.keep([])
+    assert (neighbours.single(), neighbours.alone()) == ("nobody", False)
+    neighbours.keep([], single="all")
+    neighbours.keep([Peer("south", "http://south")])
+    assert neighbours.single() == "all"

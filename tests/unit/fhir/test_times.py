@@ -74,3 +74,12 @@ def test_all_that_is_signed_has_times() -> None:
 def test_times_as_people_read_them(text: str, shown: str) -> None:
     """Would break: two o'clock twice in one night looks like one time; a date gets a time that nobody wrote (S6)."""
     assert in_words(text) == shown
+
+
+def test_what_was_entered_from_paper_was_recorded_when_it_was_entered() -> None:
+    """Would break S13: the time on the paper would pass for when it was entered, and the three times would be two."""
+    tagged = {"meta": {"tag": [{"system": "urn:x-vaka:entered", "code": "from-paper"}]}}
+    note = {"resourceType": "Composition", "date": "2026-02-28T22:00:00+01:00", **tagged}
+    assert of(note) == Times("2026-02-28T22:00:00+01:00", FIRST, LAST, False)
+    allergy = {"resourceType": "AllergyIntolerance", "recordedDate": "2026-02-28", **tagged}
+    assert of(allergy) == Times("2026-02-28", FIRST, LAST, False)

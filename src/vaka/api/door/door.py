@@ -33,6 +33,7 @@ from vaka.store.version import instant
 
 if TYPE_CHECKING:
     from vaka.api.server import Server
+    from vaka.copy.reserve.store import ReserveStore
 
 Here = Callable[[Request], Awaitable[Response]]
 _OF_PROCESS = frozenset({"health", "ready", "static"})
@@ -41,6 +42,10 @@ _OF_PROCESS = frozenset({"health", "ready", "static"})
 
 class Reserve(Protocol):
     """Where writes go while the journal is away (``copy.reserve``)."""
+
+    @property
+    def store(self) -> ReserveStore:
+        """Its file, from which numbers are given."""
 
     def takes(self, request: Request) -> bool:
         """Whether it could take this request: asked before the journal is tried."""

@@ -83,11 +83,15 @@ def who(method: str, path: Sequence[str], query: Pairs, *, login: bool = True) -
             return Who.COPY
         case ("feed" | "peer" | "reserve", *_):
             return Who.NOBODY
+        case ("snapshot", *rest):
+            return Who.JOURNAL if rest == ["log"] else Who.COPY
         case (name, *_) if name in _OWN:
             return Who.COPY
         case (name, *_) if name in _PAGES:
             return Who.COPY if login else Who.JOURNAL
         case (".well-known", *_) | ("fhir", ".well-known", *_) | ("fhir", "metadata" | "openapi.json"):
+            return Who.COPY
+        case ("fhir", "Patient", "$reserve-number"):
             return Who.COPY
         case ("fhir", "Patient", _, operation) if operation in _EITHER:
             return Who.EITHER

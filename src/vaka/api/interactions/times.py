@@ -8,7 +8,7 @@ from vaka.api.http import Request, Response, require_json_answer
 from vaka.api.server import Server, known_type, living
 from vaka.errors import NotAllowed
 from vaka.fhir.parse import parse_json
-from vaka.fhir.times import CLINICAL, in_words, times_of
+from vaka.fhir.times import CLINICAL, in_words, is_from_paper, times_of
 from vaka.journal.marks import first_saved_us, latest
 from vaka.store.version import instant
 
@@ -23,9 +23,9 @@ async def times(server: Server, request: Request, type_: str, id_: str) -> Respo
     async with server.journal.reading.connection() as connection:
         first_us = await first_saved_us(connection, version.rkey)
         reserved = await latest(connection, version.rkey, Act.RESERVED)
-    # What was written during a stop was saved by the copy; a later change during a stop leaves the first save as it was.
-    first = instant(min(first_us, reserved.at_us) if reserved is not None else first_us)
-    found = times_of(parse_json(version.body or b""), first_saved=first, received=instant(version.updated_us))
+    first = instant(first_us)
+    resource = parse_json(version.body or b"")
+    found = times_of(resource, first_saved=first, received=instant(version.updated_us))
     return Response(
         200,
         parameters(
@@ -36,6 +36,7 @@ async def times(server: Server, request: Request, type_: str, id_: str) -> Respo
             recorded_claimed__valueBoolean=found.claimed,
             first_saved__valueInstant=first,
             written_during_stop__valueInstant=instant(reserved.at_us) if reserved is not None else None,
+            from_paper__valueBoolean=True if is_from_paper(resource) else None,
             received__valueInstant=found.received,
             received_shown=in_words(found.received),
         ),

@@ -25,6 +25,8 @@ from vaka.api.callers import caller
 from vaka.api.cookies import SESSION, cookie
 from vaka.api.http import Preferences, Request, Response, preferences, require_json_answer, require_json_body
 from vaka.api.interactions.patch import JSON_PATCH
+from vaka.api.reserve import allergies
+from vaka.api.reserve.numbering import numbered
 from vaka.api.reserve.peer import hold
 from vaka.api.reserve.permitted import Known, require_permitted
 from vaka.api.reserve.wanted import Asking
@@ -139,11 +141,14 @@ class Reserving:
         id_, at_us = str(uuid.uuid4()), time.time_ns() // 1_000
         wanted = await Asking(server, self.store, inner, body, key, id_, at_us).wanted()
         await require_permitted(server, inner.access, wanted, self.known)
+        parts, numbers = await asyncio.to_thread(numbered, self.store, wanted.parts, inner.access.principal)
+        checked = await allergies.check(server, inner.access, wanted.parts)
         headers = {name: value for name in _HEADERS if (value := inner.header(name)) is not None}
         made = Entry(
             id_, self.store.origin, self.site, inner.access.principal, key, digest, author, inner.method,
-            "/".join(inner.path), tuple(inner.query), headers, body, wanted.parts, wanted.refers, at_us, self.offset_ms(),
-            any(map(_orders, wanted.parts)), **_owned(inner.access.session),
+            "/".join(inner.path), tuple(inner.query), headers, body, parts, wanted.refers, at_us, self.offset_ms(),
+            any(map(_orders, parts)), numbers=numbers, warnings=checked.met if checked is not None else (),
+            checked=checked.text if checked is not None else "", **_owned(inner.access.session),
         )  # fmt: skip
         kept, _ = await asyncio.to_thread(self.store.add, made)
         return kept
@@ -173,6 +178,8 @@ def answer(entry_: Entry, inner: Request) -> Response:
         ("ETag", f'W/"{entry_.version_id}"'),
         ("Last-Modified", http_date(entry_.recorded_us)),
     ]
+    if entry_.checked:
+        headers.append((allergies.HEADER, entry_.checked))
     if not inner.path:
         return Response(200, _bundled(entry_, inner, wishes), headers)
     part = next((one for one in reversed(entry_.parts) if one.body is not None), entry_.parts[0])

@@ -20,6 +20,7 @@ from vaka.api.reserve import conflicts
 from vaka.api.reserve.author import written_us
 from vaka.api.reserve.tasks import Finding, Why, task
 from vaka.api.server import accept_resource, write_of
+from vaka.copy.reserve import numbers
 from vaka.copy.reserve.entry import Entry, Part
 from vaka.errors import Conflict, Unprocessable
 from vaka.fhir import exact
@@ -79,6 +80,9 @@ class Handed(Transaction):
     async def write(self, writes: Sequence[Write]) -> list[Version | None]:
         own = [write for write in writes if write.type != "Provenance"]
         for write in own:
+            number = self.entry.numbers.get(f"{write.type}/{write.id}")
+            if number is not None and write.body is not None:
+                _reword(write, numbers.with_number(write.body, number))
             self._follow_merged(write)
         await self._require_patients(own)
         for write in own:
@@ -136,8 +140,10 @@ class Handed(Transaction):
             return
         before = orjson.loads(standing.body) if standing is not None and standing.body is not None else None
         if conflicts.activates(resource, before):
-            await _hold(write)
-            self.findings.append(Finding(Why.ORDER, write.patient, f"{write.type}/{write.id}"))
+            _hold(write)
+            self.findings.append(
+                Finding(Why.ORDER, write.patient, f"{write.type}/{write.id}", allergies=self.entry.warnings)
+            )
         if before is not None and conflicts.is_earlier(resource, before):
             assert standing is not None
             raise Meanwhile(Finding(Why.RESULT, write.patient, address(standing), (address(standing),)))
@@ -224,10 +230,13 @@ def _is_base(part: Part, standing: Version | None) -> bool:
     return standing is not None and not standing.deleted and part.base.version_id == standing.version_id
 
 
-async def _hold(write: Write) -> None:
+def _hold(write: Write) -> None:
     """The order as it goes into the record: on hold, until a person says what has become of it."""
     assert write.body is not None
-    body = exact.dumps({**exact.loads(write.body), "status": conflicts.HELD})
+    _reword(write, exact.dumps({**exact.loads(write.body), "status": conflicts.HELD}))
+
+
+def _reword(write: Write, body: bytes) -> None:
     fresh = write_of(accept_resource(body, write.type), write.id)
     write.resource, write.body, write.rows = fresh.resource, fresh.body, fresh.rows
 
@@ -235,3 +244,16 @@ async def _hold(write: Write) -> None:
 def _plain(text: str) -> str:
     """A value of a search parameter (https://hl7.org/fhir/R4/search.html#escaping)."""
     return "".join(f"\\{c}" if c in "\\|,$" else c for c in text)
+
+
+async def give_numbers(tx: Transaction, entry: Entry) -> list[Version]:
+    """Puts the numbers that the copy gave on what the first try of ``entry`` made at the journal: people were told them."""
+    made = []
+    for name, number in entry.numbers.items():
+        type_, _, id_ = name.partition("/")
+        found = await tx.standing(type_, id_, reason="reserve")
+        if found is None or found.body is None or number.encode() in found.body:
+            continue
+        write = write_of(accept_resource(numbers.with_number(found.body, number), type_), id_)
+        made += await tx.amend([write])
+    return made

@@ -10,7 +10,7 @@ as before."""
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
@@ -24,16 +24,16 @@ from vaka.api.accesses import activity_of
 from vaka.api.arrival import keyed
 from vaka.api.http import Request, Response
 from vaka.api.reserve.author import author_of
-from vaka.api.reserve.handed import Handing, Meanwhile, leave_task
+from vaka.api.reserve.giving_back import give_back
+from vaka.api.reserve.handed import Handing, Meanwhile, give_numbers, leave_task
+from vaka.api.reserve.outcome import AS_TASK, outcome, refused
 from vaka.api.reserve.tasks import Finding, Why
 from vaka.api.routes import dispatch
 from vaka.api.server import Server
-from vaka.copy.reserve.entry import Entry, from_wire
+from vaka.copy.reserve.entry import LOST, Entry, from_wire
 from vaka.errors import Busy, Conflict, Fault, Forbidden, Gone, Invalid, NotAllowed, VakaError
 from vaka.journal.journal import Remembered, Transaction
 from vaka.journal.reserve import copy_number
-
-_AS_TASK = 202
 
 
 def require_copy(request: Request) -> None:
@@ -61,8 +61,10 @@ async def receive(server: Server, request: Request) -> Response:
 
 async def _carried_out(server: Server, request: Request, entry: Entry) -> dict[str, Any]:
     copy, trail = request.access.principal, request.access.trail
+    if entry.method == LOST:
+        return await give_back(server, request, entry)
     if entry.recorded_us < (time.time() - config.RESERVE_ENTRY_MAX_DAYS * 86_400) * 1e6:
-        return _refused(
+        return refused(
             Invalid(
                 f"the entry is over {config.RESERVE_ENTRY_MAX_DAYS} days old: whether it was done once cannot be known any more",
                 help="look whether the record has it, and enter it anew if not",
@@ -75,7 +77,7 @@ async def _carried_out(server: Server, request: Request, entry: Entry) -> dict[s
     except VakaError as error:
         trail.activity, trail.reason = "reserve", f"of {entry.principal}, refused"
         log.warning("reserve entry refused", copy=copy, entry=entry.id, why=error.why or error.message)
-        return _refused(error)
+        return refused(error)
     access.trail = trail
     inner = _inner(request, entry, access)
     request.access = access  # what follows is the author's, in the access log too
@@ -83,7 +85,7 @@ async def _carried_out(server: Server, request: Request, entry: Entry) -> dict[s
     trail.reason = f"written during a stop at {entry.site}, handed over by {copy}"
     before = await _before(server, inner, entry)
     if before is not None:
-        return before
+        return await _numbered(server, entry, access, before)
     try:
         await dispatch(replace(server, home=Handing(server.journal, entry)), inner)
     except Busy:
@@ -94,11 +96,20 @@ async def _carried_out(server: Server, request: Request, entry: Entry) -> dict[s
     except Fault:
         raise
     except VakaError as error:
-        return _refused(error)
+        return refused(error)
     done = await _before(server, inner, entry)
     if done is None:
         raise Fault(f"a {entry.method} from a reserve left no trace of its key")
     return done
+
+
+async def _numbered(server: Server, entry: Entry, access: AccessFilter, before: dict[str, Any]) -> dict[str, Any]:
+    """What was done ``before``, with the reserve numbers that people were told meanwhile."""
+    if not entry.numbers or before["outcome"] != "done":
+        return before
+    written = await server.journal.run(lambda tx: give_numbers(tx, entry), access=access)
+    now = {f"{version.type}/{version.id}": version.version_id for version in written}
+    return {**before, "made": [{**one, "version": now.get(one["name"], one["version"])} for one in before["made"]]}
 
 
 def _inner(request: Request, entry: Entry, access: AccessFilter) -> Request:
@@ -120,23 +131,8 @@ async def _before(server: Server, inner: Request, entry: Entry) -> dict[str, Any
     if found is None:
         return None
     if found.request_hash != keyed(inner, entry.body).digest:
-        return _refused(Invalid("this entry's key was used for another request"))
-    return await _outcome(server, found.parts)
-
-
-async def _outcome(server: Server, parts: Sequence[tuple[int, int | None, str | None]]) -> dict[str, Any]:
-    from vaka.access.filter import system_filter
-
-    seqs = [seq for _, seq, _ in parts if seq is not None]
-    versions = await server.journal.by_seqs(seqs, access=system_filter("reserve"))
-    named = [
-        {"name": f"{found.type}/{found.id}", "version": found.version_id, "status": status}
-        for status, seq, _ in parts
-        if seq is not None and (found := versions.get(seq)) is not None
-    ]
-    if parts and parts[0][0] == _AS_TASK:
-        return {"outcome": "task", "task": named[0]["name"] if named else None}
-    return {"outcome": "done", "made": named}
+        return refused(Invalid("this entry's key was used for another request"))
+    return await outcome(server, found.parts)
 
 
 async def _as_task(server: Server, inner: Request, entry: Entry, error: VakaError) -> dict[str, Any]:
@@ -146,7 +142,7 @@ async def _as_task(server: Server, inner: Request, entry: Entry, error: VakaErro
 
     async def work(tx: Transaction) -> None:
         made = await leave_task(tx, entry, finding, 0, body=_readable(entry))
-        await tx.remember(entry.key, Remembered(digest, ((_AS_TASK, made.seq, None),)))
+        await tx.remember(entry.key, Remembered(digest, ((AS_TASK, made.seq, None),)))
 
     try:
         await server.journal.run(work, access=inner.access)
@@ -172,10 +168,6 @@ def _readable(entry: Entry) -> bytes:
     """What was entered, for the Task: the body as sent, or what was asked for where there is none."""
     asked = urlencode(entry.query)
     return entry.body or orjson.dumps({"method": entry.method, "path": entry.path, "query": asked})
-
-
-def _refused(error: VakaError) -> dict[str, Any]:
-    return {"outcome": "refused", "status": error.status, "message": error.message, "help": error.help}
 
 
 def _told(answer: Mapping[str, Any]) -> Response:

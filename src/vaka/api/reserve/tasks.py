@@ -24,6 +24,8 @@ class Why(StrEnum):
     ORDER = "order-from-stop"
     DOSES = "doses-too-close"
     RESULT = "result-is-final-already"
+    LOST = "lost-and-changed-since"
+    MERGE = "merge-was-lost"
 
 
 SENTENCES: Final[dict[Why, str]] = {
@@ -34,6 +36,10 @@ SENTENCES: Final[dict[Why, str]] = {
     " been carried out (completed), is still due (active) or is cancelled.",
     Why.DOSES: "Two doses of one drug were given closer than the order allows. Both are in the record."
     " Look at the patient now.",
+    Why.LOST: "The journal was set back to an earlier time and had lost this version; what stands has been written since."
+    " Nothing was overwritten: compare both, and enter what is right.",
+    Why.MERGE: "The journal was set back to an earlier time and had lost that these two patients were merged, or taken apart."
+    " Do it again if it is right.",
     Why.RESULT: "A preliminary result came after the final one, which stands. Nothing was replaced.",
 }
 _URGENT: Final = frozenset({Why.DOSES, Why.ORDER})
@@ -42,12 +48,13 @@ _URGENT: Final = frozenset({Why.DOSES, Why.ORDER})
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something for a person. ``focus``: the version that stands, or the entry in the record (``Type/id[/_history/n]``);
-    ``also``: further ones; ``patient``: id of the Patient."""
+    ``also``: further ones; ``patient``: id of the Patient; ``allergies``: those that an order met."""
 
     why: Why
     patient: str | None
     focus: str | None = None
     also: tuple[str, ...] = ()
+    allergies: tuple[str, ...] = ()
 
 
 def task(
@@ -74,6 +81,7 @@ def task(
     inputs: list[dict[str, Any]] = [
         {"type": {"text": "stands"}, "valueReference": {"reference": one}} for one in finding.also
     ]
+    inputs += [{"type": {"text": "allergy"}, "valueReference": {"reference": one}} for one in finding.allergies]
     if body is not None:
         attachment = {
             "contentType": "application/fhir+json",

@@ -19,7 +19,10 @@ from vaka.errors import Invalid
 
 PENDING: Final = "r-"
 """What the version id of a pending version begins with: no version id of the journal does."""
+LOST: Final = "LOST"
+"""The method of an entry that gives back a version which the journal lost (``copy.reserve.lost``): no method of HTTP."""
 _WIRE_VERSION: Final = 1
+_OWNED: Final = ("unit", "provider", "practitioner")
 
 
 class State(IntEnum):
@@ -76,8 +79,9 @@ class Entry:
     that it was sent with; ``headers``: those that say what is asked; ``digest``: what makes two requests with one key the
     same; ``refers``: local references in it (``Type/id``); ``offset_ms``: how far the copy's clock was ahead, None where
     unknown; ``single_site``: an order, valid at its site only (S12); ``number``: its place in this copy's file, in the order
-    in which they came in; ``unit``, ``provider``, ``practitioner``: whose it is shown as, of a person's session. Times are
-    microseconds since 1970 UTC."""
+    in which they came in; ``unit``, ``provider``, ``practitioner``: whose it is shown as, of a person's session; ``numbers``:
+    reserve numbers of the visits in it, by ``Type/id`` (S18); ``warnings``: allergies known here that an order in it meets
+    (S12), as ``Type/id``; ``checked``: what else was found of them. Times are microseconds since 1970 UTC."""
 
     id: str
     origin: str
@@ -104,6 +108,9 @@ class Entry:
     unit: str | None = None
     provider: str | None = None
     practitioner: str | None = None
+    numbers: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    checked: str = ""
 
     @property
     def version_id(self) -> str:
@@ -127,11 +134,6 @@ class Entry:
         )
 
 
-def pending_entry(version_id: str) -> str | None:
-    """The entry that a pending version id names, None for a version of the journal."""
-    return version_id.removeprefix(PENDING) if version_id.startswith(PENDING) else None
-
-
 def wire(entry: Entry) -> bytes:
     """The entry as another copy or the journal is told it, as JSON: all but its number here."""
     told: dict[str, Any] = {
@@ -141,6 +143,7 @@ def wire(entry: Entry) -> bytes:
         "parts": [_part(part) for part in entry.parts], "recorded_us": entry.recorded_us, "offset_ms": entry.offset_ms,
         "single_site": entry.single_site, "state": int(entry.state), "reason": entry.reason, "copies": entry.copies,
         "result": dict(entry.result), "owned": [entry.unit, entry.provider, entry.practitioner],
+        "numbers": dict(entry.numbers), "warnings": entry.warnings, "checked": entry.checked,
     }  # fmt: skip
     return orjson.dumps(told)
 
@@ -158,7 +161,10 @@ def from_wire(told: bytes | Mapping[str, Any]) -> Entry:
             {str(name): str(value) for name, value in said["headers"].items()}, _bytes(said["body"]),
             tuple(_read_part(part) for part in said["parts"]), tuple(map(str, said["refers"])), int(said["recorded_us"]),
             None if said["offset_ms"] is None else int(said["offset_ms"]), bool(said["single_site"]), 0,
-            State(said["state"]), str(said["reason"]), int(said["copies"]), dict(said["result"]), *said["owned"],
+            State(said["state"]), str(said["reason"]), int(said["copies"]), dict(said["result"]),
+            **dict(zip(_OWNED, said["owned"], strict=True)),
+            numbers={str(name): str(number) for name, number in (said.get("numbers") or {}).items()},
+            warnings=tuple(map(str, said.get("warnings") or ())), checked=str(said.get("checked") or ""),
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Invalid("this is no reserve entry", why=f"reserve entry: {type(error).__name__}") from error

@@ -15,7 +15,7 @@ import orjson
 from vaka.copy.reserve import numbers
 from vaka.copy.reserve.journal import Away, JournalClient
 from vaka.copy.reserve.store import ReserveStore
-from vaka.errors import Invalid, Unavailable
+from vaka.errors import Invalid, Unavailable, Unprocessable
 
 _PERSONAL, _ENCOUNTER = "personal", "encounter"
 
@@ -31,9 +31,8 @@ class Ground:
     shown: Sequence[str] | None = None
 
 
-def personal(store: ReserveStore, ground: Ground, *, by: str) -> str:
-    """A new reserve personal number. Invalid where its ground is not enough; Unavailable where this copy was never given a
-    range."""
+def require_ground(ground: Ground) -> None:
+    """Invalid where a person's number would rest on too little."""
     kinds = {kind for kind, value in ground.identifiers if value.strip()}
     if ground.unknown is bool(kinds):
         raise Invalid("either identifiers or unknown", help="say what is known of the person, or that nothing is")
@@ -42,6 +41,12 @@ def personal(store: ReserveStore, ground: Ground, *, by: str) -> str:
             "a reserve number needs two identifiers",
             help="for example name and date of birth; or say that the person is unknown",
         )
+
+
+def personal(store: ReserveStore, ground: Ground, *, by: str, key: str | None = None) -> str:
+    """A new reserve personal number; the same again for the same ``key`` of who asks. Invalid where its ground is not enough;
+    Unavailable where this copy was never given a range."""
+    require_ground(ground)
     if ground.shown is None:
         raise Invalid(
             "look first who it might be", help="search by what is known, and send the ids of those who were shown"
@@ -50,7 +55,15 @@ def personal(store: ReserveStore, ground: Ground, *, by: str) -> str:
         "identifiers": [list(one) for one in ground.identifiers],
         "unknown": ground.unknown,
         "shown": list(ground.shown),
+        "key": key,
     }
+    if key is not None and (before := store.given(_PERSONAL, by, key)) is not None:
+        value, ground_before = before
+        if orjson.loads(ground_before) != told:
+            raise Unprocessable(
+                "this Idempotency-Key was used for another request", help="make a new key for each request"
+            )
+        return value
     return store.give(_range(store), _PERSONAL, numbers.personal, by=by, ground=orjson.dumps(told).decode())
 
 

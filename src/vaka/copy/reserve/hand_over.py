@@ -15,7 +15,7 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from vaka import config, log
-from vaka.copy.reserve.entry import Entry, State
+from vaka.copy.reserve.entry import LOST, Entry, State
 from vaka.copy.reserve.giving import get_range
 from vaka.copy.reserve.journal import Away, JournalClient, resolved, version_made
 from vaka.copy.reserve.mode import Committed, Drained, Mode, Silent
@@ -32,7 +32,8 @@ async def _nobody(_: Entry) -> None:
 
 
 class HandOver:
-    """Works for one copy. ``whose``: ids of the copies whose entries it hands over, this one's own by default."""
+    """Works for one copy. ``whose``: ids of the copies whose entries it hands over, this one's own by default; ``may``: whether
+    the journal's history is known to be ours, and what it lost is in the reserve: that goes first."""
 
     def __init__(
         self,
@@ -41,8 +42,9 @@ class HandOver:
         *,
         changed: Changed = _nobody,
         whose: Collection[str] | None = None,
+        may: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._store, self._journal, self._changed = store, journal, changed
+        self._store, self._journal, self._changed, self._may = store, journal, changed, may
         self._whose = frozenset(whose or (store.origin,))
         self._going: dict[int, asyncio.Task[None]] = {}
 
@@ -74,9 +76,10 @@ class HandOver:
     async def step(self) -> bool:
         """Starts what can go now; whether anything does."""
         mode = self._store.standing().mode
-        if mode in (Mode.RESERVE, Mode.FORCED):
+        if mode in (Mode.RESERVE, Mode.FORCED) or not self._may():
             return False
         entries = self._store.open((State.UNHELD, State.WAITING, State.REFUSED))
+        entries.sort(key=lambda one: one.method != LOST)  # what was lost precedes what was written on it since
         mine = [one for one in entries if one.origin in self._whose and one.state is not State.REFUSED]
         if not mine:
             if mode is Mode.RETURNING:

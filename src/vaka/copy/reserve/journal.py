@@ -14,6 +14,7 @@ import orjson
 
 from vaka import config
 from vaka.copy.reserve.entry import Base, Entry, Part, State, wire
+from vaka.copy.reserve.lost import entry_id
 
 _ANSWER_MAX_S: Final = config.WRITE_TIMEOUT_S + 5
 _OUTCOMES: Final[Mapping[str, State]] = {"done": State.DONE, "task": State.TASK, "refused": State.REFUSED}
@@ -82,18 +83,24 @@ class JournalClient:
 
 
 def resolved(entry: Entry, made: Callable[[str, str], str | None]) -> Entry:
-    """``entry`` as it is handed over: a change that was made on another entry names what that became. ``made``: (entry id,
-    ``Type/id``) → its version id in the journal, None where it never came to be, which conflicts with whatever stands."""
+    """``entry`` as it is handed over: a change that was made on another entry, or on a version that was lost and given back,
+    names what that became. ``made``: (entry id, ``Type/id``) → its version id in the journal, None where it never came to be,
+    which conflicts with whatever stands."""
 
     def on(part: Part) -> Part:
-        if part.base is None or part.base.entry is None:
+        if part.base is None:
             return part
+        if part.base.entry is None:
+            lost = entry_id(part.type, part.id, part.base.version_id or "", part.base.hash or "")
+            now = made(lost, part.name)
+            return part if now is None else replace(part, base=Base(now, part.base.hash, lost))
         return replace(part, base=Base(made(part.base.entry, part.name) or "", part.base.hash, part.base.entry))
 
     parts = tuple(map(on, entry.parts))
     headers = dict(entry.headers)
-    if parts and "if-match" in headers and parts[0].base is not None and parts[0].base.entry is not None:
-        headers["if-match"] = f'W/"{parts[0].base.version_id or 0}"'
+    base = parts[0].base if parts else None
+    if base is not None and base.entry is not None and headers.get("if-match", "*") != "*":
+        headers["if-match"] = f'W/"{base.version_id or 0}"'
     return replace(entry, parts=parts, headers=headers)
 
 

@@ -11,9 +11,11 @@ set aside for stops. The encounter number is ``R``, three digits for the copy, s
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from vaka.errors import Invalid
+from vaka.fhir import exact
 from vaka.fhir.luhn import check_digit
 
 PERSONAL: Final = "urn:oid:1.2.752.97.3.1.3"
@@ -57,3 +59,38 @@ def copy_of(number: str) -> int | None:
         copy = (int(found[1]) - _FIRST) // PERSONAL_PER_COPY
         return copy if 1 <= copy <= COPY_MAX else None
     return None
+
+
+_HERE: Final = frozenset({"arrived", "triaged", "in-progress"})
+
+
+def needs_number(resource: Mapping[str, Any]) -> bool:
+    """Whether this is the visit of somebody who has come, and has no number yet."""
+    return (
+        resource.get("resourceType") == "Encounter"
+        and resource.get("status") in _HERE
+        and not resource.get("identifier")
+    )
+
+
+def with_number(body: bytes, number: str) -> bytes:
+    """A visit with its reserve number."""
+    resource = exact.loads(body)
+    resource["identifier"] = [
+        {"use": "temp", "system": ENCOUNTER, "value": number},
+        *(resource.get("identifier") or ()),
+    ]
+    return exact.dumps(resource)
+
+
+def misread(resource: Mapping[str, Any]) -> Iterator[str]:
+    """Numbers in ``resource`` that look as if a copy had given them, and that none has: a digit is wrong, or two are swapped."""
+    held = resource.get("identifier")
+    for one in held if isinstance(held, list) else ():
+        if not isinstance(one, Mapping):
+            continue
+        system, value = one.get("system"), str(one.get("value", ""))
+        if system == ENCOUNTER and copy_of(value) is None:
+            yield value
+        if system == PERSONAL and value.startswith("995") and copy_of(value) is None:
+            yield value

@@ -15,10 +15,11 @@ from typing import Any
 import orjson
 
 from vaka.access.ownership import inherits_from
-from vaka.copy import pending
+from vaka.copy import lines, pending
 from vaka.copy.apply import Applier
-from vaka.copy.lines import Owner
+from vaka.copy.lines import Owner, Version
 from vaka.copy.pending import Pending
+from vaka.copy.reserve.entry import LOST, Entry
 from vaka.copy.reserve.shown import Shown, shown
 from vaka.copy.reserve.store import ReserveStore
 from vaka.copy.statements import statements
@@ -37,7 +38,7 @@ class InRecord:
         if entry is None:
             return
         if rows := shown(entry):
-            pending.show(applier, _pending(applier, rows))
+            pending.show(applier, _pending(applier, [row for row in rows if not _stands(applier, entry, row)]))
             return
         pending.withdraw(applier, number)
         for name in sorted(entry.makes):
@@ -51,8 +52,18 @@ class InRecord:
         after = 0
         while entries := self._store.open(after=after):
             for entry in entries:
-                pending.show(applier, _pending(applier, shown(entry)))
+                rows = [row for row in shown(entry) if not _stands(applier, entry, row)]
+                pending.show(applier, _pending(applier, rows))
             after = entries[-1].number
+
+
+def _stands(applier: Applier, entry: Entry, row: Shown) -> bool:
+    """Whether what is given back stands here as the feed told it, or something newer: then that is shown."""
+    if entry.method != LOST:
+        return False
+    line = lines.read(entry.body)
+    known = applier.putter.standing([resource_key(row.type, row.id)]).get(resource_key(row.type, row.id))
+    return isinstance(line, Version) and known is not None and known.order >= (line.cursor.epoch, line.number)
 
 
 def _pending(applier: Applier, rows: Sequence[Shown]) -> list[Pending]:

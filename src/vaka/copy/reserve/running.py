@@ -7,15 +7,18 @@ Invariant: it goes on whatever happens to the followed record, and beside it: ne
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from vaka import config, log
 from vaka.copy.board import Board, Field
 from vaka.copy.files import Folder
+from vaka.copy.reserve import lost
 from vaka.copy.reserve.entry import State
 from vaka.copy.reserve.hand_over import HandOver
 from vaka.copy.reserve.journal import JournalClient
+from vaka.copy.reserve.lost import Found
 from vaka.copy.reserve.mode import Mode
 from vaka.copy.reserve.neighbours import Neighbours
 from vaka.copy.reserve.opening import token
@@ -25,14 +28,35 @@ from vaka.copy.reserve.telling import Telling
 
 
 async def run(
-    store: ReserveStore, folder: Folder, board: Board, *, token_file: Path | None = None, verify: Any = True
+    store: ReserveStore,
+    folder: Folder,
+    board: Board,
+    found: Found,
+    in_thread: Callable[[Callable[[], Any]], Awaitable[Any]],
+    *,
+    token_file: Path | None = None,
+    verify: Any = True,
 ) -> None:
-    """Until it is cancelled. ``verify``: of the journal and of other copies, as httpx takes it."""
+    """Until it is cancelled. ``found``: what the journal lost, asked of ``in_thread``; ``verify``: of the journal and of other
+    copies, as httpx takes it."""
     journal = JournalClient(folder.about().journal, lambda: token(folder, token_file), verify=verify)
     peers = Peers(store, Neighbours(folder).peers, lambda: token(folder, token_file), verify=verify)
-    hand_over = HandOver(store, journal, changed=Telling(folder.control))
+    telling, site = Telling(folder.control), folder.about().name
+
+    def may() -> bool:
+        return not board[Field.DISTRUSTING] and not board[Field.LOST]
+
+    async def give_back() -> None:
+        while True:
+            if board[Field.LOST]:
+                await lost.give(found, store, site, in_thread, telling)
+                board[Field.LOST] = await in_thread(found.count)
+            await asyncio.sleep(config.RESERVE_EXCHANGE_S)
+
+    hand_over = HandOver(store, journal, changed=telling, may=may)
     try:
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_lasting(give_back))
             for work in (hand_over.follow, hand_over.probe, peers.exchange):
                 tasks.create_task(_lasting(work))
             tasks.create_task(_lasting(lambda: _tell_board(store, peers, board)))

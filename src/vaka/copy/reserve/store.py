@@ -204,10 +204,6 @@ class ReserveStore:
     def counts(self) -> dict[State, int]:
         return {State(row[0]): int(row[1]) for row in self._rows("count_states")}
 
-    def oldest_waiting_us(self) -> int | None:
-        row = self._one("oldest_waiting")
-        return None if row is None or row[0] is None else int(row[0])
-
     def forget(self) -> None:
         """Drops what has been over for ``RESERVE_KEEP_DAYS``."""
         with self._writing():
@@ -277,6 +273,11 @@ class ReserveStore:
             value = str(make(copy, serial))
             self._rows("give", copy=copy, kind=kind, serial=serial, value=value, at_us=now_us(), by=by, ground=ground)
         return value
+
+    def given(self, kind: str, by: str, key: str) -> tuple[str, str] | None:
+        """(number, what was known) of the number that was given for this key."""
+        row = self._one("given", kind=kind, by=by, key=key)
+        return (str(row[0]), str(row[1])) if row is not None else None
 
 
 def _numbers(states: Iterable[State]) -> str:

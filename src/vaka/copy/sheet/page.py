@@ -23,6 +23,7 @@ from vaka.copy.sheet.identity import Identity
 from vaka.copy.sheet.render import PACKAGE, macro
 from vaka.copy.sheet.sections import SECTIONS, Section
 from vaka.copy.sheet.stream import NOTHING, Part, merged, pack, plain
+from vaka.store.sheet import Notice
 from vaka.texts import N_, texts_of
 
 _FRAME: Final = "frame.html"
@@ -62,6 +63,15 @@ BEHIND: Final = N_(
 """S1: a notice for ``Reader.notices``."""
 
 
+def missing(name: str, since_us: int, language: str) -> str:
+    """S10: a notice for ``Reader.notices``: of a copy that is out of reach. ``since_us``: when it was last reached, 0: never."""
+    told = texts_of(PACKAGE, language).gettext
+    if not since_us:
+        return told("Entries made at %(name)s may be missing here: it cannot be reached.") % {"name": name}
+    text = told("Entries made at %(name)s after %(at)s may be missing here: it cannot be reached.")
+    return text % {"name": name, "at": clock.in_words(since_us, language)}
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """Who looks, when, and how fresh what is shown is. ``as_of_us``: the copy has all until then; ``age_s``: since then, by a
@@ -76,7 +86,16 @@ class Reader:
     certain: bool = True
     name: str = ""
     unit: str = ""
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+    def told(self, language: str | None = None) -> list[str]:
+        """The notices in ``language``, None: in the reader's."""
+        language = language or self.language
+        spoken = texts_of(PACKAGE, language).gettext
+        return [
+            spoken(one) if isinstance(one, str) else spoken(one[0]) % {"at": clock.in_words(one[1], language)}
+            for one in self.notices
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +200,7 @@ def json(made: Body, who: Identity, reader: Reader, *, aside: int = 0) -> list[P
         "shownAt": _instant(reader.now_us),
         "journalAway": reader.away,
         "cannotBeShown": aside,
-        "notices": list(reader.notices),
+        "notices": reader.told(language="en"),
         "dosesCertain": made.certain and reader.certain,
         "due": orjson.Fragment(_due_json(made, reader)),
     }
@@ -267,7 +286,7 @@ def _body(parts: Iterable[Part | Gap], owned: Sequence[Owned], hidden: Hidden, n
 
 def _notices(reader: Reader, aside: int) -> list[str]:
     told = texts_of(PACKAGE, reader.language).gettext
-    made = [told(each) for each in reader.notices]
+    made = reader.told()
     if aside == 1:
         made.append(told("1 item cannot be shown."))
     elif aside:

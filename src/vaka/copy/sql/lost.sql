@@ -1,5 +1,5 @@
 -- name: schema
--- Versions that this copy had and the journal lost. line: as the feed gave it, JSON. given: microseconds since 1970 UTC.
+-- Versions that this copy had and the journal lost. line: as the feed gave it, JSON. given: when it went into the reserve, microseconds since 1970 UTC.
 CREATE TABLE IF NOT EXISTS lost (
     rkey INTEGER NOT NULL, epoch INTEGER NOT NULL, version INTEGER NOT NULL, hash BLOB NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL,
     seq INTEGER NOT NULL, line BLOB NOT NULL, found_us INTEGER NOT NULL, given_us INTEGER,

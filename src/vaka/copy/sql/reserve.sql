@@ -83,9 +83,6 @@ SELECT EXISTS (SELECT 1 FROM json_each(:patients) p JOIN of_patient o ON o.patie
 -- name: count_states
 SELECT state, count(*) FROM entry GROUP BY state
 
--- name: oldest_waiting
-SELECT min(recorded_us) FROM entry WHERE state = 1
-
 -- name: become
 -- Only what is not over yet: a state that is over never changes but by a person.
 UPDATE entry SET state = :state, reason = :reason, result = :result, revision = :revision, closed_us = :closed_us
@@ -156,3 +153,6 @@ SELECT max(serial) FROM given WHERE copy = :copy AND kind = :kind
 
 -- name: give
 INSERT INTO given VALUES (:copy, :kind, :serial, :value, :at_us, :by, :ground)
+
+-- name: given
+SELECT value, ground FROM given WHERE kind = :kind AND by = :by AND ground ->> '$.key' = :key

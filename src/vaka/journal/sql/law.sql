@@ -43,7 +43,9 @@ WHERE m.entry = %(entry)s AND m.act = %(act)s AND m.seq > e.since ORDER BY m.seq
 SELECT rkey, actor, at_us, detail FROM mark WHERE entry = %(entry)s AND act = %(act)s ORDER BY seq DESC LIMIT 1
 
 -- name: first_saved
-SELECT updated_us FROM version WHERE rkey = %(rkey)s ORDER BY seq LIMIT 1
+-- What was written during a stop (17) was saved by the copy, what was given back (18) by the journal that lost it.
+SELECT least((SELECT updated_us FROM version WHERE rkey = %(rkey)s ORDER BY seq LIMIT 1),
+             (SELECT min(at_us) FROM mark WHERE entry = %(rkey)s AND act IN (17, 18)))
 
 -- name: owned
 SELECT unit, provider, kind FROM owner WHERE owner = %(owner)s

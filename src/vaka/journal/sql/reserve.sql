@@ -19,3 +19,12 @@ INSERT INTO fact (name, value) VALUES (%(name)s, %(value)s)
 
 -- name: lock_copy_numbers
 SELECT pg_advisory_xact_lock(hashtext('copy numbers'))
+
+-- name: is_given_back
+-- Whether the version of that number is one that was lost and given back, under the same number.
+SELECT EXISTS (SELECT 1 FROM mark WHERE entry = %(rkey)s AND act = 18 AND version = %(version)s AND epoch = %(epoch)s)
+
+-- name: lost_window
+-- Between which times the journal can have lost versions of an epoch: after the newest that it holds of it, before the next began.
+SELECT (SELECT updated_us FROM version WHERE epoch <= %(epoch)s ORDER BY seq DESC LIMIT 1),
+       (SELECT (extract(epoch FROM began) * 1000000)::bigint FROM epoch WHERE epoch > %(epoch)s ORDER BY epoch LIMIT 1)

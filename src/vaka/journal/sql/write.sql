@@ -29,8 +29,8 @@ WITH locked AS MATERIALIZED (
     SELECT nextval('version_seq') AS seq, i.*
     FROM unnest(%(rkey)s::bigint[], %(type)s::smallint[], %(id)s::text[], %(version)s::int[], %(updated_us)s::bigint[],
                 %(patient)s::bigint[], %(owner)s::int[], %(action)s::smallint[], %(dictionary)s::smallint[],
-                %(hash)s::bytea[], %(body)s::bytea[], %(tokens)s::text[], %(words)s::text[])
-         WITH ORDINALITY AS i (rkey, type, id, version, updated_us, patient, owner, action, dictionary, hash, body, tokens, words, n)
+                %(hash)s::bytea[], %(body)s::bytea[], %(tokens)s::text[], %(words)s::text[], %(new)s::boolean[])
+         WITH ORDINALITY AS i (rkey, type, id, version, updated_us, patient, owner, action, dictionary, hash, body, tokens, words, new, n)
     WHERE (SELECT count FROM locked) >= 0
     ORDER BY n
 ), appended AS (
@@ -40,13 +40,13 @@ WITH locked AS MATERIALIZED (
     INSERT INTO resource (rkey, seq, created, updated_us, patient, version, owner, type, deleted, id, tokens, words)
     SELECT rkey, seq, seq, updated_us, patient, version, owner, type, action >= 3, id, tokens::bigint[],
            CASE WHEN words <> '{}' THEN array_to_tsvector(words::text[]) END
-    FROM input WHERE version = 1
+    FROM input WHERE new
 ), changed AS (
     UPDATE resource r
     SET seq = i.seq, updated_us = i.updated_us, patient = i.patient, version = i.version, owner = i.owner,
         deleted = i.action >= 3, tokens = i.tokens::bigint[],
         words = CASE WHEN i.words <> '{}' THEN array_to_tsvector(i.words::text[]) END
-    FROM input i WHERE i.version > 1 AND r.rkey = i.rkey
+    FROM input i WHERE NOT i.new AND r.rkey = i.rkey
 ), dates AS (
     INSERT INTO search_date (rkey, param, low, high, edge)
     SELECT * FROM unnest(%(d_rkey)s::bigint[], %(d_param)s::smallint[], %(d_low)s::bigint[], %(d_high)s::bigint[], %(d_edge)s::smallint[])

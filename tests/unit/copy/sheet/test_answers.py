@@ -22,6 +22,7 @@ from vaka.api.interactions.unit import unit
 from vaka.api.negotiated import takes_deflate, wants_html
 from vaka.api.server import Server
 from vaka.copy.reader import Reader
+from vaka.copy.sheet import clock
 from vaka.copy.sheet import page as sheet_page
 from vaka.copy.sheet.answering import CopySheets
 from vaka.copy.store import CopyStore
@@ -52,6 +53,7 @@ class Here:
 
     store: CopyStore
     sheets: SheetStore | None
+    prints: None = None
 
 
 @dataclass
@@ -147,6 +149,17 @@ def test_how_old_it_is_and_who_is_out_of_reach(world: World) -> None:
     assert "x at a copy" in page
     told = orjson.loads(text(world.ask(sheet, "p1")))
     assert (told["journalAway"], told["dosesCertain"], told["ageSeconds"]) == (True, False, 90_000)
+
+
+def test_a_copy_out_of_reach_is_named_with_when_it_was_last_reached(world: World) -> None:
+    """Would break S10: a dose that was entered at another copy would be missing, and nobody would know where to ask."""
+    at = 1_796_000_000_000_000
+    world.freshness = Freshness(now_us(), 1.0, True, False, (), (("south", at), ("north", 0)))
+    page = text(world.ask(sheet, "p1", accept="text/html", accept_language="sv"))
+    assert f"Det som förts in i south efter {clock.in_words(at, 'sv')} kan saknas här" in page
+    assert "Det som förts in i north kan saknas här" in page
+    lists = text(world.ask(unit, "u1", accept="text/html", accept_language="sv"))
+    assert "Det som förts in i north kan saknas här" in lists
 
 
 def test_a_copy_that_lags_says_so_first(world: World) -> None:

@@ -1,0 +1,274 @@
+"""A stop as a site with one copy meets it: the journal's process stands still, and people go on writing at the copy's own door."""
+
+from __future__ import annotations
+
+import os
+import signal
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from bench.running import FULL, Vaka, free_port, token
+from tests.api.records import Ward
+from tests.client import Api, Resource, fresh
+from tests.conftest import Instance
+from tests.copy.test_door import journal_pid
+from tests.recovery.running import vaka, wait_until
+
+from vaka.copy.files import Folder
+from vaka.copy.reserve.neighbours import Neighbours
+from vaka.copy.reserve.numbers import ENCOUNTER, PERSONAL, copy_of
+from vaka.copy.reserve.opening import open_reserve
+from vaka.copy.reserve.peers import Peer
+from vaka.watch import status
+
+ATC = "http://www.whocc.no/atc"
+
+
+@dataclass
+class Stop:
+    """The copy at ``url`` while its journal stands still. ``person``: somebody at the ward."""
+
+    running: Vaka
+    ward: Ward
+    url: str
+    data: Path
+    session: str
+    allergy: str
+
+    def ask(self, method: str, path: str, body: Any = None, *, by: str | None = None, **headers: str) -> httpx.Response:
+        told = {"Authorization": f"Bearer {by or self.session}", "Idempotency-Key": uuid.uuid4().hex, **headers}
+        return httpx.request(method, self.url + path, json=body, headers=told, timeout=30)
+
+    @property
+    def program(self) -> str:
+        return token(self.running.data, "laboratory", FULL)
+
+
+@pytest.fixture(scope="module")
+def stop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stop]:
+    made = Vaka(tmp_path_factory.mktemp("alone") / "data", free_port(), arguments=("--copies=1",))
+    try:
+        made.start()
+        instance = Instance(made.url, made.data)
+        api = Api(made.url, token(made.data, "tests", FULL))
+        ward = Ward(api)
+        allergy = {
+            "resourceType": "AllergyIntolerance", "code": {"coding": [{"system": ATC, "code": "J01C"}], "text": "Penicillin"},
+            "patient": ward.owned()["subject"], "encounter": ward.owned()["encounter"],
+            "clinicalStatus": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "code": "active"}]},
+        }  # fmt: skip
+        allergy = api.make(allergy)
+        session = instance.session(
+            person=f"SE-{fresh()}", practitioner=f"n-{fresh()}", unit=ward.unit, provider=ward.provider
+        )
+        stop = Stop(made, ward, made.url, made.data / "copies" / "1", session, allergy["id"])
+
+        def followed() -> bool:
+            answer = stop.ask("GET", f"/fhir/AllergyIntolerance/{allergy['id']}")
+            return answer.status_code == 200 and answer.headers["vaka-answered-by"] == "copy"
+
+        wait_until(followed, "the copy has the ward")
+        store = open_reserve(Folder(stop.data))
+        wait_until(lambda: store.range() is not None, "the copy has numbers to give")
+        store.close()
+        assert made.process is not None
+        pids = (made.process.pid, journal_pid(made))
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield stop
+        finally:
+            for pid in reversed(pids):
+                os.kill(pid, signal.SIGCONT)
+        api.close()
+    finally:
+        made.stop()
+
+
+def note(stop: Stop, **members: Any) -> Resource:
+    return {
+        "resourceType": "Composition", "status": "final", "type": {"text": "Anteckning"}, "date": "2026-11-29T08:00:00+01:00",
+        "title": "Under stoppet", **stop.ward.owned(), "author": [{"display": "x"}], **members,
+    }  # fmt: skip
+
+
+def test_a_person_writes_on_the_only_copy_and_is_told_that_it_stands_once(stop: Stop) -> None:
+    """Would break: at a site with one copy nobody could write a note during a stop; or it would pass for being held twice (S15)."""
+    made = stop.ask("POST", "/fhir/Composition", note(stop))
+    assert made.status_code == 201, made.text
+    assert made.headers["vaka-reserve"] == "pending; copies=1"
+    shown = stop.ask("GET", f"/fhir/Composition/{made.json()['id']}")
+    assert shown.json()["title"] == "Under stoppet"
+
+
+def test_a_program_keeps_its_queue_where_one_disk_alone_would_hold_it(stop: Stop) -> None:
+    """Would break S15: the laboratory would believe a result delivered that one disk holds."""
+    result = {"resourceType": "DiagnosticReport", "status": "final", "code": {"text": "x"}, **stop.ward.owned()}
+    refused = stop.ask("POST", "/fhir/DiagnosticReport", result, by=stop.program)
+    assert refused.status_code == 503, refused.text
+    assert "Retry-After" in refused.headers
+
+
+def test_status_says_that_there_is_one_copy(stop: Stop) -> None:
+    """Would break: nobody who runs it would know that a stop's notes stand on one disk."""
+    data = str(stop.running.data)
+    assert "stands on one disk alone" in vaka("status", "--data", data).stdout
+
+
+def paper(stop: Stop, **members: Any) -> Resource:
+    return {
+        "resourceType": "Task", "status": "requested", "intent": "order", "owner": {"reference": f"Organization/{stop.ward.unit}"},
+        "for": stop.ward.owned()["subject"], "requester": {"reference": "Practitioner/n-1", "display": "Lars Berg"},
+        "code": {"coding": [{"system": "urn:x-vaka:task", "code": "enter-from-paper"}]}, "reasonCode": {"text": "Läkemedelslista"},
+        "executionPeriod": {"start": "2026-11-29T08:10:00+01:00", "end": "2026-11-29T09:40:00+01:00"}, **members,
+    }  # fmt: skip
+
+
+def left_on_paper(stop: Stop) -> list[dict[str, Any]]:
+    told = stop.ask("GET", f"/unit/{stop.ward.unit}", Accept="application/json").json()
+    (lines,) = [one["lines"] for one in told["lists"] if one["name"] == "paper"]
+    return list(lines)
+
+
+def test_what_lies_on_paper_stands_on_the_units_list_until_it_is_entered(stop: Stop) -> None:
+    """Would break S13: after a stop nobody would know what is left to enter; or it would be crossed out with nothing entered."""
+    refused = stop.ask("POST", "/fhir/Task", paper(stop, executionPeriod={"start": "2026-11-29T08:10:00+01:00"}))
+    assert (refused.status_code, "executionPeriod.end" in refused.text) == (422, True)
+    task = stop.ask("POST", "/fhir/Task", paper(stop))
+    assert task.status_code == 201, task.text
+    (line,) = left_on_paper(stop)
+    assert (line["what"], line["responsible"]) == ("Läkemedelslista", "Lars Berg")
+    assert (line["at"], line["to"]) == ("2026-11-29T08:10:00+01:00", "2026-11-29T09:40:00+01:00")
+    page = stop.ask("GET", f"/unit/{stop.ward.unit}", Accept="text/html", **{"Accept-Language": "sv"}).text
+    assert "Läkemedelslista" in page
+    dose = {
+        "resourceType": "MedicationAdministration", "status": "completed", "medicationCodeableConcept": {"text": "Alvedon"},
+        "subject": stop.ward.owned()["subject"], "context": stop.ward.owned()["encounter"],
+        "meta": {"tag": [{"system": "urn:x-vaka:entered", "code": "from-paper"}]},
+    }  # fmt: skip
+    assert stop.ask("POST", "/fhir/MedicationAdministration", dose).status_code == 422, "the event time has no default"
+    dose["effectiveDateTime"] = "2026-11-29T08:20:00+01:00"
+    entered = stop.ask("POST", "/fhir/MedicationAdministration", dose)
+    assert entered.status_code == 201, entered.text
+    standing, etag = task.json(), task.headers["etag"]
+    done = {**standing, "status": "completed"}
+    address = f"/fhir/Task/{standing['id']}"
+    assert stop.ask("PUT", address, done, **{"If-Match": etag}).status_code == 422, "nothing was entered"
+    reference = {"reference": f"MedicationAdministration/{entered.json()['id']}"}
+    done["output"] = [{"type": {"text": "entered"}, "valueReference": reference}]
+    changed = stop.ask("PUT", address, done, **{"If-Match": etag})
+    assert changed.status_code == 200, changed.text
+    assert left_on_paper(stop) == []
+
+
+def arrival(stop: Stop, **members: Any) -> Resource:
+    return {
+        "resourceType": "Encounter", "status": "arrived", "class": {"code": "EMER"}, "subject": stop.ward.owned()["subject"],
+        "serviceProvider": {"reference": f"Organization/{stop.ward.unit}"}, **members,
+    }  # fmt: skip
+
+
+def arrived(stop: Stop) -> str:
+    made = stop.ask("POST", "/fhir/Encounter", arrival(stop))
+    assert made.status_code == 201, made.text
+    (one,) = made.json()["identifier"]
+    assert one["system"] == ENCOUNTER
+    return str(one["value"])
+
+
+def test_who_arrives_gets_a_number_that_nobody_else_has_also_after_a_restart(stop: Stop) -> None:
+    """Would break S18: two patients' samples would have one number; or nobody would have one until the journal is back."""
+    given = [arrived(stop) for _ in range(3)]
+    found = status.read(stop.data / "run" / "status.json")
+    assert found is not None
+    serving = next(part.pid for part in found.parts if part.name.startswith("serve"))
+    assert serving is not None
+    os.kill(serving, signal.SIGKILL)
+
+    def again() -> bool:
+        try:
+            return stop.ask("GET", "/ready").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    wait_until(again, "it answers again")
+    given += [arrived(stop) for _ in range(3)]
+    assert len(set(given)) == 6
+    assert len({copy_of(one) for one in given}) == 1
+    own = stop.ask("POST", "/fhir/Encounter", arrival(stop, identifier=[{"system": "urn:region", "value": fresh()}]))
+    assert len(own.json()["identifier"]) == 1, "a visit that has a number keeps it"
+    wrong = given[0][:-1] + str((int(given[0][-1]) + 1) % 10)
+    misread = stop.ask("POST", "/fhir/Encounter", arrival(stop, identifier=[{"system": ENCOUNTER, "value": wrong}]))
+    assert (misread.status_code, "check digit" in misread.text) == (422, True)
+
+
+def reserve_number(stop: Stop, key: str | None = None, **known: Any) -> httpx.Response:
+    told = [
+        {"name": name.replace("_", "-"), ("valueBoolean" if value is True else "valueString"): one}
+        for name, value in known.items()
+        for one in (value if isinstance(value, list) else [value])
+    ]
+    headers = {"Idempotency-Key": key} if key else {}
+    body = {"resourceType": "Parameters", "parameter": told}
+    return stop.ask("POST", "/fhir/Patient/$reserve-number", body, **headers)
+
+
+def test_a_person_gets_a_reserve_number_once_who_it_might_be_was_looked_at(stop: Stop) -> None:
+    """Would break S18: a second record of somebody who has one, or one number for two people."""
+    assert reserve_number(stop, name="Åsa Ek").status_code == 400, "one identifier is too little"
+    looked = reserve_number(stop, name="Åsa Ek", born="1951-03-02")
+    assert looked.status_code == 200, looked.text
+    assert [one["name"] for one in looked.json()["parameter"]] == []
+    key = uuid.uuid4().hex
+    first, again = (
+        reserve_number(stop, key, name="Åsa Ek", born="1951-03-02", nobody_shown=True).json() for _ in range(2)
+    )
+    assert first == again, "asked again it is the same number"
+    (number,) = [one["valueIdentifier"] for one in first["parameter"]]
+    assert number["system"] == PERSONAL
+    assert copy_of(number["value"]) is not None
+    assert reserve_number(stop, key, unknown=True, nobody_shown=True).status_code == 422, (
+        "another request under its key"
+    )
+    made = stop.ask("POST", "/fhir/Patient", {
+        "resourceType": "Patient", "identifier": [number], "name": [{"text": "Åsa Ek", "family": "Ek", "given": ["Åsa"]}],
+        "birthDate": "1951-03-02",
+    })  # fmt: skip
+    assert made.status_code == 201, made.text
+    candidates = reserve_number(stop, name="Åsa Ek", born="1951-03-02").json()["parameter"]
+    assert [one["valueReference"]["reference"] for one in candidates] == [f"Patient/{made.json()['id']}"]
+    passed_over = reserve_number(stop, name="Åsa Ek", born="1951-03-02", nobody_shown=True)
+    assert (passed_over.status_code, "were not shown" in passed_over.text) == (422, True)
+    other = reserve_number(stop, unknown=True, nobody_shown=True).json()["parameter"][0]["valueIdentifier"]["value"]
+    assert other != number["value"]
+
+
+def test_an_order_is_checked_against_the_allergies_that_are_known(stop: Stop) -> None:
+    """Would break S12: penicillin would be ordered during a stop for who does not bear it, and nobody would be told."""
+    order = {
+        "resourceType": "MedicationRequest", "status": "active", "intent": "order", **stop.ward.owned(),
+        "medicationCodeableConcept": {"coding": [{"system": ATC, "code": "J01CE02"}]},
+    }  # fmt: skip
+    met = stop.ask("POST", "/fhir/MedicationRequest", order)
+    assert met.status_code == 201, met.text
+    assert met.headers["vaka-allergies"] == f"known=1; met=AllergyIntolerance/{stop.allergy}"
+    assert met.headers["vaka-reserve"] == "pending; copies=1; site-only"
+    other = {**order, "medicationCodeableConcept": {"coding": [{"system": ATC, "code": "N02BE01"}], "text": "Alvedon"}}
+    assert stop.ask("POST", "/fhir/MedicationRequest", other).headers["vaka-allergies"] == "known=1"
+    assert "vaka-allergies" not in stop.ask("POST", "/fhir/Composition", note(stop)).headers
+
+
+def test_a_neighbour_that_cannot_be_reached_is_named_on_the_pages(stop: Stop) -> None:
+    """Would break S10: what was entered at the other copy would be missing, and the page would look complete."""
+    Neighbours(Folder(stop.data)).keep([Peer("Södra", "http://127.0.0.1:9")], single="people")
+
+    def named() -> bool:
+        page = stop.ask("GET", f"/sheet/{stop.ward.patient}", Accept="text/html", **{"Accept-Language": "sv"})
+        return "Det som förts in i Södra kan saknas här" in page.text
+
+    wait_until(named, "the sheet names the neighbour")
