@@ -17,6 +17,7 @@ from tests.copy.feedlines import NOW_US, mark, version
 
 from vaka import config
 from vaka.api.door.told import Told
+from vaka.copy import beside
 from vaka.copy.apply import Applied, Applier
 from vaka.copy.board import Distrust, Field, Journal, boottime_ns
 from vaka.copy.brake import Limits
@@ -81,7 +82,7 @@ async def test_a_copy_whose_lease_has_ended_is_dark_until_it_hears_its_journal(t
             await made.whole(3)
             told = Told(made.folder.board)
             assert not told.readable
-            keeping = asyncio.create_task(made.follower.keep_lease())
+            keeping = asyncio.create_task(beside.keep_lease(made.follower, lease))
             made.board[Field.PRIVATE_NS] = boottime_ns()
             made.board[Field.HORIZON_US] = time.time_ns() // 1_000
             await made.until(lambda: told.readable)

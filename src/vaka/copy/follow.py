@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TypeVar
 
 from vaka import config, log
@@ -360,30 +359,12 @@ class Follower:
         c = self._at = at.cursor
         self.board.write({
             Field.EPOCH: c.epoch, Field.XID: c.xid, Field.SEQ: c.seq, Field.HORIZON_US: at.horizon_us, Field.WHOLE: int(at.whole),
-            Field.SEED: self._readable_seed(), Field.HORIZON_XID: at.horizon_xid,
+            Field.SEED: self.readable_seed(), Field.HORIZON_XID: at.horizon_xid,
         })  # fmt: skip
 
-    def _readable_seed(self) -> int:
+    def readable_seed(self) -> int:
         """0 where nothing is read from here: before the first seed, and once the key's lease has ended."""
         return (self.seeds.current or 0) if self.lease is None or self.lease.holds else 0
-
-    async def keep_lease(self) -> None:
-        """Begins the lease anew while the private feed is heard, and shows where it has ended, until cancelled."""
-        assert self.lease is not None
-        while True:
-            board, held = self.board, self.lease.holds
-            heard = (
-                boottime_ns() - board[Field.PRIVATE_NS] < 2 * config.COPY_LEASE_LOOK_S * 1e9 and board[Field.HORIZON_US]
-            )
-            try:
-                await self.in_thread(partial(self.lease.renew, heard) if heard else self.lease.pass_time)
-            except OSError as error:  # no room: the lease goes on as it is
-                log.warning("lease not kept", errno=error.errno)
-            if held and not self.lease.holds:
-                log.error("the lease of this copy's key has ended: it is not read from until it hears its journal")
-            if self.opened and board[Field.SEED] != self._readable_seed():
-                board.write({Field.SEED: self._readable_seed()})
-            await asyncio.sleep(config.COPY_LEASE_LOOK_S if self.lease.holds else 1.0)
 
     def _show_age(self, mark: Mark | Heartbeat, answer: Answer) -> None:
         """All that precedes it is here."""

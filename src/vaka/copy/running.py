@@ -101,13 +101,14 @@ async def _run(options: Options, folder: Folder) -> None:
         own = engine.writer(folder.own, key, cache_bytes=_OWN_CACHE_BYTES)
         stack.callback(own.close)
         shown = beside.Shown(reserve, Own(own))
+        lease = Lease(folder.lease, key, begins)
         seeds = Seeds(
             folder, key, lost, prepare=beside.prepare, reserve=shown, neighbours=options.neighbours, http=http
         )
         stack.callback(seeds.close)
         follower = Follower(
             client, seeds, board, Hold(folder.path), lost,
-            limits=brake.Limits(exempt=options.exempt), hold_back_s=options.hold_back_s, lease=Lease(folder.lease, key, begins),
+            limits=brake.Limits(exempt=options.exempt), hold_back_s=options.hold_back_s, lease=lease,
         )  # fmt: skip
         stack.callback(follower.close)
         control = Control(folder.control, Words(follower, shown).words)
@@ -121,7 +122,7 @@ async def _run(options: Options, folder: Folder) -> None:
             running = [
                 tasks.create_task(work) for work in (
                     follower.run(), _look_for_damage(follower), beside.keep_private(follower, client, board),
-                    beside.keep_sheets(follower), follower.keep_lease(),
+                    beside.keep_sheets(follower), beside.keep_lease(follower, lease),
                     reserve_running.run(
                         reserve, folder, board, lost, follower.in_thread, token_file=options.token_file, verify=verify
                     ),
