@@ -31,7 +31,8 @@ from bench.site import Site, until
 
 FROZEN_S: Final = 4.0
 AFTER_S: Final = 2.0
-CONNECTIONS: Final = 64
+CONNECTIONS: Final = 256
+"""As many as ask within the longest gap that may be: who finds none free has failed."""
 WRITES_PER_S: Final = 10.0
 CLIENTS: Final = 32
 RUN_MAX_S: Final = 75.0
