@@ -38,7 +38,7 @@ ORDER BY r.rkey LIMIT %(rows)s
 """
 
 
-def tokens_of(place: Place, units: dict[str, str]) -> dict[str, list[str]]:
+def tokens_of(place: Place, units: dict[str, str], people: int = PEOPLE_AT_A_UNIT) -> dict[str, list[str]]:
     """Sessions of the people at each unit."""
     made = sessions.Sessions(Keyring(place.data, "session"))
     return {
@@ -47,7 +47,7 @@ def tokens_of(place: Place, units: dict[str, str]) -> dict[str, list[str]]:
                 person=f"TSTBENCH-{unit}-{n}"[:60], practitioner=f"bench-{n}", name="Bench", way="demo",
                 assignment=Assignment(f"bench-{unit}-{n}"[:60], unit, provider, title="Bench"),
             ))
-            for n in range(PEOPLE_AT_A_UNIT)
+            for n in range(people)
         ]
         for unit, provider in units.items()
     }  # fmt: skip

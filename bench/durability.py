@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-import shutil
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -22,8 +20,8 @@ from typing import Any, Final
 
 import httpx
 import orjson
-from bench.figure import Figure
-from bench.ledger import SYSTEM, Ledger, asked, judge
+from bench.figure import Figure, sized
+from bench.ledger import SYSTEM, Ledger, asked, detail, judge, kept
 from bench.running import Vaka
 
 WRITERS: Final = 12
@@ -52,10 +50,9 @@ class Durability:
 
     def figure(self) -> Figure:
         """How many were lost, doubled or done by half: none may be."""
-        named = f", the first: {', '.join(self.wrong[:10])}" if self.wrong else ""
-        detail = f"{self.acknowledged} acknowledged, {self.resent} sent again, seed {self.seed}{named}"
+        how = detail(self.acknowledged, self.resent, self.seed, self.wrong)
         what = f"acknowledged writes lost or doubled in {self.kills} kills of everything"
-        return Figure("durability", what, len(self.wrong), "writes", 0, 0, lower_is_better=True, detail=detail)
+        return Figure("durability", what, len(self.wrong), "writes", 0, 0, lower_is_better=True, detail=how)
 
 
 @dataclass(slots=True)
@@ -204,14 +201,7 @@ def _bundle(client: httpx.AsyncClient, headers: dict[str, str]) -> tuple[tuple[s
 def vaka_durability(kills: int, folder: Path | None = None, *, seed: int | None = None) -> Durability:
     """Runs ``kills`` rounds in ``folder`` (none: one of its own, kept where something is wrong: it is the evidence).
     RuntimeError where an answer is not to be expected."""
-    own = folder or Path(tempfile.mkdtemp(prefix="vaka-durability-"))
-    found = _rounds(kills, own, random.randrange(2**32) if seed is None else seed)
-    if folder is None:
-        if found.wrong:
-            print(f"record and ledger are kept in {own}", file=sys.stderr)
-        else:
-            shutil.rmtree(own, ignore_errors=True)
-    return found
+    return kept("durability", lambda own, chosen: _rounds(kills, own, chosen), folder, seed)
 
 
 def _rounds(kills: int, folder: Path, seed: int) -> Durability:
@@ -257,8 +247,8 @@ async def _round(load: Load, vaka: Vaka, chance: random.Random) -> float:
     return ready_s
 
 
-def measure(kills: int = 200) -> list[Figure]:
-    return [vaka_durability(kills).figure()]
+def measure(kills: int | None = None) -> list[Figure]:
+    return [vaka_durability(kills or sized("kills", 200)).figure()]
 
 
 if __name__ == "__main__":

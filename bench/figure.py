@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
@@ -32,10 +33,15 @@ class Figure:
         return {**asdict(self), "holds": self.holds, "reaches_aim": self.reaches_aim}
 
 
+def sized(name: str, usual: int) -> int:
+    """How much of it: ``usual``, or what VAKA_BENCH_NAME says, to try a long measurement with little."""
+    return int(os.environ.get(f"VAKA_BENCH_{name.upper()}", usual))
+
+
 def ratio(
-    name: str, what: str, ours: list[float], theirs: list[float], at_least: float, aim: float, unit: str
+    name: str, what: str, ours: list[float], theirs: list[float], at_least: float, aim: float, unit: str, note: str = ""
 ) -> Figure:
     """The median of ours by the median of theirs; the runs were interleaved."""
     a, b = median(ours), median(theirs)
-    detail = f"{a:,.0f} {unit} against {b:,.0f} {unit} (medians of {len(ours)} interleaved runs)"
+    detail = f"{a:,.0f} {unit} against {b:,.0f} {unit} (medians of {len(ours)} interleaved runs){note}"
     return Figure(name, what, round(a / b, 3), "×", at_least, aim, detail=detail)

@@ -7,18 +7,22 @@ before they are sent, so that they can be sent again; the judge believes the fee
 from __future__ import annotations
 
 import os
+import random
+import shutil
+import sys
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import httpx
 import orjson
 
-_ATTEMPTS_MAX = 5
+_ATTEMPTS_MAX = 15
 SYSTEM = "http://example.org/ledger"
 
 
@@ -62,6 +66,35 @@ class Ledger:
         self._file.close()
 
 
+class Found(Protocol):
+    """What kills came to: ``wrong``, each of what was acknowledged and is not so."""
+
+    @property
+    def wrong(self) -> tuple[str, ...]: ...
+
+
+F = TypeVar("F", bound=Found)
+
+
+def kept(name: str, run: Callable[[Path, int], F], folder: Path | None, seed: int | None) -> F:
+    """What ``run`` finds in ``folder`` (none: one of its own, kept where something is wrong: it is the evidence) with ``seed``
+    (none: one by chance)."""
+    own = folder or Path(tempfile.mkdtemp(prefix=f"vaka-{name}-"))
+    found = run(own, random.randrange(2**32) if seed is None else seed)
+    if folder is None:
+        if found.wrong:
+            print(f"record and ledger are kept in {own}", file=sys.stderr)
+        else:
+            shutil.rmtree(own, ignore_errors=True)
+    return found
+
+
+def detail(acknowledged: int, resent: int, seed: int, wrong: Sequence[str]) -> str:
+    """How a figure of kills came."""
+    named = f", the first: {', '.join(wrong[:10])}" if wrong else ""
+    return f"{acknowledged} acknowledged, {resent} sent again, seed {seed}{named}"
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """``lost``: acknowledged and not there, or not with these bytes. ``doubled``: there more than once. ``torn``: there, while
@@ -100,8 +133,11 @@ def judge(ledger: Ledger, client: httpx.Client) -> Verdict:
             lost.append(f"{name} by reading: {read.status_code}")
     for value in sorted(ledger.owed)[-50:]:
         search = client.build_request("GET", "/fhir/Patient", params={"identifier": f"{SYSTEM}|{value}"})
-        searched = asked(client, search).json()
-        if searched.get("total", len(searched.get("entry", ()))) != 1:
+        answer = asked(client, search)
+        searched = answer.json()
+        if answer.status_code != 200:
+            lost.append(f"{value} by searching: {answer.status_code} {answer.text[:300]}")
+        elif searched.get("total", len(searched.get("entry", ()))) != 1:
             (doubled if searched.get("entry") else lost).append(f"{value} by searching")
     return Verdict(tuple(lost), tuple(doubled), tuple(torn))
 

@@ -102,10 +102,12 @@ class _Run:
 
 
 async def offer(
-    host: str, port: int, streams: Sequence[Stream], *, warm_up_s: float, seconds: float, patience_s: float = 3.0
-) -> None:
-    """Offers all ``streams`` at once, and counts what is due in the ``seconds`` after ``warm_up_s``. Answers are waited for as
-    long as ``patience_s`` after the end."""
+    host: str, port: int, streams: Sequence[Stream], *, warm_up_s: float, seconds: float, patience_s: float = 3.0,
+    step_s: float = _STEP_S, until: Callable[[], bool] | None = None,
+) -> list[float]:  # fmt: skip
+    """Offers all ``streams`` at once, and counts what is due in the ``seconds`` after ``warm_up_s``, or ``until`` that is so.
+    Answers are waited for as long as ``patience_s`` after the end. ``step_s``: how long it rests between looks at what is due, 0:
+    not at all. How late what counts was sent, in seconds."""
     loop = asyncio.get_running_loop()
     run = _Run(0.0, 0.0)
     free: list[list[_Connection]] = [[] for _ in streams]
@@ -118,7 +120,8 @@ async def offer(
     began = time.perf_counter()
     run.begins, run.ends = began + warm_up_s, began + warm_up_s + seconds
     following = [began + chance.expovariate(stream.per_s) if stream.per_s else run.ends for stream in streams]
-    while (now := time.perf_counter()) < run.ends:
+    late: list[float] = []
+    while (now := time.perf_counter()) < run.ends and not (until is not None and until()):
         for number, stream in enumerate(streams):
             due, idle = following[number], free[number]
             while due <= now:
@@ -126,15 +129,18 @@ async def offer(
                 stream.due += counts
                 if idle:
                     idle.pop(chance.randrange(len(idle))).send(stream.make(), due)
+                    if counts:
+                        late.append(time.perf_counter() - due)
                 else:
                     stream.turned_away += counts
                 due += chance.expovariate(stream.per_s)
             following[number] = due
-        await asyncio.sleep(_STEP_S)
-    until = time.perf_counter() + patience_s
-    while time.perf_counter() < until and any(one.waits for one in every):
+        await asyncio.sleep(step_s)
+    patience = time.perf_counter() + patience_s
+    while time.perf_counter() < patience and any(one.waits for one in every):
         await asyncio.sleep(0.01)
     for one in every:
         one.close()
     for stream in streams:
         stream.unanswered = stream.due - stream.turned_away - sum(stream.statuses.values())
+    return late

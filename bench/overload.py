@@ -17,7 +17,7 @@ from typing import Final
 import psycopg
 import uvloop
 from bench.access import READABLE, tokens_of
-from bench.figure import Figure
+from bench.figure import Figure, sized
 from bench.load_client import drive, request
 from bench.open_loop import Stream, offer
 from bench.place import Place
@@ -33,7 +33,7 @@ REST: Final = {Class.READ: 0.5, Class.INTEGRATION: 0.3, Class.BACKGROUND: 0.2}
 CONNECTIONS: Final = {Class.URGENT: 100, Class.READ: 400, Class.INTEGRATION: 200, Class.BACKGROUND: 100}
 PEAK_CONNECTIONS: Final = 48
 WARM_UP_S: Final = 4.0
-SECONDS: Final = 10.0
+SECONDS: Final = float(sized("overload_s", 10))
 LIMIT_S: Final = 0.25
 ROWS: Final = 5_000
 READERS: Final = 3

@@ -12,11 +12,9 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from contextlib import suppress
@@ -26,8 +24,8 @@ from typing import Any, Final
 
 import httpx
 import orjson
-from bench.figure import Figure
-from bench.ledger import SYSTEM, Ledger, asked, judge
+from bench.figure import Figure, sized
+from bench.ledger import SYSTEM, Ledger, asked, detail, judge, kept
 from bench.running import START_MAX_S, Vaka, free_port
 
 WRITERS: Final = 6
@@ -56,10 +54,9 @@ class Reserved:
         return (*self.lost, *self.doubled, *self.changed, *self.left)
 
     def figure(self) -> Figure:
-        named = f", the first: {', '.join(self.wrong[:10])}" if self.wrong else ""
-        detail = f"{self.entries} acknowledged, {self.resent} sent again, seed {self.seed}{named}"
+        how = detail(self.entries, self.resent, self.seed, self.wrong)
         what = f"reserve entries lost or doubled in {self.kills} kills of either side"
-        return Figure("reserve", what, len(self.wrong), "entries", 0, 0, lower_is_better=True, detail=detail)
+        return Figure("reserve", what, len(self.wrong), "entries", 0, 0, lower_is_better=True, detail=how)
 
 
 class Copies:
@@ -155,14 +152,7 @@ def _patient(value: str, family: str) -> dict[str, Any]:
 
 def vaka_reserve(kills: int, folder: Path | None = None, *, seed: int | None = None) -> Reserved:
     """Runs with ``kills`` in ``folder`` (none: one of its own, kept where something is wrong: it is the evidence)."""
-    own = folder or Path(tempfile.mkdtemp(prefix="vaka-reserve-"))
-    found = _run(kills, own, random.randrange(2**32) if seed is None else seed)
-    if folder is None:
-        if found.wrong:
-            print(f"record and ledger are kept in {own}", file=sys.stderr)
-        else:
-            shutil.rmtree(own, ignore_errors=True)
-    return found
+    return kept("reserve", lambda own, chosen: _run(kills, own, chosen), folder, seed)
 
 
 def _run(kills: int, folder: Path, seed: int) -> Reserved:
@@ -249,8 +239,8 @@ async def _drained(client: httpx.AsyncClient, copies: Copies) -> list[str]:
     return left
 
 
-def measure(kills: int = 500) -> list[Figure]:
-    return [vaka_reserve(kills).figure()]
+def measure(kills: int | None = None) -> list[Figure]:
+    return [vaka_reserve(kills or sized("kills", 500)).figure()]
 
 
 if __name__ == "__main__":

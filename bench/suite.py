@@ -12,15 +12,18 @@ from pathlib import Path
 
 from bench.figure import Figure
 from bench.place import place, vaka
+from bench.site import site
 
 SHARED = ("read", "access", "create", "bulk", "memory", "disk", "access_log", "overload")
 """Measured one after the other on one journal that holds the demo region."""
-ALONE = ("recovery",)
-LONG = ("search", "durability")
+COPIES = ("sheets", "copy_access", "latency", "copy_disk", "away")
+"""Measured one after the other on two copies of a journal that holds the demo region."""
+ALONE = ("recovery", "lag")
+LONG = ("search", "durability", "reserve")
 
 
 def names(*, long_: bool) -> tuple[str, ...]:
-    return (*SHARED, *ALONE, *(LONG if long_ else ()))
+    return (*SHARED, *COPIES, *ALONE, *(LONG if long_ else ()))
 
 
 def run(wanted: Sequence[str], *, long_: bool) -> Iterator[tuple[str, list[Figure]]]:
@@ -34,8 +37,13 @@ def run(wanted: Sequence[str], *, long_: bool) -> Iterator[tuple[str, list[Figur
             subprocess.run(vaka("load", str(region), "--data", str(journal.data)), check=True, capture_output=True)
             for name in shared:
                 yield name, import_module(f"bench.{name}").measure(journal)
+    copied = [name for name in chosen if name in COPIES]
+    if copied:
+        with site(copies=2) as copies:
+            for name in copied:
+                yield name, import_module(f"bench.{name}").measure(copies)
     for name in chosen:
-        if name not in SHARED:
+        if name not in (*SHARED, *COPIES):
             yield name, import_module(f"bench.{name}").measure()
 
 

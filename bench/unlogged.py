@@ -37,9 +37,14 @@ async def _open(*_: Any, **__: Any) -> AccessLog:
     return cast(AccessLog, _Nothing())
 
 
-def main() -> None:
+def take_out() -> None:
+    """Takes the access log out of this process."""
     Address.is_logged = property(lambda _: False)  # type: ignore[assignment]  # no record is made either
     AccessLog.open = _open  # type: ignore[method-assign]
+
+
+def main() -> None:
+    take_out()
     assemble.serve(assemble.Start(assemble.directory(sys.argv[1]), port=int(sys.argv[2])))
 
 

@@ -19,6 +19,15 @@ from tests.client import Api, fresh
 
 from vaka.access.session import CLINICIAN, Assignment, Purpose, Right
 
+LONGEST = ("recovery", "access", "on_copy", "copy", "web", "api", "fuzz", "tidy", "unit")
+"""Where several run at once, files are given out in this order: what is long begins first, what is short fills the end."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        root, order = Path(__file__).parent, {folder: place for place, folder in enumerate(LONGEST)}
+        items.sort(key=lambda item: order.get(item.path.relative_to(root).parts[0], -1))
+
 
 @dataclass(frozen=True, slots=True)
 class Instance:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import httpx
 from bench.running import free_port, token
-from tests import feeding
+from tests import feeding, waiting
 
 from vaka.access.scopes import FEED, FEED_PRIVATE
 from vaka.accesslog.remote import JournalStore
@@ -174,13 +174,13 @@ class SmallCopy:
         applier = apply.Applier(self.writer, path)
         while True:
             at = applier.at
-            waiting: list[lines.Line] = []
+            told: list[lines.Line] = []
             async for line in self._lines("/feed", feeding.asked(str(at.cursor), at.hash.hex()) if at.hash else {}):
                 assert line is not None, "the journal's history is another"
-                waiting.append(lines.read(line))
-                if not isinstance(waiting[-1], lines.Version):
-                    applier.apply(waiting)
-                    waiting = []
+                told.append(lines.read(line))
+                if not isinstance(told[-1], lines.Version):
+                    applier.apply(told)
+                    told = []
             await asyncio.sleep(0.1)
 
     async def _lines(self, address: str, asked: dict[str, str]) -> AsyncIterator[bytes | None]:
@@ -197,10 +197,8 @@ class SmallCopy:
                             yield line.encode()
 
 
-def until(true: Callable[[], object], what: str, seconds: float = 20.0) -> float:
+def until(true: Callable[[], object], what: str, seconds: float = waiting.WAIT_MAX_S) -> float:
     """Seconds until it is so."""
     began = time.monotonic()
-    while not true():
-        assert time.monotonic() - began < seconds, f"{what}: not within {seconds} s"
-        time.sleep(0.01)
+    waiting.until(true, what, seconds)
     return time.monotonic() - began

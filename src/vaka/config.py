@@ -293,6 +293,8 @@ SHEET_BODY_MAX_BYTES: Final = 8 * 1024 * 1024
 # Of one owner and kind about one patient; what is older is counted as not shown.
 SHEET_ENTRIES_MAX: Final = 5_000
 SHEET_MAKE_BATCH: Final = 50
+# What is applied waits no longer for sheets that are made.
+SHEET_MAKE_S: Final = 0.03
 # Joined bodies that a worker keeps, some 10 kB each.
 SHEET_CACHE_BYTES: Final = 64 * 1024 * 1024
 # So long at most: what was redacted leaves memory too.
@@ -303,6 +305,9 @@ WORKLIST_MAX: Final = 300
 NOTES_FOUND_MAX: Final = 50
 # Reading on a copy. A long read keeps the file's log from being emptied; what takes longer is the journal's.
 COPY_SEARCH_TIMEOUT_S: Final = 1.0
+# A copy that has not heard its journal for so long is not read from any more: weeks of a stop, not of a theft.
+COPY_LEASE_DAYS: Final = 30.0
+COPY_LEASE_LOOK_S: Final = 20.0
 # What no journal has is made here, however long a file of a busy machine takes.
 COPY_SHEET_TIMEOUT_S: Final = 5.0
 COPY_PROGRESS_STEPS: Final = 20_000
@@ -316,8 +321,8 @@ COPY_CONSENTS_DAYS: Final = 7.0
 COPY_WRITER_CACHE_BYTES: Final = 64 * 1024 * 1024
 COPY_READER_CACHE_BYTES: Final = 32 * 1024 * 1024
 COPY_PAGE_BYTES: Final = 4096
-# A checkpoint each 16 MB of log; the log file is cut to this after one.
-COPY_WAL_BYTES: Final = 16 * 1024 * 1024
+# A checkpoint each 64 MB of log; the log file is cut to this after one. What is written again and again goes to the file once.
+COPY_WAL_BYTES: Final = 64 * 1024 * 1024
 COPY_BUSY_TIMEOUT_MS: Final = 5_000
 # A line of the feed: a body of the largest size, every second byte of it a quotation mark, and what stands around it.
 COPY_LINE_MAX_BYTES: Final = 2 * BODY_MAX_BYTES + 64 * 1024
@@ -357,3 +362,24 @@ COPY_SEED_TIMEOUT_S: Final = 3_600.0
 
 # Sheets are made anew at each commit, and looked for this often.
 COPY_SHEETS_IDLE_S: Final = 1.0
+
+# Ward snapshots (decision 0014). So long one may be used; the longest that can be asked for.
+SNAPSHOT_HOURS: Final = 24.0
+SNAPSHOT_MAX_HOURS: Final = 72.0
+SNAPSHOT_PATIENTS_MAX: Final = 1_000
+# A name whose snapshots were revoked is given none for so long: longer than a token can be valid.
+SNAPSHOT_REVOKED_S: Final = 3_660 * 86_400
+# A clock that stands further back than this behind what was seen already is not believed.
+SNAPSHOT_CLOCK_SKEW_S: Final = 300
+# The highest time seen is kept on disk this often, and revocation is asked about, at least.
+SNAPSHOT_SEEN_EVERY_S: Final = 10.0
+SNAPSHOT_ASK_EVERY_S: Final = 60.0
+# How often a PC renews its snapshot while it reaches a copy.
+SNAPSHOT_RENEW_S: Final = 15 * 60
+# Reading what goes into one: of one moment, and so no longer than a reader may stay.
+SNAPSHOT_READ_S: Final = 5.0
+SNAPSHOT_LOOK_S: Final = 1.0
+# One PDF of a print; a unit with more patients gets several.
+PRINT_PATIENTS: Final = 40
+PRINTS_KEPT: Final = 4
+PRINT_KEPT_S: Final = 900.0

@@ -10,16 +10,19 @@ from typing import Any
 
 import httpx
 import jwt
+import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
 from tests.client import Api, fresh
 from tests.conftest import Instance
+from tests.waiting import until
 
 from vaka import assemble
 from vaka.access.scopes import parse_scopes
 from vaka.api.assertions import public_keys
 from vaka.api.authorization import ASSERTION_TYPE
 from vaka.journal import clients
+from vaka.journal.statements import statements
 from vaka.load.target import dsn_of
 
 LABORATORY = {"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "laboratory"}
@@ -81,6 +84,17 @@ class Program:
         clients.remove(dsn(self.journal), self.name)
 
 
+def known(journal: Instance) -> None:
+    """Returns when the server has looked at the register of programs once more."""
+    looks = [statements("client")[name].strip() for name in ("marks", "registered")]
+    with psycopg.connect(dsn(journal), autocommit=True) as connection:
+        asked = "SELECT clock_timestamp()"
+        since = connection.execute(asked).fetchone()
+        looked = "SELECT 1 FROM pg_stat_activity WHERE query = ANY(%s) AND query_start > %s AND state = 'idle'"
+        until(lambda: connection.execute(looked, [looks, *(since or ())]).fetchone(), "the server has looked")
+    time.sleep(0.1)  # what it has read is taken into use
+
+
 @pytest.fixture
 def program(journal: Instance) -> Iterator[Callable[..., Program]]:
     """Registers programs: ``program("system/Observation.rs", provider=…)``."""
@@ -97,7 +111,7 @@ def program(journal: Instance) -> Iterator[Callable[..., Program]]:
         granted = " ".join([*(grant.text for grant in grants), *sorted(others)])
         clients.add(dsn(journal), name, keys, granted, provider)
         made.append(Program(journal, name, private))
-        time.sleep(0.5)  # the server looks twice a second
+        known(journal)
         return made[-1]
 
     yield register

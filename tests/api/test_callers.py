@@ -15,6 +15,8 @@ from tests.client import Api, outcome, patient
 
 from vaka import config
 
+pytestmark = pytest.mark.alone
+
 JSON = {"Content-Type": "application/fhir+json"}
 
 

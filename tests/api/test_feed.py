@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import httpx
+import orjson
 import psycopg
 import pytest
 from tests.client import Api, fresh, patient
@@ -245,6 +246,25 @@ def test_deletion_and_redaction_are_told_without_a_body(api: Api, journal: Insta
     assert redacted[0]["hash"] == of(reader.lines, f"{tag}-r")[0]["hash"], "the hash stays, as evidence of what was"
 
 
+def test_whose_a_version_is_stands_in_its_line_before_the_patient_does(api: Api, journal: Instance, tag: str) -> None:
+    """Would break: a copy that follows a load whose Patients come last would know no relation and no block of anybody."""
+
+    async def scenario() -> list[Line]:
+        before = await asyncio.to_thread(end, api)
+        encounter = {
+            "resourceType": "Encounter", "id": tag, "status": "finished", "class": {"code": "AMB"},
+            "subject": {"reference": f"Patient/{tag}-later"},
+        }  # fmt: skip
+        async with opened(journal.data) as record:
+            first = await Held(record).begin()
+            await first.write(encounter)
+            await first.commit()
+        return await asyncio.to_thread(read, api, before)
+
+    (line,) = of(asyncio.run(scenario()), tag)
+    assert line["patient"] == f"{tag}-later"
+
+
 def test_each_line_has_owner_hash_and_the_stored_bytes(api: Api, tag: str) -> None:
     """Would break: a copy could not prove that it holds the journal's bytes, nor decide who may see them."""
     from hashlib import sha256
@@ -258,6 +278,26 @@ def test_each_line_has_owner_hash_and_the_stored_bytes(api: Api, tag: str) -> No
     assert line["patient"] == tag
     assert line["owner"]["source"] == "tests"
     assert set(line["owner"]) == {"number", "unit", "provider", "kind", "author", "source"}
+
+
+def test_an_entry_that_came_before_its_patient_has_its_home(api: Api, journal: Instance, tag: str) -> None:
+    """Would break: a load commits an encounter before its Patient, and on every copy it is nobody's for ever."""
+    from vaka.fhir.parse import parse_resource
+    from vaka.journal.accept import write_of
+
+    before = end(api)
+    body = orjson.dumps({
+        "resourceType": "Encounter", "id": tag, "status": "planned", "class": {"code": "AMB"},
+        "subject": {"reference": f"Patient/{tag}-later"},
+    })  # fmt: skip
+
+    async def write() -> None:
+        async with opened(journal.data) as record:
+            change = write_of(parse_resource(body, "Encounter"), tag)
+            await record.run(lambda transaction: transaction.write([change]), access=SYSTEM_FILTER)
+
+    asyncio.run(write())
+    assert [line["patient"] for line in of(versions(read(api, before)), tag)] == [f"{tag}-later"]
 
 
 def test_the_schema_is_there(journal: Instance) -> None:

@@ -24,6 +24,8 @@ from tests.client import outcome
 from vaka.api.admission import Shared
 from vaka.api.admission.shared import told
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parents[2]
 SECONDS = 3.0
 

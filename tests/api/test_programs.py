@@ -15,9 +15,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.accesses import events
-from tests.api.programs import KID, Program, dsn, program
+from tests.api.programs import KID, Program, dsn, known, program
 from tests.client import Api, outcome
 from tests.conftest import Instance
+from tests.waiting import until
 
 from vaka.api.assertions import public_keys
 from vaka.api.keyring import Keyring
@@ -250,12 +251,12 @@ def test_removing_a_program_ends_its_tokens(program: Callable[..., Program]) -> 
     api = one.api()
     assert api.get("/Patient?_count=1").status_code == 200
     one.remove()
-    time.sleep(1.0)
+    until(lambda: api.get("/Patient?_count=1").status_code != 200, "it is refused")
     outcome(api.get("/Patient?_count=1"), 401)
     refused(one.ask(), 401, "invalid_client")
     key = {**jwt.algorithms.ECAlgorithm.to_jwk(one.key.public_key(), as_dict=True), "kid": KID}
     clients.add(dsn(one.journal), one.name, [key], "system/*.cruds", None)
-    time.sleep(1.0)
+    known(one.journal)
     outcome(api.get("/Patient?_count=1"), 401)
 
 

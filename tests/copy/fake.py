@@ -21,6 +21,7 @@ from vaka.copy.client import Client
 from vaka.copy.files import Folder
 from vaka.copy.follow import Follower
 from vaka.copy.hold import Hold
+from vaka.copy.lease import Lease
 from vaka.copy.lost import LostFile
 from vaka.copy.seeds import Seeds
 from vaka.fhir.keys import resource_key
@@ -156,6 +157,7 @@ async def copy(
     limits: brake.Limits | None = None,
     hold_back_s: float = 0.0,
     neighbours: tuple[str, ...] = (),
+    lease: Lease | None = None,
 ) -> AsyncIterator[Copy]:
     folder = Folder(path)
     folder.establish(url)
@@ -164,7 +166,7 @@ async def copy(
     lost = LostFile(folder.lost, key)
     seeds = Seeds(folder, key, lost, neighbours=neighbours, http=http)
     board = Board(folder.board, make=True)
-    follower = Follower(client, seeds, board, Hold(path), lost, limits=limits, hold_back_s=hold_back_s)
+    follower = Follower(client, seeds, board, Hold(path), lost, limits=limits, hold_back_s=hold_back_s, lease=lease)
     task = asyncio.create_task(follower.run())
     try:
         yield Copy(follower, folder, key)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -15,9 +17,12 @@ from tests.copy.feedlines import NOW_US, mark, version
 
 from vaka import config
 from vaka.api.door.told import Told
-from vaka.copy.board import Distrust, Field, Journal
+from vaka.copy import beside
+from vaka.copy.apply import Applied, Applier
+from vaka.copy.board import Distrust, Field, Journal, boottime_ns
 from vaka.copy.brake import Limits
-from vaka.copy.lines import instant_us
+from vaka.copy.lease import Lease
+from vaka.copy.lines import Line, instant_us
 from vaka.store.version import instant
 
 pytestmark = pytest.mark.anyio
@@ -66,6 +71,23 @@ async def test_what_was_long_on_its_way_is_old(tmp_path: Path, on_its_way_s: int
             old_s = on_its_way_s + open_s
             assert old_s <= age_s < old_s + 15
             assert Told(made.folder.board).heard
+
+
+async def test_a_copy_whose_lease_has_ended_is_dark_until_it_hears_its_journal(tmp_path: Path) -> None:
+    """Broken: a stolen copy is read from for ever; or one that was long alone stays dark though its journal is back."""
+    lease = Lease(tmp_path / "lease", bytes(32))
+    async with journal() as fake:
+        fake.lines = notes(3)
+        async with copy(tmp_path / "copy", fake.url, lease=lease) as made:
+            await made.whole(3)
+            told = Told(made.folder.board)
+            assert not told.readable
+            keeping = asyncio.create_task(beside.keep_lease(made.follower, lease))
+            made.board[Field.PRIVATE_NS] = boottime_ns()
+            made.board[Field.HORIZON_US] = time.time_ns() // 1_000
+            await made.until(lambda: told.readable)
+            assert lease.holds
+            keeping.cancel()
 
 
 async def test_repeated_and_reordered_lines_change_nothing(tmp_path: Path) -> None:
@@ -324,3 +346,25 @@ async def test_a_reader_keeps_its_file_while_another_is_seeded(tmp_path: Path) -
             assert isinstance(reader, apsw.Connection)
             assert reader.execute("SELECT count(*) FROM resource WHERE body IS NOT NULL").get >= 3
             reader.close()
+
+
+async def test_horizons_that_came_together_are_committed_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken: a copy that is behind commits each horizon by itself, and stays behind; or the last of them is never applied."""
+    sizes: list[int] = []
+    apply = Applier.apply
+
+    def counted(self: Applier, lines: Sequence[Line]) -> Applied:
+        sizes.append(len(lines))
+        return apply(self, lines)
+
+    monkeypatch.setattr(Applier, "apply", counted)
+    async with journal() as fake:
+        fake.lines = notes(40)
+        answers = iter([b"".join(line + mark(n + 1, f"1.{n}.{n}") for n, line in enumerate(fake.lines, 1))])
+        fake.spoil = lambda _: next(answers, b"")
+        async with copy(tmp_path, fake.url) as made:
+            await made.whole(40)
+    assert sum(sizes) >= 80
+    assert len(sizes) < 20

@@ -40,7 +40,7 @@ def lines(first: int, chance: random.Random, numbers: dict[str, int]) -> list[by
     return made
 
 
-@pytest.mark.parametrize("kills", [12, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [8, pytest.param(60, marks=pytest.mark.slow)])
 @pytest.mark.timeout(600)
 async def test_nothing_is_lost_or_doubled(kills: int, tmp_path: Path) -> None:
     """Broken: a stop in the middle of a batch leaves half of it, or a cursor without its rows."""
@@ -59,7 +59,7 @@ async def test_nothing_is_lost_or_doubled(kills: int, tmp_path: Path) -> None:
                 log = copy.folder.path / "log" / "follow.jsonl"
                 size = log.stat().st_size if log.exists() else 0
                 while (
-                    time.monotonic() - before < 30
+                    time.monotonic() - before < 120
                 ):  # from the moment that the journal is heard, lines are being applied
                     await asyncio.sleep(0.005)
                     if log.exists() and b"journal heard" in log.read_bytes()[size:]:

@@ -12,6 +12,8 @@ import pytest
 from tests.client import Api, patient
 from tests.conftest import Instance
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(autouse=True)
 def alive(journal: Instance) -> Iterator[None]:

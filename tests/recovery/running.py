@@ -17,6 +17,7 @@ import httpx
 import orjson
 from bench import running
 from bench.running import command, free_port
+from tests.waiting import until
 
 from vaka.journal import cluster
 from vaka.watch import status
@@ -31,10 +32,7 @@ def vaka(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def wait_until(true: Callable[[], object], what: str, seconds: float = READY_MAX_S) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.02)
+    until(true, what, seconds)
 
 
 @dataclass

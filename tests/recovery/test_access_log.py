@@ -13,13 +13,14 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 from bench.running import Vaka, running
 from tests.accesses import connect_to, dsn, events, folder, verified
+from tests.waiting import until
 
 from vaka import config
 from vaka.accesslog import files
@@ -53,6 +54,11 @@ class Readers:
         for thread in self._threads:
             thread.join(30)
 
+    def more(self, count: int) -> None:
+        """Returns when so many more have been answered."""
+        enough = len(self.answered) + count
+        until(lambda: len(self.answered) >= enough, "they read")
+
     def _read(self) -> None:
         with httpx.Client(headers={"Authorization": f"Bearer {self._token}"}, timeout=5) as client:
             while not self._stop.is_set():
@@ -75,7 +81,7 @@ def test_each_answered_access_is_logged_once_through_kills(tmp_path: Path, kills
     try:
         with Readers(vaka, "ledger") as readers:
             for n in range(kills):
-                time.sleep(chance.uniform(0.7, 2.0))
+                readers.more(chance.randrange(80, 250))
                 if n % 2:
                     vaka.kill(chance)
                     vaka.start()
@@ -99,16 +105,25 @@ def vaka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vaka]:
         yield one
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, of 4 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", place], capture_output=True, check=False)
+@contextmanager
+def disk(place: Path, size: str) -> Iterator[Path]:
+    """A file system of its own at ``place``, whose end no failure and no Ctrl-C keeps from being its end."""
+    place.mkdir(parents=True)
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], capture_output=True, check=False
+    )
     if made.returncode:
         pytest.skip("only root can mount a file system")
-    yield place
-    subprocess.run(["umount", "-l", place], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    with disk(tmp_path / "disk", "4m") as place:
+        yield place
 
 
 def fill(place: Path) -> Path:
@@ -256,11 +271,14 @@ def test_who_is_under_way_goes_into_one_block(
             tmp_path / "log", TableStore(connect_to(vaka.data)), "test", segment_bytes=64 * KIB, ballast_bytes=KIB
         )
         log.under_way = under_way
-        async with asyncio.timeout(15):
-            writes = []
+        async with asyncio.timeout(25):
+            writes: list[asyncio.Task[None]] = []
             for number in range(8):
                 writes.append(asyncio.create_task(log.write(record(number))))
-                await asyncio.sleep(0.02)
+                if together:
+                    await asyncio.sleep(0.02)
+                else:
+                    await writes[-1]
             await asyncio.gather(*writes)
         await log.shipper.ship(everything=True)
         await log.close()
@@ -373,28 +391,23 @@ def test_a_kill_at_any_step_of_shipping_loses_and_doubles_nothing(vaka: Vaka, tm
 def test_the_journal_serves_while_its_log_has_no_room(tmp_path: Path) -> None:
     """Would break: a full disk for the log keeps the journal from starting or serving; or nothing is logged meanwhile."""
     vaka = Vaka(tmp_path / "data")
-    place = vaka.data / "accesslog"
-    place.mkdir(parents=True)
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, check=False)
-    if made.returncode:
-        pytest.skip("only root can mount a file system")
-    try:
-        vaka.start()
-        with httpx.Client(headers={"Authorization": f"Bearer {vaka.token('roomless')}"}, base_url=vaka.url) as client:
-            assert [client.get(f"/fhir/Patient/{number}").status_code for number in range(20)] == [404] * 20
-            assert not list(place.glob("*.log"))
-            subprocess.run(["mount", "-o", "remount,size=64m", place], check=True)
-            deadline = time.monotonic() + 15
-            while not list(place.glob("*.log")) and time.monotonic() < deadline:
-                time.sleep(0.1)
-            assert client.get("/fhir/Patient/20").status_code == 404
-        assert len(list(place.glob("*.log"))) == 1
-        logged = [event.record.address for event in events(vaka.data, "roomless")]
-        assert logged == [f"/fhir/Patient/{number}" for number in range(21)]
-        assert not verified(vaka.data).findings
-        told = (vaka.data / "log" / "journal.jsonl").read_text()
-        assert '"written_to":"database"' in told, "an incident is told"
-        assert '"written_to":"file"' in told
-    finally:
-        vaka.stop()
-        subprocess.run(["umount", "-l", place], check=True)
+    with disk(vaka.data / "accesslog", "1m") as place:
+        try:
+            vaka.start()
+            with httpx.Client(
+                headers={"Authorization": f"Bearer {vaka.token('roomless')}"}, base_url=vaka.url
+            ) as client:
+                assert [client.get(f"/fhir/Patient/{number}").status_code for number in range(20)] == [404] * 20
+                assert not list(place.glob("*.log"))
+                subprocess.run(["mount", "-o", "remount,size=64m", place], check=True)
+                until(lambda: list(place.glob("*.log")), "there is a file")
+                assert client.get("/fhir/Patient/20").status_code == 404
+            assert len(list(place.glob("*.log"))) == 1
+            logged = [event.record.address for event in events(vaka.data, "roomless")]
+            assert logged == [f"/fhir/Patient/{number}" for number in range(21)]
+            assert not verified(vaka.data).findings
+            told = (vaka.data / "log" / "journal.jsonl").read_text()
+            assert '"written_to":"database"' in told, "an incident is told"
+            assert '"written_to":"file"' in told
+        finally:
+            vaka.stop()

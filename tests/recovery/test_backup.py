@@ -242,7 +242,9 @@ def test_a_restore_says_that_damage_cut_it_short(saved: Saved, tmp_path: Path) -
         assert "checksum in record" in _restored(data, "--to", "latest", "--no-swap")["cut"]
 
 
-@pytest.mark.parametrize("renamed", [0, 1, 2])
+@pytest.mark.parametrize(
+    "renamed", [pytest.param(0, marks=pytest.mark.slow), 1, pytest.param(2, marks=pytest.mark.slow)]
+)
 def test_a_killed_swap_is_ended_by_the_next_start(saved: Saved, tmp_path: Path, renamed: int) -> None:
     """Broken: after a kill between two renames, Vaka starts with an empty record."""
     with copy(saved, tmp_path) as data:

@@ -83,7 +83,7 @@ def test_busy_backends_of_a_killed_postmaster_are_ended(made: cluster.Cluster) -
         assert busy in made.leftovers()
     began = time.monotonic()
     with made.started():
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 60, "such a query runs for an hour"
     assert process.start_ticks(busy) is None
 
 

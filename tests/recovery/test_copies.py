@@ -28,6 +28,8 @@ from tests.recovery.running import wait_until
 
 from vaka.watch import status
 
+pytestmark = pytest.mark.alone
+
 GAP_MAX_S = 0.25
 
 

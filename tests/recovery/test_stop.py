@@ -14,6 +14,8 @@ from tests.conftest import Instance
 
 from vaka.journal import cluster
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.slow
 def test_a_commit_that_waits_for_its_standby_is_not_cancelled_by_a_stop(tmp_path: Path) -> None:

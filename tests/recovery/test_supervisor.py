@@ -17,6 +17,8 @@ from vaka.assemble import API_SILENT_MAX_S
 from vaka.watch.part import Part
 from vaka.watch.supervisor import LATE_MAX_S, PROBE_READY_S, Supervisor
 
+pytestmark = pytest.mark.alone
+
 SILENT_MAX_S = LATE_MAX_S
 LIVES = [sys.executable, "-c", "import time; time.sleep(600)"]
 

@@ -20,8 +20,10 @@ from tests.recovery.running import READY_MAX_S, wait_until
 
 from vaka.journal import cluster
 
+pytestmark = pytest.mark.alone
+
 CTRL_C = b"\x03"
-STOPPED_MAX_S = 30.0
+STOPPED_MAX_S = 60.0
 
 
 @dataclass
@@ -91,7 +93,7 @@ def test_one_line_when_ready_and_ctrl_c_stops_it(tmp_path: Path) -> None:
         terminal.type(CTRL_C)
         assert terminal.ended() == 0
         assert terminal.shown.replace("^C", "").strip().count("\n") == 0, terminal.shown
-    wait_until(lambda: not living(tmp_path / "d"), "nothing is left", 10)
+    wait_until(lambda: not living(tmp_path / "d"), "nothing is left")
     done = subprocess.run(
         [cluster.at(tmp_path / "d" / "pg").programs.program("pg_controldata"), tmp_path / "d" / "pg"],
         capture_output=True, text=True, check=True,
@@ -99,16 +101,16 @@ def test_one_line_when_ready_and_ctrl_c_stops_it(tmp_path: Path) -> None:
     assert "shut down\n" in done.stdout
 
 
-@pytest.mark.parametrize("after_s", [0.4, 1.2])
-def test_ctrl_c_before_it_is_ready(tmp_path: Path, after_s: float) -> None:
+@pytest.mark.parametrize("begun", [".", "pg/PG_VERSION", "pg/postmaster.pid"])
+def test_ctrl_c_before_it_is_ready(tmp_path: Path, begun: str) -> None:
     """Broken: who changes their mind while it starts gets a stack, half a cluster, or a process that goes on."""
     data = tmp_path / "d"
     with typed("up", "--copies=0", "--data", data, "--port", str(free_port())) as terminal:
-        time.sleep(after_s)
+        wait_until((data / begun).exists, "it has begun")
         terminal.type(CTRL_C)
-        assert terminal.ended() in (0, 130)
+        assert terminal.ended() in (0, 130, -signal.SIGINT)  # to a shell the last two are one
         assert "Traceback" not in terminal.shown
-    wait_until(lambda: not living(data), "nothing is left", 10)
+    wait_until(lambda: not living(data), "nothing is left")
     with typed("up", "--copies=0", "--data", data, "--port", str(free_port())) as terminal:
         wait_until(lambda: "Vaka is ready" in terminal.read(), "the next start", READY_MAX_S)
 
@@ -126,12 +128,10 @@ def test_a_demo_that_is_stopped_while_it_is_filled_goes_on(tmp_path: Path, how: 
             terminal.type(CTRL_C)
         else:
             terminal.process.send_signal(signal.SIGTERM)
-        began = time.monotonic()
         assert terminal.ended() == 0
-        assert time.monotonic() - began < 15
         assert "Traceback" not in terminal.shown, terminal.shown
         assert "resources/s" in terminal.shown, "the bar"
-    wait_until(lambda: not living(data), "nothing is left", 10)
+    wait_until(lambda: not living(data), "nothing is left")
     assert (data / "run" / "demo.ndjson.zst").exists()
     with typed("up", "--copies=0", "--demo", "--data", data, "--port", str(free_port())) as terminal:
         wait_until(lambda: "Filling the record" in terminal.read(), "it goes on")

@@ -31,11 +31,14 @@ RESERVE: Final = "reserve"
 """A copy's: hands over what others wrote in its reserve, and holds that of other copies."""
 FEED_PRIVATE: Final = "feed-private"
 """What a read copy needs beside the record (``journal.private``), and what it brings back."""
+SNAPSHOT: Final = "snapshot:"
+"""An ordinary PC's, before the id of the one unit whose ward snapshot it may fetch; and it brings its log."""
 OTHERS: Final = frozenset({FEED, FEED_PRIVATE, RESERVE})
 """Scopes that are no grant on resources."""
 SCOPE_MAX_CHARS: Final = 400
 SCOPES_MAX: Final = 100
 _V1: Final[Mapping[str, str]] = {"read": "rs", "write": "cud", "*": LETTERS}
+_OF_UNIT: Final = re.compile(SNAPSHOT + r"[A-Za-z0-9.-]{1,64}")
 _SCOPE: Final = re.compile(r"system/(\*|[A-Za-z]+)\.([a-z*]+)(\?[^\s\"\\]+)?")
 _UNDERSCORED: Final = frozenset({"_id", "_tag", "_profile", "_security", "_source"})
 _NO_ADDRESS: Final = "urn:vaka:scope"  # an address in a scope is never this server's own
@@ -80,12 +83,13 @@ def parse_scope(text: str) -> Grant:
 
 
 def parse_scopes(text: str) -> tuple[tuple[Grant, ...], frozenset[str]]:
-    """The grants, and the other scopes (``OTHERS``), of a list with spaces between. Invalid if one of them cannot be enforced."""
+    """The grants, and the other scopes (``OTHERS``, ``SNAPSHOT``), of a list with spaces between. Invalid if one of them cannot
+    be enforced."""
     words = list(dict.fromkeys(text.split(" ")))
     if len(words) > SCOPES_MAX:
         raise Invalid(f"more than {SCOPES_MAX} scopes", path="scope")
-    others = frozenset(word for word in words if word in OTHERS)
-    return tuple(dict.fromkeys(parse_scope(word) for word in words if word and word not in OTHERS)), others
+    others = frozenset(word for word in words if word in OTHERS or _OF_UNIT.fullmatch(word))
+    return tuple(dict.fromkeys(parse_scope(word) for word in words if word and word not in others)), others
 
 
 def within(asked: Grant, held: Iterable[Grant]) -> bool:

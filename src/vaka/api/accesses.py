@@ -25,9 +25,9 @@ _TYPES: Final = frozenset(RESOURCE_TYPES)
 _CHANGING: Final = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _make: Final = partial(tuple.__new__, Record)  # of all its fields: NamedTuple's own way takes three times as long
 _UNLOGGED: Final = frozenset(
-    {("fhir", "metadata"), ("peer", "log")}
+    {("fhir", "metadata"), ("peer", "log"), ("snapshot", "log"), ("snapshot", "standing")}
 )  # a copy brings its own log: each access in it is one
-_LOGGED: Final = frozenset({"fhir", "feed", "log", "sheet", "unit", "reserve", "peer"})
+_LOGGED: Final = frozenset({"fhir", "feed", "log", "sheet", "unit", "reserve", "peer", "snapshot"})
 
 
 class Address:

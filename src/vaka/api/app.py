@@ -36,6 +36,7 @@ from vaka.api.request_log import RequestLog
 from vaka.api.reserve.received import receive
 from vaka.api.routes import dispatch
 from vaka.api.server import Server
+from vaka.api.snapshots.giving import bring_log
 from vaka.errors import Busy, Fault, Forbidden, Invalid, NotFound, NotPassed, Unauthenticated, VakaError
 from vaka.fhir.outcome import error_bytes
 from vaka.store.cursor import Cursor
@@ -230,6 +231,10 @@ class Application:
                 return await notes(self.server, request, id_)
             case ("unit", named):
                 return await unit(self.server, request, named)
+            case ("snapshot", "log"):
+                return await bring_log(self.server, request)
+            case ("snapshot", *_) if self.server.giving is not None:
+                return await self.server.giving.answer(self.server, request)
         raise NotFound("there is nothing at this address", help="the record is at /fhir, the change feed at /feed")
 
     async def _for_copies(self, request: Request) -> Response:

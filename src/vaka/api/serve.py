@@ -6,7 +6,6 @@ Invariants: the socket opens only after the journal is open; on a stop, requests
 from __future__ import annotations
 
 import asyncio
-import gc
 import ipaddress
 import os
 import signal
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import uvloop
 
-from vaka import config, log
+from vaka import config, log, process
 from vaka.access.settings import CLOSED, Settings
 from vaka.accesslog.store import TableStore
 from vaka.accesslog.writer import AccessLog
@@ -141,10 +140,7 @@ async def _serve(
 async def _server(
     journal: Journal, clients: Clients, data_dir: Path, law: Settings, *, demo: bool, demo_login: bool
 ) -> Server:
-    # What is there now stays: the collector need not look through it again and again, and need not look after every 700 objects.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    process.settle_memory()
     for folder in ("log", "run"):
         (data_dir / folder).mkdir(mode=0o700, exist_ok=True)
     accounts = JournalAccounts(journal)

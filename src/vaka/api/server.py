@@ -49,6 +49,8 @@ from vaka.store.version import ANY_VERSION, Action, Version, http_date, parse_ve
 
 if TYPE_CHECKING:
     from vaka.api.door.door import Door
+    from vaka.api.snapshots.giving import Giving
+    from vaka.api.snapshots.prints import Prints
 
 _TYPES = frozenset(RESOURCE_TYPES)
 _KEY_MAX_CHARS = 200
@@ -88,6 +90,12 @@ class Server:
     sheets: SheetStore | None = None
     published: Published | None = None
     copies: Copies | None = None
+    giving: Giving | None = None
+    """Ward snapshots: where this is a copy."""
+    prints: Prints | None = None
+    """Where this is an opened ward snapshot."""
+    site: str = ""
+    """What passkeys belong to here, where that is the domain above the name that this is reached by."""
 
     @property
     def register(self) -> Clients:

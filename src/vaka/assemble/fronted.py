@@ -14,20 +14,15 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from vaka import errors
-from vaka.access.scopes import FEED, FEED_PRIVATE, RESERVE
-from vaka.api.certificates import Authority
-from vaka.api.keyring import Keyring
-from vaka.api.tokens import Tokens
 from vaka.api.wire import Wire
 from vaka.assemble.copies import Copy, address
 from vaka.assemble.place import check_port, child, free_port, is_free
 from vaka.copy.files import Folder
-from vaka.copy.reserve.neighbours import Neighbours
-from vaka.copy.reserve.peers import Peer
 from vaka.watch.directory import Directory
 from vaka.watch.part import Part
 from vaka.watch.probe import http_status
 
+# What only copies need is imported where there are some: every part of a Vaka and every command begins with this module.
 if TYPE_CHECKING:
     from vaka.assemble.start import Start
 
@@ -99,12 +94,18 @@ def _wire(start: Start) -> Wire:
     wire = start.wire.of_copy()
     if not wire.own:
         return wire
+    from vaka.api.certificates import Authority
+
     authority = Authority(start.directory.path)
     authority.server(start.wire.of_journal(start.host).names)  # the journal's process renews it, under the same names
     return replace(wire, own=False, certificate=authority.server_certificate, key=authority.server_key)
 
 
 def _part(start: Start, behind: Behind, wire: Wire, number: int, port: int) -> Part:
+    from vaka.access.scopes import FEED, FEED_PRIVATE, RESERVE
+    from vaka.api.keyring import Keyring
+    from vaka.api.tokens import Tokens
+
     own = folder(start.directory, number)
     own.path.parent.mkdir(mode=0o700, exist_ok=True)
     own.create()
@@ -139,11 +140,16 @@ def _part(start: Start, behind: Behind, wire: Wire, number: int, port: int) -> P
 def _keep_neighbours(own: Directory, urls: Mapping[str, str]) -> None:
     """The copies that hold this one's entries; who may acknowledge without one is a site's choice, and stays what it was. People
     may on the only copy: else nobody could write during a stop."""
+    from vaka.copy.reserve.neighbours import Neighbours
+    from vaka.copy.reserve.peers import Peer
+
     neighbours = Neighbours(Folder(own.path))
     neighbours.keep([Peer(name, url) for name, url in urls.items()])
 
 
 def alone(directory: Directory) -> bool:
     """Whether what is written during a stop stands on one copy alone (S15)."""
+    from vaka.copy.reserve.neighbours import Neighbours
+
     own = folder(directory, 1)
     return own.path.exists() and Neighbours(Folder(own.path)).alone()

@@ -16,6 +16,7 @@ from vaka.access.settings import Settings
 from vaka.api.wire import Wire
 from vaka.assemble.copies import REGION, Copy
 from vaka.command import options
+from vaka.command import snapshot as snapshots
 from vaka.copy import control, frozen
 from vaka.copy.files import Folder
 from vaka.copy.hold import Hold
@@ -101,7 +102,7 @@ def asked(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_copy
 
 
-@click.group("copy", invoke_without_command=True, subcommand_metavar="[freeze|thaw|release]")
+@click.group("copy", invoke_without_command=True, subcommand_metavar="[freeze|thaw|release|snapshot|open|revoke]")
 @asked
 @click.pass_context
 def command(context: click.Context, copy: Copy | None) -> None:
@@ -117,7 +118,8 @@ def command(context: click.Context, copy: Copy | None) -> None:
               --host 0.0.0.0 --port 443 --tls-own --name ehr.example.org --workers 4
     curl localhost:8081/ready                                                           how old it is, where writes go
 
-    `vaka copy freeze` keeps what it has from being changed, `vaka copy thaw` lets it go on.
+    `vaka copy freeze` keeps what it has from being changed, `vaka copy thaw` lets it go on. `vaka copy snapshot` fetches one
+    unit's patients for an ordinary PC, `vaka copy open` opens them there.
 
     Exit code 78: it cannot start here, and says what to do.
     """
@@ -222,3 +224,8 @@ def _words(option: str, text: str) -> str:
     if not text.strip() or len(text) > REASON_MAX_CHARS or not text.isprintable():
         raise errors.Setup(f"{option} has to be words, {REASON_MAX_CHARS} characters at most", help="on one line")
     return text.strip()
+
+
+command.add_command(snapshots.snapshot)
+command.add_command(snapshots.open_command)
+command.add_command(snapshots.revoke)

@@ -13,17 +13,15 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-import httpx
 import orjson
 
 from vaka import assemble, config, errors
 from vaka.accesslog import direct, files, forget, read, review, verify
 from vaka.accesslog.read import Asked, Event
 from vaka.accesslog.record import person_key
-from vaka.accesslog.remote import JournalStore
 from vaka.accesslog.ship import Shipper
 from vaka.accesslog.store import TableStore
 from vaka.command import options
@@ -31,7 +29,9 @@ from vaka.copy.files import Folder
 from vaka.fhir.keys import resource_key
 from vaka.journal.journal import Journal
 from vaka.load.target import dsn_of
-from vaka.web.pages.log_extract import LogExtractPage
+
+if TYPE_CHECKING:
+    from vaka.web.pages.log_extract import LogExtractPage
 
 T = TypeVar("T")
 OUTCOMES = {None: frozenset[str](), True: frozenset({"4", "8"}), False: frozenset({"0"})}
@@ -196,6 +196,10 @@ def verify_(since: Path | None, data: str, database: str | None, as_json: bool) 
 
 async def _heads(copy: Folder, folder: Path) -> tuple[dict[str, tuple[int, bytes]], str]:
     """The newest block of each of a copy's logs that the journal knows of; and why it could not be asked."""
+    import httpx
+
+    from vaka.accesslog.remote import JournalStore
+
     proof = copy.token.read_text().strip() if copy.token.exists() else ""
     found = {}
     try:

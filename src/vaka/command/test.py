@@ -1,9 +1,17 @@
-"""``vaka test``: style, types, security, what is installed, and tests, as ``.ci/run`` does it."""
+"""``vaka test``: style, types, security, what is installed, and tests, as ``.ci/run`` does it.
+
+Invariants: every step runs, whatever became of those before, but after Ctrl-C none begins; the tests that hold a clock to
+something, or freeze and kill what others use, have the machine to themselves (``alone``, tests/conftest.py).
+"""
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,21 +20,23 @@ import click
 import vaka
 from vaka import errors
 
-CHECKS: Final = (
-    ["ruff", "check", "."],
-    ["ruff", "format", "--check", "--quiet", "."],
-    ["mypy"],
-    ["bandit", "--configfile", "pyproject.toml", "--quiet", "--recursive", "src"],
+CHECKS: Final[Mapping[str, Sequence[str]]] = {
+    "ruff check": ("ruff", "check", "."),
+    "ruff format": ("ruff", "format", "--check", "--quiet", "."),
+    "mypy": ("mypy",),
+    "bandit": ("bandit", "--configfile", "pyproject.toml", "--quiet", "--recursive", "src"),
     # What is known against a package changes without a change here, and needs a network: `vaka audit` asks, the tests do not.
-    ["vaka.cli", "audit", "--offline"],
-)
+    "audit": ("vaka.cli", "audit", "--offline"),
+}
+AT_ONCE_MAX: Final = 4
+INTERRUPTED: Final = 130
 
 
 @click.command("test", context_settings={"ignore_unknown_options": True})
 @click.option("--all", "everything", is_flag=True, help="Also the tests marked slow.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(everything: bool, arguments: tuple[str, ...]) -> int:
-    """Run the checks and tests. ARGUMENTS go to pytest; with some, only pytest runs.
+    """Run the checks and tests. ARGUMENTS go to pytest; with some, only pytest runs, one test after another.
 
     \b
     ./vaka test                                  all that has to pass before a change is taken
@@ -35,14 +45,46 @@ def command(everything: bool, arguments: tuple[str, ...]) -> int:
     root = Path(vaka.__file__).resolve().parents[2]
     if not (root / "pyproject.toml").exists():
         raise errors.Setup("the tests are not part of an installed Vaka", help="run ./vaka test in a checkout")
-    pytest = ["pytest", *(() if everything else ("-m", "not slow")), *arguments]
-    steps = [pytest] if arguments else [*CHECKS, pytest]
+    if arguments:
+        steps: Mapping[str, Sequence[str]] = {
+            "pytest": ("pytest", *(() if everything else ("-m", "not slow")), *arguments)
+        }
+    else:
+        steps = {**CHECKS, "tests": _together(everything), "tests alone": _alone(everything)}
+    began = time.monotonic()
     failed = []
-    for step in steps:
+    for name, step in steps.items():
         click.echo(f"== {' '.join(step)}", err=True)
-        done = subprocess.run([sys.executable, "-m", *step], cwd=root, check=False)  # nosec B603 # our own checks; no shell
-        if done.returncode != 0:
-            failed.append("audit" if step[0] == "vaka.cli" else " ".join(step[:2]) if step[0] == "ruff" else step[0])
+        code = _run(root, step)
+        if code == INTERRUPTED:
+            return INTERRUPTED
+        if code != 0:
+            failed.append(name)
     if failed:
         click.echo(f"failed: {', '.join(failed)}", err=True)
+    elif not arguments:
+        click.echo(f"all passed, in {(time.monotonic() - began) / 60:.1f} minutes", err=True)
     return 1 if failed else 0
+
+
+def _together(everything: bool) -> tuple[str, ...]:
+    """As many at once as there are cores, each with a server of its own; a file's tests stay together."""
+    chosen = "not alone" if everything else "not alone and not slow"
+    at_once = str(min(os.cpu_count() or 1, AT_ONCE_MAX))
+    return ("pytest", "-m", chosen, "-n", at_once, "--dist", "loadfile", "--no-loadscope-reorder")
+
+
+def _alone(everything: bool) -> tuple[str, ...]:
+    return ("pytest", "-m", "alone" if everything else "alone and not slow")
+
+
+def _run(root: Path, step: Sequence[str]) -> int:
+    """Its exit code. Ctrl-C reaches it too: it is left the time to stop what it has started."""
+    with subprocess.Popen([sys.executable, "-m", *step], cwd=root) as running:  # nosec B603 # our own checks; no shell
+        interrupted = False
+        while True:
+            try:
+                code = running.wait()
+                return INTERRUPTED if interrupted or code == -signal.SIGINT else code
+            except KeyboardInterrupt:
+                interrupted = True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import apsw
@@ -20,6 +21,7 @@ from vaka.copy.board import Board, Field, boottime_ns
 from vaka.copy.client import Client
 from vaka.copy.derived import Derived
 from vaka.copy.follow import Follower
+from vaka.copy.lease import Lease
 from vaka.copy.own import Own
 from vaka.copy.reserve.record import InRecord
 from vaka.copy.reserve.store import ReserveStore
@@ -112,12 +114,29 @@ async def _private_answer(follower: Follower, client: Client, board: Board) -> N
                 board[Field.PRIVATE_NS] = boottime_ns()
 
 
+async def keep_lease(follower: Follower, lease: Lease) -> None:
+    """Begins the lease of the key anew while the private feed is heard, and shows where it has ended, until cancelled."""
+    board = follower.board
+    while True:
+        held, silent_ns = lease.holds, boottime_ns() - board[Field.PRIVATE_NS]
+        heard = board[Field.HORIZON_US] if silent_ns < 2 * config.COPY_LEASE_LOOK_S * 1e9 else 0
+        try:
+            await follower.in_thread(partial(lease.renew, heard) if heard else lease.pass_time)
+        except OSError as error:  # no room: the lease goes on as it is
+            log.warning("lease not kept", errno=error.errno)
+        if held and not lease.holds:
+            log.error("the lease of this copy's key has ended: it is not read from until it hears its journal")
+        if follower.opened and board[Field.SEED] != follower.readable_seed():
+            board.write({Field.SEED: follower.readable_seed()})
+        await asyncio.sleep(config.COPY_LEASE_LOOK_S if lease.holds else 1.0)
+
+
 async def keep_sheets(follower: Follower) -> None:
     """Makes the fragments that have changed, and drops what is past its time, until cancelled."""
     while True:
         made = 0
         try:
-            if follower.opened and follower.board[Field.WHOLE]:
+            if follower.opened and follower.board[Field.WHOLE] and not follower.behind:
                 made = await _with(follower, lambda connection: derived.make(connection, follower.applier.codec))
         except engine.Damaged as error:
             follower.found_damaged(error.message)

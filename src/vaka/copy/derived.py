@@ -50,38 +50,45 @@ class Derived:
         """Within the applier's transaction, once the rows stand."""
         pairs = [(home.patient, home.owner) for one in changes for home in (one.before, one.after) if home is not None]
         kept.changed(connection, pairs)
+        owners: dict[int, listed.Owner] = {}
         # Marks last: what they take from a list was put there in the same commit, perhaps.
         for one in sorted(changes, key=lambda each: each.type == _MARK):
             if one.type in _LISTED:
-                self.list(connection, one)
+                self.list(connection, one, owners)
 
-    def list(self, connection: apsw.Connection, one: Changed) -> None:
-        """Where one resource stands now."""
-        owner = one.after.owner if one.after is not None else 0
-        resource = None
-        if one.after is not None and not (one.type == _OBSERVATION and self._is_loaded(connection, owner)):
-            resource = self._resource(connection, one.rkey)
-        if resource is None and one.before is None:
-            return  # it never stood on a list
-        listed.changed(connection, one.rkey, resource, owner, one.after.patient if one.after is not None else None)
+    def list(self, connection: apsw.Connection, one: Changed, owners: dict[int, listed.Owner]) -> None:
+        """Where one resource stands now. ``owners``: those that are known already, by their number."""
+        if one.before is not None:
+            listed.drop(connection, one.rkey)
+        if one.after is None:
+            return
+        owner = owners.get(one.after.owner)
+        if owner is None:
+            owner = owners[one.after.owner] = listed.owner(connection, one.after.owner)
+        if one.type == _OBSERVATION and owner.source.startswith(LOADS):
+            return  # it stands on no list
+        resource = self._resource(connection, one)
+        if resource is not None:
+            listed.put(connection, one.rkey, resource, owner, one.after.patient)
 
-    def _is_loaded(self, connection: apsw.Connection, owner: int) -> bool:
-        row: Any = connection.execute(self._sql["owner_named"], {"owner": owner}).fetchone()
-        return row is not None and str(row[1]).startswith(LOADS)
-
-    def _resource(self, connection: apsw.Connection, rkey: int) -> dict[str, Any] | None:
-        row: Any = connection.execute(self._sql["named"], {"rkey": rkey}).fetchone()
-        if row is None or row[1] is None:
-            return None
+    def _resource(self, connection: apsw.Connection, one: Changed) -> dict[str, Any] | None:
+        body = one.body
         try:
-            found = orjson.loads(self._codec.decompress(row[0], row[1]))
+            if body is None:
+                row: Any = connection.execute(self._sql["named"], {"rkey": one.rkey}).fetchone()
+                if row is None or row[1] is None:
+                    return None
+                body = self._codec.decompress(row[0], row[1])
+            found = orjson.loads(body)
+        except apsw.Error:
+            raise
         except Exception:  # what cannot be read stands on no list; the sheet counts it (S4)
             return None
         return found if isinstance(found, dict) else None
 
 
 def make(connection: apsw.Connection, codec: Codec, limit: int = config.SHEET_MAKE_BATCH) -> int:
-    """Makes at most ``limit`` fragments that have changed, in one commit; how many there were. For the follower, once it is
+    """Makes fragments that have changed, as many as one commit may take; how many there were. For the follower, once it is
     caught up, until none is left."""
     return kept.make(connection, codec, limit)
 
@@ -94,7 +101,8 @@ def rebuild(connection: apsw.Connection, codec: Codec) -> None:
         connection.execute(sql["forget_all"])
         connection.execute(sql["all_changed"])
         types = orjson.dumps(sorted(_LISTED - {_MARK})).decode()
+        owners: dict[int, listed.Owner] = {}
         for kind in (types, f"[{_MARK}]"):
             rows: list[Any] = connection.execute(sql["to_list"], {"types": kind}).fetchall()
             for rkey, type_, patient, owner in rows:
-                derived.list(connection, Changed(rkey, type_, None, Home(patient, owner)))
+                derived.list(connection, Changed(rkey, type_, None, Home(patient, owner)), owners)

@@ -71,6 +71,10 @@ class Folder:
         return self.path / "lost.db"
 
     @property
+    def lease(self) -> Path:
+        return self.keys / "lease"
+
+    @property
     def token(self) -> Path:
         return self.keys / "token"
 

@@ -2,7 +2,8 @@
 
 Invariants
 - One thread writes; a batch is one commit with its cursor, and what was not committed is asked for again.
-- Caught up, whole horizons are committed: what a block precedes never shows without it. Catching up, ``whole`` is 0.
+- Caught up, whole horizons are committed, one or, where more have come meanwhile, several: what a block precedes never shows
+  without it. Catching up, ``whole`` is 0.
 - The age of the data is counted from the moment before which all that was committed is applied (``Answer.known_ns``): a copy
   that lags, is held, braked or out of room grows old, and says so. That the journal answers is another number.
 - Where the journal's history is another, nothing is applied before it has been compared (``copy.reconcile``).
@@ -22,10 +23,12 @@ from typing import TypeVar
 
 from vaka import config, log
 from vaka.copy import brake, engine, lines, reconcile
+from vaka.copy.ahead import Ahead, ahead
 from vaka.copy.apply import Applied, Applier, At
 from vaka.copy.board import Board, Distrust, Field, Journal, boottime_ns
 from vaka.copy.client import Answer, Client
 from vaka.copy.hold import Hold
+from vaka.copy.lease import Lease
 from vaka.copy.lines import FORGED, Broken, Heartbeat, Line, Mark, Unread, Version
 from vaka.copy.lost import LostFile
 from vaka.copy.seeds import Seeds
@@ -73,6 +76,16 @@ class _Buffer:
         self.asked = line.cursor, line.hash
 
     @property
+    def whole(self) -> int:
+        """How many of them precede the end of the last horizon that ends here, its mark included."""
+        return next((n for n in range(len(self.lines), 0, -1) if isinstance(self.lines[n - 1], Mark)), 0)
+
+    def drop(self, count: int) -> None:
+        """The first ``count`` are committed; no more where there were fewer."""
+        del self.lines[:count]
+        self.size_bytes = sum(len(line.line) for line in self.lines if isinstance(line, Version | Unread))
+
+    @property
     def full(self) -> bool:
         return self.size_bytes >= config.COPY_BATCH_BYTES or len(self.lines) >= config.COPY_BATCH_LINES
 
@@ -95,6 +108,7 @@ class Follower:
         *,
         limits: brake.Limits | None = None,
         hold_back_s: float = 0.0,
+        lease: Lease | None = None,
     ) -> None:
         self.client = client
         self.seeds = seeds
@@ -102,10 +116,12 @@ class Follower:
         self.hold = hold
         self.lost = lost
         self.rate = Rate()
+        self.lease = lease
         self._limits = limits or brake.Limits()
         self._hold_back_s = hold_back_s
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="copy")
         self._buffer = _Buffer()
+        self._coming: Ahead | None = None
         self._counted = brake.Counted()
         self._unbraked = True  # until the record has been whole once: what is read from the beginning is history
         self._released = False
@@ -126,6 +142,11 @@ class Follower:
     @property
     def applier(self) -> Applier:
         return self.seeds.applier
+
+    @property
+    def behind(self) -> bool:
+        """Whether more of the feed has come than is applied."""
+        return bool(self._buffer.lines) or (self._coming is not None and self._coming.waiting)
 
     async def in_thread(self, work: Callable[[], _T]) -> _T:
         """Work on the record's writing connection. Cancelled, it is still done."""
@@ -232,14 +253,16 @@ class Follower:
         came = 0
         async with self.client.read(cursor, digest, config.COPY_WAIT_S) as answer:
             await self._require_epoch(answer)
-            async for text in answer.lines:
-                came += 1
-                self._heard()
-                await self._take(lines.read(text), answer)
-                if self.hold.held:
-                    raise Held
-                if self.damaged is not None or self.anew:
-                    return
+            async with ahead(answer.lines) as coming:
+                self._coming = coming
+                async for text in coming:
+                    came += 1
+                    self._heard()
+                    await self._take(lines.read(text), answer)
+                    if self.hold.held:
+                        raise Held
+                    if self.damaged is not None or self.anew:
+                        return
         if not came:
             raise Unavailable("the journal's answer was empty")
 
@@ -268,13 +291,19 @@ class Follower:
                 await self._hold_back(line)
             self._buffer.add(line)
             if self._buffer.full:
-                await self._commit(self._buffer.lines)
+                await self._commit(self._buffer.lines[: self._buffer.whole] or self._buffer.lines)
             return
         at = self._buffer.asked[0] if self._buffer.asked else self._at
         if (line.cursor.xid, line.cursor.seq) != (at.xid, at.seq):
             raise Broken("versions are missing before a mark of the feed")
         self.board[Field.SIGN_NS] = boottime_ns()
+        comes = self._coming is not None and self._coming.waiting
+        if self._buffer.lines and comes and not self._buffer.full and isinstance(line, Mark):
+            self._buffer.lines.append(line)  # what has come meanwhile goes in the same commit
+            return
         if isinstance(line, Heartbeat):
+            if self._buffer.lines:
+                await self._commit(self._buffer.lines)
             self._show_age(line, answer)
             return
         whole = bool(self.board[Field.WHOLE])
@@ -310,10 +339,9 @@ class Follower:
                 raise Held
             self._counted = counted
         applied = await self.in_thread(lambda: self.applier.apply(batch))
-        asked = self._buffer.asked
-        self._buffer.clear()
-        if asked is not None and not applied.at.whole:
-            self._buffer.asked = asked
+        self._buffer.drop(len(batch))
+        if applied.at.whole and not self._buffer.lines:
+            self._buffer.asked = None
         self.rate.add(applied)
         if self.board[Field.DISK_FULL]:
             log.info("there is room again")
@@ -331,8 +359,12 @@ class Follower:
         c = self._at = at.cursor
         self.board.write({
             Field.EPOCH: c.epoch, Field.XID: c.xid, Field.SEQ: c.seq, Field.HORIZON_US: at.horizon_us, Field.WHOLE: int(at.whole),
-            Field.SEED: self.seeds.current or 0, Field.HORIZON_XID: at.horizon_xid,
+            Field.SEED: self.readable_seed(), Field.HORIZON_XID: at.horizon_xid,
         })  # fmt: skip
+
+    def readable_seed(self) -> int:
+        """0 where nothing is read from here: before the first seed, and once the key's lease has ended."""
+        return (self.seeds.current or 0) if self.lease is None or self.lease.holds else 0
 
     def _show_age(self, mark: Mark | Heartbeat, answer: Answer) -> None:
         """All that precedes it is here."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import apsw
 import orjson
@@ -44,24 +44,34 @@ _POINTING_MAX: Final = 50
 _ORGANIZATION: Final = type_number("Organization")
 
 
-def changed(
-    connection: apsw.Connection, rkey: int, resource: Mapping[str, Any] | None, owner: int, patient: int | None
-) -> None:
-    """Keeps where a resource stands after a change; ``resource`` None: it is gone. Called by the applier within its transaction,
-    once the row of the resource stands."""
-    sql = statements("sheet")
-    connection.execute(sql["drop_works"], {"rkey": rkey})
-    if resource is None:
-        return
+class Owner(NamedTuple):
+    """Whose a resource is: ``unit`` (None: not known), the ``source`` that it came from, its ``author``."""
+
+    unit: str | None = None
+    source: str = ""
+    author: str | None = None
+
+
+def owner(connection: apsw.Connection, number: int) -> Owner:
+    """The owner of this number."""
+    row = connection.execute(statements("sheet")["owner_named"], {"owner": number}).fetchone()
+    return Owner(*row) if row is not None else Owner()
+
+
+def drop(connection: apsw.Connection, rkey: int) -> None:
+    """A resource is another now, or gone: it stands on no list."""
+    connection.execute(statements("sheet")["drop_works"], {"rkey": rkey})
+
+
+def put(connection: apsw.Connection, rkey: int, resource: Mapping[str, Any], whose: Owner, patient: int | None) -> None:
+    """Where a resource stands that stands on no list. Called by the applier within its transaction, once its row stands."""
     if is_mark(resource):
         _settle(connection, resource)
         return
-    row = connection.execute(sql["owner_named"], {"owner": owner}).fetchone()
-    unit, source, author = row if row is not None else (None, "", None)
     ordered = _ordered_by(connection, resource)
-    for work in works(resource, ordered or unit, source, author):
+    for work in works(resource, ordered or whose.unit, whose.source, whose.author):
         connection.execute(
-            sql["put_work"],
+            statements("sheet")["put_work"],
             {"unit": work.unit, "list": int(work.list), "from_us": work.from_us, "until_us": work.until_us, "rkey": rkey,
              "patient": patient, "person": work.person},
         )  # fmt: skip
@@ -102,25 +112,28 @@ def unit_of(reader: Reader, named: str) -> str | None:
     return named if there else None
 
 
-def worklists(reader: Reader, unit: str, access: AccessFilter, *, aged: bool = False) -> Worklists:
-    """The lists of ``unit`` as ``access`` may see them. Forbidden for who may not read at all."""
+def worklists(
+    reader: Reader, unit: str, access: AccessFilter, *, aged: bool = False, limit: int = config.WORKLIST_MAX
+) -> Worklists:
+    """The lists of ``unit`` as ``access`` may see them, each of at most ``limit`` lines. Forbidden for who may
+    not read at all."""
     now = now_us()
     through = gate(access, aged=aged)
     text = statements("sheet")["works"].replace("{access}", through.on("r"))
-    before = {Listed.COMING: _after_tomorrow(now)}
+    before = {Listed.COMING: after_tomorrow(now)}
     since = {Listed.COMING: now}
     lists, more, broken = [], set(), 0
     people = _People(reader, access)
     for listed in Listed:
         values = {
             "unit": unit, "list": int(listed), "before": before.get(listed, 2**62), "now": since.get(listed, now),
-            "limit": config.WORKLIST_MAX + 1, **dict(through.values),
+            "limit": limit + 1, **dict(through.values),
         }  # fmt: skip
         rows = reader.rows(text, values)
-        if len(rows) > config.WORKLIST_MAX:
+        if len(rows) > limit:
             more.add(NAMES[listed])
         lines: list[Line] = []
-        for row in rows[: config.WORKLIST_MAX]:
+        for row in rows[:limit]:
             try:
                 line = _line(reader, listed, row, people)
             except Exception:  # one entry that cannot be read must not take the list along (S4)
@@ -199,7 +212,7 @@ def _pointing(reader: Reader, parameter: str, type_: str, id_: str) -> list[Mapp
     return [orjson.loads(reader.codec.decompress(row[1], row[2])) for row in rows]
 
 
-def _after_tomorrow(now: int) -> int:
+def after_tomorrow(now: int) -> int:
     """The end of tomorrow in Sweden."""
     today = datetime.fromtimestamp(now / 1_000_000, UTC).astimezone(ZONE).date()
     return int(datetime.combine(today + timedelta(days=2), time(), ZONE).timestamp()) * 1_000_000

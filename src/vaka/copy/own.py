@@ -32,8 +32,10 @@ def now_us() -> int:
 class Own:
     """own.db on an open connection. Its methods block for a write to disk: call them beside the event loop."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: apsw.Connection, *, owes: bool = True) -> None:
+        """``owes``: False where nothing of it is ever told the journal (a ward snapshot, whose log tells it all)."""
         self._db = connection
+        self._owes = owes
         self._sql = statements("own")
         self._lock = threading.Lock()
         with self._writing():
@@ -55,6 +57,8 @@ class Own:
             return self._db.execute(self._sql[name], values).fetchall()
 
     def _owe(self, what: str, at_us: int, content: Mapping[str, Any], key: str | None = None) -> None:
+        if not self._owes:
+            return
         id_ = uuid.uuid4().hex
         told = orjson.dumps({"id": id_, "what": what, "at_us": at_us, **content}).decode()
         values = {"id": id_, "what": what, "key": key, "at_us": at_us, "content": told}
@@ -138,6 +142,15 @@ class Own:
     def refused(self) -> list[tuple[str, str, int, str]]:
         """(id, what, at, reason) of what the journal has refused, for a person to look at."""
         return self._rows("refused")
+
+    def seen(self) -> dict[str, int]:
+        """Times that were kept with ``see``."""
+        return dict(self._rows("seen"))
+
+    def see(self, what: str, at_us: int) -> None:
+        """Keeps a time under a name, in the place of what was kept there."""
+        with self._writing() as db:
+            db.execute(self._sql["see"], {"what": what, "at_us": at_us})
 
     def forget(self) -> None:
         """Drops what is past its time and was handed over."""

@@ -81,12 +81,14 @@ class Home(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """One resource that is another now. ``before``, ``after``: whose; None where it is not, or no longer, in the record."""
+    """One resource that is another now. ``before``, ``after``: whose; None where it is not, or no longer, in the record.
+    ``body``: of what stands now; None where there is none, or it must be looked up."""
 
     rkey: int
     type: int
     before: Home | None
     after: Home | None
+    body: bytes | None = None
 
 
 OnChanged: TypeAlias = Callable[[apsw.Connection, Collection[Changed]], None]
@@ -172,6 +174,9 @@ class Putter:
         came: list[tuple[int, int]] = []
         for change, old, new in prepared:
             rkey = change.row.rkey
+            if old is NOTHING and not new.more:
+                came += [(key, rkey) for key in new.index.tokens]
+                continue
             before = {*old.index.tokens, *old.more}
             after = {*new.index.tokens, *new.more}
             gone += [(key, rkey) for key in before - after]
@@ -249,7 +254,7 @@ class Putter:
 
 
 def _changed(change: Change) -> Changed:
-    return Changed(change.row.rkey, change.row.type, _home(change.before), _home(change.after))
+    return Changed(change.row.rkey, change.row.type, _home(change.before), _home(change.after), change.body)
 
 
 def _home(row: Row | None) -> Home | None:

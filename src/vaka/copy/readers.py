@@ -7,10 +7,9 @@ is closed at the next question, and by ``refresh`` where there is none); a file 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import apsw
 
@@ -20,6 +19,9 @@ from vaka.copy.reader import Reader
 from vaka.errors import Busy, OnlyJournal, Setup
 
 T = TypeVar("T")
+_UNREADABLE: Final = (
+    apsw.CorruptError, apsw.NotADBError, apsw.IOError, apsw.CantOpenError, engine.Damaged, Setup
+)  # fmt: skip
 
 
 class Source(Protocol):
@@ -35,6 +37,25 @@ class Source(Protocol):
         """This seed's file could not be read."""
 
 
+class _Trusted:
+    """What ``Readers.trusted`` gives: a class, since each request enters it several times."""
+
+    __slots__ = ("_source",)
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, _UNREADABLE):
+            seed = self._source.seed()
+            log.error("record cannot be read", seed=seed, kind=type(error).__name__)
+            self._source.damaged(seed, type(error).__name__)
+            raise OnlyJournal("this copy's record cannot be read", help="try another copy, or the journal") from error
+
+
 class Readers:
     """Opened as they are needed."""
 
@@ -44,6 +65,7 @@ class Readers:
         self._idle: list[Reader] = []
         self._threads = ThreadPoolExecutor(config.COPY_SEARCHERS, thread_name_prefix="copy-search")
         self._waiting = 0
+        self._trusted = _Trusted(source)
 
     def here(self) -> Reader:
         """The event loop's own."""
@@ -77,16 +99,9 @@ class Readers:
             finally:
                 self._idle.append(reader)
 
-    @contextmanager
-    def trusted(self) -> Iterator[None]:
+    def trusted(self) -> _Trusted:
         """Within, a file that cannot be read is told of, and the journal is asked instead."""
-        try:
-            yield
-        except (apsw.CorruptError, apsw.NotADBError, apsw.IOError, apsw.CantOpenError, engine.Damaged, Setup) as error:
-            seed = self._source.seed()
-            log.error("record cannot be read", seed=seed, kind=type(error).__name__)
-            self._source.damaged(seed, type(error).__name__)
-            raise OnlyJournal("this copy's record cannot be read", help="try another copy, or the journal") from error
+        return self._trusted
 
     def refresh(self) -> None:
         """Lets go of files that are no longer in use."""

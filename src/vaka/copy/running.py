@@ -22,6 +22,7 @@ from vaka.copy.control import Control
 from vaka.copy.files import Folder
 from vaka.copy.follow import Follower
 from vaka.copy.hold import REASON_MAX_CHARS, Hold
+from vaka.copy.lease import Lease
 from vaka.copy.lost import LostFile
 from vaka.copy.own import Own
 from vaka.copy.reserve import running as reserve_running
@@ -29,6 +30,7 @@ from vaka.copy.reserve.opening import open_reserve
 from vaka.copy.seeds import Seeds
 from vaka.errors import Invalid, Setup
 from vaka.store.cursor import Cursor
+from vaka.store.version import instant
 
 _OWN_CACHE_BYTES: Final = 1024 * 1024
 
@@ -76,6 +78,7 @@ async def _run(options: Options, folder: Folder) -> None:
     about = folder.about()
     async with AsyncExitStack() as stack:
         stack.enter_context(_only(folder))
+        begins = not folder.numbers()
         key = files.key(folder, options.key_file)
         try:
             token = (options.token_file or folder.token).read_text().strip()
@@ -98,26 +101,28 @@ async def _run(options: Options, folder: Folder) -> None:
         own = engine.writer(folder.own, key, cache_bytes=_OWN_CACHE_BYTES)
         stack.callback(own.close)
         shown = beside.Shown(reserve, Own(own))
+        lease = Lease(folder.lease, key, begins)
         seeds = Seeds(
             folder, key, lost, prepare=beside.prepare, reserve=shown, neighbours=options.neighbours, http=http
         )
         stack.callback(seeds.close)
         follower = Follower(
             client, seeds, board, Hold(folder.path), lost,
-            limits=brake.Limits(exempt=options.exempt), hold_back_s=options.hold_back_s,
+            limits=brake.Limits(exempt=options.exempt), hold_back_s=options.hold_back_s, lease=lease,
         )  # fmt: skip
         stack.callback(follower.close)
         control = Control(folder.control, Words(follower, shown).words)
         await control.start()
         stack.push_async_callback(control.close)
         stopping = asyncio.Event()
+        process.settle_memory()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
         async with asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(work) for work in (
                     follower.run(), _look_for_damage(follower), beside.keep_private(follower, client, board),
-                    beside.keep_sheets(follower),
+                    beside.keep_sheets(follower), beside.keep_lease(follower, lease),
                     reserve_running.run(
                         reserve, folder, board, lost, follower.in_thread, token_file=options.token_file, verify=verify
                     ),
@@ -195,6 +200,7 @@ class Words:
             "journal": board[Field.JOURNAL],
             "distrusting": board[Field.DISTRUSTING],
             "seed": self._follower.seeds.current,
+            "leaseUntil": instant(lease.until_us) if (lease := self._follower.lease) is not None else None,
             "aside": board[Field.ASIDE],
             "lost": board[Field.LOST],
             "diskFull": bool(board[Field.DISK_FULL]),

@@ -54,8 +54,7 @@ def snapshot(folder: Folder, key: bytes, transport_key: bytes) -> Iterator[Snaps
             address = f"file:{path}?cipher={engine.CIPHER}&key=raw:{transport_key.hex()}"
             source.execute(statements("seed")["snapshot"], (address,))
         source.close()
-        digest, size = _digest(path)
-        yield Snapshot(path, digest, size)
+        yield described(path)
     finally:
         source.close()
         path.unlink(missing_ok=True)
@@ -72,50 +71,64 @@ def transport_key(text: str | None) -> bytes:
     return key
 
 
-def _digest(path: Path) -> tuple[bytes, int]:
+def described(path: Path) -> Snapshot:
+    """The file that is sent, with the hash that who gets it compares."""
     made, size = sha256(), 0
     with path.open("rb") as file:
         while chunk := file.read(config.COPY_SEED_CHUNK_BYTES):
             made.update(chunk)
             size += len(chunk)
-    return made.digest(), size
+    return Snapshot(path, made.digest(), size)
 
 
 async def fetch(client: httpx.AsyncClient, neighbour: str, directory: Path) -> bytes:
     """The neighbour's record as ``record.db`` in ``directory``, and the key that it has until it is adopted. Unavailable, Fault:
     it is not there."""
-    path = directory / RECORD
+    return await receive(client, neighbour.rstrip("/") + PATH, directory / RECORD)
+
+
+async def receive(client: httpx.AsyncClient, address: str, path: Path) -> bytes:
+    """The file that ``address`` gives, at ``path``, and the key that was made for it. Unavailable, Fault: it is not there."""
     sent_key = secrets.token_bytes(KEY_BYTES)
     made, size = sha256(), 0
     try:
         async with client.stream(
-            "GET",
-            neighbour.rstrip("/") + PATH,
-            headers={KEY_HEADER: sent_key.hex()},
-            timeout=config.COPY_SEED_TIMEOUT_S,
+            "GET", address, headers={KEY_HEADER: sent_key.hex()}, timeout=config.COPY_SEED_TIMEOUT_S
         ) as answer:
             if answer.status_code != httpx.codes.OK:
-                raise Unavailable(f"{neighbour} gives no seed ({answer.status_code})")
+                raise NotGiven(f"{address} gives no file ({answer.status_code})", status=answer.status_code)
             expected = answer.headers.get(HASH_HEADER, "")
             with path.open("wb") as file:
-                path.chmod(0o600)
+                path.chmod(0o600)  # noqa: ASYNC240  a moment
                 async for chunk in answer.aiter_raw():
                     file.write(chunk)  # to the page cache: there is nothing to wait for
                     made.update(chunk)
                     size += len(chunk)
     except (httpx.HTTPError, OSError) as error:
-        path.unlink(missing_ok=True)
-        raise Unavailable(f"the seed of {neighbour} did not arrive: {type(error).__name__}") from error
+        path.unlink(missing_ok=True)  # noqa: ASYNC240
+        raise Unavailable(f"the file of {address} did not arrive: {type(error).__name__}") from error
     if made.hexdigest() != expected:
-        path.unlink(missing_ok=True)
-        raise Fault(f"the seed of {neighbour} is not what was sent")
-    log.info("seed received", size_bytes=size)
+        path.unlink(missing_ok=True)  # noqa: ASYNC240
+        raise Fault(f"the file of {address} is not what was sent")
+    log.info("file received", size_bytes=size)
     return sent_key
+
+
+class NotGiven(Unavailable):
+    """Who was asked for a file answers with another status than 200."""
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.answered = status
 
 
 def adopt(directory: Path, sent_key: bytes, key: bytes) -> None:
     """Verifies a snapshot that was fetched and makes it this copy's own. Damaged, WrongKey, Fault: it is not to be used."""
-    path = directory / RECORD
+    take(directory / RECORD, sent_key, key)
+
+
+def take(path: Path, sent_key: bytes, key: bytes) -> None:
+    """Verifies the file that was received at ``path``, and encrypts it with ``key`` from now on. Damaged, WrongKey, Fault."""
     connection = engine.writer(path, sent_key)
     try:
         engine.check(connection, path)

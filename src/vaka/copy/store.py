@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from vaka.access.decision import Standing
 from vaka.access.filter import AccessFilter
@@ -46,6 +47,7 @@ class CopyStore:
         self._whole = whole
         self._merged = Aliases()
         self._merged_as_of: tuple[object, ...] = ()
+        self._epoch, self._epoch_as_of = 0, (0, 0)
 
     @property
     def aged(self) -> bool:
@@ -55,8 +57,13 @@ class CopyStore:
     @property
     def epoch(self) -> int:
         with self.readers.trusted():
-            row = self.readers.here().one(statements("read")["epoch"], {})
-        return int(row[0]) if row is not None else 0
+            reader = self.readers.here()
+            as_of = (reader.seed, reader.connection.data_version())
+            if as_of != self._epoch_as_of:  # another connection has committed since: most requests
+                row = reader.one(statements("read")["epoch"], {})
+                self._epoch = int(row[0]) if row is not None else 0
+                self._epoch_as_of = as_of
+        return self._epoch
 
     async def read(self, type_: str, id_: str, *, access: AccessFilter) -> Version | None:
         """The current version, a deletion included; None if there is none that ``access`` lets through. OnlyJournal where this
@@ -77,11 +84,10 @@ class CopyStore:
         self, type_: str, id_: str, access: AccessFilter, version: tuple[int, int] | None = None
     ) -> Version | None:
         through = gate(access, aged=self._aged())
-        text = f"SELECT {COLUMNS} FROM resource r WHERE r.rkey = :rkey AND ({through.on('r')})"
         with self.readers.trusted():
             reader = self.readers.here()
             rkey = {"rkey": resource_key(type_, id_)}
-            row = reader.one(text, {**rkey, **dict(through.values)})
+            row = reader.one(_reading(through.text), {**rkey, **dict(through.values)})
             found = version_of(row, reader.codec) if row is not None else None
             if (found is None or found.deleted) and reader.one(statements("read")["given_back"], rkey) is not None:
                 raise OnlyJournal(
@@ -155,6 +161,12 @@ class CopyStore:
 
     def close(self) -> None:
         self.readers.close()
+
+
+@lru_cache(maxsize=64)
+def _reading(condition: str) -> str:
+    """The statement that reads a row by its key, where a gate's text lets it through."""
+    return f"SELECT {COLUMNS} FROM resource r WHERE r.rkey = :rkey AND ({condition.replace('{r}', 'r')})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ def json_of(found: Worklists, reader: Reader) -> dict[str, Any]:
         "ageSeconds": int(reader.age_s),
         "shownAt": clock.local(reader.now_us).isoformat(timespec="seconds"),
         "journalAway": reader.away,
-        "notices": list(reader.notices),
+        "notices": reader.told(language="en"),
         "cannotBeShown": found.broken,
         "lists": [
             {"name": name, "more": name in found.more, "lines": list(lines)} for name, lines in found.lists

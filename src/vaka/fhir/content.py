@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any, Final, TypeAlias
 
@@ -22,6 +23,9 @@ _NOT_WORDS: Final = frozenset({
     ("SampledData", "data"), ("Attachment", "data"), ("Reference", "reference"), ("Signature", "data"),
 })  # fmt: skip
 _DEPTH_MAX: Final = 70
+_TEXTS: Final = frozenset({"text", "xhtml"})
+
+_Add: TypeAlias = Callable[[Sequence[str], bool], None]
 
 _Shape: TypeAlias = dict[str, str]
 """JSON property → "text", "xhtml", "attachment", "resource", or the name of the structure that it holds."""
@@ -55,54 +59,63 @@ def _attached(attachment: dict[str, Any]) -> list[str]:
     return lexemes(without_markup(text) if kind.startswith("text/html") else text)
 
 
-def _values(held: Any) -> Any:
-    return held if type(held) is list else (held,)
-
-
-def _walk(shape: _Shape, value: dict[str, Any], depth: int, narrative: bool) -> Iterator[tuple[str, bool]]:
-    """(word, whether it stands in the narrative), in the order of the resource."""
+def _walk(shape: _Shape, value: dict[str, Any], depth: int, narrative: bool, add: _Add) -> None:
+    """Adds each word, and whether it stands in the narrative, in the order of the resource."""
+    if depth > _DEPTH_MAX:
+        return
     for property_, held in value.items():
         kind = shape.get(property_)
-        if kind is None or depth > _DEPTH_MAX:
+        if kind is None:
             continue
-        for one in _values(held):
+        for one in held if type(held) is list else (held,):
             if type(one) is str:
                 if kind == "text":
-                    for word in words(one):
-                        yield word, False
+                    add(words(one), False)
                 elif kind == "xhtml":
-                    for word in lexemes(without_markup(one)):
-                        yield word, narrative
-            elif type(one) is dict and kind not in {"text", "xhtml"}:
-                yield from _element(kind, one, depth)
+                    add(lexemes(without_markup(one)), narrative)
+            elif type(one) is dict and kind not in _TEXTS:
+                _element(kind, one, depth, add)
 
 
-def _element(kind: str, value: dict[str, Any], depth: int) -> Iterator[tuple[str, bool]]:
+def _element(kind: str, value: dict[str, Any], depth: int, add: _Add) -> None:
     if kind == "resource":
         type_ = value.get("resourceType", "")
         try:
             shape = _shape(type_)
         except (KeyError, TypeError):
             return
-        yield from _walk(shape, value, depth + 1, False)
+        _walk(shape, value, depth + 1, False, add)
         return
     if kind == "attachment":
         try:
-            for word in _attached(value):
-                yield word, False
+            add(_attached(value), False)
         except (binascii.Error, ValueError, AttributeError, TypeError):
             pass
         kind = "Attachment"
-    yield from _walk(_shape(kind), value, depth + 1, kind == "Narrative" and depth == 0)
+    _walk(_shape(kind), value, depth + 1, kind == "Narrative" and depth == 0, add)
+
+
+class _Enough(Exception):
+    """As many words as are kept have been met."""
 
 
 def content_words(resource: dict[str, Any]) -> list[str]:
     """The lexemes of ``fhir.index.IndexRows.words``: those met first, up to the limit, sorted."""
     found: set[str] = set()
-    for word, narrative in _walk(_shape(resource["resourceType"]), resource, 0, False):
-        found.add(word)
-        if narrative:
-            found.add("_" + word)
-        if len(found) >= WORDS_MAX:
-            break
+
+    def add(some: Sequence[str], narrative: bool) -> None:
+        if len(found) + 2 * len(some) < WORDS_MAX:
+            found.update(some)
+            if narrative:
+                found.update(["_" + word for word in some])
+            return
+        for word in some:
+            found.add(word)
+            if narrative:
+                found.add("_" + word)
+            if len(found) >= WORDS_MAX:
+                raise _Enough
+
+    with suppress(_Enough):
+        _walk(_shape(resource["resourceType"]), resource, 0, False, add)
     return sorted(found)[:WORDS_MAX]

@@ -15,6 +15,8 @@ import orjson
 
 from vaka import config
 from vaka.fhir.definitions import type_name
+from vaka.fhir.extract import owner_hints
+from vaka.fhir.keys import resource_key
 from vaka.journal.pool import Connection
 from vaka.journal.statements import statements
 from vaka.store.codec import Codec
@@ -70,7 +72,10 @@ class FeedRows:
     def line(self, row: Any) -> bytes:
         """A row with the columns of ``feed_page`` as a line."""
         xid, seq, epoch, type_, id_, version, updated_us, action, redacted, dictionary, digest, body = row[:12]
-        number, unit, provider, kind, author, source, patient = row[12:]
+        number, unit, provider, kind, author, source, home, patient = row[12:]
+        text = self._codec.decompress(dictionary, body) if body is not None else None
+        if patient is None and home is not None and text is not None:
+            patient = _named(text, home)
         line: dict[str, Any] = {
             "cursor": f"{epoch}.{xid}.{seq}",
             "type": type_name(type_),
@@ -87,6 +92,13 @@ class FeedRows:
         }  # fmt: skip
         if redacted:
             line["redacted"] = True
-        if body is not None:
-            line["body"] = self._codec.decompress(dictionary, body).decode()
+        if text is not None:
+            line["body"] = text.decode()
         return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _named(body: bytes, home: int) -> str | None:
+    """The id of the home patient by the key ``home``, where the Patient itself is not in the record yet (a load that has it
+    later): without it nobody's relation or block would count at a copy."""
+    named = owner_hints(orjson.loads(body))
+    return named if named is not None and resource_key("Patient", named) == home else None

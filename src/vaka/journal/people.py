@@ -33,10 +33,12 @@ async def run(journal: Journal, name: str, **values: Any) -> list[tuple[Any, ...
         return await _run(connection, name, values)
 
 
-async def revoke(journal: Journal, person: str, session: str | None, reason: str) -> Revocation:
-    """Ends a session, or all that a person has, for good."""
+async def revoke(
+    journal: Journal, person: str, session: str | None, reason: str, *, kept_s: int = config.SESSION_MAX_S
+) -> Revocation:
+    """Ends a session, or all that a person has, for good. ``kept_s``: the longest that what is ended could have lasted."""
     at_us = now_us()
-    until_us = at_us + (config.SESSION_MAX_S + config.CLOCK_SKEW_S) * 1_000_000
+    until_us = at_us + (kept_s + config.CLOCK_SKEW_S) * 1_000_000
     await run(journal, "revoke", session=session, person=person, at_us=at_us, until_us=until_us, reason=reason)
     return Revocation(session, person, at_us, until_us)
 

@@ -7,23 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
+from vaka import config
 from vaka.access.filter import AccessFilter
+
+Notice: TypeAlias = str | tuple[str, int]
+"""A text, or one with the microseconds of its time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
     """How fresh what is shown is. ``as_of_us``: the copy has all until then; ``age_s``: since then, by a clock that never jumps;
     ``away``: the journal does not answer; ``certain``: no copy that takes entries is out of reach (S11); ``notices``: what else
-    must be said before all (in English; translated where they are shown);
+    must be said before all (in English; translated where they are shown), some with a time in place of ``%(at)s``;
     ``out_of_reach``: (name, when it was last reached) of copies whose entries may be missing (S10)."""
 
     as_of_us: int
     age_s: float = 0.0
     away: bool = False
     certain: bool = True
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     out_of_reach: tuple[tuple[str, int], ...] = ()
 
 
@@ -52,5 +56,6 @@ class SheetStore(Protocol):
     def unit_name(self, unit: str) -> str:
         """What an Organization is called."""
 
-    async def worklists(self, unit: str, *, access: AccessFilter) -> Worklists | None:
-        """The lists of the unit with this HSA-id or Organization id; None where there is no such unit."""
+    async def worklists(self, unit: str, *, access: AccessFilter, limit: int = config.WORKLIST_MAX) -> Worklists | None:
+        """The lists of the unit with this HSA-id or Organization id, each of at most ``limit`` lines; None where there is
+        no such unit."""

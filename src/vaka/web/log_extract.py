@@ -60,7 +60,8 @@ DID: Final[Mapping[str, str]] = {
     "unmerge": N_("Took records apart"), "link": N_("Linked two numbers"),
     "redact": N_("Removed content as an authority ordered"), "feed": N_("Fetched changes"),
     "load": N_("Loaded entries"), "sheet": N_("Seen on the sheet"), "worklists": N_("Seen on a unit's lists"),
-    "notes": N_("Searched in notes"),
+    "notes": N_("Searched in notes"), "snapshot": N_("Copied into a unit's snapshot for stops"),
+    "print-begun": N_("Began to print a unit's snapshot"),
 }  # fmt: skip
 _KINDS: Final[Mapping[str, str]] = {
     "alert": N_("alerts"), "contact": N_("care contacts"), "plan": N_("care plans"), "note": N_("notes"),

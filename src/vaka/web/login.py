@@ -35,6 +35,6 @@ async def show(
         staff=await demo.staff(server) if demo.allowed(server, request) else (),
         problem=spoken(request)(problem) if problem else "",
         person=person,
-        code=server.home is not None,
+        code=None if server.prints is not None else server.home is not None,
     )
     return page(request, shown, status=status)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vaka.api.http import Request, Response
 from vaka.api.server import Server
 from vaka.errors import Busy, Forbidden, Invalid, NotAllowed, NotFound, Unauthenticated, VakaError
-from vaka.web import entry, home, log, login, own, strength
+from vaka.web import entry, home, log, login, own, strength, ward
 from vaka.web.entry import LoginFailed
 from vaka.web.pages.message import MessagePage
 from vaka.web.render import page, redirect, spoken
@@ -13,7 +13,7 @@ from vaka.web.static_files import static
 from vaka.web.texts import N_
 from vaka.web.ways import code, demo, enrol, passkey, service
 
-_PLACES = frozenset({"", "login", "assignment", "logout", "static", "log"})
+_PLACES = frozenset({"", "login", "assignment", "logout", "static", "log", "print"})
 
 
 FOR_PROGRAMS = N_("This address is for programs. What people read is on the pages here.")
@@ -46,7 +46,7 @@ async def _dispatch(server: Server, request: Request) -> Response:
     method = "GET" if request.method == "HEAD" else request.method
     match (method, *request.path):
         case ("GET", ""):
-            return await home.home(server, request)
+            return await (home.home if server.prints is None else ward.show)(server, request)
         case ("GET", "static", name):
             return static(request, name)
         case ("GET", "login"):
@@ -86,6 +86,12 @@ async def _dispatch(server: Server, request: Request) -> Response:
             return await service.begin(server, request, number)
         case ("GET", "login", "callback"):
             return await service.come_back(server, request)
+        case ("POST", "print"):
+            return await ward.begin(server, request)
+        case ("GET", "print", id_):
+            return await ward.progress(server, request, id_)
+        case ("GET", "print", id_, number):
+            return await ward.part(server, request, id_, number)
         case ("POST", "login", "demo"):
             return redirect(await demo.log_in(server, request))
         case ("GET", "assignment"):
@@ -96,14 +102,15 @@ async def _dispatch(server: Server, request: Request) -> Response:
             return await home.log_out(server, request)
         case (_, "log", *_):
             return await log.answer(server, request)
-        case (_, "" | "login" | "assignment" | "logout" | "static", *rest) if len(rest) <= 2:
+        case (_, "" | "login" | "assignment" | "logout" | "static" | "print", *rest) if len(rest) <= 2:
             raise NotAllowed("this page cannot be used in this way")
     raise NotFound("there is no such page")
 
 
 _HEADINGS = {
     400: N_("This could not be understood"), 403: N_("This was refused"), 404: N_("There is no such page"),
-    405: N_("This page cannot be used in this way"), 413: N_("This is too much"), 503: N_("This is not possible now"),
+    405: N_("This page cannot be used in this way"), 410: N_("This is over"), 413: N_("This is too much"),
+    503: N_("This is not possible now"),
 }  # fmt: skip
 
 
@@ -127,6 +134,17 @@ _FROM_BELOW = (
     N_("say in words what was found"),
     N_("the access log cannot be written, and what is read or changed must be logged"),
     N_("this page cannot be used in this way"),
+    N_("this is not in the ward snapshot"),
+    N_("what is not here is asked by telephone, and written on the printed forms"),
+    N_("nothing is written in a ward snapshot"),
+    N_("this ward snapshot was revoked"),
+    N_("ask the region's operator why; paper forms are on the ward"),
+    N_("this ward snapshot has expired"),
+    N_("a newer one is fetched as soon as a copy can be reached"),
+    N_("this machine's clock is behind what it has seen already"),
+    N_("set the clock right; until then nothing can say how old the snapshot is"),
+    N_("the ward snapshot is damaged"),
+    N_("it is fetched anew as soon as a copy can be reached"),
     N_("too many ask at once, and what is more urgent goes first"),
     N_("ask again in a moment"),
     N_("nothing of it was taken: keep what you have written, and send it again in a moment"),

@@ -196,11 +196,11 @@ def test_limits() -> None:
 
 def test_as_many_values_as_are_allowed() -> None:
     """The limit would stand lower than it says, or thousands of values take more than their time."""
-    begun = time.perf_counter()
+    begun = time.process_time()
     query = ask("Patient", ("identifier", ",".join(f"http://s|{n}" for n in range(config.QUERY_MAX_VALUES))))
     assert isinstance(query.where, Tokens)
     assert len(query.where.keys) == config.QUERY_MAX_VALUES
-    assert time.perf_counter() - begun < 1.0
+    assert time.process_time() - begun < 1.0
 
 
 def test_a_bare_id_on_a_reference_to_anything() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import orjson
@@ -229,10 +229,10 @@ def test_ten_thousand_entries_are_planned_in_linear_time() -> None:
         entry("POST", "Observation", refers(f"urn:uuid:{n * 7 % 10_000}"), fullUrl=f"urn:uuid:{n}")
         for n in range(BUNDLE_MAX_ENTRIES)
     ]
-    started = perf_counter()
+    started = process_time()
     entries = planned(*resources)
     ids = iter(range(BUNDLE_MAX_ENTRIES))
     made = assign_ids(entries, lambda _: f"n{next(ids)}")
     bodies = [made.body(e, {"Patient?x=y": "Patient/1"}) for e in made.entries]
-    assert perf_counter() - started < 10
+    assert process_time() - started < 10
     assert orjson.loads(bodies[3])["subject"]["reference"] == "Observation/n21"

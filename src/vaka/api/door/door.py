@@ -15,6 +15,7 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from granian.rsgi import Scope
@@ -107,11 +108,10 @@ class Door:
                 )  # fmt: skip
             return await self._passed(server, request, scope)
         behind = not await self._caught_up(request)
-        heard = self.passing.hears(self.standing)
-        urgent = self.standing.heard and self.standing.age_s > config.DOOR_LAG_MAX_S and table.is_urgent(request.path)
+        urgent = self.standing.age_s > config.DOOR_LAG_MAX_S and self.standing.heard and table.is_urgent(request.path)
         if alone:  # the journal has no such page: what is behind is said on it (S1)
             return await self._own(server, request, scope, here, behind=behind or urgent, tried=True)
-        tried = (behind and heard) or (urgent and self._lagging < config.DOOR_LAGGING_MAX)
+        tried = (behind and self.passing.hears(self.standing)) or (urgent and self._lagging < config.DOOR_LAGGING_MAX)
         if tried:
             self._lagging += 1
             try:
@@ -234,6 +234,11 @@ def _key_of(request: Request, needed: bool) -> str | None:
     return f"vaka-{uuid.uuid4()}" if needed else None
 
 
+@lru_cache(maxsize=16)
+def _as_of(at_ms: int) -> str:
+    return instant(at_ms * 1_000)
+
+
 def _marks(fresh: Freshness) -> list[tuple[str, str]]:
-    marks = [("vaka-answered-by", "copy"), ("vaka-as-of", instant(fresh.as_of_us))]
+    marks = [("vaka-answered-by", "copy"), ("vaka-as-of", _as_of(fresh.as_of_us // 1_000))]
     return [*marks, ("vaka-behind", "true")] if fresh.behind else marks

@@ -20,6 +20,7 @@ from vaka.access.settings import CLOSED, Settings
 from vaka.accesslog.remote import JournalStore
 from vaka.accesslog.writer import AccessLog
 from vaka.api.admission import Admission, Shared
+from vaka.api.copy_keys import private_key
 from vaka.api.copy_server import Copy, copy_chores, copy_server
 from vaka.api.door.door import Door
 from vaka.api.door.passing import Passing
@@ -30,6 +31,7 @@ from vaka.api.peer.seed import give
 from vaka.api.reserve.accept import Reserving
 from vaka.api.reserve.opening import reserving
 from vaka.api.server import Server
+from vaka.api.snapshots.giving import Giving
 from vaka.copy import control, engine
 from vaka.copy.apply import codec
 from vaka.copy.client import tls
@@ -104,9 +106,9 @@ async def open_copy(
         while not told.readable:  # noqa: ASYNC110  the board is shared memory, and wakes nobody
             await asyncio.sleep(_LOOK_S)
         made = await copy_server(copy, access_log, demo=demo, demo_login=demo_login, law=law)
-        return replace(
-            made, sheets=CopySheets(store, lambda: _freshness(told, reserve)), door=door, admission=admission
-        )
+        giving = Giving(folder, store, private_key(folder.keys), demo=demo_login)
+        sheets = CopySheets(store, lambda: _freshness(told, reserve))
+        return replace(made, sheets=sheets, door=door, admission=admission, giving=giving)
 
     async def close() -> None:
         await access_log.close()

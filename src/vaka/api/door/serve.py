@@ -7,7 +7,6 @@ long as its loop runs, for who looks after it; on a stop, requests under way get
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -17,7 +16,7 @@ from typing import Any, Final
 
 import uvloop
 
-from vaka import config, log
+from vaka import config, log, process
 from vaka.api.app import Application, Web
 from vaka.api.door.door import Door
 from vaka.api.front import Front
@@ -59,9 +58,7 @@ async def _serve(
     admission.start()
     behind: list[tuple[Application, Front]] = []
     requests = RequestLog(data_dir / "log" / f"{name}.requests.log")
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    process.settle_memory()
 
     def application(front: Front) -> Application:
         made = Application(replace(opened.waiting, wire=front), requests, web)

@@ -83,6 +83,8 @@ def who(method: str, path: Sequence[str], query: Pairs, *, login: bool = True) -
             return Who.COPY
         case ("feed" | "peer" | "reserve", *_):
             return Who.NOBODY
+        case ("snapshot", *rest):
+            return Who.JOURNAL if rest == ["log"] else Who.COPY
         case (name, *_) if name in _OWN:
             return Who.COPY
         case (name, *_) if name in _PAGES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import orjson
 
+from vaka import config
 from vaka.api.http import Request, Response
 from vaka.api.interactions.sheet import reader_of, sheets_of
 from vaka.api.negotiated import answer, require_get, wants_html
@@ -21,7 +22,9 @@ async def unit(server: Server, request: Request, named: str) -> Response:
     store = sheets_of(server)
     html = wants_html(request)
     request.access.trail.activity = "worklists"
-    found = await store.worklists(named[:_NAME_MAX_CHARS], access=request.access)
+    # A ward snapshot is the ward's only list: it is shown whole.
+    limit = config.WORKLIST_MAX if server.prints is None else config.SNAPSHOT_PATIENTS_MAX
+    found = await store.worklists(named[:_NAME_MAX_CHARS], access=request.access, limit=limit)
     if found is None:
         raise NotFound(f"there is no unit {named[:60]}", help="an HSA-id, or the id of an Organization")
     reader = reader_of(server, request)

@@ -21,14 +21,15 @@ from vaka.errors import Forbidden, Invalid
 _STREAM: Final = re.compile(r"[0-9a-f]{32}")
 
 
-async def log(server: Server, copy: str, told: Mapping[str, Any]) -> dict[str, Any]:
-    """``{"answer": …}``. Forbidden for another's stream; Invalid for what is no block."""
+async def log(server: Server, copy: str, told: Mapping[str, Any], *, kind: str = "copy") -> dict[str, Any]:
+    """``{"answer": …}``. ``kind``: what brings it: a copy, or a PC with a ward snapshot. Forbidden for another's stream; Invalid
+    for what is no block."""
     stream = str(told.get("stream"))
     if not _STREAM.fullmatch(stream):
         raise Invalid("stream is 32 hex digits", path="stream")
     try:
         async with server.journal.pool.connection() as connection:
-            return {"answer": await _answer(connection, f"copy {copy}", stream, told)}
+            return {"answer": await _answer(connection, f"{kind} {copy}", stream, told)}
     except (KeyError, ValueError, TypeError, Damaged) as error:
         raise Invalid("this is no part of an access log", why=f"{type(error).__name__} {error}"[:200]) from error
 

@@ -52,13 +52,13 @@ class CopySheets:
         with self._store.readers.trusted():
             return self._sheets.names.of(self._store.readers.here(), unit)
 
-    async def worklists(self, unit: str, *, access: AccessFilter) -> Worklists | None:
+    async def worklists(self, unit: str, *, access: AccessFilter, limit: int = config.WORKLIST_MAX) -> Worklists | None:
         """As ``store.sheet.SheetStore``."""
         aged = self._store.aged
 
         def work(reader: Reader) -> Worklists | None:
             with reader.moment(config.COPY_SHEET_TIMEOUT_S):
                 found = listed.unit_of(reader, unit)
-                return listed.worklists(reader, found, access, aged=aged) if found is not None else None
+                return listed.worklists(reader, found, access, aged=aged, limit=limit) if found is not None else None
 
         return await self._store.readers.run(work)

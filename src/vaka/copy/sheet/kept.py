@@ -6,6 +6,7 @@ changes no resource; a fragment that is not made yet is made by who reads it, in
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -51,19 +52,23 @@ def changed(connection: apsw.Connection, pairs: Iterable[tuple[int | None, int]]
 
 
 def make(connection: apsw.Connection, codec: Codec, limit: int = config.SHEET_MAKE_BATCH) -> int:
-    """Makes at most ``limit`` fragments that have changed, in one commit; how many there were."""
+    """Makes at most ``limit`` fragments that have changed, in one commit, none after ``config.SHEET_MAKE_S``; how
+    many there were."""
     sql = statements("sheet")
+    until, count = time.monotonic() + config.SHEET_MAKE_S, 0
     with connection:
         rows: list[Any] = connection.execute(sql["to_make"], {"limit": limit}).fetchall()
-        groups = [Group(*row) for row in rows]
-        for group in groups:
+        for group in [Group(*row) for row in rows]:
+            if count and time.monotonic() > until:
+                break
+            count += 1
             made = of_group(connection, codec, group)
             if made is None:
                 connection.execute(sql["drop_fragment"], group._asdict())
                 continue
             number: Any = connection.execute(sql["keep_body"], columns(made)).fetchall()[0][0]
             connection.execute(sql["keep_fragment"], {**group._asdict(), "number": number, "newest": newest(made)})
-    return len(groups)
+    return count
 
 
 def of_group(connection: apsw.Connection, codec: Codec, group: Group) -> Fragment | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias
 
@@ -22,6 +23,7 @@ from vaka.copy.sheet.identity import Identity
 from vaka.copy.sheet.render import PACKAGE, macro
 from vaka.copy.sheet.sections import SECTIONS, Section
 from vaka.copy.sheet.stream import NOTHING, Part, merged, pack, plain
+from vaka.store.sheet import Notice
 from vaka.texts import N_, texts_of
 
 _FRAME: Final = "frame.html"
@@ -84,7 +86,16 @@ class Reader:
     certain: bool = True
     name: str = ""
     unit: str = ""
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+    def told(self, language: str | None = None) -> list[str]:
+        """The notices in ``language``, None: in the reader's."""
+        language = language or self.language
+        spoken = texts_of(PACKAGE, language).gettext
+        return [
+            spoken(one) if isinstance(one, str) else spoken(one[0]) % {"at": clock.in_words(one[1], language)}
+            for one in self.notices
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +109,8 @@ class Body:
     until_us: int
     told: dict[object, Part] = field(default_factory=dict, compare=False)
     """What is due, as it was told last."""
+    due: dict[object, bytes] = field(default_factory=dict, compare=False)
+    """The same as JSON."""
 
     @property
     def size_bytes(self) -> int:
@@ -180,19 +193,32 @@ def html(made: Body, who: Identity, reader: Reader, *, aside: int = 0) -> list[P
 
 def json(made: Body, who: Identity, reader: Reader, *, aside: int = 0) -> list[Part]:
     """The same as JSON."""
-    lines, certain = doses(made, reader)
     head: dict[str, Any] = {
-        "patient": who.json(clock.local(reader.now_us).date()),
+        "patient": orjson.Fragment(_who(who, _day(reader.now_us // 60_000_000))),
         "asOf": _instant(reader.as_of_us),
         "ageSeconds": int(reader.age_s),
         "shownAt": _instant(reader.now_us),
         "journalAway": reader.away,
         "cannotBeShown": aside,
-        "notices": list(reader.notices),
-        "dosesCertain": certain,
-        "due": [{"at": _instant(one.at_us), "what": one.what, "dose": one.dose, "state": one.state} for one in lines],
+        "notices": reader.told(language="en"),
+        "dosesCertain": made.certain and reader.certain,
+        "due": orjson.Fragment(_due_json(made, reader)),
     }
     return [part if isinstance(part, Part) else plain(orjson.dumps(head)[:-1]) for part in made.parts]
+
+
+def _due_json(made: Body, reader: Reader) -> bytes:
+    """What is due in this minute."""
+    if not made.scheduled:
+        return b"[]"
+    key = (reader.now_us // 60_000_000, reader.certain)
+    if (known := made.due.get(key)) is None:
+        lines, _ = doses(made, reader)
+        made.due.clear()
+        made.due[key] = known = orjson.dumps(
+            [{"at": _instant(one.at_us), "what": one.what, "dose": one.dose, "state": one.state} for one in lines]
+        )
+    return known
 
 
 def doses(made: Body, reader: Reader) -> tuple[list[due.Due], bool]:
@@ -260,7 +286,7 @@ def _body(parts: Iterable[Part | Gap], owned: Sequence[Owned], hidden: Hidden, n
 
 def _notices(reader: Reader, aside: int) -> list[str]:
     told = texts_of(PACKAGE, reader.language).gettext
-    made = [told(each) for each in reader.notices]
+    made = reader.told()
     if aside == 1:
         made.append(told("1 item cannot be shown."))
     elif aside:
@@ -310,5 +336,21 @@ def _fixed(language: str, name: str, *values: Any) -> Part:
     return pack(macro(language, _FRAME, name, *values).encode())
 
 
+@lru_cache(maxsize=4_096)
+def _who(who: Identity, today: date) -> bytes:
+    return orjson.dumps(who.json(today))
+
+
+@lru_cache(maxsize=4)
+def _day(minute: int) -> date:
+    """The day in Sweden, by minutes since 1970."""
+    return clock.local(minute * 60_000_000).date()
+
+
 def _instant(at_us: int) -> str:
-    return clock.local(at_us).isoformat(timespec="seconds")
+    return _second(at_us // 1_000_000)
+
+
+@lru_cache(maxsize=256)
+def _second(at_s: int) -> str:
+    return clock.local(at_s * 1_000_000).isoformat(timespec="seconds")

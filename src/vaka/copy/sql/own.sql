@@ -27,6 +27,16 @@ CREATE TABLE IF NOT EXISTS owed (
 CREATE INDEX IF NOT EXISTS owed_waiting ON owed (number) WHERE state = 0;
 CREATE UNIQUE INDEX IF NOT EXISTS owed_key ON owed (key) WHERE state = 0 AND key IS NOT NULL;
 
+
+-- Of a PC with a ward snapshot: the latest time that was seen (clock), and when its snapshots were revoked (revoked).
+CREATE TABLE IF NOT EXISTS seen (what TEXT PRIMARY KEY, at_us INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+-- name: seen
+SELECT what, at_us FROM seen
+
+-- name: see
+INSERT INTO seen (what, at_us) VALUES (:what, :at_us) ON CONFLICT (what) DO UPDATE SET at_us = excluded.at_us
+
 -- name: spend
 INSERT OR IGNORE INTO spent VALUES (:what, :until_us) RETURNING 1
 

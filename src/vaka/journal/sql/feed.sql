@@ -2,7 +2,7 @@
 -- Versions after the cursor that no open transaction can precede any more (traps: Feed), bounded in rows and bytes; the
 -- size of a body is known without reading it.
 SELECT v.xid, v.seq, v.epoch, r.type, r.id, v.version, v.updated_us, v.action, v.redacted, v.dictionary, v.hash, v.body,
-       o.owner, o.unit, o.provider, o.kind, o.author, o.source, p.id AS patient
+       o.owner, o.unit, o.provider, o.kind, o.author, o.source, v.patient, p.id AS patient_id
 FROM (
     SELECT *, sum(octet_length(body)) OVER (ORDER BY xid, seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
     FROM (SELECT * FROM version WHERE (xid, seq) > (%(xid)s::xid8, %(seq)s) AND xid < %(horizon)s::xid8

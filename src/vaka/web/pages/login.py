@@ -20,7 +20,7 @@ class Staff:
 class LoginPage:
     """``services``: names of identity services in the order of their numbers; ``staff``: who can be clicked, in a demo only;
     ``problem``: why the last try did not succeed; ``person``: what was typed then; ``code``: passphrase and code
-    are taken here, not on a page that only the journal has."""
+    are taken here, not on a page that only the journal has; None: nowhere (a ward snapshot)."""
 
     template: ClassVar[str] = "login.html"
     csrf: str
@@ -28,4 +28,4 @@ class LoginPage:
     staff: tuple[Staff, ...] = ()
     problem: str = ""
     person: str = ""
-    code: bool = True
+    code: bool | None = True

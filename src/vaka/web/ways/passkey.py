@@ -41,12 +41,12 @@ REFUSED: Final = N_("The passkey could not be used. Try again, or log in another
 _MALFORMED = (WebAuthnException, ValueError, TypeError, KeyError)
 
 
-def _site(request: Request) -> str:
-    """The name that passkeys belong to here."""
+def _site(server: Server, request: Request) -> str:
+    """The name that passkeys belong to here: ours, or the domain above it (WebAuthn, 5.1.2: RP ID)."""
     name = urlsplit(own_origin(request)).hostname
     if name is None:
         raise Invalid("the Host header is malformed")
-    return name
+    return server.site if server.site and name.endswith(f".{server.site}") else name
 
 
 def _proven(server: Server, request: Request) -> Flow:
@@ -75,7 +75,7 @@ def options(server: Server, request: Request) -> Response:
     found = _proven(server, request)
     offered = server.callers.sessions.offer()
     made = webauthn.generate_authentication_options(
-        rp_id=_site(request), user_verification=UserVerificationRequirement.REQUIRED,
+        rp_id=_site(server, request), user_verification=UserVerificationRequirement.REQUIRED,
         challenge=offered.challenge if offered is not None else None,
     )  # fmt: skip
     _remember(server, request, found, made.challenge, offered=offered)
@@ -105,7 +105,7 @@ async def _verified(server: Server, request: Request, told: dict[str, Any], chal
             raise LoginFailed(REFUSED, why="passkey is not known")
         if known.demo and not server.demo_login:
             raise LoginFailed(REFUSED, why=f"passkey of {known.person} was made in a demo")
-        if known.site != _site(request):
+        if known.site != _site(server, request):
             raise LoginFailed(REFUSED, why=f"passkey of {known.person} belongs to another site")
         verified = webauthn.verify_authentication_response(
             credential=told, expected_challenge=challenge, expected_rp_id=known.site, expected_origin=own_origin(request),
@@ -146,7 +146,7 @@ async def new_options(server: Server, request: Request) -> Response:
     session = await _registering(server, request)
     known = await server.callers.accounts.passkeys_of(session.person)
     made = webauthn.generate_registration_options(
-        rp_id=_site(request), rp_name="Vaka", user_name=session.person, user_display_name=session.name,
+        rp_id=_site(server, request), rp_name="Vaka", user_name=session.person, user_display_name=session.name,
         user_id=server.callers.proof.token(f"person {session.person}").encode(),
         authenticator_selection=AuthenticatorSelectionCriteria(
             resident_key=ResidentKeyRequirement.REQUIRED, user_verification=UserVerificationRequirement.REQUIRED
@@ -164,13 +164,13 @@ async def register(server: Server, request: Request) -> Response:
     told = await json_object(request)
     try:
         made = webauthn.verify_registration_response(
-            credential=told, expected_challenge=challenge, expected_rp_id=_site(request),
+            credential=told, expected_challenge=challenge, expected_rp_id=_site(server, request),
             expected_origin=own_origin(request), require_user_verification=True,
         )  # fmt: skip
     except _MALFORMED as error:
         raise Invalid(N_("No passkey was made. Try again."), why=f"passkey: {error}") from error
     kept = await people.run(
-        server.journal, "keep_passkey", credential=made.credential_id, person=session.person, site=_site(request),
+        server.journal, "keep_passkey", credential=made.credential_id, person=session.person, site=_site(server, request),
         public_key=made.credential_public_key, signs=made.sign_count, demo=session.way == "demo",
     )  # fmt: skip
     if not kept:

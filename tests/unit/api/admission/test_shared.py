@@ -27,6 +27,7 @@ for _ in range(int(sys.argv[2])):
     assert door.enter(4, 0.0)
 if sys.argv[3] == "late":
     door.wait(0, 0.0, None)
+shared.tell(door)
 print("in", flush=True)
 while True:
     shared.tell(door)
@@ -41,7 +42,6 @@ def neighbour(path: Path, under_way: int, how: str = "well") -> Iterator[subproc
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "in\n"
-        time.sleep(0.1)
         yield process
     finally:
         process.kill()

@@ -88,7 +88,9 @@ class Record:
             self._facts(rkey, body, patient, place)
             pairs = [(home(patient), owner)] + ([(stood[0], stood[1])] if stood else [])
             kept.changed(self.connection, pairs)
-            listed.changed(self.connection, rkey, None if deleted else dict(resource), owner, home(patient))
+            listed.drop(self.connection, rkey)
+            if not deleted:
+                listed.put(self.connection, rkey, dict(resource), listed.owner(self.connection, owner), home(patient))
         return rkey
 
     def _facts(self, rkey: int, body: bytes, patient: str | None, place: str) -> None:

@@ -53,6 +53,7 @@ class Here:
 
     store: CopyStore
     sheets: SheetStore | None
+    prints: None = None
 
 
 @dataclass

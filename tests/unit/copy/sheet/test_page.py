@@ -177,3 +177,13 @@ def test_overdue_is_said_in_words() -> None:
     assert "unknown whether given" in uncertain
     assert "overdue" not in uncertain
     assert "ask before you give" in uncertain
+
+
+def test_a_notice_can_tell_a_time() -> None:
+    """Would break: a ward snapshot's pages do not say until when they count, or in another language than the page."""
+    notice = ("Ward snapshot: nothing can be written here. It may be used until %(at)s.", NOW_US)
+    shown = as_html(reader=replace(READER, notices=(notice, "x")))
+    assert "It may be used until Sunday 2026-11-29 14:03." in shown
+    swedish = as_html(reader=replace(READER, language="sv", notices=(notice,)))
+    assert "Den får användas till söndag 2026-11-29 14:03." in swedish
+    assert as_json(reader=replace(READER, notices=(notice,)))["notices"][0].endswith("14:03.")

@@ -205,3 +205,15 @@ def test_a_reserve_entry_is_marked_and_what_is_shown_is_noted(record: Record) ->
     assert lists(record, access)["here"][0]["pending"] is True
     assert {one.rkey for one in access.trail.touched} >= {key}
     assert any(one.type == "Patient" for one in access.trail.touched)
+
+
+def test_a_list_is_cut_where_it_is_asked_to_be_and_says_so(record: Record) -> None:
+    """Would break: a ward's paper lacks patients and nobody knows, or a screen never comes."""
+    for number in range(4):
+        record.put(encounter(f"more{number}"))
+    cut = listed.worklists(record.reader, "u1", person(), limit=2)
+    assert len(dict(cut.lists)["here"]) == 2
+    assert "here" in cut.more
+    whole = listed.worklists(record.reader, "u1", person(), limit=1_000)
+    assert len(dict(whole.lists)["here"]) >= 4
+    assert "here" not in whole.more

@@ -1,0 +1,135 @@
+"""A journal with read copies in front, as ``vaka up`` starts them, that hold the demo region: to measure copies on.
+
+Invariants: nothing is measured before each copy has all and its sheets are made; a copy is all its processes with all their
+threads (they share one core), and the journal, PostgreSQL and the load have the other.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+import orjson
+import psutil
+from bench.place import API_CORE, LOAD_CORE, Place, pin, vaka
+from bench.running import Vaka, free_port
+
+from vaka.copy import engine
+from vaka.copy.files import Folder, key
+from vaka.watch import status
+
+WAIT_S: Final = 240.0
+PATIENTS: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """``place``: the journal behind the copies; ``ports``: of the copies, in order."""
+
+    place: Place
+    ports: tuple[int, ...]
+
+    @property
+    def token(self) -> str:
+        return self.place.token
+
+    def folder(self, number: int) -> Path:
+        """The folder of a copy, by its number from 1."""
+        return self.place.data / "copies" / str(number)
+
+    def pid(self, name: str, number: int = 0) -> int:
+        """The process of a part of copy ``number`` (``follow``, ``serve-1``), 0: of the whole (``journal``, ``copy-1``); 0 where
+        there is none now."""
+        found = status.read((self.folder(number) if number else self.place.data) / "run" / "status.json")
+        parts = found.parts if found is not None else ()
+        return next((part.pid or 0 for part in parts if part.name == name and part.state != "gone"), 0)
+
+    def pin(self, number: int = 1) -> None:
+        """Puts copy ``number`` on its core; all else, this process too, on the other."""
+        if (os.cpu_count() or 1) < 2:
+            return
+        assert self.place.vaka.process is not None
+        supervisor = psutil.Process(self.place.vaka.process.pid)
+        for process in (supervisor, *supervisor.children(recursive=True)):
+            pin(process.pid, LOAD_CORE)
+        copy = psutil.Process(self.pid(f"copy-{number}"))
+        for process in (copy, *copy.children(recursive=True)):
+            pin(process.pid, API_CORE)
+        os.sched_setaffinity(0, {LOAD_CORE})
+
+    def ask(self, address: str, token: str | None = None, *, copy: int = 1, **headers: str) -> httpx.Response:
+        """One question to a copy."""
+        proof = {"Authorization": f"Bearer {token or self.token}", **headers}
+        return httpx.get(f"http://127.0.0.1:{self.ports[copy - 1]}{address}", headers=proof, timeout=20)
+
+    def settle(self) -> None:
+        """Returns when each copy holds all that was written until now, and has made its sheets. RuntimeError if it does not."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        made = httpx.post(
+            f"http://127.0.0.1:{self.ports[0]}/fhir/Patient", json={"resourceType": "Patient"}, headers=headers,
+            timeout=20,
+        )  # fmt: skip
+        assert made.status_code == 201, made.text
+        address = f"/fhir/Patient/{made.json()['id']}"
+        for number in range(1, len(self.ports) + 1):
+            until(lambda n=number: self._answers(address, n), f"copy {number} has all")  # type: ignore[misc]
+            until(lambda n=number: self._to_make(n) == 0, f"copy {number} has made its sheets")  # type: ignore[misc]
+
+    def _answers(self, address: str, number: int) -> bool:
+        answer = self.ask(address, copy=number)
+        return answer.status_code == 200 and answer.headers["vaka-answered-by"] == "copy"
+
+    def _to_make(self, number: int) -> int:
+        folder = Folder(self.folder(number))
+        connection = engine.reader(folder.record(folder.current() or 0), key(folder, None))
+        try:
+            row = connection.execute("SELECT count(*) FROM fragment WHERE number IS NULL").fetchone()
+            return int(row[0]) if row is not None else 0
+        finally:
+            connection.close()
+
+
+def until(true: Callable[[], object], what: str) -> None:
+    """Waits for it. RuntimeError after ``WAIT_S``."""
+    deadline = time.monotonic() + WAIT_S
+    while not true():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{what}: not within {WAIT_S:.0f} s")
+        time.sleep(0.05)
+
+
+@contextmanager
+def site(copies: int = 1, patients: int = PATIENTS) -> Iterator[Site]:
+    """A journal with ``copies`` in a new folder, the demo region in all of them; gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="vaka-bench-"))
+    folder.chmod(0o755)
+    running = Vaka(folder / "data", free_port(), arguments=(f"--copies={copies}",))
+    try:
+        running.start()
+        region = folder / "region"
+        subprocess.run(  # nosec B603  our own command
+            vaka("region", "--patients", str(patients), "--to", str(region)), check=True, capture_output=True
+        )
+        subprocess.run(  # nosec B603  our own command
+            vaka("load", str(region), "--data", str(running.data)), check=True, capture_output=True
+        )
+        ports = orjson.loads((running.data / "run" / "ports.json").read_bytes())
+        found = status.read(running.data / "run" / "status.json")
+        assert found is not None
+        assert found.dsn is not None
+        journal = Vaka(running.data, ports["journal"], running.process)
+        made = Site(Place(journal, found.dsn, running.token("bench")), tuple(ports["copies"]))
+        made.settle()
+        yield made
+    finally:
+        running.stop()
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,338 @@
+"""What goes into a ward snapshot and what does not, how the file stands by itself, and when it may be used."""
+
+from __future__ import annotations
+
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from tests.unit.copy.sheet.building import READER
+from tests.unit.copy.sheet.record import Record, person
+
+from vaka.access.decision import What
+from vaka.access.filter import AccessFilter
+from vaka.access.settings import CLOSED
+from vaka.copy import engine, listed
+from vaka.copy.apply import codec
+from vaka.copy.reader import Reader
+from vaka.copy.sheet import page
+from vaka.copy.sheet.identity import identity
+from vaka.copy.sheet.reading import Sheets
+from vaka.copy.sheet.stream import joined
+from vaka.copy.snapshot import build
+from vaka.copy.snapshot.about import About, Over, about_of, require_usable
+from vaka.copy.snapshot.choose import Chosen, choose
+from vaka.copy.snapshot.place import Clock, Place
+from vaka.errors import NotFound, Setup, Unavailable
+from vaka.fhir.definitions import type_name
+from vaka.store.through import now_us
+
+SECRET = {
+    "meta": {
+        "security": [{"system": "http://hl7.se/fhir/ig/base/CodeSystem/SecurityLabel", "code": "sekretessmarkering"}]
+    }
+}
+HOUR_US = 3_600_000_000
+
+
+def of(patient: str, type_: str, id_: str, **more: Any) -> dict[str, Any]:
+    return {"resourceType": type_, "id": id_, "subject": {"reference": f"Patient/{patient}"}, **more}
+
+
+def visit(patient: str, id_: str) -> dict[str, Any]:
+    return of(patient, "Encounter", id_, status="in-progress", period={"start": "2026-01-01"})
+
+
+def note(patient: str, id_: str, text: str) -> dict[str, Any]:
+    return {
+        **of(patient, "AllergyIntolerance", id_, code={"text": text}),
+        "patient": {"reference": f"Patient/{patient}"},
+    }
+
+
+@pytest.fixture
+def record() -> Record:
+    """p1 here, with an entry of the unit, one of another unit and one of another provider; p2 elsewhere."""
+    made = Record()
+    for id_, above in (("u1", "v1"), ("u2", "v1"), ("v1", None)):
+        made.put({
+            "resourceType": "Organization", "id": id_, "name": f"Named {id_}",
+            **({"partOf": {"reference": f"Organization/{above}"}} if above else {}),
+        }, "/v1", patient=None)  # fmt: skip
+    made.put(
+        {"resourceType": "Patient", "id": "p1", "name": [{"family": "Berg"}], "address": [{"text": "Storgatan"}]}, "/v1"
+    )
+    made.put({"resourceType": "Patient", "id": "p2", "name": [{"family": "Annan"}]}, "/v1")
+    made.put(visit("p1", "e1"))
+    made.put(visit("p2", "e2"), "u2/v1", patient="p2")
+    made.put(note("p1", "own", "Egg"))
+    made.put(note("p1", "unit", "Nuts"), "u2/v1")
+    made.put(note("p1", "provider", "Fish"), "u3/v2")
+    made.put(
+        {
+            "resourceType": "RelatedPerson",
+            "id": "mother",
+            "patient": {"reference": "Patient/p1"},
+            "name": [{"text": "Mor"}],
+        }
+    )
+    made.relation()
+    made.make()
+    made.connection.execute("UPDATE cursor SET whole = 1, horizon_us = 1000, epoch = 1")
+    return made
+
+
+def chosen(record: Record) -> Chosen:
+    return choose(record.reader, "u1", CLOSED, now_us())
+
+
+def ids(found: Chosen) -> set[str]:
+    return {f"{type_name(row.type)}/{row.id}" for row in found.rows}
+
+
+@contextmanager
+def file_of(found: Chosen, folder: Path) -> Iterator[Reader]:
+    """A reader on the file that is made of it."""
+    key = os.urandom(32)
+    about = build.about_of(found, name="pc", hours=24, maker="copy", key="00", now_us=now_us(), demo=False)
+    with build.built(folder, found, about, key) as made:
+        connection = engine.reader(made.path, key)
+        try:
+            assert about_of(connection) == about
+            yield Reader(connection, codec(connection), 1)
+        finally:
+            connection.close()
+
+
+def test_the_units_patients_with_what_it_may_read_and_no_more(record: Record) -> None:
+    """Broken: a stolen PC has the hospital, or what a patient's consent does not cover."""
+    found = chosen(record)
+    assert ids(found) == {
+        "Patient/p1", "Encounter/e1", "AllergyIntolerance/own", "RelatedPerson/mother", "Organization/u1", "Organization/v1",
+    }  # fmt: skip
+    assert [kind for _, kind in found.withheld] == ["alert"]
+
+
+def test_what_somebody_has_open_goes_along_for_them_alone(record: Record, tmp_path: Path) -> None:
+    """Broken: what a doctor opened this morning is gone at noon; or a colleague reads it."""
+    record.open(What.UNIT, "u2")
+    found = chosen(record)
+    assert "AllergyIntolerance/unit" in ids(found)
+    assert "AllergyIntolerance/provider" not in ids(found)
+    record.open(What.EMERGENCY)
+    assert "AllergyIntolerance/provider" in ids(chosen(record))
+    with file_of(chosen(record), tmp_path) as reader:
+        assert _listed(reader, person()) == {"Egg", "Nuts", "Fish"}
+        mine = person().session
+        assert mine is not None
+        assert _listed(reader, AccessFilter("person:P2", session=replace(mine, person="P2"))) == {"Egg"}
+
+
+def _listed(reader: Reader, access: AccessFilter) -> set[str]:
+    """Hypersensitivity on the sheet."""
+    found = Sheets().body(reader, access, "p1", "json")
+    assert found is not None
+    told = orjson.loads(zlib.decompress(joined(page.json(found[0], identity("p1", None), READER))))
+    return {
+        line["what"] for one in told["sections"] if one["name"] == "allergies" for owner in one["owners"] for line in owner["lines"]
+    }  # fmt: skip
+
+
+def test_a_block_holds(record: Record) -> None:
+    """Broken: blocked information leaves the region on a PC."""
+    record.block("/v2", outer=True)
+    record.open(What.EMERGENCY)
+    assert "AllergyIntolerance/provider" not in ids(chosen(record))
+
+
+def test_what_is_withheld_is_said_in_the_file_too(record: Record, tmp_path: Path) -> None:
+    """Broken: a sheet of a snapshot says that there is no more where there is (S3); or whose it is (S21)."""
+    with file_of(chosen(record), tmp_path) as reader:
+        body, _ = Sheets().body(reader, person(), "p1", "json") or (None, 0)
+        assert body is not None
+        rows = reader.rows("SELECT kind, provider, unit, number FROM fragment WHERE number = 0", {})
+        assert [row[0] for row in rows] == ["alert"]
+        assert {row[1:3] for row in rows} == {("", "")}
+        assert not reader.rows("SELECT 1 FROM owner WHERE provider = 'v2' OR unit = 'u2'", {})
+        found = listed.worklists(reader, "u1", person())
+        assert [line["name"] for line in dict(found.lists)["here"]] == ["Berg"]
+        assert not reader.rows("SELECT 1 FROM worklist WHERE unit <> 'u1'", {})
+
+
+def test_of_a_protected_identity_no_place_leaves(record: Record, tmp_path: Path) -> None:
+    """Broken: who is hunted is found by a PC in a corridor (S24)."""
+    patient = {"resourceType": "Patient", "id": "p1", "name": [{"family": "Berg"}], "address": [{"text": "Storgatan"}]}
+    record.put(patient | SECRET, "u2/v1")
+    record.open(What.UNIT, "u2")
+    record.put(of("p1", "Encounter", "elsewhere", status="finished"), "u2/v1")
+    found = chosen(record)
+    assert not ids(found) & {"RelatedPerson/mother", "Encounter/elsewhere"}
+    with file_of(found, tmp_path) as reader:
+        dictionary, body = reader.rows("SELECT dictionary, body FROM resource WHERE id = 'p1'", {})[0]
+        whole = reader.codec.decompress(dictionary, body)
+        assert b"Berg" in whole
+        assert b"Storgatan" not in whole
+        whose = reader.rows(
+            "SELECT o.unit FROM resource r JOIN owner o ON o.owner = r.owner WHERE r.patient IS NOT NULL", {}
+        )
+        assert {unit for (unit,) in whose} == {None, "u1"}, "nor who registered it"
+
+
+def test_a_copy_that_is_catching_up_gives_none(record: Record) -> None:
+    """Broken: a snapshot lacks the block that was on its way."""
+    record.connection.execute("UPDATE cursor SET whole = 0")
+    with pytest.raises(Unavailable):
+        chosen(record)
+    record.connection.execute("UPDATE cursor SET whole = 1")
+    with pytest.raises(NotFound):
+        choose(record.reader, "nowhere", CLOSED, now_us())
+
+
+def test_nothing_of_it_is_left_behind_or_plain(record: Record, tmp_path: Path) -> None:
+    """Broken: each snapshot leaves a ward on the copy's disk, or a word of it in plain."""
+    with file_of(chosen(record), tmp_path):
+        for path in tmp_path.iterdir():
+            content = path.read_bytes()
+            assert not re.search(rb"Berg|Egg|SQLite format|Patient", content)
+    assert not list(tmp_path.iterdir())
+
+
+ABOUT = About("i", "pc", "u1", "Unit", "v1", 100 * HOUR_US, 124 * HOUR_US, 99 * HOUR_US, 1, "copy", "00")
+
+
+@pytest.mark.parametrize(
+    ("now", "highest", "revoked", "says"),
+    [
+        (101, 101, None, ""),
+        (101, 101, 99, ""),  # an older one was revoked
+        (123.9, 101, None, ""),
+        (124, 101, None, "expired"),
+        (101, 124, None, "expired"),  # the clock was set back after that
+        (101, 110, None, "clock is behind"),
+        (99, 99, None, "clock is behind"),  # before it was made
+        (110, 110.01, None, ""),
+        (101, 101, 100, "revoked"),
+        (101, 101, 110, "revoked"),
+        (130, 130, 110, "revoked"),
+    ],
+)  # fmt: skip
+def test_when_it_may_be_used(now: float, highest: float, revoked: float | None, says: str) -> None:
+    """Broken: yesterday's snapshot is used because somebody set the clock, or a revoked one because nobody looked."""
+    asked = int(now * HOUR_US), int(highest * HOUR_US), int(revoked * HOUR_US) if revoked is not None else None
+    if not says:
+        require_usable(ABOUT, *asked)
+        return
+    with pytest.raises(Over, match=says):
+        require_usable(ABOUT, *asked)
+
+
+def test_only_a_newer_file_sets_the_time_right(tmp_path: Path) -> None:
+    """Broken: an old snapshot that is put back takes the clock back with it; or a clock that once ran ahead locks the ward out."""
+    own = Place.at(tmp_path / "ward.vaka").own()
+    ahead = now_us() + 1_000 * HOUR_US
+    own.see("clock", ahead)
+    clock = Clock(own)
+    assert clock.read()[1] >= ahead
+    newer = replace(ABOUT, made_us=now_us())
+    clock.notice(newer)
+    assert clock.read()[1] < ahead
+    clock.keep()
+    own.see("clock", ahead)
+    again = Clock(own)
+    again.notice(newer)
+    again.notice(replace(ABOUT, made_us=newer.made_us - HOUR_US))
+    assert again.read()[1] >= ahead
+
+
+def test_a_file_that_is_no_snapshot(tmp_path: Path) -> None:
+    """Broken: a copy's whole record is opened as a ward's."""
+    place = Place.at(tmp_path / "ward.vaka")
+    engine.writer(place.file, place.key).execute("CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+    with pytest.raises(Setup, match="no ward snapshot"):
+        place.about()
+
+
+@pytest.fixture
+def placed(record: Record, tmp_path: Path) -> Place:
+    """A snapshot as it was fetched."""
+    place = Place.at(tmp_path / "ward.vaka")
+    key = os.urandom(32)
+    found = chosen(record)
+    about = build.about_of(found, name="pc", hours=24, maker="copy", key="00", now_us=now_us(), demo=False)
+    received = tmp_path / "received"
+    with build.built(tmp_path, found, about, key) as made:
+        received.write_bytes(made.path.read_bytes())
+    assert place.take(received, key) == about
+    assert place.require_usable() == about
+    return place
+
+
+def test_what_may_not_be_opened_says_why(placed: Place, tmp_path: Path) -> None:
+    """Broken: an old, strange or damaged file shows something, or a person at night does not learn what to do."""
+    own = placed.own()
+    own.see("clock", now_us() + HOUR_US)
+    with pytest.raises(Over, match="clock is behind"):
+        placed.require_usable()
+    own.see("clock", now_us() + 25 * HOUR_US)
+    with pytest.raises(Over, match="expired"):
+        placed.require_usable()
+    own.see("clock", 0)
+    own.see("revoked", now_us())
+    with pytest.raises(Over, match="revoked"):
+        placed.require_usable()
+    own.see("revoked", 0)
+    placed.require_usable()
+
+    strange = tmp_path / "strange.key"
+    strange.write_text(os.urandom(32).hex())
+    with pytest.raises(Setup, match="not the key"):
+        Place.at(placed.file, key_file=strange)
+    with pytest.raises(Setup, match="does not open with the key"):
+        Place.at(placed.file, tmp_path / "another").require_usable()
+    whole = placed.file.read_bytes()
+    for at in (len(whole) // 2, len(whole) - 10, 5_000):
+        content = bytearray(whole)
+        content[at] ^= 1
+        placed.file.write_bytes(content)
+        with pytest.raises(Setup, match="is damaged"):
+            placed.require_usable()
+    placed.file.write_bytes(whole[: len(whole) // 2 // 4096 * 4096])
+    with pytest.raises(Setup, match=r"is damaged|does not open"):
+        placed.require_usable()
+    placed.file.unlink()
+    with pytest.raises(Setup, match="no snapshot"):
+        placed.require_usable()
+
+
+def test_what_did_not_arrive_whole_is_not_taken(placed: Place, tmp_path: Path) -> None:
+    """Broken: a renewal that failed takes the ward's last good snapshot with it."""
+    before = placed.require_usable()
+    received = tmp_path / "received"
+    received.write_bytes(placed.file.read_bytes()[:20_000])
+    with pytest.raises((Setup, engine.Damaged)):
+        placed.take(received, placed.key)
+    assert placed.require_usable() == before
+
+
+def test_a_revoked_file_goes_and_does_not_come_back(placed: Place) -> None:
+    """Broken: who kept the file of a stolen PC puts it back."""
+    kept = placed.file.read_bytes()
+    placed.revoke(now_us())
+    assert not placed.file.exists()
+    placed.file.write_bytes(kept)
+    with pytest.raises(Over, match="revoked"):
+        placed.require_usable()
+
+
+def test_own_is_not_told(placed: Place) -> None:
+    """Broken: sessions of a PC, which count nowhere, wait for ever to be told."""
+    own = placed.own()
+    own.owe("began", {})
+    assert own.waiting() == 0
