@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Final, Self
 
-from bench.load_client import take_answer
+from bench.probe import answer_to
 
 PAUSE_S: Final = 0.02
 TIMEOUT_S: Final = 1.0
@@ -58,13 +58,7 @@ class Clients:
                 connections[port] = socket.create_connection(("127.0.0.1", port), TIMEOUT_S)
             connection = connections[port]
             connection.settimeout(TIMEOUT_S)
-            connection.sendall(asked)
-            buffer = bytearray()
-            while (status := take_answer(buffer)) is None:
-                piece = connection.recv(65_536)
-                if not piece:
-                    raise ConnectionResetError("closed")
-                buffer += piece
+            status = answer_to(connection, asked)
             return None if status == 200 else str(status)
         except OSError as error:
             if (broken := connections.pop(port, None)) is not None:

@@ -70,7 +70,7 @@ def main(port: int, size: int) -> None:
         try:
             if connection is None:
                 connection = socket.create_connection(("127.0.0.1", port), TIMEOUT_S)
-            status = _ask(connection, asked)
+            status = answer_to(connection, asked)
             if status != 200:
                 seen.failed.append(f"probe: {status}")
         except OSError as error:
@@ -85,7 +85,8 @@ def main(port: int, size: int) -> None:
     sys.stdout.buffer.write(orjson.dumps({"answers": seen.answers, "gap_ms": seen.gap_ms, "failed": seen.failed}))
 
 
-def _ask(connection: socket.socket, asked: bytes) -> int:
+def answer_to(connection: socket.socket, asked: bytes) -> int:
+    """The status of the answer to ``asked``. OSError where there is none."""
     connection.sendall(asked)
     buffer = bytearray()
     while (status := take_answer(buffer)) is None:

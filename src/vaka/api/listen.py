@@ -7,10 +7,11 @@ cannot be used leaves the old one in use; expiry is told 30 days ahead, twice a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+import signal
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from cryptography import x509
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
@@ -18,6 +19,7 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server as Granian
 
 from vaka import config, log
+from vaka.api.admission import Admission
 from vaka.api.app import Application
 from vaka.api.certificates import RENEW_BEFORE_DAYS, Authority, days_left, names_of
 from vaka.api.front import LOOPBACK_NAMES, Front
@@ -161,3 +163,24 @@ def _granian(application: Application, host: str, port: int, tls: Tls | None) ->
     )
     granian.respawn_interval = _SWAP_S
     return granian
+
+
+async def until_stopped(
+    listeners: Listeners, beside: Sequence[Coroutine[Any, Any, None]], admission: Admission
+) -> None:
+    """Serves, with ``beside`` running, until SIGTERM or SIGINT; what is being answered then has ``STOP_TIMEOUT_S``."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    serving, waiting = asyncio.ensure_future(listeners.serve()), asyncio.ensure_future(stopping.wait())
+    others = [asyncio.ensure_future(work) for work in beside]
+    try:
+        await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()
+    finally:
+        for work in (*others, waiting):
+            work.cancel()
+        admission.close()
+        listeners.stop()
+        await asyncio.wait([serving], timeout=config.STOP_TIMEOUT_S)

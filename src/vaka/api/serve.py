@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
-import signal
 from dataclasses import replace
 from pathlib import Path
 
 import uvloop
 
-from vaka import config, log, process
+from vaka import log, process
 from vaka.access.settings import CLOSED, Settings
 from vaka.accesslog.store import TableStore
 from vaka.accesslog.writer import AccessLog
@@ -26,7 +25,7 @@ from vaka.api.cookies import Proof
 from vaka.api.front import Front
 from vaka.api.identity import services
 from vaka.api.keyring import Keyring, RegionKeys
-from vaka.api.listen import Listeners
+from vaka.api.listen import Listeners, until_stopped
 from vaka.api.pages import Pages
 from vaka.api.passphrases import Passphrases
 from vaka.api.people import People
@@ -103,11 +102,6 @@ async def _serve(
         return Application(replace(server, wire=front), requests, web)
 
     listeners = Listeners(wire, host, port, data_dir, application)
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    serving = asyncio.ensure_future(listeners.serve())
     following = (
         _chores(journal, server.register),
         server.register.follow(),
@@ -115,19 +109,10 @@ async def _serve(
         listeners.follow(),
         revocations.follow(),
     )
-    others = [asyncio.ensure_future(work) for work in following]
     log.info("serving", host=host, port=port, scheme=wire.scheme, behind_proxy=wire.behind_proxy, peers=wire.peer_port)
-    waiting = asyncio.ensure_future(stopping.wait())
     try:
-        await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
-        if serving.done():
-            serving.result()
+        await until_stopped(listeners, following, server.admission)
     finally:
-        for work in (*others, waiting):
-            work.cancel()
-        server.admission.close()
-        listeners.stop()
-        await asyncio.wait([serving], timeout=config.STOP_TIMEOUT_S)
         await access_log.close()
         closed = await journal.close()
         await registering.close()

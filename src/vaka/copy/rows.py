@@ -37,11 +37,6 @@ class Rows:
 NOTHING: Final = Rows()
 
 
-def index_of(body: bytes) -> IndexRows:
-    """The index rows of a stored body."""
-    return extract(orjson.loads(body))
-
-
 def rows_of(body: bytes, patient: str | None, into: Callable[[str], str] | None) -> Rows:
     """The rows of a resource that is at home with ``patient``. ``into``: where the record of a merged patient goes on;
     None: no patient is known to be merged.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +15,11 @@ from typing import Any, Final
 
 import uvloop
 
-from vaka import config, log, process
+from vaka import log, process
 from vaka.api.app import Application, Web
 from vaka.api.door.door import Door
 from vaka.api.front import Front
-from vaka.api.listen import Listeners
+from vaka.api.listen import Listeners, until_stopped
 from vaka.api.request_log import RequestLog
 from vaka.api.server import Server
 from vaka.api.wire import Wire
@@ -73,24 +72,11 @@ async def _serve(
         await server.callers.revocations.follow()
 
     listeners = Listeners(wire, host, port, data_dir, application)
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    serving = asyncio.ensure_future(listeners.serve())
-    others = [asyncio.ensure_future(work) for work in (_beat(beat), listeners.follow(), complete(), *opened.beside)]
     log.info("serving", host=host, port=port, scheme=wire.scheme, copy=name)
-    waiting = asyncio.ensure_future(stopping.wait())
     try:
-        await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
-        if serving.done():
-            serving.result()
+        beside = (_beat(beat), listeners.follow(), complete(), *opened.beside)
+        await until_stopped(listeners, beside, admission)
     finally:
-        for work in (*others, waiting):
-            work.cancel()
-        admission.close()
-        listeners.stop()
-        await asyncio.wait([serving], timeout=config.STOP_TIMEOUT_S)
         await opened.door.passing.close()
         await opened.close()
         requests.flush()

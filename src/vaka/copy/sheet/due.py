@@ -186,8 +186,3 @@ def _interval(repeat: Json) -> int:
 
 def _amount(dosage: Json) -> str:
     return amount_of(one(dosage.get("doseAndRate")).get("doseQuantity")) or text(dosage.get("text"), 80)
-
-
-def in_clock(at: int) -> str:
-    """``14:00``, in Sweden."""
-    return (datetime.fromtimestamp(at / 1_000_000, UTC).astimezone(ZONE)).strftime("%H:%M")
