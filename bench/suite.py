@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 
-from bench.figure import Figure
+from bench.figure import Figure, sized
 from bench.place import place, vaka
 from bench.site import site
 
@@ -33,7 +33,8 @@ def run(wanted: Sequence[str], *, long_: bool) -> Iterator[tuple[str, list[Figur
     if shared:
         with place() as journal, tempfile.TemporaryDirectory() as folder:
             region = Path(folder) / "region"
-            subprocess.run(vaka("region", "--patients", "400", "--to", str(region)), check=True, capture_output=True)
+            patients = str(sized("patients", 400))
+            subprocess.run(vaka("region", "--patients", patients, "--to", str(region)), check=True, capture_output=True)
             subprocess.run(vaka("load", str(region), "--data", str(journal.data)), check=True, capture_output=True)
             for name in shared:
                 yield name, import_module(f"bench.{name}").measure(journal)
