@@ -75,7 +75,7 @@ def tail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tail]:
     journal = Instance(f"http://127.0.0.1:{port}", data)
     with up(data, port=port):
         api = Api(journal.url, journal.token("tests", FULL))
-        wait_until(lambda: list(data.glob("backup/**/base*")), "a base backup")
+        wait_until(lambda: list((data / "backup").glob("*/base/[0-9]*/vaka.json")), "a base backup that is whole")
         ward = Ward(api)
         before = [api.make(note(ward, "Före")), api.make(allergy(ward, "Hasselnöt")), api.make(note(ward, "Raderas"))]
         time.sleep(0.1)
