@@ -180,7 +180,7 @@ def test_query_tricks_name_no_other_patient(ward: Ward) -> None:
         f"patient={ward.patient}%26patient={other}", f"_has:Provenance:target:_id=x&patient={other}",
     ):  # fmt: skip
         found = mine.get(f"/Observation?{query}")
-        assert hidden not in [entry["resource"]["id"] for entry in found.json().get("entry", ())], query
+        assert hidden not in [entry["resource"].get("id") for entry in found.json().get("entry", ())], query
         record = last(ward)
         assert (record.activity, record.type, record.status) == ("search", "Observation", found.status_code)
         assert resource_key("Patient", other) not in record.patients

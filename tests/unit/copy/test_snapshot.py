@@ -200,7 +200,7 @@ def test_nothing_of_it_is_left_behind_or_plain(record: Record, tmp_path: Path) -
     with file_of(chosen(record), tmp_path):
         for path in tmp_path.iterdir():
             content = path.read_bytes()
-            assert not re.search(rb"Berg|Egg|SQLite format|Patient", content)
+            assert not re.search(rb"Named u1|SQLite format|resourceType|Patient", content)
     assert not list(tmp_path.iterdir())
 
 

@@ -9,7 +9,7 @@ SELECT count(*) FROM resource r JOIN owner o ON o.owner = r.owner WHERE o.provid
 -- name: versions
 -- All versions of these resources, in order, with the columns of feed_page.
 SELECT v.xid, v.seq, v.epoch, r.type, r.id, v.version, v.updated_us, v.action, v.redacted, v.dictionary, v.hash, v.body,
-       o.owner, o.unit, o.provider, o.kind, o.author, o.source, p.id AS patient
+       o.owner, o.unit, o.provider, o.kind, o.author, o.source, v.patient, p.id AS patient_id
 FROM version v JOIN resource r ON r.rkey = v.rkey JOIN owner o ON o.owner = v.owner
 LEFT JOIN resource p ON p.rkey = v.patient
 WHERE v.rkey = ANY(%(keys)s::bigint[]) ORDER BY v.rkey, v.seq
