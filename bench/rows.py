@@ -49,8 +49,8 @@ class _Recorder:
             self.values.append(values)
         return self
 
-    async def fetchall(self) -> list[tuple[int]]:
-        return [(1,)] if self._appends else []
+    async def fetchall(self) -> list[tuple[int, str]]:
+        return [(1, "1")] if self._appends else []
 
     async def fetchone(self) -> tuple[int]:
         return (1,)
