@@ -112,14 +112,8 @@ class Door:
         if alone:  # the journal has no such page: what is behind is said on it (S1)
             return await self._own(server, request, scope, here, behind=behind or urgent, tried=True)
         tried = (behind and self.passing.hears(self.standing)) or (urgent and self._lagging < config.DOOR_LAGGING_MAX)
-        if tried:
-            self._lagging += 1
-            try:
-                return await self._passed(server, request, scope, try_s=config.DOOR_READ_TRY_S)
-            except NotPassed:
-                pass
-            finally:
-                self._lagging -= 1
+        if tried and (answer := await self._briefly(server, request, scope)) is not None:
+            return answer
         return await self._own(server, request, scope, here, behind=behind or urgent, tried=tried)
 
     async def _own(
@@ -146,14 +140,20 @@ class Door:
                 raise
             if not self.passing.hears(standing):
                 raise
-            self._lagging += 1
-            try:
-                self._unmarked(request, path, marks)
-                return await self._passed(server, request, scope, try_s=config.DOOR_READ_TRY_S)
-            except NotPassed:
-                raise unknown from None
-            finally:
-                self._lagging -= 1
+            self._unmarked(request, path, marks)
+            if (answer := await self._briefly(server, request, scope)) is not None:
+                return answer
+            raise unknown from None
+
+    async def _briefly(self, server: Server, request: Request, scope: Scope) -> Response | None:
+        """The journal's answer, for whom this copy has one too; None where it has not come within ``DOOR_READ_TRY_S``."""
+        self._lagging += 1
+        try:
+            return await self._passed(server, request, scope, try_s=config.DOOR_READ_TRY_S)
+        except NotPassed:
+            return None
+        finally:
+            self._lagging -= 1
 
     @staticmethod
     def _unmarked(request: Request, path: tuple[str, ...], marks: list[tuple[str, str]]) -> None:

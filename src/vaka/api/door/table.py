@@ -23,10 +23,10 @@ class Who(Enum):
     NOBODY = "nobody"
 
 
-_OWN: Final = frozenset({"health", "ready", "static", "sheet", "unit"})
-"""Addresses that a copy has itself."""
 _ALONE: Final = frozenset({"sheet", "unit"})
 """What the journal does not have."""
+_OWN: Final = frozenset({"health", "ready", "static"}) | _ALONE
+"""Addresses that a copy has itself."""
 _PAGES: Final = frozenset({"", "login", "assignment", "logout"})
 _NOT_KEPT: Final = frozenset({"Binary", "AuditEvent"})
 """Types whose content or rows the journal alone has."""
@@ -145,7 +145,7 @@ def is_copys_alone(path: Sequence[str]) -> bool:
 
 def is_urgent(path: Sequence[str]) -> bool:
     """S1: what a lagging copy does not answer as long as the journal can."""
-    if path[0] in _ALONE:
+    if is_copys_alone(path):
         return True
     if len(path) < 2 or path[0] != "fhir":
         return False
