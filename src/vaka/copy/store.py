@@ -15,7 +15,7 @@ from vaka.access.filter import AccessFilter
 from vaka.access.session import Right, Session
 from vaka.access.settings import Settings
 from vaka.copy.gate import gate
-from vaka.copy.paging import COLUMNS
+from vaka.copy.paging import COLUMNS, WIDTH
 from vaka.copy.reader import Reader
 from vaka.copy.readers import Readers, Source
 from vaka.copy.search import Searching, version_of
@@ -27,7 +27,7 @@ from vaka.store.aliases import Aliases
 from vaka.store.conditions import PATIENT
 from vaka.store.known import Group, Stands, grouped, standing, stands
 from vaka.store.page import Page, Position
-from vaka.store.seen import living_seen, page_seen, seen
+from vaka.store.seen import living_seen, page_seen, seen, whole_seen
 from vaka.store.store import Searches
 from vaka.store.through import now_us
 from vaka.store.version import Version
@@ -87,8 +87,8 @@ class CopyStore:
         with self.readers.trusted():
             reader = self.readers.here()
             rkey = {"rkey": resource_key(type_, id_)}
-            row = reader.one(_reading(through.text), {**rkey, **dict(through.values)})
-            found = version_of(row, reader.codec) if row is not None else None
+            row = reader.one(_reading(through.text, through.rule), {**rkey, **dict(through.values)})
+            found = version_of(row, reader.codec, row[WIDTH]) if row is not None else None
             if (found is None or found.deleted) and reader.one(statements("read")["given_back"], rkey) is not None:
                 raise OnlyJournal(
                     "only the journal says whose this deletion is", help="ask again when it can be reached"
@@ -109,8 +109,7 @@ class CopyStore:
         row = reader.one(statements("read")["is_attended"], values)
         if row is None or not row[0]:
             return None
-        access.trail.touched.append(version.touched)
-        return version
+        return whole_seen(access, version)
 
     def searching(self, access: AccessFilter) -> Searches:
         """The door for searches on behalf of ``access``."""
@@ -164,9 +163,16 @@ class CopyStore:
 
 
 @lru_cache(maxsize=64)
-def _reading(condition: str) -> str:
-    """The statement that reads a row by its key, where a gate's text lets it through."""
-    return f"SELECT {COLUMNS} FROM resource r WHERE r.rkey = :rkey AND ({condition.replace('{r}', 'r')})"
+def _reading(condition: str, rule: str) -> str:
+    """The statement that reads a row by its key, where a gate lets it through; after it, by which rule."""
+    if not rule:
+        return f"SELECT {COLUMNS}, 0 FROM resource r WHERE r.rkey = :rkey AND ({condition.replace('{r}', 'r')})"
+    # The limit keeps SQLite from asking the rules twice, the key of g from preparing the statement anew for each value. Of what
+    # is hidden no body is read.
+    return (
+        f"SELECT {COLUMNS}, g.rule FROM (SELECT r.rkey, {rule.replace('{r}', 'r')} AS rule FROM resource r"
+        " WHERE r.rkey = :rkey LIMIT 1) g CROSS JOIN resource r WHERE g.rule > 0 AND r.rkey = g.rkey"
+    )
 
 
 @dataclass(frozen=True, slots=True)
