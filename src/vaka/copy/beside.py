@@ -108,10 +108,27 @@ async def _private_answer(follower: Follower, client: Client, board: Board) -> N
             if marked or len(waiting) >= _LINES_MAX:
                 if len(waiting) > 1 or line.startswith(_MARKS[0]):
                     lines = list(waiting)
-                    await _with(follower, lambda connection: private.apply(connection, lines))  # noqa: B023  it runs at once
+                    await _apply_private(follower, lines)
                 waiting.clear()
             if marked:
                 board[Field.PRIVATE_NS] = boottime_ns()
+
+
+async def _apply_private(follower: Follower, lines: list[bytes]) -> None:
+    intake = follower.applier.intake
+
+    def work(connection: apsw.Connection) -> None:
+        try:
+            with connection:
+                private.apply(connection, lines)
+                if intake is not None:  # who is merged with one who is held: in the same commit
+                    intake.join()
+        except BaseException:
+            if intake is not None:
+                intake.forget()
+            raise
+
+    await _with(follower, work)
 
 
 async def keep_lease(follower: Follower, lease: Lease) -> None:
