@@ -366,11 +366,11 @@ class Follower:
         })  # fmt: skip
 
     async def show_patients(self) -> None:
-        """How many are held, and how many more are in scope and not whole."""
+        """How many are held whole, and how many are being fetched."""
         intake = self.applier.intake
         if intake is not None:
-            whole, all_ = await self.in_thread(lambda: (sum(intake.known.values()), len(intake.known)))
-            self.board.write({Field.PATIENTS: whole, Field.TAKING: all_ - whole})
+            whole, waiting = await self.in_thread(lambda: (sum(intake.known.values()), len(intake.waiting)))
+            self.board.write({Field.PATIENTS: whole, Field.TAKING: waiting})
 
     async def _show_reserve(self) -> None:
         """What was written of a patient before this copy held the record."""

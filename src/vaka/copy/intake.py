@@ -28,6 +28,7 @@ from vaka.fhir.keys import resource_key
 
 Told: TypeAlias = Version | Unread
 _Order: TypeAlias = tuple[int, int]
+_WHOLE, _AGAIN = 1, 2
 _PART: Final = config.COPY_BATCH_LINES
 
 
@@ -46,6 +47,7 @@ class Intake:
         self._connection = connection
         self._sql = statements("scope")
         self._known: dict[str, bool] | None = None
+        self._again: set[str] = set()
 
     def _rows(self, name: str, *values: int | str) -> list[Any]:
         return self._connection.execute(self._sql[name], values).fetchall()
@@ -54,13 +56,15 @@ class Intake:
     def known(self) -> dict[str, bool]:
         """Whether they are whole, of all who are in scope, by id."""
         if self._known is None:
-            self._known = {id_: bool(whole) for id_, whole in self._rows("known")}
+            rows = self._rows("known")
+            self._known = {id_: bool(whole) for id_, whole in rows}
+            self._again = {id_ for id_, whole in rows if whole == _AGAIN}
         return self._known
 
     @property
     def waiting(self) -> list[str]:
-        """Who is not whole."""
-        return [id_ for id_, whole in self.known.items() if not whole]
+        """Who is not whole, or has a resource of which earlier versions were passed by: when it was made is not known."""
+        return [id_ for id_, whole in self.known.items() if not whole or id_ in self._again]
 
     def forget(self) -> None:
         self._known = None
@@ -79,6 +83,8 @@ class Intake:
             order = (line.cursor.epoch, line.number)
             if for_whom == "" or self.known[for_whom]:
                 kept.append(line)
+                if for_whom and line.number > 1 and line.rkey not in held:
+                    self._fetch_again(for_whom)
             else:
                 self.stage([line], for_whom)
                 if line.patient == for_whom and order > held.get(line.rkey, (2**62, 0)):
@@ -115,6 +121,11 @@ class Intake:
             self._connection.execute(self._sql["enter"], (resource_key("Patient", patient), patient, int(whole)))
             self.known[patient] = whole
 
+    def _fetch_again(self, patient: str) -> None:
+        if patient not in self._again:
+            self._connection.execute(self._sql["set_whole"], (_AGAIN, resource_key("Patient", patient)))
+            self._again.add(patient)
+
     def join(self) -> None:
         """Who was merged with one in scope is in scope."""
         while found := self._rows("joined"):
@@ -148,8 +159,9 @@ class Intake:
         """All that waited for ``patient`` is applied."""
         key = resource_key("Patient", patient)
         self._connection.execute(self._sql["unstage"], (key,))
-        self._connection.execute(self._sql["make_whole"], (key,))
+        self._connection.execute(self._sql["set_whole"], (_WHOLE, key))
         self.known[patient] = True
+        self._again.discard(patient)
         self.join()
 
     def begin_anew(self) -> None:

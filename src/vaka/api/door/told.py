@@ -102,7 +102,7 @@ class Told:
 
     @property
     def taking(self) -> int:
-        """How many more are theirs, and not held whole yet."""
+        """Of how many something is being fetched."""
         return self._field(Field.TAKING)
 
     @property

@@ -1,5 +1,6 @@
 -- name: schema
--- Of a record that holds some units' patients (decision 0015). in_scope: who they are; whole: 0 while their record is being fetched.
+-- Of a record that holds some units' patients (decision 0015). in_scope: who they are; whole: 0 while their
+-- record is being fetched; 2: it is here, and is fetched again for what was passed by of it.
 CREATE TABLE IF NOT EXISTS in_scope (patient INTEGER PRIMARY KEY, id TEXT NOT NULL, whole INTEGER NOT NULL) STRICT;
 
 -- Lines of the feed, compressed, of patients who are not whole: nobody reads them. home: the id of the line's own home patient.
@@ -21,8 +22,8 @@ SELECT id, whole FROM in_scope
 -- name: enter
 INSERT OR IGNORE INTO in_scope (patient, id, whole) VALUES (?, ?, ?)
 
--- name: make_whole
-UPDATE in_scope SET whole = 1 WHERE patient = ?
+-- name: set_whole
+UPDATE in_scope SET whole = ? WHERE patient = ?
 
 -- name: orders
 -- The newest version of each of these resources (a JSON array of keys) that is held here, shown or not yet.
@@ -73,7 +74,7 @@ WHERE patient IN (SELECT patient FROM in_scope) AND into_patient NOT IN (SELECT 
 
 -- name: not_whole
 -- How many of these patients (a JSON array of keys) this record does not hold whole.
-SELECT count(*) FROM json_each(:keys) k WHERE NOT EXISTS (SELECT 1 FROM in_scope s WHERE s.patient = k.value AND s.whole = 1)
+SELECT count(*) FROM json_each(:keys) k WHERE NOT EXISTS (SELECT 1 FROM in_scope s WHERE s.patient = k.value AND s.whole > 0)
 
 -- name: taking
 SELECT count(*) FROM in_scope WHERE whole = 0
