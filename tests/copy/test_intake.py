@@ -79,7 +79,7 @@ def settle(applier: Applier, feed: Feed) -> None:
 
 def rows(connection: apsw.Connection, patients: set[int] | None = None) -> list[Any]:
     columns = "rkey, type, id, version, epoch, updated_us, created, seq, xid, patient, deleted, hash"
-    found = connection.execute(f"SELECT {columns} FROM resource WHERE deleted = 0 ORDER BY rkey")  # noqa: S608  ours
+    found = connection.execute(f"SELECT {columns} FROM resource WHERE deleted = 0 ORDER BY rkey")
     return [row for row in found if patients is None or row[9] in patients]
 
 
@@ -211,7 +211,9 @@ def test_what_is_redacted_waits_nowhere(copy: Applier) -> None:
     with engine.transaction(copy.connection):
         copy.intake.stage(feed.of_patient("p", 3), "p")
     follow(copy, [feed.add(note("secret", "p"), action="redact")], 4)
-    waiting = copy.connection.execute("SELECT number FROM incoming WHERE rkey = ?", (resource_key("Observation", "secret"),))
+    waiting = copy.connection.execute(
+        "SELECT number FROM incoming WHERE rkey = ?", (resource_key("Observation", "secret"),)
+    )
     assert waiting.fetchall() == [(2,)]
 
 

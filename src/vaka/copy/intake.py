@@ -74,7 +74,8 @@ class Intake:
         kept: list[Told] = []
         gone: dict[int, None] = {}
         keys = orjson.dumps([line.rkey for line in told]).decode()
-        held: dict[int, _Order] = {row[0]: row[2:] for row in self._rows("orders", keys)}
+        held: dict[int, _Order] = {row[0]: row[1:3] for row in self._rows("orders", keys)}
+        living: dict[int, int] = dict(self._rows("living", keys))
         before, now_us = len(self.known), time.time_ns() // 1_000
         for line in told:
             for_whom = self._of_whom(line, held, now_us)
@@ -83,13 +84,16 @@ class Intake:
             order = (line.cursor.epoch, line.number)
             if for_whom == "" or self.known[for_whom]:
                 kept.append(line)
-                if for_whom and line.number > 1 and line.rkey not in held:
+                key = resource_key("Patient", for_whom)
+                if for_whom and line.number > 1 and living.get(line.rkey) != key:
                     self._fetch_again(for_whom)
+                living[line.rkey] = key
             else:
                 self.stage([line], for_whom)
                 if line.patient == for_whom and order > held.get(line.rkey, (2**62, 0)):
                     kept = [one for one in kept if one.rkey != line.rkey]
                     gone[line.rkey] = None
+                    living.pop(line.rkey, None)
             held[line.rkey] = max(order, held.get(line.rkey, order))
         if len(self.known) > before:
             self.join()
@@ -158,10 +162,11 @@ class Intake:
     def make_whole(self, patient: str) -> None:
         """All that waited for ``patient`` is applied."""
         key = resource_key("Patient", patient)
+        again = not self.known[patient] and self._rows("begun_elsewhere", key)[0][0]
         self._connection.execute(self._sql["unstage"], (key,))
-        self._connection.execute(self._sql["set_whole"], (_WHOLE, key))
+        self._connection.execute(self._sql["set_whole"], (_AGAIN if again else _WHOLE, key))
         self.known[patient] = True
-        self._again.discard(patient)
+        (self._again.add if again else self._again.discard)(patient)
         self.join()
 
     def begin_anew(self) -> None:

@@ -27,11 +27,20 @@ UPDATE in_scope SET whole = ? WHERE patient = ?
 
 -- name: orders
 -- The newest version of each of these resources (a JSON array of keys) that is held here, shown or not yet.
-SELECT rkey, max(printf('%010d.%019d', epoch, number)), epoch, number FROM (
+SELECT rkey, epoch, number, max(printf('%010d.%019d', epoch, number)) FROM (
     SELECT rkey, epoch, version AS number FROM resource WHERE pending = 0 AND rkey IN (SELECT value FROM json_each(?1))
     UNION ALL SELECT rkey, epoch, version FROM beneath WHERE rkey IN (SELECT value FROM json_each(?1))
     UNION ALL SELECT rkey, epoch, number FROM incoming WHERE rkey IN (SELECT value FROM json_each(?1))
 ) GROUP BY rkey
+
+-- name: living
+-- Those that stand here, and in whose record.
+SELECT rkey, patient FROM resource WHERE pending = 0 AND deleted = 0 AND rkey IN (SELECT value FROM json_each(?1))
+UNION SELECT rkey, patient FROM beneath WHERE deleted = 0 AND rkey IN (SELECT value FROM json_each(?1))
+
+-- name: begun_elsewhere
+-- Whether something that waits for a patient began in a version that was passed by.
+SELECT EXISTS (SELECT 1 FROM incoming i WHERE i.patient = ?1 AND i.home IS NOT NULL GROUP BY i.rkey HAVING min(i.number) > 1)
 
 -- name: stage
 INSERT OR IGNORE INTO incoming (patient, xid, seq, epoch, rkey, number, home, line) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -49,10 +58,13 @@ DELETE FROM incoming
 DELETE FROM incoming WHERE rkey = ?1 AND (epoch, number) < (?2, ?3)
 
 -- name: unstage_moved
--- What stands in another's record by a newer version that waits too.
+-- What stands in another's record by a newer version than any of this patient's, and that waits too.
 DELETE FROM incoming WHERE patient = ?1 AND EXISTS (
-    SELECT 1 FROM incoming j WHERE j.rkey = incoming.rkey AND j.patient <> incoming.patient AND j.home IS NOT incoming.home
-                               AND (j.epoch, j.number) > (incoming.epoch, incoming.number))
+    SELECT 1 FROM incoming j
+    WHERE j.rkey = incoming.rkey AND j.patient <> ?1 AND j.home IS NOT incoming.home
+      AND NOT EXISTS (SELECT 1 FROM incoming k
+                      WHERE k.patient = ?1 AND k.rkey = j.rkey AND (k.epoch, k.number) >= (j.epoch, j.number))
+      AND NOT EXISTS (SELECT 1 FROM resource r WHERE r.rkey = j.rkey AND (r.epoch, r.version) >= (j.epoch, j.number)))
 
 -- name: strangers
 -- What refers to the patient and is another's.
