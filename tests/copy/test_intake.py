@@ -289,16 +289,16 @@ def test_of_its_own_as_a_copy_of_the_region(seed: int, tmp_path: Path) -> None:
             case _:
                 feed.add(note(f"n{number}", chance.choice([of, f"p{number % 6}"]), value=step) | {"valueInteger": step})
         if chance.random() < 0.3:
-            for one in (scoped, region):
-                follow(one, feed.lines[done:], len(feed.lines))
+            for applier in (scoped, region):
+                follow(applier, feed.lines[done:], len(feed.lines))
             done = len(feed.lines)
             assert scoped.intake is not None
             if chance.random() < 0.5 and scoped.intake.waiting:
                 take(scoped, feed, chance.choice(scoped.intake.waiting))
             inside = {resource_key("Patient", one) for one in scoped.intake.known}
             assert {row[9] for row in rows(scoped.connection)} <= inside
-    for one in (scoped, region):
-        follow(one, feed.lines[done:], len(feed.lines))
+    for applier in (scoped, region):
+        follow(applier, feed.lines[done:], len(feed.lines))
     settle(scoped, feed)
     inside = {resource_key("Patient", one) for one in held(scoped)}
     assert rows(scoped.connection) == rows(region.connection, inside)

@@ -8,7 +8,7 @@ silent holds nothing else up; the reserve is the truth of what it shows, the jou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -57,6 +57,8 @@ class Shown:
     def own(self, applier: Applier) -> None:
         """What people have opened and closed on this copy."""
         private.show(applier.connection, self._own)
+        if applier.changes is not None:
+            applier.changes.tell_all()
 
 
 async def keep_private(follower: Follower, client: Client, board: Board) -> None:
@@ -108,27 +110,25 @@ async def _private_answer(follower: Follower, client: Client, board: Board) -> N
             if marked or len(waiting) >= _LINES_MAX:
                 if len(waiting) > 1 or line.startswith(_MARKS[0]):
                     lines = list(waiting)
-                    await _apply_private(follower, lines)
+                    await _with(follower, partial(_apply_private, follower.applier, lines))
                 waiting.clear()
             if marked:
                 board[Field.PRIVATE_NS] = boottime_ns()
 
 
-async def _apply_private(follower: Follower, lines: list[bytes]) -> None:
-    intake = follower.applier.intake
-
-    def work(connection: apsw.Connection) -> None:
-        try:
-            with connection:
-                private.apply(connection, lines)
-                if intake is not None:  # who is merged with one who is held: in the same commit
-                    intake.join()
-        except BaseException:
-            if intake is not None:
-                intake.forget()
-            raise
-
-    await _with(follower, work)
+def _apply_private(applier: Applier, lines: Sequence[bytes], connection: apsw.Connection) -> None:
+    swept, intake = private.is_sweeping(connection), applier.intake
+    try:
+        with connection:
+            private.apply(connection, lines)
+            if intake is not None:  # who is merged with one who is held: in the same commit
+                intake.join()
+    except BaseException:
+        if intake is not None:
+            intake.forget()
+        raise
+    if applier.changes is not None:
+        applier.changes.tell({None} if swept else private.touched(lines))
 
 
 async def keep_lease(follower: Follower, lease: Lease) -> None:
