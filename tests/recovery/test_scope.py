@@ -168,6 +168,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scoped]:
             scoped.start(here.hsa)
             try:
                 scoped.settled()
+                wait_until(lambda: scoped.holds(here.patient), "it answers from it")
                 yield scoped
             finally:
                 scoped.stop()
