@@ -33,6 +33,7 @@ from vaka.api.published import Published
 from vaka.api.server import Server
 from vaka.errors import Forbidden, Invalid, NotAllowed, OnlyJournal
 from vaka.fhir.hsa import HSA, hsa_id
+from vaka.fhir.keys import resource_key
 from vaka.fhir.query import parse_query
 from vaka.fhir.tokens import ID
 from vaka.journal.feed import Start
@@ -60,6 +61,7 @@ async def patient(server: Server, request: Request) -> Response:
     id_, until = options.get("patient", ""), options.get("until", "")
     if not ID.fullmatch(id_) or not until:
         raise Invalid("one patient's part of the feed takes patient and until", path="patient")
+    request.access.trail.patient = resource_key("Patient", id_)
     after = Cursor.parse(options["after"]).place if options.get("after") else _BEGINNING
     start = await server.journal.feed.start(Cursor.parse(until), _hash(options.get("hash")), access=request.access)
     return _answer(request, start, server.journal.feed.of_patient(start, id_, after))
