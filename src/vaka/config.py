@@ -334,6 +334,12 @@ COPY_PAGE_BYTES: Final = 4096
 # A checkpoint each 64 MB of log; the log file is cut to this after one. What is written again and again goes to the file once.
 COPY_WAL_BYTES: Final = 64 * 1024 * 1024
 COPY_BUSY_TIMEOUT_MS: Final = 5_000
+# A copy of some units' patients (decision 0015): how many units, how many patients at a time are taken in, how long until one
+# that did not come is asked for again.
+COPY_SCOPE_UNITS_MAX: Final = 50
+COPY_SCOPE_YEARS: Final = 3.0
+COPY_TAKING_AT_ONCE: Final = 4
+COPY_TAKING_RETRY_S: Final = 2.0
 # A line of the feed: a body of the largest size, every second byte of it a quotation mark, and what stands around it.
 COPY_LINE_MAX_BYTES: Final = 2 * BODY_MAX_BYTES + 64 * 1024
 # One commit while catching up.

@@ -117,8 +117,16 @@ async def _private_answer(follower: Follower, client: Client, board: Board) -> N
 
 
 def _apply_private(applier: Applier, lines: Sequence[bytes], connection: apsw.Connection) -> None:
-    swept = private.is_sweeping(connection)
-    private.apply(connection, lines)
+    swept, intake = private.is_sweeping(connection), applier.intake
+    try:
+        with connection:
+            private.apply(connection, lines)
+            if intake is not None:  # who is merged with one who is held: in the same commit
+                intake.join()
+    except BaseException:
+        if intake is not None:
+            intake.forget()
+        raise
     if applier.changes is not None:
         applier.changes.tell({None} if swept else private.touched(lines))
 

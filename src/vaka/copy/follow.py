@@ -18,7 +18,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from vaka import config, log
@@ -26,6 +26,7 @@ from vaka.copy import brake, engine, lines, reconcile
 from vaka.copy.ahead import Ahead, ahead
 from vaka.copy.apply import Applied, Applier, At
 from vaka.copy.board import Board, Distrust, Field, Journal, boottime_ns
+from vaka.copy.buffer import Buffer
 from vaka.copy.client import Answer, Client
 from vaka.copy.hold import Hold
 from vaka.copy.lease import Lease
@@ -62,39 +63,6 @@ class Rate:
         return self.versions / self.seconds if self.seconds else 0.0
 
 
-@dataclass(slots=True)
-class _Buffer:
-    """What came and is not committed. ``asked``: where the next answer goes on from; None: the committed place."""
-
-    lines: list[Line] = field(default_factory=list)
-    size_bytes: int = 0
-    asked: tuple[Cursor, bytes] | None = None
-
-    def add(self, line: Version | Unread) -> None:
-        self.lines.append(line)
-        self.size_bytes += len(line.line)
-        self.asked = line.cursor, line.hash
-
-    @property
-    def whole(self) -> int:
-        """How many of them precede the end of the last horizon that ends here, its mark included."""
-        return next((n for n in range(len(self.lines), 0, -1) if isinstance(self.lines[n - 1], Mark)), 0)
-
-    def drop(self, count: int) -> None:
-        """The first ``count`` are committed; no more where there were fewer."""
-        del self.lines[:count]
-        self.size_bytes = sum(len(line.line) for line in self.lines if isinstance(line, Version | Unread))
-
-    @property
-    def full(self) -> bool:
-        return self.size_bytes >= config.COPY_BATCH_BYTES or len(self.lines) >= config.COPY_BATCH_LINES
-
-    def clear(self) -> None:
-        self.lines.clear()
-        self.size_bytes = 0
-        self.asked = None
-
-
 class Follower:
     """Of one copy. ``hold_back_s``: how old what is applied must be at least (S30)."""
 
@@ -120,7 +88,7 @@ class Follower:
         self._limits = limits or brake.Limits()
         self._hold_back_s = hold_back_s
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="copy")
-        self._buffer = _Buffer()
+        self._buffer = Buffer()
         self._coming: Ahead | None = None
         self._counted = brake.Counted()
         self._unbraked = True  # until the record has been whole once: what is read from the beginning is history
@@ -181,6 +149,8 @@ class Follower:
         self.board[Field.DAMAGED] = 0
         at = await self.in_thread(lambda: self.applier.at)
         self._unbraked = not at.whole
+        await self._show_reserve()
+        await self.show_patients()
         self._show(at)
         self.opened = True
 
@@ -352,6 +322,7 @@ class Follower:
         if applied.at.whole:
             self._unbraked = self._released = False
             await self.in_thread(self.seeds.done)
+        await self.show_patients()
         self.board.write({Field.DISK_FULL: 0, Field.ASIDE: applied.aside, Field.LOST: self.lost.count()})
         self._show(applied.at)
         async with self._moved:
@@ -360,9 +331,35 @@ class Follower:
     def _show(self, at: At) -> None:
         c = self._at = at.cursor
         self.board.write({
-            Field.EPOCH: c.epoch, Field.XID: c.xid, Field.SEQ: c.seq, Field.HORIZON_US: at.horizon_us, Field.WHOLE: int(at.whole),
-            Field.SEED: self.readable_seed(), Field.HORIZON_XID: at.horizon_xid,
+            Field.EPOCH: c.epoch, Field.XID: c.xid, Field.SEQ: c.seq, Field.HORIZON_US: at.horizon_us,
+            Field.WHOLE: int(at.whole and self.seeds.in_use), Field.SEED: self.readable_seed(), Field.HORIZON_XID: at.horizon_xid,
         })  # fmt: skip
+
+    async def show_patients(self) -> None:
+        """How many are held whole, and how many are being fetched."""
+        intake = self.applier.intake
+        if intake is not None:
+            whole, waiting = await self.in_thread(lambda: (sum(intake.known.values()), len(intake.waiting)))
+            self.board.write({Field.PATIENTS: whole, Field.TAKING: waiting})
+
+    async def _show_reserve(self) -> None:
+        """What was written of a patient before this copy held the record."""
+        reserve, applier = self.seeds.reserve, self.applier
+        if reserve is not None and applier.intake is not None and self.seeds.in_use:
+            await self.in_thread(lambda: reserve.rebuild(applier))
+
+    async def taken_in(self, patient: str) -> None:
+        """A patient who waited is whole: the record perhaps for the first time."""
+        applier = self.applier
+        await self.in_thread(lambda: applier.take_in(patient))
+        at = await self.in_thread(lambda: applier.at)
+        if at.whole and not self.seeds.in_use:
+            await self.in_thread(self.seeds.done)
+            self._show(at)
+        await self._show_reserve()
+        await self.show_patients()
+        async with self._moved:
+            self._moved.notify_all()
 
     def readable_seed(self) -> int:
         """0 where nothing is read from here: before the first seed, and once the key's lease has ended."""

@@ -21,6 +21,7 @@ from vaka.copy.files import Folder
 from vaka.copy.lost import LostFile
 from vaka.copy.pending import withdraw_all
 from vaka.copy.put import OnChanged
+from vaka.copy.scope import REGION, Scope
 from vaka.errors import Unavailable, VakaError
 
 _T = TypeVar("_T")
@@ -56,6 +57,7 @@ class Seeds:
         reserve: Reserve | None = None,
         neighbours: Sequence[str] = (),
         http: httpx.AsyncClient | None = None,
+        scope: Scope | None = None,
         changes: Changes | None = None,
     ) -> None:
         self.folder = folder
@@ -66,6 +68,7 @@ class Seeds:
         self._prepare = prepare
         self._neighbours = neighbours
         self._http = http
+        self.scope = scope
         self._changes = changes
         self._applier: Applier | None = None
         self._number = 0
@@ -83,6 +86,11 @@ class Seeds:
         return self._applier is not None
 
     @property
+    def in_use(self) -> bool:
+        """Whether readers read what is followed: not while another seed is being filled."""
+        return self.folder.current() == self._number
+
+    @property
     def current(self) -> int | None:
         """The seed that readers use; None: none is whole yet."""
         return self.folder.current()
@@ -97,12 +105,18 @@ class Seeds:
             await self.again(run, damaged=False, anew=False)
         else:
             await run(lambda: self._open(number))
+        if (held := self.applier.intake.scope if self.applier.intake is not None else None) != self.scope:
+            log.warning(
+                "the scope of this copy is another: it is seeded anew",
+                before=held.text if held is not None else REGION, now=self.scope.text if self.scope is not None else REGION,
+            )  # fmt: skip
+            await self.again(run, damaged=False, anew=False)
 
     def _open(self, number: int) -> None:
         path = self.folder.record(number)
         connection = engine.writer(path, self._key)
         try:
-            apply.make(connection)
+            apply.make(connection, self.scope)
             applier = Applier(connection, path, on_changed=self._on_changed, changes=self._changes)
             applier.on_lost = lambda rows: self._lost.add(connection, applier.codec, rows)
             if self._prepare is not None:
@@ -129,8 +143,8 @@ class Seeds:
             connection.close()
 
     def done(self) -> None:
-        """The record is whole: it is the one to use from now on."""
-        if self.folder.current() == self._number:
+        """The record is whole: it is the one to use from now on. Not before all who are in its scope are whole too."""
+        if self.in_use or (self.applier.intake is not None and self.applier.intake.waiting):
             return
         if self.reserve is not None:
             self.reserve.rebuild(self.applier)
@@ -157,6 +171,8 @@ class Seeds:
             await run(self.done)
 
     async def _from_neighbour(self, number: int, run: Run) -> bool:
+        if self.scope is not None:
+            return False  # what a neighbour holds is another's scope: bytes that must not come here
         directory = self.folder.seed(number)
         for neighbour in self._neighbours if self._http is not None else ():
             assert self._http is not None

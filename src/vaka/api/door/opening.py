@@ -39,6 +39,7 @@ from vaka.copy.client import tls
 from vaka.copy.files import Folder, key
 from vaka.copy.own import Own
 from vaka.copy.reader import Reader
+from vaka.copy.scope import REGION
 from vaka.copy.sheet.answering import CopySheets
 from vaka.copy.store import CopyStore
 from vaka.errors import Unavailable
@@ -86,11 +87,14 @@ async def open_copy(
     verified = trust if isinstance(trust, ssl.SSLContext) else None
     secret, told, upstream = key(folder, key_file), Told(folder.board), Upstream(journal, verified)
     post = _post(upstream, folder.token)
-    store = CopyStore(_Source(folder, secret, told), aged=lambda: told.aged, whole=folder.about().scope == ("region",))
+    store = CopyStore(_Source(folder, secret, told), aged=lambda: told.aged)
     own = Own(engine.writer(folder.own, secret))
     access_log = await AccessLog.open(path / "accesslog" / name, JournalStore(post), f"copy {folder.about().name}")
     reserve = reserving(folder, store, key_file=key_file, token_file=folder.token, verify=trust)
-    door = Door(Passing(upstream), told, login=True, reserve=reserve, seed=partial(give, folder, secret))
+    door = Door(
+        Passing(upstream), told, login=True, reserve=reserve, seed=partial(give, folder, secret),
+        held=partial(_held, folder, told),
+    )  # fmt: skip
     admission = Admission(Shared.open(path / "admission"))
 
     async def show() -> None:
@@ -122,6 +126,14 @@ async def open_copy(
         cast("Any", None), None, cast("Any", None), settings=law, door=door, admission=admission,
     )  # fmt: skip
     return Opened(waiting, door, complete, copy_chores(copy, folder.about().name, post), close)
+
+
+def _held(folder: Folder, told: Told) -> dict[str, Any]:
+    """Whose record this copy has, for /ready."""
+    scope = folder.about().scope
+    if scope is None:
+        return {"scope": [REGION]}
+    return {"scope": scope.named, "patients": told.patients, "takingIn": told.taking}
 
 
 def _freshness(told: Told, reserve: Reserving) -> Freshness:

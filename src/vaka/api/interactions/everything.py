@@ -64,7 +64,7 @@ async def everything(server: Server, request: Request, id_: str) -> Response:
             start_us=start[0] if start else None, end_us=end[1] if end else None,
         ),
         count=parse_count(options["_count"][0]) if options["_count"] else config.PAGE_MAX_COUNT,
-        used=tuple((name, value) for name, value in given if name in _ASKS),
+        used=tuple((name, value) for name, value in given if name in _ASKS), within=frozenset({id_}),
     )  # fmt: skip
     searching = server.store.searching(request.access)
     page, _ = await run(searching, query, at=at)
