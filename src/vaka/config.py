@@ -132,6 +132,8 @@ LOG_HEAD_EVERY_S: Final = 1.0
 LOG_RETRY_S: Final = 1.0
 LOG_DATABASE_TIMEOUT_S: Final = 5.0
 # What waits in memory while neither file nor database takes it.
+# Of other copies' logs, kept for them while their disk is full and the journal away.
+LOG_CARRIED_MAX_BYTES: Final = 256 * 1024 * 1024
 LOG_OWED_MAX_BYTES: Final = 64 * 1024 * 1024
 LOG_LATE_S: Final = 3_600.0
 LOG_PATIENTS_MAX: Final = 4_096

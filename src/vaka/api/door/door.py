@@ -66,13 +66,14 @@ class Reserve(Protocol):
 @dataclass(slots=True)
 class Door:
     """The door of one process. ``login``: people can log in here; ``reserve``: None where this copy has none; ``seed``: gives a
-    neighbour this copy's record."""
+    neighbour this copy's record; ``carry``: keeps a part of a neighbour's access log."""
 
     passing: Passing
     standing: Standing
     login: bool = False
     reserve: Reserve | None = None
     seed: Callable[[Request], Awaitable[Response]] | None = None
+    carry: Callable[[Request], Awaitable[Response]] | None = None
     _lagging: int = 0
 
     async def answer(self, server: Server, request: Request, scope: Scope, here: Here) -> Response:
