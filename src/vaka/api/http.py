@@ -13,14 +13,19 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Se
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import parse_qsl
 
 import zstandard
 
 from vaka import config
 from vaka.access.filter import AccessFilter
-from vaka.errors import Invalid, TooLarge, VakaError
+from vaka.errors import Busy, Invalid, TooLarge, Unauthenticated, VakaError
+from vaka.fhir.outcome import error_bytes
+
+if TYPE_CHECKING:
+    from vaka.accesslog.record import Record
+    from vaka.api.shown import Shown
 
 FHIR_JSON = "application/fhir+json"
 _JSON_TYPES = frozenset({FHIR_JSON, "application/json", "text/json", "application/json+fhir", "json"})
@@ -48,7 +53,7 @@ class ClientGone(Exception):
 
 
 class Body(Protocol):
-    """What Granian's RSGI protocol object gives of a request body, piece by piece."""
+    """A request's body, piece by piece (``api.http1.Exchange``)."""
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
@@ -115,6 +120,10 @@ class Request:
     """How long it has waited so."""
     freshness: Freshness | None = None
     """Where a copy answers."""
+    shown: Shown | None = None
+    """The sheet that is the answer."""
+    record: Record | None = None
+    """Of the access log, of an answer that may be given again."""
     _begun: bool = False
     """Whether somebody has begun to read the body."""
     _kept: bytes | None = None
@@ -376,3 +385,16 @@ def link_query(pairs: Sequence[tuple[str, Any]]) -> str:
     from urllib.parse import urlencode
 
     return urlencode([(name, value) for name, value in pairs], safe=":/,|$*.")
+
+
+def error_response(error: VakaError) -> Response:
+    """The answer that tells ``error``."""
+    headers: list[tuple[str, str]] = []
+    if isinstance(error, Busy):
+        headers.append(("Retry-After", str(error.retry_after_s)))
+    if isinstance(error, Unauthenticated):
+        headers.append(("WWW-Authenticate", error.challenge))
+    version = getattr(error, "version", None)
+    if version is not None:
+        headers.append(("ETag", f'W/"{version}"'))
+    return Response(error.status, error_bytes(error), headers)

@@ -16,6 +16,7 @@ import httpx
 from vaka import log
 from vaka.copy import apply, engine, seed
 from vaka.copy.apply import Applier
+from vaka.copy.changes import Changes
 from vaka.copy.files import Folder
 from vaka.copy.lost import LostFile
 from vaka.copy.pending import withdraw_all
@@ -55,6 +56,7 @@ class Seeds:
         reserve: Reserve | None = None,
         neighbours: Sequence[str] = (),
         http: httpx.AsyncClient | None = None,
+        changes: Changes | None = None,
     ) -> None:
         self.folder = folder
         self.reserve = reserve
@@ -64,6 +66,7 @@ class Seeds:
         self._prepare = prepare
         self._neighbours = neighbours
         self._http = http
+        self._changes = changes
         self._applier: Applier | None = None
         self._number = 0
         self._damaged: int | None = None
@@ -100,7 +103,7 @@ class Seeds:
         connection = engine.writer(path, self._key)
         try:
             apply.make(connection)
-            applier = Applier(connection, path, on_changed=self._on_changed)
+            applier = Applier(connection, path, on_changed=self._on_changed, changes=self._changes)
             applier.on_lost = lambda rows: self._lost.add(connection, applier.codec, rows)
             if self._prepare is not None:
                 self._prepare(applier)
@@ -108,6 +111,8 @@ class Seeds:
             connection.close()
             raise
         self._applier, self._number = applier, number
+        if self._changes is not None:
+            self._changes.tell_all()
 
     def close(self) -> None:
         if self._applier is not None:
@@ -130,6 +135,8 @@ class Seeds:
         if self.reserve is not None:
             self.reserve.rebuild(self.applier)
         self.folder.use(self._number)
+        if self._changes is not None:
+            self._changes.tell_all()
         log.info("a new seed is used", number=self._number)
         if self._damaged is not None and self.folder.seed(self._damaged).is_dir():
             self.folder.set_aside(self._damaged)
