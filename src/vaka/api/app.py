@@ -277,6 +277,8 @@ class Application:
                 return await door.reserve.hold(request)
             case ("peer", "seed") if door is not None and door.seed is not None:
                 return await door.seed(request)
+            case ("peer", "carry") if door is not None and door.carry is not None:
+                return await door.carry(request)
             case ("peer", *_):
                 return await peer.dispatch(self.server, request)
             case ("reserve", *_) if door is None:

@@ -68,6 +68,11 @@ class Folder:
         return self.path / "reserve.db"
 
     @property
+    def recovery(self) -> Path:
+        """The reserve's key, as the region's recovery key opens it (``copy.reserve.recovery``)."""
+        return self.path / "reserve.recovery"
+
+    @property
     def own(self) -> Path:
         return self.path / "own.db"
 
@@ -176,6 +181,11 @@ def key(folder: Folder, given: Path | None = None) -> bytes:
             help="give the key file that this copy was made with; to begin anew without it, choose another --data",
         )
     return found
+
+
+def reserve_key(key: bytes) -> bytes:
+    """The key of the reserve, of the copy's: whoever is given it opens nothing else."""
+    return blake2b(b"vaka reserve", key=key, digest_size=KEY_BYTES).digest()
 
 
 def _key(folder: Folder, given: Path | None) -> bytes:

@@ -143,6 +143,24 @@ class Own:
         """(id, what, at, reason) of what the journal has refused, for a person to look at."""
         return self._rows("refused")
 
+    def carry(self, id_: str, body: bytes, most_bytes: int) -> bool:
+        """Keeps what is carried for another copy, once; False where more than ``most_bytes`` would be carried then."""
+        with self._writing() as db:
+            carried = int(db.execute(self._sql["carried_bytes"]).get)
+            if carried + len(body) > most_bytes:
+                return False
+            db.execute(self._sql["carry"], {"id": id_, "body": body})
+        return True
+
+    def carried(self) -> list[tuple[str, bytes]]:
+        """(id, what) of what waits to be brought to the journal for others, the oldest first."""
+        return self._rows("carried", {"limit": config.OWED_BATCH})
+
+    def was_carried(self, id_: str, *, taken: bool) -> None:
+        """The journal has it, or has refused it: then it is kept, and goes no more."""
+        with self._writing() as db:
+            db.execute(self._sql["carried_taken" if taken else "carried_refused"], {"id": id_})
+
     def seen(self) -> dict[str, int]:
         """Times that were kept with ``see``."""
         return dict(self._rows("seen"))

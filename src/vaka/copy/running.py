@@ -136,6 +136,7 @@ async def _run(options: Options, folder: Folder) -> None:
                 tasks.create_task(work) for work in (
                     follower.run(), _look_for_damage(follower), beside.keep_private(follower, client, board),
                     beside.keep_sheets(follower), beside.keep_lease(follower, lease), keep_taking(follower, client),
+                    beside.keep_recovery(follower, folder, key),
                     reserve_running.run(
                         reserve, folder, board, lost, follower.in_thread, token_file=options.token_file, verify=verify
                     ),

@@ -65,7 +65,8 @@ class Reserve(Protocol):
 @dataclass(slots=True)
 class Door:
     """The door of one process. ``login``: people can log in here; ``reserve``: None where this copy has none; ``seed``: gives a
-    neighbour this copy's record; ``held``: whose record that is, for /ready."""
+    neighbour this copy's record; ``held``: whose record that is, for /ready; ``carry``: keeps a part of a neighbour's access
+    log."""
 
     passing: Passing
     standing: Standing
@@ -73,6 +74,7 @@ class Door:
     reserve: Reserve | None = None
     seed: Callable[[Request], Awaitable[Response]] | None = None
     held: Callable[[], dict[str, object]] | None = None
+    carry: Callable[[Request], Awaitable[Response]] | None = None
     _lagging: int = 0
 
     async def answer(self, server: Server, request: Request, exchange: Exchange, here: Here) -> Response:

@@ -17,6 +17,7 @@ from typing import Any, Final, cast
 
 from vaka import config, log
 from vaka.access.settings import CLOSED, Settings
+from vaka.accesslog.ladder import Ladder
 from vaka.accesslog.remote import JournalStore
 from vaka.accesslog.writer import AccessLog
 from vaka.api.admission import Admission, Shared
@@ -27,6 +28,7 @@ from vaka.api.door.passing import Passing
 from vaka.api.door.serve import Opened
 from vaka.api.door.told import Told
 from vaka.api.door.upstream import InDoubt, NotSent, Upstream
+from vaka.api.peer import carried
 from vaka.api.peer.seed import give
 from vaka.api.reserve.accept import Reserving
 from vaka.api.reserve.opening import reserving
@@ -89,11 +91,16 @@ async def open_copy(
     post = _post(upstream, folder.token)
     store = CopyStore(_Source(folder, secret, told), aged=lambda: told.aged)
     own = Own(engine.writer(folder.own, secret))
-    access_log = await AccessLog.open(path / "accesslog" / name, JournalStore(post), f"copy {folder.about().name}")
     reserve = reserving(folder, store, key_file=key_file, token_file=folder.token, verify=trust)
+    at_journal = JournalStore(post)
+    carried_over = JournalStore(carried.to_neighbours(private_key(folder.keys), reserve.peers.carry))
+    access_log = await AccessLog.open(
+        path / "accesslog" / name, at_journal, f"copy {folder.about().name}",
+        fallback=Ladder(at_journal, carried_over, lambda: told.heard),
+    )  # fmt: skip
     door = Door(
         Passing(upstream), told, login=True, reserve=reserve, seed=partial(give, folder, secret),
-        held=partial(_held, folder, told),
+        held=partial(_held, folder, told), carry=partial(carried.keep, own),
     )  # fmt: skip
     admission = Admission(Shared.open(path / "admission"))
 
