@@ -119,7 +119,9 @@ async def open_copy(
             await asyncio.sleep(_LOOK_S)
         made = await copy_server(copy, access_log, demo=demo, demo_login=demo_login, law=law)
         giving = Giving(folder, store, private_key(folder.keys), demo=demo_login)
-        sheets = CopySheets(store, lambda: _freshness(told, reserve), Changes(folder.changes))
+        # Whether a patient is held whole is nothing that the changes tell: a copy of some units keeps no answers.
+        changes = Changes(folder.changes) if folder.about().scope is None else None
+        sheets = CopySheets(store, lambda: _freshness(told, reserve), changes)
         return replace(made, sheets=sheets, door=door, admission=admission, giving=giving)
 
     async def close() -> None:
