@@ -28,11 +28,15 @@ STOP_MAX_S: Final = 30.0
 
 @dataclass(slots=True)
 class Copy:
-    """A copy that runs. ``port``: where it answers."""
+    """A copy that runs. ``port``: where it answers; ``log``: what it says."""
 
     folder: Folder
     port: int
     process: subprocess.Popen[bytes]
+    log: Path
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")
 
     def board(self) -> Board:
         return Board(self.folder.board)
@@ -65,7 +69,8 @@ def start(place: Place, folder: Path, *arguments: str, said: Path | None = None)
     given = folder.with_suffix(".token")
     given.write_text(token(place.data, "copy-bench", SCOPES))
     port = free_port()
-    with (said or folder.with_suffix(".log")).open("ab") as out:
+    written = said or folder.with_suffix(".log")
+    with written.open("ab") as out:
         process = subprocess.Popen(  # nosec B603  our own command
             vaka(
                 "copy", "--from", place.vaka.url, "--data", str(folder), "--port", str(port),
@@ -73,7 +78,7 @@ def start(place: Place, folder: Path, *arguments: str, said: Path | None = None)
             ),
             stdout=out, stderr=out,
         )  # fmt: skip
-    return Copy(Folder(folder), port, process)
+    return Copy(Folder(folder), port, process, written)
 
 
 def stop(copy: Copy) -> None:
@@ -90,7 +95,7 @@ def copy_of(place: Place, *arguments: str) -> Iterator[Copy]:
         until = time.monotonic() + START_MAX_S
         while not ready(made.port):
             if time.monotonic() > until or made.process.poll() is not None:
-                raise RuntimeError((folder / "copy.log").read_text(errors="replace")[-3_000:])
+                raise RuntimeError(made.said()[-3_000:])
             time.sleep(0.05)
         made.pin()
         pin_journal(place)

@@ -79,9 +79,14 @@ def make(connection: apsw.Connection) -> None:
         connection.execute("INSERT INTO fact VALUES ('schema', ?)", (str(SCHEMA),))
 
 
+def dictionaries(connection: apsw.Connection) -> dict[int, bytes]:
+    """What the bodies of this file are compressed with, by number."""
+    return dict(connection.execute("SELECT dictionary, content FROM dictionary"))
+
+
 def codec(connection: apsw.Connection) -> Codec:
     """For the bodies of this file."""
-    return Codec(dict(connection.execute("SELECT dictionary, content FROM dictionary")))
+    return Codec(dictionaries(connection))
 
 
 class Applier:
@@ -103,6 +108,10 @@ class Applier:
         self.codec = codec(connection)
         self.owners = Owners(connection)
         self.putter = Putter(connection, self.codec, on_changed)
+
+    @property
+    def dictionaries(self) -> dict[int, bytes]:
+        return dictionaries(self.connection)
 
     @property
     def at(self) -> At:
@@ -127,6 +136,8 @@ class Applier:
                 aside: Any = self.connection.execute(self._sql["count_aside"]).get
         except BaseException:
             self.owners.forget()
+            if self.putter.filling is not None:
+                self.putter.filling.forget()
             raise
         if redacted or self._log_is_due:
             self.empty_log()
@@ -227,7 +238,7 @@ class _Batch:
             if stands is not None and (stands.type, stands.id) != (number, line.id):
                 unknown.append((line, owner, "its key is another's"))
                 continue
-            packed = self._applier.codec.compress(line.body) if line.body is not None else (0, None)
+            packed = self._packed(line)
             row = Row(
                 rkey, number, line.id, line.number, line.cursor.epoch, line.updated_us, created, line.cursor.seq,
                 line.cursor.xid, home(line.patient), owner, int(line.action), int(line.deleted), int(line.redacted), 0, 1,
@@ -238,7 +249,7 @@ class _Batch:
                 continue
             if stands is not None and stands.pending:
                 connection.execute(sql["drop_beneath"], (rkey,))
-            changes.append(Change(stands, row, line.body, line.patient))
+            changes.append(Change(stands, row, line.body, line.patient, line.made))
             by_key[rkey] = line
         failed = putter.put(changes)
         broken = {change.row.rkey for change, _ in failed}
@@ -251,6 +262,11 @@ class _Batch:
         connection.executemany(sql["set_created"], [(k, c) for k, c in older if c < self._stands[k].created])
         redacted = any(line.redacted and line.rkey in self._stands for line in by_key.values())
         return len(changes), redacted
+
+    def _packed(self, line: Version) -> tuple[int, bytes | None]:
+        if line.body is None:
+            return 0, None
+        return line.made.packed if line.made is not None else self._applier.codec.compress(line.body)
 
     def _take(self, line: Version) -> None:
         rkey = line.rkey

@@ -72,6 +72,19 @@ def writer(path: Path, key: bytes, *, cache_bytes: int = config.COPY_WRITER_CACH
     return connection
 
 
+def fill(connection: apsw.Connection) -> None:
+    """For a file that is filled before anybody reads it: whatever stops it, it is whole as of some commit, not of the last."""
+    connection.pragma("synchronous", "normal")
+    connection.pragma("cache_size", -(config.COPY_FILL_CACHE_BYTES // 1024))
+
+
+def filled(connection: apsw.Connection) -> None:
+    """All of it is on the disk, and from now on each commit."""
+    connection.pragma("synchronous", "full")
+    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    connection.pragma("cache_size", -(config.COPY_WRITER_CACHE_BYTES // 1024))
+
+
 def reader(path: Path, key: bytes, *, cache_bytes: int = config.COPY_READER_CACHE_BYTES) -> apsw.Connection:
     """A connection that can only read. Setup error where the file is missing, or the key another."""
     if not path.exists():

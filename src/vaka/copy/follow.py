@@ -16,8 +16,9 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -32,6 +33,7 @@ from vaka.copy.lease import Lease
 from vaka.copy.lines import FORGED, Broken, Heartbeat, Line, Mark, Unread, Version
 from vaka.copy.lost import LostFile
 from vaka.copy.seeds import Seeds
+from vaka.copy.workers import Workers
 from vaka.errors import Conflict, Forbidden, Unavailable, VakaError
 from vaka.store.cursor import Cursor
 
@@ -69,6 +71,8 @@ class _Buffer:
     lines: list[Line] = field(default_factory=list)
     size_bytes: int = 0
     asked: tuple[Cursor, bytes] | None = None
+    lines_max: int = config.COPY_BATCH_LINES
+    bytes_max: int = config.COPY_BATCH_BYTES
 
     def add(self, line: Version | Unread) -> None:
         self.lines.append(line)
@@ -87,7 +91,7 @@ class _Buffer:
 
     @property
     def full(self) -> bool:
-        return self.size_bytes >= config.COPY_BATCH_BYTES or len(self.lines) >= config.COPY_BATCH_LINES
+        return self.size_bytes >= self.bytes_max or len(self.lines) >= self.lines_max
 
     def clear(self) -> None:
         self.lines.clear()
@@ -122,6 +126,10 @@ class Follower:
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="copy")
         self._buffer = _Buffer()
         self._coming: Ahead | None = None
+        self._workers: Workers | None = None
+        self._read_here = 0
+        self._horizon_xid: int | None = None
+        self._progress_told = 0.0
         self._counted = brake.Counted()
         self._unbraked = True  # until the record has been whole once: what is read from the beginning is history
         self._released = False
@@ -158,6 +166,7 @@ class Follower:
             raise
 
     def close(self) -> None:
+        self._end_workers()
         self._disk.shutdown()
 
     async def run(self) -> None:
@@ -253,18 +262,43 @@ class Follower:
         came = 0
         async with self.client.read(cursor, digest, config.COPY_WAIT_S) as answer:
             await self._require_epoch(answer)
+            self._horizon_xid = answer.horizon_xid
             async with ahead(answer.lines) as coming:
                 self._coming = coming
-                async for text in coming:
+                async for line in self._read(coming):
                     came += 1
                     self._heard()
-                    await self._take(lines.read(text), answer)
+                    await self._take(line, answer)
                     if self.hold.held:
                         raise Held
                     if self.damaged is not None or self.anew:
                         return
         if not came:
             raise Unavailable("the journal's answer was empty")
+
+    async def _read(self, coming: Ahead) -> AsyncIterator[Line]:
+        """The lines that come, in order: by workers, where there are many before the record is whole."""
+        async for text in coming:
+            yield lines.read(text)
+            self._read_here += 1
+            if self._unbraked and self._read_here > config.COPY_WORKERS_AFTER_LINES:
+                workers = await self._with_workers()
+                async with aclosing(workers.read(coming)) as read:  # type: ignore[type-var]
+                    async for line in read:
+                        yield line
+
+    async def _with_workers(self) -> Workers:
+        if self._workers is None or self._workers.ended:
+            self._workers = Workers(await self.in_thread(lambda: self.applier.dictionaries))
+            self._buffer.lines_max, self._buffer.bytes_max = config.COPY_FILL_LINES, config.COPY_FILL_BYTES
+        return self._workers
+
+    def _end_workers(self) -> None:
+        self._read_here = 0
+        if self._workers is not None:
+            self._workers.close()
+            self._workers = None
+            self._buffer.lines_max, self._buffer.bytes_max = config.COPY_BATCH_LINES, config.COPY_BATCH_BYTES
 
     async def _require_epoch(self, answer: Answer) -> None:
         known = await self.in_thread(lambda: reconcile.known_epoch(self.applier))
@@ -349,11 +383,27 @@ class Follower:
             log.error("versions of ours have other bytes in the journal", versions=applied.conflicting)
         if applied.at.whole:
             self._unbraked = self._released = False
+            self._end_workers()
             await self.in_thread(self.seeds.done)
         self.board.write({Field.DISK_FULL: 0, Field.ASIDE: applied.aside, Field.LOST: self.lost.count()})
         self._show(applied.at)
+        self._tell_progress()
         async with self._moved:
             self._moved.notify_all()
+
+    def _tell_progress(self) -> None:
+        """How far catching up has come: a seed takes minutes."""
+        if not self.board[Field.WHOLE] and time.monotonic() - self._progress_told >= config.COPY_PROGRESS_EVERY_S:
+            per_second = round(self.rate.per_second)
+            log.info("catching up", versions=self.rate.versions, per_second=per_second, part=self.part)
+            self._progress_told = time.monotonic()
+
+    @property
+    def part(self) -> float | None:
+        """Of the feed that is applied, by its transactions; None from a journal that does not tell how far it goes."""
+        if self.board[Field.WHOLE]:
+            return 1.0
+        return round(min(self._at.xid / self._horizon_xid, 1.0), 3) if self._horizon_xid else None
 
     def _show(self, at: At) -> None:
         c = self._at = at.cursor

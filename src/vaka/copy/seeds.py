@@ -14,9 +14,10 @@ from typing import Protocol, TypeVar
 import httpx
 
 from vaka import log
-from vaka.copy import apply, engine, seed
+from vaka.copy import apply, engine, filling, seed
 from vaka.copy.apply import Applier
 from vaka.copy.files import Folder
+from vaka.copy.filling import Filling
 from vaka.copy.lost import LostFile
 from vaka.copy.pending import withdraw_all
 from vaka.copy.put import OnChanged
@@ -100,7 +101,12 @@ class Seeds:
         connection = engine.writer(path, self._key)
         try:
             apply.make(connection)
+            fills = self.folder.current() != number
+            if fills:
+                engine.fill(connection)
             applier = Applier(connection, path, on_changed=self._on_changed)
+            if fills:
+                applier.putter.filling = Filling(connection)
             applier.on_lost = lambda rows: self._lost.add(connection, applier.codec, rows)
             if self._prepare is not None:
                 self._prepare(applier)
@@ -127,6 +133,10 @@ class Seeds:
         """The record is whole: it is the one to use from now on."""
         if self.folder.current() == self._number:
             return
+        with engine.told(self.applier.path):
+            self.applier.putter.filling = None
+            filling.end(self.applier.connection)
+            engine.filled(self.applier.connection)
         if self.reserve is not None:
             self.reserve.rebuild(self.applier)
         self.folder.use(self._number)
