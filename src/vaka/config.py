@@ -364,6 +364,8 @@ COPY_BRAKE_UPDATES: Final = 20_000
 # A file is read through for damage this often, one after a start.
 COPY_CHECK_EVERY_S: Final = 24 * 3600.0
 COPY_CHECK_AFTER_S: Final = 30.0
+# Of what people did on a copy, in one commit.
+OWN_TOGETHER_MAX: Final = 500
 COPY_DISK_RETRY_S: Final = 2.0
 COPY_CONTROL_LINE_BYTES: Final = 64 * 1024
 COPY_CONTROL_WAIT_MAX_MS: Final = 5_000
