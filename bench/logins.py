@@ -32,9 +32,6 @@ from bench.place import vaka
 from bench.sheets_of import get
 from bench.site import Site, site, until
 
-from vaka.copy import engine
-from vaka.copy.files import Folder, key
-
 PER_S: Final = 180.0
 SECONDS: Final = 30.0
 WARM_UP_S: Final = 5.0
@@ -122,7 +119,7 @@ def _people(copies: Site, count: int) -> list[Person]:
             "INSERT INTO passkey (credential, person, site, public_key, signs, demo) VALUES (%s, %s, 'localhost', %s, 0, false)",
             [(one.passkey.credential, one.hsa, one.passkey.public_key) for one in people],
         )
-    until(lambda: _passkeys(copies) >= count, "the copy has the passkeys")
+    until(lambda: int(copies.copies[0].record("SELECT count(*) FROM passkey")) >= count, "the copy has the passkeys")
     return people
 
 
@@ -137,16 +134,6 @@ def _resources(number: int, hsa: str, unit: str) -> tuple[Mapping[str, Any], Map
         "practitioner": {"reference": f"Practitioner/{id_}"}, "organization": {"reference": f"Organization/{unit}"},
     }  # fmt: skip
     return person, role
-
-
-def _passkeys(copies: Site) -> int:
-    folder = Folder(copies.folder(1))
-    connection = engine.reader(folder.record(folder.current() or 0), key(folder))
-    try:
-        found: Any = connection.execute("SELECT count(*) FROM passkey").get
-        return int(found)
-    finally:
-        connection.close()
 
 
 def _alive(copies: Site, count: int) -> int:

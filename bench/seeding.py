@@ -25,9 +25,7 @@ from bench.copies import Copy, start, stop
 from bench.figure import Figure, sized
 from bench.place import Place, place, vaka
 
-from vaka.copy import engine
 from vaka.copy.board import Field
-from vaka.copy.files import key
 
 RESOURCES_A_PATIENT: Final = 269
 FILLED_MAX_S: Final = 3_600.0
@@ -102,7 +100,7 @@ def _filled(copy: Copy, by: str) -> float:
     began = told = time.monotonic()
     while copy.folder.current() is None or not copy.folder.board.exists() or not copy.board()[Field.WHOLE]:
         now = time.monotonic()
-        if copy.process.poll() is not None or now - began > FILLED_MAX_S:
+        if copy.ended or now - began > FILLED_MAX_S:
             raise RuntimeError(f"the copy was not filled: {copy.said()[-3_000:]}")
         if now - told > _TOLD_EVERY_S and copy.folder.board.exists():
             told = now
@@ -114,7 +112,7 @@ def _filled(copy: Copy, by: str) -> float:
 def _sheets_made(copy: Copy) -> float:
     """Seconds from now until no fragment is left to make."""
     began = time.monotonic()
-    while _ask(copy, "SELECT count(*) FROM fragment WHERE number IS NULL"):
+    while copy.to_make():
         if time.monotonic() - began > FILLED_MAX_S:
             raise RuntimeError("the sheets were not made")
         time.sleep(0.5)
@@ -122,22 +120,14 @@ def _sheets_made(copy: Copy) -> float:
 
 
 def _held(copy: Copy) -> int:
-    return int(str(_ask(copy, "SELECT count(*) FROM resource WHERE deleted = 0")))
-
-
-def _ask(copy: Copy, text: str) -> object:
-    connection = engine.reader(copy.folder.record(copy.folder.current() or 0), key(copy.folder))
-    try:
-        return connection.execute(text).get
-    finally:
-        connection.close()
+    return int(copy.record("SELECT count(*) FROM resource WHERE deleted = 0"))
 
 
 def _a_patient(copy: Copy) -> str:
     """Whose sheet is asked for: the one with the most entries of those looked at."""
     text = """SELECT p.id FROM (SELECT patient, count(*) AS many FROM resource WHERE patient IS NOT NULL AND deleted = 0
               GROUP BY patient ORDER BY patient LIMIT 200) s JOIN resource p ON p.rkey = s.patient ORDER BY s.many DESC LIMIT 1"""
-    return str(_ask(copy, text))
+    return str(copy.record(text))
 
 
 def _cold(journal: Place, before: Copy, patient: str) -> float:

@@ -84,9 +84,10 @@ class Own:
     def _tried(self, work: Callable[[], Any]) -> tuple[Any, BaseException | None]:
         try:
             with self._db:  # a savepoint
-                return work(), None
+                result = work()
         except Exception as error:
             return None, error
+        return result, None
 
     def _rows(self, name: str, values: Mapping[str, Any] | None = None) -> list[Any]:
         with self._lock:
