@@ -123,6 +123,28 @@ def test_what_fails_is_not_gathered(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert contents(connection) == contents(straight)
 
 
+def test_what_was_gathered_leaves_no_room_behind(tmp_path: Path) -> None:
+    """Broken: a seed takes up half as much again as what it holds."""
+    read = read_all(*lines(COUNT, 5))
+    sizes = []
+    for name in ("filled", "followed"):
+        path = tmp_path / f"{name}.db"
+        connection = engine.writer(path, KEY, shrinks=True)
+        apply.make(connection)
+        applier = Applier(connection, path)
+        if name == "filled":
+            engine.fill(connection)
+            applier.putter.filling = Filling(connection)
+        applier.apply(read)
+        applier.putter.filling = None
+        filling.end(connection)
+        engine.filled(connection)
+        assert connection.pragma("freelist_count") == 0
+        sizes.append(path.stat().st_size)
+        connection.close()
+    assert sizes[0] <= sizes[1] * 1.05, sizes
+
+
 async def _coming(texts: list[bytes]) -> AsyncIterator[bytes]:
     for text in texts:
         yield text.rstrip(b"\n")

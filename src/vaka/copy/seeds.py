@@ -98,7 +98,7 @@ class Seeds:
 
     def _open(self, number: int) -> None:
         path = self.folder.record(number)
-        connection = engine.writer(path, self._key)
+        connection = engine.writer(path, self._key, shrinks=True)
         try:
             apply.make(connection)
             fills = self.folder.current() != number
