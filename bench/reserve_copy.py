@@ -15,14 +15,11 @@ from pathlib import Path
 import apsw
 import orjson
 from bench.running import token
-from granian._granian import RSGIHTTPProtocol as HTTPProtocol
-from granian.constants import Interfaces
-from granian.rsgi import Scope
-from granian.server.embed import Server
 
 from vaka import config
 from vaka.access.filter import program_filter
 from vaka.api.http import Request
+from vaka.api.http1 import Connection, Exchange, Listener
 from vaka.api.reserve.peer import hold
 from vaka.copy.reserve.entry import Base, Entry, Part, State
 from vaka.copy.reserve.hand_over import HandOver
@@ -46,20 +43,26 @@ class Copy:
         self.peers = Peers(self.store, lambda: [Peer("other", peer)], lambda: own)
         self.hand_over = HandOver(self.store, JournalClient(journal, lambda: own))
 
-    async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
-        body = await protocol()
-        if scope.path == "/peer/reserve":
+    def at_once(self, data: bytes, connection: Connection) -> bool:
+        return False
+
+    def answered(self, data: bytes, exchange: Exchange) -> None:
+        pass
+
+    async def __call__(self, exchange: Exchange) -> None:
+        body = await exchange()
+        if exchange.path == "/peer/reserve":
             request = Request("POST", ("peer", "reserve"), [], {}, "", body, program_filter("copy", "reserve"))
             answer = await hold(self.store, request, _nothing)
-            protocol.response_bytes(200, [], answer.body)
-        elif scope.path == "/write":
+            exchange.answer(200, [], answer.body)
+        elif exchange.path == "/write":
             entry = await self._write(orjson.loads(body))
             status = 201 if entry.state is not State.UNHELD else 503
-            protocol.response_bytes(status, [], orjson.dumps({"entry": entry.id, "id": entry.parts[0].id}))
-        elif scope.path == "/waiting":
+            exchange.answer(status, [], orjson.dumps({"entry": entry.id, "id": entry.parts[0].id}))
+        elif exchange.path == "/waiting":
             open_ = self.store.open((State.UNHELD, State.WAITING, State.REFUSED))
             told = [[one.state.name, one.reason] for one in open_ if one.origin == self.store.origin]
-            protocol.response_bytes(
+            exchange.answer(
                 200, [], orjson.dumps({"open": told, "counts": {s.name: n for s, n in self.store.counts().items()}})
             )
 
@@ -89,8 +92,8 @@ async def main(folder: str, name: str, vaka: str, journal: str, peer: str, port:
     config.RESERVE_RETRY_S = 0.1  # type: ignore[misc]
     copy = Copy(Path(folder), name, Path(vaka), journal, peer)
     copy.store.happened(Left("bench", "begins"))
-    server = Server(copy, address="127.0.0.1", port=int(port), interface=Interfaces.RSGI, log_enabled=False)
-    await asyncio.gather(server.serve(), copy.hand_over.follow(), copy.hand_over.probe(), copy.peers.exchange())
+    listener = Listener(copy, "127.0.0.1", int(port))
+    await asyncio.gather(listener.serve(), copy.hand_over.follow(), copy.hand_over.probe(), copy.peers.exchange())
 
 
 if __name__ == "__main__":

@@ -37,7 +37,10 @@ def read(api: Api, after: str | None = None, row_hash: str | None = None, wait_s
     while True:
         answer = api.get(api.root + "/feed", params=asked(after, row_hash, wait_s))
         assert answer.status_code == 200, answer.text
-        lines += [orjson.loads(line) for line in answer.content.splitlines()]
+        found = [orjson.loads(line) for line in answer.content.splitlines()]
+        if not found:  # the first horizon took too long: it is asked again
+            continue
+        lines += found
         if "hash" not in lines[-1]:
             return lines
         after, row_hash = lines[-1]["cursor"], lines[-1]["hash"]

@@ -12,7 +12,15 @@ BODY_IDLE_TIMEOUT_S: Final = 10.0
 # A body that nobody wanted is read away before the answer: what a refused request of usual size sends, on a usual line.
 UNREAD_MAX_BYTES: Final = 1024 * 1024
 UNREAD_TIMEOUT_S: Final = 2.0
-HEADERS_TIMEOUT_MS: Final = 10_000
+HEADERS_TIMEOUT_S: Final = 10.0
+HEAD_MAX_BYTES: Final = 1024 * 1024
+# Longer than HAProxy and browsers wait between two requests of a page; a copy's own connections to the journal end before.
+KEEP_ALIVE_S: Final = 75.0
+HTTP_CONNECTIONS_MAX: Final = 2_048
+# Of a body that nobody reads, held for each connection.
+READ_AHEAD_BYTES: Final = 256 * 1024
+# An answer that nobody takes is kept for so long.
+SEND_IDLE_TIMEOUT_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 10.0
 JSON_MAX_DEPTH: Final = 64
 BUNDLE_MAX_ENTRIES: Final = 10_000
@@ -47,10 +55,9 @@ BATCH_MAX_WRITES: Final = 200
 IDEMPOTENCY_DAYS: Final = 90
 BINARY_CHUNK_BYTES: Final = 1024 * 1024
 
-# A long answer is sent no faster than it is read. Each under way costs a piece of it and a pipe: 40 MB in all.
+# A long answer is sent no faster than it is read. Each under way costs a piece of it: 32 MB in all.
 PACED_BYTES: Final = 1024 * 1024
 PACED_MAX: Final = 32
-PACED_IDLE_TIMEOUT_S: Final = 60.0
 
 # The feed.
 FEED_POLL_MS: Final = 25
@@ -240,7 +247,7 @@ DOOR_ANSWER_MAX_S: Final = 45.0
 DOOR_UPLOAD_MAX_S: Final = 3_600.0
 DOOR_PASSING_MAX: Final = 200
 DOOR_KEPT_CONNECTIONS: Final = 32
-# The journal closes an idle connection after HEADERS_TIMEOUT_MS.
+# The journal closes an idle connection after KEEP_ALIVE_S.
 DOOR_KEPT_S: Final = 8.0
 # Reading one's own write: so long the copy waits for it, looking so often, before the journal is asked.
 DOOR_WAIT_S: Final = 0.3
@@ -299,6 +306,9 @@ SHEET_MAKE_S: Final = 0.03
 SHEET_CACHE_BYTES: Final = 64 * 1024 * 1024
 # So long at most: what was redacted leaves memory too.
 SHEET_KEPT_US: Final = 15 * 60 * 1_000_000
+# Requests for sheets that a listener knows again, some 3 kB each.
+AGAIN_MAX: Final = 16_384
+AGAIN_KEPT_S: Final = 60.0
 # Names of units are asked for again so often.
 UNIT_NAME_KEPT_S: Final = 60.0
 WORKLIST_MAX: Final = 300

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
 import hashlib
@@ -10,8 +9,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import AsyncGenerator, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import httpx
 import orjson
@@ -22,7 +20,6 @@ from tests import feeding
 from tests.client import Api, outcome
 from tests.conftest import Instance
 
-from vaka.api.paced import Pacing
 from vaka.config import BINARY_CHUNK_BYTES, BINARY_MAX_BYTES, PACED_MAX
 
 LARGE_MB = 100
@@ -307,27 +304,3 @@ def test_more_long_answers_than_there_are_places(api: Api, large: tuple[str, byt
     deadline = time.monotonic() + 60
     while api.get(f"/Binary/{large[0]}", headers={"Range": "bytes=0-2000000"}).status_code != 206:
         assert time.monotonic() < deadline
-
-
-def test_a_reader_that_stalls_for_too_long_is_cut_off() -> None:
-    """Breaks if a reader that has left its socket open holds a place for ever."""
-
-    class Stalled:
-        def response_file(self, status: int, headers: list[tuple[str, str]], file: str) -> None:
-            self.pipe = Path(file).open("rb", buffering=0)  # noqa: SIM115
-
-    async def endless() -> AsyncGenerator[bytes, None]:
-        while True:
-            yield bytes(BINARY_CHUNK_BYTES)
-
-    async def tried(one: Stalled) -> None:
-        pacing = Pacing(1, 0.2)
-        sending = asyncio.ensure_future(pacing.send(one, 200, [], endless()))
-        await asyncio.sleep(0.05)
-        assert pacing.full
-        one.pipe.read(8192)
-        with pytest.raises(TimeoutError):
-            await sending
-        assert not pacing.full
-
-    asyncio.run(tried(Stalled()))

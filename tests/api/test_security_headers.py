@@ -40,8 +40,7 @@ def test_every_body_says_what_it_is(answer: httpx.Response) -> None:
 
 def test_no_header_tells_a_release(answer: httpx.Response) -> None:
     """Broken: every answer tells which release of which server to attack."""
-    assert not {"x-powered-by", "via"} & set(answer.headers)
-    assert answer.headers.get("server", "").isalpha()  # Granian's name, without a number
+    assert not {"x-powered-by", "via", "server"} & set(answer.headers)
 
 
 def test_no_other_origin_may_read(answer: httpx.Response) -> None:

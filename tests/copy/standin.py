@@ -41,6 +41,8 @@ class Told:
         found: dict[str, Any] = orjson.loads(self._path.read_bytes())
         return found
 
+    seed = 1
+
     @property
     def readable(self) -> bool:
         return bool(self._state().get("readable", True))

@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 
 from vaka import config, log
 from vaka.accesslog import blocks, files, runs
@@ -34,6 +34,8 @@ from vaka.accesslog.record import Record
 from vaka.accesslog.ship import Shipper
 from vaka.accesslog.store import LogStore
 from vaka.errors import Unavailable
+
+Told: TypeAlias = Callable[[bool], None]
 
 
 class State(StrEnum):
@@ -74,7 +76,7 @@ class AccessLog:
         self._segment: Segment | None = None
         self._retry_at = 0.0
         self._owed: list[tuple[Block, dict[int, Described]]] = []
-        self._waiting: list[tuple[Record, asyncio.Future[bool]]] = []
+        self._waiting: list[tuple[Record, Told]] = []
         self._flushing = False
         self._all_here: asyncio.Future[None] | None = None
         self._one = asyncio.Lock()
@@ -153,7 +155,18 @@ class AccessLog:
 
     def submit(self, record: Record) -> asyncio.Future[bool]:
         """Puts ``record`` in line: whether it is durable. A future that is cancelled keeps nothing from being written."""
-        future = self._put_in_line(record)
+        future: asyncio.Future[bool] = self._loop.create_future()
+        self.line_up(record, partial(_settle, future))
+        return future
+
+    def line_up(self, record: Record, told: Told) -> None:
+        """Puts ``record`` in line; ``told``, which must not raise, is called with whether it is durable."""
+        if len(record.patients) <= config.LOG_PATIENTS_MAX:  # most records
+            self._waiting.append((record, told))
+        else:
+            parts = record.parts()
+            each = _All(len(parts), told)
+            self._waiting += [(part, each) for part in parts]
         if self._all_here is not None and len(self._waiting) >= self.under_way:
             _wake(self._all_here)
         if not self._flushing:
@@ -161,24 +174,6 @@ class AccessLog:
             task = self._loop.create_task(self._flush())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return future
-
-    def _put_in_line(self, record: Record) -> asyncio.Future[bool]:
-        future: asyncio.Future[bool] = self._loop.create_future()
-        if len(record.patients) <= config.LOG_PATIENTS_MAX:  # most records
-            self._waiting.append((record, future))
-            return future
-        parts = record.parts()
-        written: list[asyncio.Future[bool]] = [self._loop.create_future() for _ in parts]
-        self._waiting += zip(parts, written, strict=True)
-
-        def told(_: object) -> None:
-            if not future.done() and all(one.done() for one in written):
-                future.set_result(all(one.result() for one in written))
-
-        for one in written:
-            one.add_done_callback(told)
-        return future
 
     def require(self, *, urgent: bool) -> None:
         """Unavailable where nothing can be logged now and the request is not ``urgent``: before anything is done for it."""
@@ -217,9 +212,8 @@ class AccessLog:
                 except Exception as error:
                     log.error("access log", exception=error)
                 finally:
-                    for _, future in batch:
-                        if not future.done():
-                            future.set_result(durable)
+                    for _, told in batch:
+                        told(durable)
                     await asyncio.sleep(0)  # they are answered, and no longer under way
         finally:
             self._flushing = False
@@ -397,6 +391,24 @@ class AccessLog:
 
 def _tell(error: OSError) -> None:
     log.error("access log file", errno=error.errno, kind=type(error).__name__)
+
+
+class _All:
+    """Tells once all parts of a record were told of: whether all are durable."""
+
+    def __init__(self, parts: int, told: Told) -> None:
+        self._left, self._told, self._durable = parts, told, True
+
+    def __call__(self, durable: bool) -> None:
+        self._left -= 1
+        self._durable = self._durable and durable
+        if not self._left:
+            self._told(self._durable)
+
+
+def _settle(future: asyncio.Future[bool], durable: bool) -> None:
+    if not future.done():
+        future.set_result(durable)
 
 
 def _wake(future: asyncio.Future[None]) -> None:

@@ -46,7 +46,7 @@ class Address:
 
 
 def segments(path: str) -> tuple[str, ...]:
-    """Of a path that Granian has decoded: once is enough."""
+    """Of a path that was decoded as it came in: once is enough."""
     return tuple(path.strip("/").split("/"))
 
 
@@ -76,6 +76,11 @@ def record_of(
         time.time_ns() // 1_000, actor_of(access), activity, method[:8], type_, status, epoch, cut(trail.rule),
         cut(trail.reason, config.LOG_REASON_MAX_CHARS), why, asked, patients, owners, listed, len(seqs) - len(listed),
     )  # fmt: skip
+
+
+def again(record: Record) -> Record:
+    """The record of the same answer, given now."""
+    return _make((time.time_ns() // 1_000, *record[1:]))
 
 
 def _whom(trail: Trail) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:

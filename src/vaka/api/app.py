@@ -1,4 +1,4 @@
-"""The HTTP application: addresses, tokens, errors, one log line a request. Runs on Granian's RSGI.
+"""The HTTP application: addresses, tokens, errors, one log line a request.
 
 Invariants: everything but /health, /ready, /fhir/metadata, /auth/token, the SMART configuration and the pages of a login
 needs a token or session; every error leaves as an OperationOutcome (of /auth/token as OAuth asks), or as a page; nothing of a
@@ -13,13 +13,11 @@ import time
 from contextlib import aclosing
 from typing import Protocol
 
-from granian._granian import RSGIHTTPProtocol as HTTPProtocol
-from granian.rsgi import Scope
-
-from vaka import log
+from vaka import config, log
 from vaka.access.filter import AccessFilter
 from vaka.api.accesses import Address, is_of_one, is_urgent, record_of, segments
 from vaka.api.admission import EXEMPT, Shed, carried
+from vaka.api.again import Again
 from vaka.api.authorization import configuration, token
 from vaka.api.callers import caller, refuse_tokens_in_address
 from vaka.api.cookies import SAFE
@@ -27,10 +25,10 @@ from vaka.api.door import ready as of_copy
 from vaka.api.feed import feed, private
 from vaka.api.health import health, ready
 from vaka.api.http import ClientGone, Request, Response, parse_query_string
+from vaka.api.http1 import Connection, Exchange
 from vaka.api.interactions.notes import notes
 from vaka.api.interactions.sheet import sheet
 from vaka.api.interactions.unit import unit
-from vaka.api.paced import Pacing
 from vaka.api.peer import routes as peer
 from vaka.api.request_log import RequestLog
 from vaka.api.reserve.received import receive
@@ -64,30 +62,49 @@ class Web(Protocol):
 
 
 class Application:
-    """The server as an RSGI application. ``web``: None where it has no pages; ``server`` may be replaced while it serves."""
+    """The server as its listeners call it (``api.http1``). ``web``: None where it has no pages; ``server`` may be replaced while
+    it serves."""
 
     def __init__(self, server: Server, requests: RequestLog, web: Web | None = None) -> None:
-        self.server = server
+        self._again = Again(server, requests)
+        self._server = server
         self._requests = requests
         self._web = web
-        self._pacing = Pacing()
+        self._long = 0  # long answers under way
 
-    async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
+    @property
+    def server(self) -> Server:
+        return self._server
+
+    @server.setter
+    def server(self, server: Server) -> None:
+        self._server, self._again = server, Again(server, self._requests)
+
+    async def __call__(self, exchange: Exchange) -> None:
         began = time.perf_counter()
-        address = Address(scope.path)
+        address = Address(exchange.path)
         access_log = self.server.log
         access_log.under_way += 1
         try:
-            request, response = await self._respond(scope, address, protocol, began)
+            request, response = await self._respond(exchange, address, began)
         finally:
             access_log.under_way -= 1
         if request is not None and response is not None and request.has_body:
             await request.drain()  # here, where the log waits for nobody
-        sent = response is not None and await self._send(protocol, scope, response)
-        self._note(scope, address, request, response.status if response is not None and sent else 499, began)
+        sent = response is not None and await self._send(exchange, response)
+        if sent and request is not None and request.record is not None:
+            exchange.kept = request, request.record, response
+        self._note(exchange, address, request, response.status if response is not None and sent else 499, began)
+
+    def at_once(self, data: bytes, connection: Connection) -> bool:
+        return self._again.give(data, connection)
+
+    def answered(self, data: bytes, exchange: Exchange) -> None:
+        if exchange.kept is not None:
+            self._again.keep(data, exchange, *exchange.kept)
 
     async def _respond(
-        self, scope: Scope, address: Address, protocol: HTTPProtocol, began: float
+        self, exchange: Exchange, address: Address, began: float
     ) -> tuple[Request | None, Response | None]:
         """The answer to whom is let in, its access logged; None for a caller who has gone."""
         request: Request | None = None
@@ -96,7 +113,7 @@ class Application:
         admission, place = self.server.admission, EXEMPT
         try:
             try:
-                request = self._request(scope, protocol)
+                request = self._request(exchange)
                 wanted = admission.class_of(request, began)
                 if self.server.wire.mutual:
                     wanted = carried(request, wanted)
@@ -110,27 +127,27 @@ class Application:
                 if door is None:
                     response = await self._answer(request)
                 else:
-                    response = await door.answer(self.server, request, scope, self._answer)
+                    response = await door.answer(self.server, request, exchange, self._answer)
             except (ClientGone, asyncio.CancelledError) as error:
-                self._log_unanswered(scope, address, request)
+                self._log_unanswered(exchange, address, request)
                 if isinstance(error, asyncio.CancelledError):
                     raise
                 return request, None
             except Shed as error:
-                return request, self._refused(scope, request, error)
+                return request, self._refused(exchange, request, error)
             except VakaError as error:
                 refusal = error
-                response = self._refused(scope, request, error)
+                response = self._refused(exchange, request, error)
             except Exception as error:
-                log.error("fault", exception=error, method=scope.method, path=address.text)
+                log.error("fault", exception=error, method=exchange.method, path=address.text)
                 refusal = Fault("the server failed on this request", help="its log says why")
-                response = self._refused(scope, request, refusal)
-            if response.paced and self._pacing.full:
+                response = self._refused(exchange, request, refusal)
+            if response.paced and self._long >= config.PACED_MAX:
                 refusal = Busy("too many long answers are being sent already", retry_after_s=5)
-                response = self._refused(scope, request, refusal)
+                response = self._refused(exchange, request, refusal)
             if request is not None:
                 response.headers += request.add_headers
-            return request, await self._logged(scope, address, request, response, refusal)
+            return request, await self._logged(exchange, address, request, response, refusal)
         finally:
             if place != EXEMPT and request is not None:
                 request.lender = None  # what is read of a body from now on is read without a place
@@ -146,7 +163,12 @@ class Application:
             access_log.under_way += 1
 
     async def _logged(
-        self, scope: Scope, address: Address, request: Request | None, response: Response, refusal: VakaError | None
+        self,
+        exchange: Exchange,
+        address: Address,
+        request: Request | None,
+        response: Response,
+        refusal: VakaError | None,
     ) -> Response:
         """``response`` once its access is durable; what is answered instead where it cannot be."""
         access = request.access if request is not None else AccessFilter(_NOBODY)
@@ -156,42 +178,45 @@ class Application:
             response.headers.append(("Vaka-Cursor", str(Cursor(*access.trail.wrote))))
         if not address.is_logged and not access.trail.activity:
             return response
-        record = record_of(scope.method, address, response.status, access, self.server.store.epoch, error=refusal)
+        record = record_of(exchange.method, address, response.status, access, self.server.store.epoch, error=refusal)
         if request is not None:
             self.server.usage.note(request, record)
+            if request.shown is not None and refusal is None:
+                request.record = record
         try:
             if not await self.server.log.submit(record):
                 self.server.log.missed(record, urgent=request is not None and is_of_one(request, record))
         except VakaError as error:
             if response.stream is not None:
                 await response.stream.aclose()
-            return self._refused(scope, request, error)
+            return self._refused(exchange, request, error)
         return response
 
-    def _log_unanswered(self, scope: Scope, address: Address, request: Request | None) -> None:
+    def _log_unanswered(self, exchange: Exchange, address: Address, request: Request | None) -> None:
         """What was done for a caller who has gone is logged, though nobody waits for it."""
         if request is not None and request.access.trail.touched and address.is_logged:
-            record = record_of(scope.method, address, 499, request.access, self.server.store.epoch)
+            record = record_of(exchange.method, address, 499, request.access, self.server.store.epoch)
             self.server.log.submit(record)
 
-    def _request(self, scope: Scope, protocol: HTTPProtocol) -> Request:
-        headers = dict(scope.headers.items())
-        host = headers.get("host") or getattr(scope, "authority", None)
-        if scope.method not in _METHODS:
-            raise Invalid(f"{scope.method[:20]} is no method that is known here")
-        path = segments(scope.path)
-        if "\0" in scope.path:
+    def _request(self, exchange: Exchange) -> Request:
+        headers = exchange.headers
+        if exchange.method not in _METHODS:
+            raise Invalid(f"{exchange.method[:20]} is no method that is known here")
+        path = segments(exchange.path)
+        if "\0" in exchange.path:
             raise Invalid("the address holds a character that no address here has")
         probe = path in (("health",), ("ready",))
-        base, source = self.server.wire.origin(scope.scheme, host, scope.client, headers, probe=probe)
-        query = parse_query_string(scope.query_string) if scope.query_string else []
-        return Request(scope.method, path, query, headers, base, protocol, AccessFilter(_NOBODY), source)
+        base, source = self.server.wire.origin(
+            exchange.scheme, headers.get("host"), exchange.client, headers, probe=probe
+        )
+        query = parse_query_string(exchange.query) if exchange.query else []
+        return Request(exchange.method, path, query, headers, base, exchange, AccessFilter(_NOBODY), source)
 
-    def _refused(self, scope: Scope, request: Request | None, error: VakaError) -> Response:
+    def _refused(self, exchange: Exchange, request: Request | None, error: VakaError) -> Response:
         # By the address as it came: what answered below /fhir has taken that away from the request's path.
         # A browser that was led to an address for programs shows no such answer: it gets a page too.
         if request is not None and self._web is not None:
-            path = segments(scope.path)
+            path = segments(exchange.path)
             if self._web.has(path) or request.header("sec-fetch-dest") == "document":
                 return self._web.refused(request, error, path)
         return _error_response(error)
@@ -254,41 +279,45 @@ class Application:
                 return await receive(self.server, request)
         raise NotFound("there is nothing at this address")
 
-    async def _send(self, protocol: HTTPProtocol, scope: Scope, response: Response) -> bool:
+    async def _send(self, exchange: Exchange, response: Response) -> bool:
         """False if the caller has gone."""
-        headers = list(response.headers)
+        headers = response.headers
         if not response.passed:
-            kind = [("content-type", response.content_type)] if response.body or response.stream else []
-            headers = [*kind, _PRIVATE, *headers]
-            if _NOSNIFF not in response.headers:  # pages and contents say it themselves
+            if _NOSNIFF not in headers:  # pages and contents say it themselves
                 headers += _NO_PAGE
+            headers.append(_PRIVATE)
         if self.server.wire.secure:
             headers.append(_SECURE)
+        if not response.passed and (response.body or response.stream):
+            headers = [("content-type", response.content_type), *headers]
         try:
-            if response.stream is not None and response.paced:
-                await self._pacing.send(protocol, response.status, headers, response.stream)
-            elif response.stream is not None:
+            if response.stream is None:
+                if exchange.method == "HEAD":
+                    if response.body and not response.passed:
+                        headers.append(("content-length", str(len(response.body))))
+                    response.body = b""
+                exchange.answer(response.status, headers, response.body)
+                return True
+            self._long += response.paced
+            try:
                 async with aclosing(response.stream):  # at once when the caller has gone, not when it is collected
-                    transport = protocol.response_stream(response.status, headers)
+                    exchange.begin(response.status, headers)
                     async for chunk in response.stream:
-                        await transport.send_bytes(chunk)
-            elif scope.method == "HEAD" or not response.body:
-                if scope.method == "HEAD" and response.body and not response.passed:
-                    headers.append(("content-length", str(len(response.body))))
-                protocol.response_empty(response.status, headers)
-            else:
-                protocol.response_bytes(response.status, headers, response.body)
-        except (OSError, RuntimeError):
+                        await exchange.send(chunk)
+                    exchange.end()
+            finally:
+                self._long -= response.paced
+        except OSError:
             return False
         except VakaError as error:  # the answer has begun: it can only be cut off
-            log.warning("answer cut short", path=scope.path, problem=error.message)
+            log.warning("answer cut short", path=exchange.path, problem=error.message)
             return False
         return True
 
-    def _note(self, scope: Scope, address: Address, request: Request | None, status: int, began: float) -> None:
+    def _note(self, exchange: Exchange, address: Address, request: Request | None, status: int, began: float) -> None:
         # The address without its query, which holds what was searched for: ids may stand in a log, clinical text never.
         who = request.access.principal if request is not None else _NOBODY
-        self._requests.note(scope.method, address.text, status, who, began)
+        self._requests.note(exchange.method, address.text, status, who, began)
 
 
 def _error_response(error: VakaError) -> Response:

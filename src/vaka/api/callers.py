@@ -74,8 +74,8 @@ class _Standing:
 
 @dataclass(slots=True)
 class _Header:
-    """An Authorization header whose session was looked at whole: good until ``until`` (monotonic seconds), as long as the keys
-    are of ``generation`` and nobody ends it."""
+    """An Authorization or Cookie header whose session was looked at whole: good until ``until`` (monotonic seconds), as long
+    as the keys are of ``generation`` and nobody ends it."""
 
     session: Session
     until: float
@@ -95,8 +95,8 @@ class Callers:
         self._headers: dict[str, _Header] = {}
 
     def known(self, authorization: str) -> Session | None:
-        """The living session of an Authorization header that was looked at within the last minute: most requests. None where it
-        must be looked at. Unauthenticated if it was ended."""
+        """The living session of an Authorization or Cookie header that was looked at within the last minute: most requests. None
+        where it must be looked at. Unauthenticated if it was ended."""
         header = self._headers.get(authorization)
         if header is None:
             return None
@@ -109,11 +109,14 @@ class Callers:
     async def by_header(self, authorization: str, token: str) -> Session:
         """The living session ``token`` of ``authorization``, for ``known`` to know."""
         session, until = await self._living(token)
+        self._remember(authorization, session, until)
+        return session
+
+    def _remember(self, proof: str, session: Session, until: float) -> None:
         if len(self._headers) >= _STANDING_MAX:
             self._headers.clear()
         left_s = session.expires_us / 1_000_000 - time.time()
-        self._headers[authorization] = _Header(session, min(until, time.monotonic() + left_s), self.sessions.generation)
-        return session
+        self._headers[proof] = _Header(session, min(until, time.monotonic() + left_s), self.sessions.generation)
 
     async def session(self, token: str) -> Session:
         """The living session that ``token`` carries. Unauthenticated if it is none, ended, or its assignment has."""
@@ -161,14 +164,20 @@ class Callers:
         token = cookie(request, SESSION)
         if token is None:
             return None
-        session = await self.session(token)
+        proof = request.headers["cookie"]
+        if (known := self.known(proof)) is not None:
+            return known
+        session, until = await self._living(token)
         last = session.expires_us >= session.began_us + config.SESSION_MAX_S * 1_000_000
-        if not last and time.time_ns() // 1_000 - _made_us(session) > config.SESSION_RENEWED_AFTER_S * 1_000_000:
+        renewed_in_s = config.SESSION_RENEWED_AFTER_S - (time.time_ns() // 1_000 - _made_us(session)) / 1_000_000
+        if not last and renewed_in_s < 0:
             try:
                 session = await self.renew(session)
                 request.add_headers.append(kept(SESSION, self.sessions.make(session, former=token)))
             except Busy:
                 pass  # it lives on as it is
+        else:
+            self._remember(proof, session, until if last else min(until, time.monotonic() + renewed_in_s))
         return session
 
     async def renew(self, session: Session) -> Session:

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Se
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import parse_qsl
 
 import zstandard
@@ -21,6 +21,10 @@ import zstandard
 from vaka import config
 from vaka.access.filter import AccessFilter
 from vaka.errors import Invalid, TooLarge, VakaError
+
+if TYPE_CHECKING:
+    from vaka.accesslog.record import Record
+    from vaka.api.shown import Shown
 
 FHIR_JSON = "application/fhir+json"
 _JSON_TYPES = frozenset({FHIR_JSON, "application/json", "text/json", "application/json+fhir", "json"})
@@ -48,7 +52,7 @@ class ClientGone(Exception):
 
 
 class Body(Protocol):
-    """What Granian's RSGI protocol object gives of a request body, piece by piece."""
+    """A request's body, piece by piece (``api.http1.Exchange``)."""
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
@@ -115,6 +119,10 @@ class Request:
     """How long it has waited so."""
     freshness: Freshness | None = None
     """Where a copy answers."""
+    shown: Shown | None = None
+    """The sheet that is the answer."""
+    record: Record | None = None
+    """Of the access log, of an answer that may be given again."""
     _begun: bool = False
     """Whether somebody has begun to read the body."""
     _kept: bytes | None = None

@@ -8,42 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from cryptography import x509
-from granian.constants import HTTPModes, Interfaces, SSLProtocols
-from granian.http import HTTP1Settings
-from granian.server.embed import Server as Granian
 
 from vaka import config, log
 from vaka.api.admission import Admission
 from vaka.api.app import Application
 from vaka.api.certificates import RENEW_BEFORE_DAYS, Authority, days_left, names_of
 from vaka.api.front import LOOPBACK_NAMES, Front
+from vaka.api.http1 import Listener, Tls
 from vaka.api.wire import Wire, check_pair
 from vaka.errors import Setup
 
 LOOK_EVERY_S: Final = 5.0
 WARN_EVERY_S: Final = 12 * 3_600.0
-_SWAP_S: Final = 0.5  # the new listener is there before the old one goes
-_BACKLOG: Final = 1_024
-_CONNECTIONS_MAX: Final = 2_048
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """``authority``: whose certificates callers must show; ``revoked``: which of them are void."""
-
-    certificate: Path
-    key: Path
-    authority: Path | None = None
-    revoked: Path | None = None
-
-    def files(self) -> Iterator[Path]:
-        yield from (path for path in (self.certificate, self.key, self.authority, self.revoked) if path is not None)
 
 
 class Listeners:
@@ -61,7 +42,7 @@ class Listeners:
         if tls is not None:
             names |= {name.lower() for name in names_of(_read(tls.certificate))}
         front = Front(names, wire.believed, secure=wire.secure)
-        self._serving = [_granian(application(front), host, port, tls if wire.secure else None)]
+        self._serving = [Listener(application(front), host, port, tls if wire.secure else None)]
         self._watched = tls
         if wire.peer_port is not None:
             assert self._authority is not None
@@ -69,7 +50,7 @@ class Listeners:
             peers = Tls(tls.certificate, tls.key, self._authority.certificate_path, self._authority.revoked_path)
             self._watched = peers
             for_peers = application(Front(names, mutual=True, secure=True))
-            self._serving.append(_granian(for_peers, wire.peer_host or host, wire.peer_port, peers))
+            self._serving.append(Listener(for_peers, wire.peer_host or host, wire.peer_port, peers))
         self._stamps = self._now()
 
     async def serve(self) -> None:
@@ -85,7 +66,7 @@ class Listeners:
 
     def stop(self) -> None:
         for one in self._serving:
-            one.stop()  # type: ignore[no-untyped-call]
+            one.stop()
 
     async def follow(self) -> None:
         """Until cancelled: takes new certificates into use, and warns of old ones."""
@@ -96,7 +77,7 @@ class Listeners:
         while True:
             try:
                 self._renew()
-                self._take()
+                await self._take()
                 if loop.time() - warned >= WARN_EVERY_S:
                     self._warn(self._watched.certificate)
                     warned = loop.time()
@@ -116,9 +97,9 @@ class Listeners:
         return None
 
     def _now(self) -> tuple[int, ...]:
-        return tuple(path.stat().st_mtime_ns for path in self._watched.files()) if self._watched is not None else ()
+        return tuple(path.stat().st_mtime_ns for path in self._watched.files) if self._watched is not None else ()
 
-    def _take(self) -> None:
+    async def _take(self) -> None:
         assert self._watched is not None
         now = self._now()
         if now == self._stamps:
@@ -128,7 +109,8 @@ class Listeners:
             x509.load_pem_x509_crl(self._watched.revoked.read_bytes())
         self._stamps = now
         for one in self._serving:
-            one.reload()  # type: ignore[no-untyped-call]
+            if one.tls is not None:
+                await one.renew()
         log.info("certificate taken into use", path=str(self._watched.certificate))
 
     def _warn(self, path: Path) -> None:
@@ -140,29 +122,6 @@ class Listeners:
 
 def _read(path: Path) -> x509.Certificate:
     return x509.load_pem_x509_certificate(path.read_bytes())
-
-
-def _granian(application: Application, host: str, port: int, tls: Tls | None) -> Granian:
-    granian = Granian(
-        application,
-        address=host,
-        port=port,
-        interface=Interfaces.RSGI,
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=config.HEADERS_TIMEOUT_MS, max_buffer_size=1024 * 1024),
-        websockets=False,
-        backlog=_BACKLOG,
-        backpressure=_CONNECTIONS_MAX,
-        log_enabled=False,
-        ssl_cert=tls.certificate if tls else None,
-        ssl_key=tls.key if tls else None,
-        ssl_protocol_min=SSLProtocols.tls12,
-        ssl_ca=tls.authority if tls else None,
-        ssl_crl=[tls.revoked] if tls and tls.revoked else None,
-        ssl_client_verify=bool(tls and tls.authority),
-    )
-    granian.respawn_interval = _SWAP_S
-    return granian
 
 
 async def until_stopped(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
 from vaka.api.http import NotAcceptable, Request, Response
 from vaka.api.page_headers import HEADERS, HTML
-from vaka.copy.sheet.stream import Part, joined, merged
+from vaka.copy.sheet.stream import Part, content
 from vaka.errors import NotAllowed
 from vaka.texts import language_of
 
@@ -57,16 +56,19 @@ def language(request: Request) -> str:
 
 def answer(request: Request, parts: Sequence[Part], *, html: bool) -> Response:
     """The parts as one answer, packed as they are where the caller takes that."""
+    packed = takes_deflate(request.header("accept-encoding"))
+    return told(request, content(parts, packed=packed), html=html, packed=packed)
+
+
+def told(request: Request, body: bytes, *, html: bool, packed: bool) -> Response:
+    """``body``, which is ``packed`` or not, as an answer."""
     headers = [("Vary", "Accept, Accept-Language, Accept-Encoding, Cookie")]
     if html:
         headers += [*HEADERS, ("Content-Language", language(request))]
     else:
         headers.append(("X-Content-Type-Options", "nosniff"))
-    if takes_deflate(request.header("accept-encoding")):
-        body = joined(parts)
+    if packed:
         headers.append(("Content-Encoding", "deflate"))
-    else:
-        body = zlib.decompressobj(-zlib.MAX_WBITS).decompress(merged(parts).packed)
     return Response(200, body, headers, HTML if html else JSON)
 
 

@@ -1,4 +1,4 @@
-"""Runs the HTTP application in this process until SIGTERM or SIGINT, on Granian within one event loop.
+"""Runs the HTTP application in this process until SIGTERM or SIGINT, within one event loop.
 
 Invariants: the socket opens only after the journal is open; on a stop, requests under way get their answers.
 """

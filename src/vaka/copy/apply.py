@@ -24,6 +24,7 @@ import zstandard
 
 from vaka import config
 from vaka.copy import engine, private
+from vaka.copy.changes import Changes
 from vaka.copy.lines import Heartbeat, Line, Mark, Unread, Version
 from vaka.copy.owners import Owners
 from vaka.copy.put import Change, OnChanged, Putter, Row
@@ -99,11 +100,13 @@ class Applier:
         *,
         on_changed: OnChanged | None = None,
         on_lost: OnLost | None = None,
+        changes: Changes | None = None,
     ) -> None:
         self.connection = connection
         self.path = path
         self._sql = statements("apply")
         self.on_lost = on_lost
+        self.changes = changes
         self._log_is_due = False
         self.codec = codec(connection)
         self.owners = Owners(connection)
@@ -139,9 +142,18 @@ class Applier:
             if self.putter.filling is not None:
                 self.putter.filling.forget()
             raise
+        self.putter.touched.update(home(one.patient) for one in versions if isinstance(one, Unread))
+        self.tell()
         if redacted or self._log_is_due:
             self.empty_log()
         return Applied(at, len(versions), current, aside, batch.conflicting, time.perf_counter() - began)
+
+    def tell(self) -> None:
+        """Tells all readers whose record was changed: called after each commit."""
+        touched = self.putter.touched
+        if self.changes is not None and touched:
+            self.changes.tell(touched)
+        touched.clear()
 
     def empty_log(self) -> None:
         """Nothing of what was taken out stays in the write-ahead log. Where somebody reads in it, the next commit does it."""

@@ -8,7 +8,7 @@ silent holds nothing else up; the reserve is the truth of what it shows, the jou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -57,6 +57,8 @@ class Shown:
     def own(self, applier: Applier) -> None:
         """What people have opened and closed on this copy."""
         private.show(applier.connection, self._own)
+        if applier.changes is not None:
+            applier.changes.tell_all()
 
 
 async def keep_private(follower: Follower, client: Client, board: Board) -> None:
@@ -108,10 +110,17 @@ async def _private_answer(follower: Follower, client: Client, board: Board) -> N
             if marked or len(waiting) >= _LINES_MAX:
                 if len(waiting) > 1 or line.startswith(_MARKS[0]):
                     lines = list(waiting)
-                    await _with(follower, lambda connection: private.apply(connection, lines))  # noqa: B023  it runs at once
+                    await _with(follower, partial(_apply_private, follower.applier, lines))
                 waiting.clear()
             if marked:
                 board[Field.PRIVATE_NS] = boottime_ns()
+
+
+def _apply_private(applier: Applier, lines: Sequence[bytes], connection: apsw.Connection) -> None:
+    swept = private.is_sweeping(connection)
+    private.apply(connection, lines)
+    if applier.changes is not None:
+        applier.changes.tell({None} if swept else private.touched(lines))
 
 
 async def keep_lease(follower: Follower, lease: Lease) -> None:

@@ -55,6 +55,10 @@ class Folder:
         return self.path / "board"
 
     @property
+    def changes(self) -> Path:
+        return self.path / "changes"
+
+    @property
     def control(self) -> Path:
         return self.path / "control"
 

@@ -50,6 +50,7 @@ def show(applier: Applier, shown: list[Pending]) -> None:
         except BaseException:
             applier.owners.forget()
             raise
+    applier.tell()
 
 
 def _show(applier: Applier, shown: list[Pending]) -> None:
@@ -84,12 +85,14 @@ def withdraw(applier: Applier, entry: int) -> None:
     """Takes back what shows this entry: what the feed says stands again."""
     with engine.told(applier.path), engine.transaction(applier.connection):
         _withdraw(applier, [row[0] for row in applier.connection.execute(statements("apply")["of_entry"], (entry,))])
+    applier.tell()
 
 
 def withdraw_all(applier: Applier) -> None:
     """Takes back all that shows an entry."""
     with engine.told(applier.path), engine.transaction(applier.connection):
         _withdraw(applier, [row[0] for row in applier.connection.execute(statements("apply")["of_entries"])])
+    applier.tell()
 
 
 def _withdraw(applier: Applier, keys: list[int]) -> None:

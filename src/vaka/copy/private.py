@@ -21,6 +21,7 @@ from vaka.copy.statements import statements
 
 _BYTES: Final = {"passkey": ("credential", "public_key"), "dictionary": ("content",), "copy_key": ("public_key",)}
 _KEYS: Final = "keys"
+_OF_RECORDS: Final = frozenset({"opening", "alias", "apart"})
 _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "opening": (
         "opening", "patient", "person", "unit", "provider", "what", "target", "session", "opened_us", "until_us", "closed_us",
@@ -46,6 +47,24 @@ def cursor_of(connection: apsw.Connection) -> str | None:
     """Where to read on from; None: from nothing."""
     row = connection.execute(statements("private")["state"]).fetchone()
     return row[0] if row is not None else None
+
+
+def is_sweeping(connection: apsw.Connection) -> bool:
+    """Whether the next mark takes out what the journal has not given."""
+    row = connection.execute(statements("private")["state"]).fetchone()
+    return bool(row and row[2])
+
+
+def touched(lines: Iterable[bytes]) -> set[int | None]:
+    """Whose record reads otherwise once these lines are applied; None: anybody's."""
+    found: set[int | None] = set()
+    for text in lines:
+        line = orjson.loads(text)
+        if line.get("topic") == "opening" and line.get("row"):
+            found.add(line["row"].get("patient"))
+        elif line.get("topic") in _OF_RECORDS:
+            found.add(None)
+    return found
 
 
 def begin_anew(connection: apsw.Connection) -> None:

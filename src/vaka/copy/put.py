@@ -115,6 +115,8 @@ class Putter:
         self._connection = connection
         self._codec = codec
         self.on_changed = on_changed
+        self.touched: set[int | None] = set()
+        """Whose record was changed since it was told of; None: of anybody."""
         self._sql = statements("apply")
         self.filling: Filling | None = None
 
@@ -127,6 +129,7 @@ class Putter:
         if not changes:
             return []
         changes = sorted(changes, key=lambda change: change.row.rkey)  # the order of the tables
+        self._touch(changes)
         into = self._merges()
         more = self._more([c.before.rkey for c in changes if c.before is not None and c.before.indexed])
         prepared: list[_Prepared] = []
@@ -148,6 +151,14 @@ class Putter:
         if self.on_changed is not None:
             self.on_changed(self._connection, [_changed(change) for change in changes])
         return failed
+
+    def _touch(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            for row in (change.before, change.after):
+                if row is not None and row.patient is not None:
+                    self.touched.add(row.patient)
+            if change.row.type == _ORGANIZATION:  # units by name, and blocks of units that were not known
+                self.touched.add(None)
 
     def _many(self, name: str, values: Iterable[Sequence[Any]]) -> None:
         self._connection.executemany(self._sql[name], values)

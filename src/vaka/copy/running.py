@@ -17,6 +17,7 @@ import httpx
 from vaka import config, log, process
 from vaka.copy import beside, brake, engine, files, frozen
 from vaka.copy.board import Board, Field
+from vaka.copy.changes import Changes
 from vaka.copy.client import Client, tls
 from vaka.copy.control import Control
 from vaka.copy.files import Folder
@@ -102,8 +103,17 @@ async def _run(options: Options, folder: Folder) -> None:
         stack.callback(own.close)
         shown = beside.Shown(reserve, Own(own))
         lease = Lease(folder.lease, key, begins)
+        changes = Changes(folder.changes)
+        stack.callback(changes.close)
         seeds = Seeds(
-            folder, key, lost, prepare=beside.prepare, reserve=shown, neighbours=options.neighbours, http=http
+            folder,
+            key,
+            lost,
+            prepare=beside.prepare,
+            reserve=shown,
+            neighbours=options.neighbours,
+            http=http,
+            changes=changes,
         )
         stack.callback(seeds.close)
         follower = Follower(

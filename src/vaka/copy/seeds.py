@@ -16,6 +16,7 @@ import httpx
 from vaka import log
 from vaka.copy import apply, engine, filling, seed
 from vaka.copy.apply import Applier
+from vaka.copy.changes import Changes
 from vaka.copy.files import Folder
 from vaka.copy.filling import Filling
 from vaka.copy.lost import LostFile
@@ -56,6 +57,7 @@ class Seeds:
         reserve: Reserve | None = None,
         neighbours: Sequence[str] = (),
         http: httpx.AsyncClient | None = None,
+        changes: Changes | None = None,
     ) -> None:
         self.folder = folder
         self.reserve = reserve
@@ -65,6 +67,7 @@ class Seeds:
         self._prepare = prepare
         self._neighbours = neighbours
         self._http = http
+        self._changes = changes
         self._applier: Applier | None = None
         self._number = 0
         self._damaged: int | None = None
@@ -104,7 +107,7 @@ class Seeds:
             fills = self.folder.current() != number
             if fills:
                 engine.fill(connection)
-            applier = Applier(connection, path, on_changed=self._on_changed)
+            applier = Applier(connection, path, on_changed=self._on_changed, changes=self._changes)
             if fills:
                 applier.putter.filling = Filling(connection)
             applier.on_lost = lambda rows: self._lost.add(connection, applier.codec, rows)
@@ -114,6 +117,8 @@ class Seeds:
             connection.close()
             raise
         self._applier, self._number = applier, number
+        if self._changes is not None:
+            self._changes.tell_all()
 
     def close(self) -> None:
         if self._applier is not None:
@@ -140,6 +145,8 @@ class Seeds:
         if self.reserve is not None:
             self.reserve.rebuild(self.applier)
         self.folder.use(self._number)
+        if self._changes is not None:
+            self._changes.tell_all()
         log.info("a new seed is used", number=self._number)
         if self._damaged is not None and self.folder.seed(self._damaged).is_dir():
             self.folder.set_aside(self._damaged)

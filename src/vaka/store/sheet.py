@@ -50,8 +50,14 @@ class SheetStore(Protocol):
         """Now."""
 
     async def sheet(self, id_: str, form: str, *, access: AccessFilter) -> Any:
-        """The body (``copy.sheet.page.Body``) of the sheet of the Patient ``id_`` as ``form``: sv, en or json; and how many
-        versions of the patient could not be interpreted."""
+        """The body (``copy.sheet.reading.Made``) of the sheet of the Patient ``id_`` as ``form``: sv, en or json."""
+
+    def stamp(self, patient: int) -> Any:
+        """What is another once something of this patient (by key), or of who may see it, is; None where that is not known."""
+
+    @property
+    def aged(self) -> bool:
+        """Whether other care providers' information is hidden by age (A8)."""
 
     def unit_name(self, unit: str) -> str:
         """What an Organization is called."""

@@ -121,7 +121,7 @@ async def _sheet(asker: Asker, patient: str) -> dict[str, Any]:
     try:
         version = living(await asker.server.store.read("Patient", patient, access=asker.access), "Patient", patient)
         who = identity(patient, version.body)
-        body, aside = await store.sheet(patient, asker.language, access=asker.access)
+        body, aside, _ = await store.sheet(patient, asker.language, access=asker.access)
         parts = page.html(body, who, asker.reader, aside=aside)
         html = zlib.decompressobj(-zlib.MAX_WBITS).decompress(merged(parts).packed).decode()
         read = await asyncio.to_thread(blocks, html)

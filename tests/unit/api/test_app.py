@@ -14,22 +14,30 @@ from vaka.api.admission import Admission
 from vaka.api.app import Application
 from vaka.api.front import Front
 from vaka.api.http import Request, Response
+from vaka.api.http1 import Exchange
 from vaka.api.request_log import RequestLog
 
 SECRET = "191212121212"
 
 
-class Protocol:
-    """What Granian gives: keeps what was answered."""
+class Connection:
+    """A connection that keeps what was answered."""
+
+    closing = False
 
     def __init__(self) -> None:
-        self.status, self.headers, self.body = 0, list[tuple[str, str]](), b""
+        self.sent = b""
 
-    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        self.status, self.headers, self.body = status, headers, body
+    def write(self, content: bytes) -> None:
+        self.sent += content
 
-    def response_empty(self, status: int, headers: list[tuple[str, str]]) -> None:
-        self.status, self.headers = status, headers
+    @property
+    def status(self) -> int:
+        return int(self.sent.split(b" ", 2)[1])
+
+    @property
+    def body(self) -> bytes:
+        return self.sent.partition(b"\r\n\r\n")[2]
 
 
 def server() -> Any:
@@ -37,15 +45,14 @@ def server() -> Any:
     return SimpleNamespace(log=SimpleNamespace(under_way=0), wire=Front(), admission=Admission(), door=None)
 
 
-def ask(application: Application, path: str, query: str = "") -> Protocol:
+def ask(application: Application, path: str, query: str = "") -> Connection:
     """GET of an address that leaves no record in the access log."""
-    scope = SimpleNamespace(
-        method="GET", path=path, query_string=query, scheme="http", client="127.0.0.1:5", authority=None,
-        headers={"host": "localhost"},
-    )  # fmt: skip
-    protocol = Protocol()
-    asyncio.run(application.__rsgi__(cast("Any", scope), cast("Any", protocol)))
-    return protocol
+    connection = Connection()
+    exchange = Exchange(cast("Any", connection), "127.0.0.1:5", "http")
+    exchange.method, exchange.path, exchange.query, exchange.whole = "GET", path, query, True
+    exchange.headers = {"host": "localhost"}
+    asyncio.run(application(exchange))
+    return connection
 
 
 @pytest.mark.parametrize("fault", [RuntimeError(SECRET), KeyError(SECRET), RecursionError(SECRET), MemoryError(SECRET)])

@@ -79,6 +79,18 @@ class Admission:
         if class_ != URGENT or status == 401 or request.method == "POST":
             self._known.learn(request, path, status, now)
 
+    def class_again(self, proof: str, patient: str, now: float) -> int | None:
+        """The class of a person who reads again of ``patient``; None for who is not known by ``proof``."""
+        return self._known.class_again(proof, patient, now)
+
+    def left_again(self, class_: int, since: float, proof: str, patient: str) -> None:
+        """Gives back the place of such a request."""
+        now = time.perf_counter()
+        if woken := self.door.leave(class_, since, now):
+            self._wake(woken)
+        if class_ != URGENT:
+            self._known.shown_again(proof, patient, now)
+
     def lend(self, request: Request) -> None:
         """While ``request`` waits for its sender, or for another machine, its place is another's: neither slow senders nor a
         stopped journal may fill a server that can work."""

@@ -90,6 +90,21 @@ class Known:
         class_ = classes.of_person(request, patient, is_open=is_open)
         return READ if class_ == URGENT and request.method in SAFE and not caller.counts(now) else class_
 
+    def class_again(self, proof: str, patient: str, now: float) -> int | None:
+        """The class of a request that was answered before: a person's, for the sheet of ``patient``."""
+        caller = self._callers.get(proof)
+        if caller is None or not caller.person:
+            return None
+        if caller.patients.get(patient, 0.0) > now:
+            caller.shown(patient, now)
+            return URGENT if caller.counts(now) else READ
+        return READ
+
+    def shown_again(self, proof: str, patient: str, now: float) -> None:
+        caller = self._callers.get(proof)
+        if caller is not None:
+            caller.shown(patient, now)
+
     def learn(self, request: Request, path: tuple[str, ...], status: int, now: float) -> None:
         """What an answer has shown: who asks, and which patient that is shown. ``path``: of the address as it came."""
         key = request.headers.get("authorization") or request.headers.get("cookie") or ""

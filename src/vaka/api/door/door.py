@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
-from granian.rsgi import Scope
-
 from vaka import config
 from vaka.api.cookies import SESSION, kept
 from vaka.api.door import cursor, table
@@ -27,6 +25,7 @@ from vaka.api.door.passing import Passing
 from vaka.api.door.standing import Standing
 from vaka.api.door.table import Who
 from vaka.api.http import Freshness, Request, Response, parse_query_string
+from vaka.api.http1 import Exchange
 from vaka.api.interactions.opening import OPENING_KEY
 from vaka.errors import NotFound, NotPassed, OnlyJournal, Unauthenticated
 from vaka.store.version import instant
@@ -75,7 +74,7 @@ class Door:
     seed: Callable[[Request], Awaitable[Response]] | None = None
     _lagging: int = 0
 
-    async def answer(self, server: Server, request: Request, scope: Scope, here: Here) -> Response:
+    async def answer(self, server: Server, request: Request, exchange: Exchange, here: Here) -> Response:
         """Answers a request, by ``here`` where the copy can."""
         parameters = request.query
         if table.is_search_by_form(request.method, request.path):
@@ -91,12 +90,12 @@ class Door:
                     raise Unauthenticated(  # the journal takes our word for the name
                         "the client is not known here, or its assertion is not valid", why="asked at another name"
                     )
-                return await self._passed(server, request, scope)
+                return await self._passed(server, request, exchange)
             case Who.EITHER:
                 try:
-                    return await self._passed(server, request, scope)
+                    return await self._passed(server, request, exchange)
                 except NotPassed:
-                    return await self._own(server, request, scope, here, behind=False, tried=True)
+                    return await self._own(server, request, exchange, here, behind=False, tried=True)
         if request.path[0] in _OF_PROCESS:
             return await here(request)
         alone = table.is_copys_alone(request.path)
@@ -106,18 +105,18 @@ class Door:
                     "this copy has no record yet", retry_after_s=5,
                     help="ask another copy, or search in the record: the journal answers that meanwhile",
                 )  # fmt: skip
-            return await self._passed(server, request, scope)
+            return await self._passed(server, request, exchange)
         behind = not await self._caught_up(request)
         urgent = self.standing.age_s > config.DOOR_LAG_MAX_S and self.standing.heard and table.is_urgent(request.path)
         if alone:  # the journal has no such page: what is behind is said on it (S1)
-            return await self._own(server, request, scope, here, behind=behind or urgent, tried=True)
+            return await self._own(server, request, exchange, here, behind=behind or urgent, tried=True)
         tried = (behind and self.passing.hears(self.standing)) or (urgent and self._lagging < config.DOOR_LAGGING_MAX)
-        if tried and (answer := await self._briefly(server, request, scope)) is not None:
+        if tried and (answer := await self._briefly(server, request, exchange)) is not None:
             return answer
-        return await self._own(server, request, scope, here, behind=behind or urgent, tried=tried)
+        return await self._own(server, request, exchange, here, behind=behind or urgent, tried=tried)
 
     async def _own(
-        self, server: Server, request: Request, scope: Scope, here: Here, *, behind: bool, tried: bool
+        self, server: Server, request: Request, exchange: Exchange, here: Here, *, behind: bool, tried: bool
     ) -> Response:
         """The copy's answer. ``tried``: the journal was asked already, and has not answered, or cannot answer."""
         standing = self.standing
@@ -133,7 +132,7 @@ class Door:
             if tried:
                 raise NotPassed(only.message, help=only.help) from only
             self._unmarked(request, path, marks)
-            return await self._passed(server, request, scope)
+            return await self._passed(server, request, exchange)
         except Unauthenticated as unknown:
             # A program or a key that is a moment old may be known to the journal alone. What it logs is its own refusal then.
             if tried or request.header("authorization") is None or self._lagging >= config.DOOR_LAGGING_MAX:
@@ -141,15 +140,15 @@ class Door:
             if not self.passing.hears(standing):
                 raise
             self._unmarked(request, path, marks)
-            if (answer := await self._briefly(server, request, scope)) is not None:
+            if (answer := await self._briefly(server, request, exchange)) is not None:
                 return answer
             raise unknown from None
 
-    async def _briefly(self, server: Server, request: Request, scope: Scope) -> Response | None:
+    async def _briefly(self, server: Server, request: Request, exchange: Exchange) -> Response | None:
         """The journal's answer, for whom this copy has one too; None where it has not come within ``DOOR_READ_TRY_S``."""
         self._lagging += 1
         try:
-            return await self._passed(server, request, scope, try_s=config.DOOR_READ_TRY_S)
+            return await self._passed(server, request, exchange, try_s=config.DOOR_READ_TRY_S)
         except NotPassed:
             return None
         finally:
@@ -161,7 +160,9 @@ class Door:
         request.freshness, request.path = None, path
         request.add_headers = [header for header in request.add_headers if header not in marks]
 
-    async def _passed(self, server: Server, request: Request, scope: Scope, *, try_s: float | None = None) -> Response:
+    async def _passed(
+        self, server: Server, request: Request, exchange: Exchange, *, try_s: float | None = None
+    ) -> Response:
         """The journal's answer, or the reserve's. ``try_s``: so long at most, since this copy has an answer too. NotPassed
         where neither has one."""
         reserve = self.reserve if self.reserve is not None and self.reserve.takes(request) else None
@@ -172,7 +173,7 @@ class Door:
                 return await reserve.accept(server, request, key)
         try:
             response = await self.passing.on(
-                request, scope, self.standing, key=key, brief=reserve is not None or try_s is not None,
+                request, exchange, self.standing, key=key, brief=reserve is not None or try_s is not None,
                 try_s=try_s or config.DOOR_TRY_S,
             )  # fmt: skip
         except NotPassed:
@@ -235,10 +236,10 @@ def _key_of(request: Request, needed: bool) -> str | None:
 
 
 @lru_cache(maxsize=16)
-def _as_of(at_ms: int) -> str:
+def as_of(at_ms: int) -> str:
     return instant(at_ms * 1_000)
 
 
 def _marks(fresh: Freshness) -> list[tuple[str, str]]:
-    marks = [("vaka-answered-by", "copy"), ("vaka-as-of", _as_of(fresh.as_of_us // 1_000))]
+    marks = [("vaka-answered-by", "copy"), ("vaka-as-of", as_of(fresh.as_of_us // 1_000))]
     return [*marks, ("vaka-behind", "true")] if fresh.behind else marks

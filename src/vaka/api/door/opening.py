@@ -34,6 +34,7 @@ from vaka.api.server import Server
 from vaka.api.snapshots.giving import Giving
 from vaka.copy import control, engine
 from vaka.copy.apply import codec
+from vaka.copy.changes import Changes
 from vaka.copy.client import tls
 from vaka.copy.files import Folder, key
 from vaka.copy.own import Own
@@ -107,7 +108,7 @@ async def open_copy(
             await asyncio.sleep(_LOOK_S)
         made = await copy_server(copy, access_log, demo=demo, demo_login=demo_login, law=law)
         giving = Giving(folder, store, private_key(folder.keys), demo=demo_login)
-        sheets = CopySheets(store, lambda: _freshness(told, reserve))
+        sheets = CopySheets(store, lambda: _freshness(told, reserve), Changes(folder.changes))
         return replace(made, sheets=sheets, door=door, admission=admission, giving=giving)
 
     async def close() -> None:

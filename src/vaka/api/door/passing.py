@@ -11,8 +11,6 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 
-from granian.rsgi import Scope
-
 from vaka import config
 from vaka.api.cookies import SAFE
 from vaka.api.door import table
@@ -20,6 +18,7 @@ from vaka.api.door.carried import homeward, onward, target
 from vaka.api.door.standing import Standing
 from vaka.api.door.upstream import Answer, InDoubt, NotSent, Upstream
 from vaka.api.http import Request, Response
+from vaka.api.http1 import Exchange
 from vaka.errors import Busy, Fault, NotPassed
 from vaka.store.version import instant
 
@@ -43,7 +42,7 @@ class Passing:
     async def on(
         self,
         request: Request,
-        scope: Scope,
+        exchange: Exchange,
         standing: Standing,
         *,
         key: str | None,
@@ -57,7 +56,7 @@ class Passing:
         self._under_way += 1
         try:
             with request.elsewhere():
-                return await _response(request, await self._answer(request, scope, standing, key, brief, try_s))
+                return await _response(request, await self._answer(request, exchange, standing, key, brief, try_s))
         except InDoubt as broken:
             raise _away(request, sent=True) from broken
         except (NotSent, TimeoutError) as away:
@@ -66,17 +65,17 @@ class Passing:
             self._under_way -= 1
 
     async def _answer(
-        self, request: Request, scope: Scope, standing: Standing, key: str | None, brief: bool, try_s: float
+        self, request: Request, exchange: Exchange, standing: Standing, key: str | None, brief: bool, try_s: float
     ) -> Answer:
         """The head of the journal's answer. NotSent, InDoubt, TimeoutError."""
         content = await _content(request)
         streamed = content is not None and not isinstance(content, bytes)
         repeatable = not streamed and (key is not None or not table.is_write(request.method, request.path))
         headers = onward(
-            request, scope.headers.items(), journal=self._upstream.netloc,
+            request, exchange.headers.items(), journal=self._upstream.netloc,
             key=None if key == request.header("idempotency-key") else key, length=streamed,
         )  # fmt: skip
-        address = target(scope.path, scope.query_string)
+        address = target(exchange.path, exchange.query)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + (try_s if self.hears(standing) else config.DOOR_TRY_AWAY_S)
         pause = _AGAIN_S

@@ -1,4 +1,4 @@
-"""Runs the front door of a copy in this process until SIGTERM or SIGINT, on Granian within one event loop.
+"""Runs the front door of a copy in this process until SIGTERM or SIGINT, within one event loop.
 
 Invariants: it opens whether or not the journal can be reached; several of these share one port (SO_REUSEPORT); it beats as
 long as its loop runs, for who looks after it; on a stop, requests under way get their answers.

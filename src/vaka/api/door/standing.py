@@ -17,6 +17,10 @@ class Standing(Protocol):
         """Whether there is a record here to read from."""
 
     @property
+    def seed(self) -> int:
+        """Which file is read from."""
+
+    @property
     def applied(self) -> Cursor:
         """The newest version that is shown here."""
 

@@ -7,11 +7,13 @@ by the copy fragment by fragment; each answer says how old it is.
 from __future__ import annotations
 
 from vaka.api.http import Request, Response
-from vaka.api.negotiated import answer, language, require_get, wants_html
+from vaka.api.negotiated import language, require_get, takes_deflate, told, wants_html
 from vaka.api.server import Server, check_id, living
+from vaka.api.shown import Shown
 from vaka.copy.sheet import page
 from vaka.copy.sheet.identity import identity
 from vaka.errors import NotFound
+from vaka.fhir.keys import resource_key
 from vaka.store.sheet import SheetStore
 from vaka.store.through import now_us
 
@@ -30,15 +32,20 @@ async def sheet(server: Server, request: Request, id_: str) -> Response:
     check_id(id_)
     html = wants_html(request)
     request.access.trail.activity = request.access.trail.activity or "sheet"
+    asked, key = id_, resource_key("Patient", id_)
+    stamp, seed, aged = store.stamp(key), server.door.standing.seed if server.door is not None else 0, store.aged
     id_ = server.store.resolve(id_)
     patient = living(await server.store.read("Patient", id_, access=request.access), "Patient", id_)
     request.access.trail.patient = patient.rkey
     spoken = language(request)
-    body, aside = await store.sheet(id_, spoken if html else "json", access=request.access)
-    who = identity(id_, patient.body)
-    reader = reader_of(server, request)
-    parts = page.html(body, who, reader, aside=aside) if html else page.json(body, who, reader, aside=aside)
-    return answer(request, parts, html=html)
+    body, aside, until_us = await store.sheet(id_, spoken if html else "json", access=request.access)
+    who, reader = identity(id_, patient.body), reader_of(server, request)
+    packed = takes_deflate(request.header("accept-encoding"))
+    if id_ != asked:
+        stamp = None  # of a record that goes on in another's the stamp says nothing
+    shown = Shown(asked, key, body, who, aside, html, packed, reader, until_us, stamp, seed, aged)
+    request.shown = shown
+    return told(request, shown.content(reader), html=html, packed=packed)
 
 
 def reader_of(server: Server, request: Request) -> page.Reader:

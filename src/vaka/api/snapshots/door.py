@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 import apsw
-from granian.rsgi import Scope
 
 from vaka import log
 from vaka.api.door.door import Door
 from vaka.api.http import Freshness, Request, Response
+from vaka.api.http1 import Exchange
 from vaka.copy.listed import unit_of
 from vaka.copy.own import Own
 from vaka.copy.snapshot.about import About, about_of, require_usable
@@ -105,6 +105,7 @@ class Standing:
 
     heard = False
     frozen = True
+    seed = 0
     reserving = False
 
 
@@ -116,7 +117,7 @@ class SnapshotDoor:
         self.passing = _Nowhere()
         self.reserve = None
 
-    async def answer(self, server: Server, request: Request, scope: Scope, here: Here) -> Response:
+    async def answer(self, server: Server, request: Request, exchange: Exchange, here: Here) -> Response:
         """Answers a request from the file. Over, Unavailable, NotFound, NotAllowed."""
         first = request.path[0]
         if first in _OPEN:

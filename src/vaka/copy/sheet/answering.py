@@ -11,22 +11,23 @@ from collections.abc import Callable
 from vaka import config
 from vaka.access.filter import AccessFilter
 from vaka.copy import listed
+from vaka.copy.changes import Changes, Stamp
 from vaka.copy.reader import Reader
-from vaka.copy.sheet.page import Body
-from vaka.copy.sheet.reading import Sheets
+from vaka.copy.sheet.reading import Made, Sheets
 from vaka.copy.store import CopyStore
 from vaka.store.sheet import Freshness, Worklists
 
 
 class CopySheets:
-    """``freshness``: how old what this copy has is now."""
+    """``freshness``: how old what this copy has is now; ``changes``: None where nobody tells what has changed."""
 
-    def __init__(self, store: CopyStore, freshness: Callable[[], Freshness]) -> None:
+    def __init__(self, store: CopyStore, freshness: Callable[[], Freshness], changes: Changes | None = None) -> None:
         self._store = store
+        self._changes = changes
         self._sheets = Sheets()
         self.freshness = freshness
 
-    async def sheet(self, id_: str, form: str, *, access: AccessFilter) -> tuple[Body, int]:
+    async def sheet(self, id_: str, form: str, *, access: AccessFilter) -> Made:
         """As ``store.sheet.SheetStore``."""
         with self._store.readers.trusted():
             reader = self._store.readers.here()
@@ -35,7 +36,7 @@ class CopySheets:
         if found is not None:
             return found
 
-        def work(reader: Reader) -> tuple[Body, int] | None:
+        def work(reader: Reader) -> Made | None:
             with reader.moment(config.COPY_SHEET_TIMEOUT_S):
                 return self._body(reader, access, id_, form, ready=False)
 
@@ -43,10 +44,17 @@ class CopySheets:
         assert made is not None
         return made
 
-    def _body(
-        self, reader: Reader, access: AccessFilter, id_: str, form: str, *, ready: bool
-    ) -> tuple[Body, int] | None:
+    def _body(self, reader: Reader, access: AccessFilter, id_: str, form: str, *, ready: bool) -> Made | None:
         return self._sheets.body(reader, access, id_, form, aged=self._store.aged, ready=ready)
+
+    def stamp(self, patient: int) -> Stamp | None:
+        """As ``store.sheet.SheetStore``."""
+        return self._changes.stamp(patient) if self._changes is not None else None
+
+    @property
+    def aged(self) -> bool:
+        """As ``store.sheet.SheetStore``."""
+        return self._store.aged
 
     def unit_name(self, unit: str) -> str:
         with self._store.readers.trusted():

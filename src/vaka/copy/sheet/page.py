@@ -111,10 +111,12 @@ class Body:
     """What is due, as it was told last."""
     due: dict[object, bytes] = field(default_factory=dict, compare=False)
     """The same as JSON."""
+    whole: dict[object, tuple[object, bytes]] = field(default_factory=dict, compare=False)
+    """What was made of it last: by form, with the moment that it holds for."""
 
     @property
     def size_bytes(self) -> int:
-        return sum(len(each.packed) for each in self.parts if isinstance(each, Part))
+        return 2 * sum(len(each.packed) for each in self.parts if isinstance(each, Part))
 
 
 def state_of(section: Section, listed: int, none: int, broken: int, *, withheld: bool) -> str:

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from vaka import config
 from vaka.access.filter import AccessFilter
@@ -41,6 +41,15 @@ class Shown:
 
     body: Body
     touched: tuple[Touched, ...]
+
+
+class Made(NamedTuple):
+    """``aside``: how many entries that the reader may see have a version that could not be interpreted; ``until_us``: when it may
+    be decided otherwise, if nothing changes."""
+
+    body: Body
+    aside: int
+    until_us: int
 
 
 @dataclass(slots=True)
@@ -106,10 +115,9 @@ class Sheets:
 
     def body(
         self, reader: Connection, access: AccessFilter, id_: str, form: str, *, aged: bool = False, ready: bool = False
-    ) -> tuple[Body, int] | None:
-        """The body of the sheet of the Patient ``id_`` as ``form``, and how many entries that the reader may see have a version
-        that could not be interpreted. What it shows is noted. ``ready``: None where something would have to be made first.
-        Forbidden for who may not read."""
+    ) -> Made | None:
+        """The body of the sheet of the Patient ``id_`` as ``form``. What it shows is noted. ``ready``: None where something would
+        have to be made first. Forbidden for who may not read."""
         patient, now = resource_key("Patient", id_), now_us()
         through = gate(access, aged=aged)
         if access.session is None and not through.everything:
@@ -118,15 +126,17 @@ class Sheets:
             owned, hidden, touched = self._by_entries(reader, through.on("r"), through.values, patient, form)
             shown: Shown | None = _shown(form, id_, owned, hidden, now, touched)
             aside = False  # what its scopes say of a resource that cannot be read is not known
+            until_us = now
         else:
             rows = reader.rows(self._sql["fragments"], {"patient": patient})
             decided = self._decisions.of(reader, access, patient, rows, now, aged=aged)
             shown = self._by_owners(reader, access, patient, id_, form, now, rows, decided, ready=ready)
-            aside = decided.aside
+            aside, until_us = decided.aside, decided.until_us
         if shown is None:
             return None
         access.trail.touched.extend(shown.touched)
-        return shown.body, self._aside(reader, access, patient, now, aged=aged) if aside else 0
+        count = self._aside(reader, access, patient, now, aged=aged) if aside else 0
+        return Made(shown.body, count, min(until_us, shown.body.until_us))
 
     def _aside(self, reader: Connection, access: AccessFilter, patient: int, now: int, *, aged: bool) -> int:
         rows = reader.rows(self._sql["aside_of"], {"patient": patient})

@@ -68,6 +68,11 @@ def joined(parts: Iterable[Part]) -> bytes:
     return b"".join((_HEAD, whole.packed, _LAST, whole.adler.to_bytes(4, "big")))
 
 
+def content(parts: Iterable[Part], *, packed: bool) -> bytes:
+    """What all ``parts`` hold, ``packed`` as a stream or as it is."""
+    return joined(parts) if packed else zlib.decompressobj(-zlib.MAX_WBITS).decompress(merged(parts).packed)
+
+
 def unpacked(part: Part) -> bytes:
     """What ``part`` holds."""
     return zlib.decompressobj(-zlib.MAX_WBITS).decompress(part.packed) if part.size else b""

@@ -54,6 +54,7 @@ class Here:
     store: CopyStore
     sheets: SheetStore | None
     prints: None = None
+    door: None = None
 
 
 @dataclass

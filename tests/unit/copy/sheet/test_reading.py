@@ -54,7 +54,7 @@ def asked(record: Record, access: AccessFilter, sheets: Sheets | None = None) ->
     """The sheet as JSON."""
     found = (sheets or Sheets()).body(record.reader, access, "p1", "json")
     assert found is not None
-    body, _ = found
+    body = found.body
     told: dict[str, Any] = orjson.loads(zlib.decompress(joined(page.json(body, identity("p1", None), READER))))
     return told
 
@@ -301,7 +301,7 @@ def test_what_was_joined_is_dropped_in_time(record: Record) -> None:
     record.make()
     found = Sheets().body(record.reader, person(), "p1", "json")
     assert found is not None
-    body, _ = found
+    body = found.body
     assert body.until_us <= now_us() + config.SHEET_KEPT_US
     bodies = Bodies(size_bytes=2 * body.size_bytes)
     for key in range(3):

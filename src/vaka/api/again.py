@@ -1,0 +1,182 @@
+"""Sheets that are asked for again: a request that comes a second time byte for byte is answered without being read again.
+
+A ward has the same sheets open all day. What such an answer depends on is looked at each time, in memory alone: that the session
+lives, that nothing of the patient's record or of who may see it has changed (``copy.changes``), that none of the times has come
+at which it would be decided otherwise, that this copy is as fit as it was. Where one of these does not hold, or is not known,
+the request goes the usual way. Invariants: a kept answer shows what the usual way would; it is let in, counted and durably
+logged like any other, before it leaves; what is kept leaves memory within two times ``config.AGAIN_KEPT_S``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from vaka import config
+from vaka.access.session import Session
+from vaka.accesslog.record import Record
+from vaka.api.accesses import again
+from vaka.api.admission import Step
+from vaka.api.door.door import as_of
+from vaka.api.http import Request, Response
+from vaka.api.http1 import Connection, Exchange
+from vaka.api.http1.head import lines, opening
+from vaka.api.request_log import RequestLog
+from vaka.api.shown import Shown
+from vaka.copy.sheet.page import Reader
+from vaka.errors import OnlyJournal, Unauthenticated
+from vaka.store.through import now_us
+
+if TYPE_CHECKING:
+    from vaka.api.server import Server
+
+_MOMENT_S: Final = 0.02
+"""So long at most what is known of the copy's own state is used again."""
+_OWN: Final = frozenset({"vaka-as-of", "set-cookie"})
+
+
+@dataclass(slots=True)
+class _Kept:
+    """One request as it was answered. ``proof``: what the session was known by; ``head``: of its answer, without what changes;
+    ``until``: of perf_counter, when it is to be looked at anew."""
+
+    request: Request
+    record: Record
+    shown: Shown
+    source: str
+    proof: str
+    session: Session
+    head: bytes
+    path: str
+    until: float
+
+
+@dataclass(slots=True)
+class _Moment:
+    """How this copy stands. ``at``: of perf_counter; ``fit``: it answers sheets by itself, and whole."""
+
+    at: float
+    fit: bool
+    now_us: int
+    seed: int
+    epoch: int
+    aged: bool
+    reader: Reader
+    head: bytes
+
+
+class Again:
+    """Of one listener of one process."""
+
+    def __init__(self, server: Server, requests: RequestLog, most: int = config.AGAIN_MAX) -> None:
+        self._server, self._requests, self._most = server, requests, most
+        self._kept: dict[bytes, _Kept] = {}
+        self._moment: _Moment | None = None
+
+    def give(self, data: bytes, connection: Connection) -> bool:
+        """Whether ``data`` is answered from what is kept, now or as soon as that is logged."""
+        kept = self._kept.get(data)
+        return kept is not None and self._give(kept, data, connection)
+
+    def _give(self, kept: _Kept, data: bytes, connection: Connection) -> bool:
+        began = time.perf_counter()
+        moment = self._moment
+        if moment is None or began - moment.at > _MOMENT_S:
+            moment = self._moment = self._look(began)
+        if not self._holds(kept, moment, began):
+            del self._kept[data]
+            return False
+        if not moment.fit or kept.source != connection.source:
+            return False
+        server = self._server
+        try:
+            if server.callers.known(kept.proof) is not kept.session:
+                return False
+        except Unauthenticated:
+            return False
+        class_ = server.admission.class_again(kept.proof, kept.shown.id, began)
+        if class_ is None or not server.admission.enter(class_, began):
+            return False
+        content = kept.shown.content(moment.reader)
+        record = again(kept.record)
+        server.usage.note(kept.request, record)
+        server.log.line_up(record, partial(self._send, kept, moment, connection, content, class_, began, record))
+        return True
+
+    def keep(self, data: bytes, exchange: Exchange, request: Request, record: Record, response: Response) -> None:
+        """``data`` was this request, whose answer this was."""
+        shown, session, moment = request.shown, request.access.session, self._look(time.perf_counter())
+        if shown is None or session is None or response.status != 200 or not moment.fit or request.freshness is None:
+            return
+        headers = [(name, value) for name, value in response.headers if name.lower() not in _OWN]
+        if len(headers) != len(response.headers) - 1 or request.freshness.behind or "sec-purpose" in request.headers:
+            return
+        proof = request.headers.get("authorization") or request.headers.get("cookie") or ""
+        try:
+            if self._server.callers.known(proof) is not session or shown.stamp is None:
+                return
+        except Unauthenticated:
+            return
+        if not self._kept:
+            asyncio.get_running_loop().call_later(config.AGAIN_KEPT_S, self._sweep)
+        while len(self._kept) >= self._most:
+            del self._kept[next(iter(self._kept))]
+        request.access = request.access.anew()
+        request.shown = None
+        kind = [("content-type", response.content_type)]
+        self._kept[data] = _Kept(
+            request, record, shown, exchange.source, proof, session, lines([*kind, *headers]), exchange.path,
+            time.perf_counter() + config.AGAIN_KEPT_S,
+        )  # fmt: skip
+
+    def _sweep(self) -> None:
+        now = time.perf_counter()
+        self._kept = {data: kept for data, kept in self._kept.items() if kept.until > now}
+        if self._kept:
+            asyncio.get_running_loop().call_later(config.AGAIN_KEPT_S, self._sweep)
+
+    def _holds(self, kept: _Kept, moment: _Moment, now: float) -> bool:
+        shown = kept.shown
+        return (
+            now < kept.until
+            and moment.now_us < shown.until_us
+            and shown.seed == moment.seed
+            and shown.aged == moment.aged
+            and kept.record.epoch == moment.epoch
+            and self._server.sheets is not None
+            and shown.stamp == self._server.sheets.stamp(shown.patient)
+        )
+
+    def _look(self, now: float) -> _Moment:
+        server, sheets = self._server, self._server.sheets
+        door = server.door
+        if sheets is None or door is None or not door.standing.readable:
+            return _Moment(now, False, now_us(), 0, 0, True, Reader("", 0, 0), b"")
+        standing, fresh = door.standing, sheets.freshness()
+        lags = standing.age_s > config.DOOR_LAG_MAX_S and standing.heard
+        at_us = now_us()
+        reader = Reader(
+            "", at_us, fresh.as_of_us, fresh.age_s, fresh.away, fresh.certain, notices=fresh.notices,
+        )  # fmt: skip
+        try:
+            epoch = server.store.epoch
+        except OnlyJournal:
+            epoch = -1
+        fit = not lags and not fresh.out_of_reach and server.admission.step is Step.FULL
+        head = opening(200) + lines([("vaka-as-of", as_of(fresh.as_of_us // 1_000))])
+        return _Moment(now, fit, at_us, standing.seed, epoch, sheets.aged, reader, head)
+
+    def _send(
+        self, kept: _Kept, moment: _Moment, connection: Connection, content: bytes, class_: int, began: float, record: Record,
+        durable: bool,
+    ) -> None:  # fmt: skip
+        server = self._server
+        if not durable:
+            server.log.missed(record, urgent=True)  # a person reads of one patient
+        length = b"content-length: %d\r\n\r\n" % len(content)
+        connection.answer_at_once(b"".join((moment.head, kept.head, length, content)))
+        server.admission.left_again(class_, began, kept.proof, kept.shown.id)
+        self._requests.note("GET", kept.path, 200, kept.request.access.principal, began)

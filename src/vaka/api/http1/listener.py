@@ -1,0 +1,119 @@
+"""A socket that listens, with or without TLS, and its connections.
+
+Invariants: several processes may listen at one port (SO_REUSEPORT), each connection is one's; a certificate is replaced by a new
+socket that is there before the old one goes, and connections outlive it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from vaka import config
+from vaka.api.http1.connection import Application, Connection
+
+_LOOK_EVERY_S: Final = 1.0
+_BACKLOG: Final = 1_024
+_HANDSHAKE_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """``authority``: whose certificates callers must show; ``revoked``: which of them are void."""
+
+    certificate: Path
+    key: Path
+    authority: Path | None = None
+    revoked: Path | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return tuple(path for path in (self.certificate, self.key, self.authority, self.revoked) if path is not None)
+
+    def context(self) -> ssl.SSLContext:
+        """OSError, ssl.SSLError where one of the files cannot be used."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_alpn_protocols(["http/1.1"])
+        context.load_cert_chain(self.certificate, self.key)
+        if self.authority is not None:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(self.authority)
+            if self.revoked is not None:
+                context.load_verify_locations(self.revoked)
+                context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+        return context
+
+
+class Listener:
+    """Listens at ``host:port`` from ``open`` until ``stop``."""
+
+    def __init__(self, application: Application, host: str, port: int, tls: Tls | None = None) -> None:
+        self.application, self.tls = application, tls
+        self.scheme = "https" if tls is not None else "http"
+        self.loop = asyncio.get_running_loop()
+        self.time = self.loop.time
+        self._host, self._port = host, port
+        self._server: asyncio.Server | None = None
+        self._connections: set[Connection] = set()
+        self._gone = asyncio.Event()
+        self._stopped = False
+
+    async def open(self) -> None:
+        """Setup errors of the socket are OSError."""
+        self._server = await self._listen()
+
+    async def serve(self) -> None:
+        """Until it was stopped, and the last answer has left."""
+        if self._server is None:
+            await self.open()
+        looking = self.loop.create_task(self._look())
+        try:
+            await self._gone.wait()
+        finally:
+            looking.cancel()
+
+    async def renew(self) -> None:
+        """Takes changed files of TLS into use."""
+        old, self._server = self._server, await self._listen()
+        if old is not None:
+            old.close()
+
+    def stop(self) -> None:
+        """Takes no more connections; answers that are under way are sent."""
+        self._stopped = True
+        if self._server is not None:
+            self._server.close()
+        for connection in tuple(self._connections):
+            connection.finish()
+        if not self._connections:
+            self._gone.set()
+
+    def add(self, connection: Connection) -> bool:
+        """Whether there is room for it."""
+        if len(self._connections) >= config.HTTP_CONNECTIONS_MAX:
+            return False
+        self._connections.add(connection)
+        return True
+
+    def discard(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        if self._stopped and not self._connections:
+            self._gone.set()
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            now = self.time()
+            for connection in tuple(self._connections):
+                connection.look(now)
+
+    async def _listen(self) -> asyncio.Server:
+        return await self.loop.create_server(
+            lambda: Connection(self), self._host, self._port, backlog=_BACKLOG, reuse_port=True,
+            ssl=self.tls.context() if self.tls is not None else None,
+            ssl_handshake_timeout=_HANDSHAKE_S if self.tls is not None else None,
+        )  # fmt: skip
