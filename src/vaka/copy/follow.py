@@ -16,24 +16,23 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from vaka import config, log
-from vaka.copy import brake, engine, lines, reconcile
+from vaka.copy import brake, engine, reconcile
 from vaka.copy.ahead import Ahead, ahead
-from vaka.copy.apply import Applied, Applier, At
+from vaka.copy.apply import Applier, At
 from vaka.copy.board import Board, Distrust, Field, Journal, boottime_ns
+from vaka.copy.buffer import Buffer
+from vaka.copy.catching_up import CatchingUp, Rate
 from vaka.copy.client import Answer, Client
 from vaka.copy.hold import Hold
 from vaka.copy.lease import Lease
 from vaka.copy.lines import FORGED, Broken, Heartbeat, Line, Mark, Unread, Version
 from vaka.copy.lost import LostFile
 from vaka.copy.seeds import Seeds
-from vaka.copy.workers import Workers
 from vaka.errors import Conflict, Forbidden, Unavailable, VakaError
 from vaka.store.cursor import Cursor
 
@@ -46,57 +45,6 @@ class Held(Exception):
 
 class NotYet(Exception):
     """What comes next is younger than this copy may be (held back by a set time)."""
-
-
-@dataclass(slots=True)
-class Rate:
-    """Versions applied, and how long it took: ``per_second`` of the work alone."""
-
-    versions: int = 0
-    seconds: float = 0.0
-
-    def add(self, applied: Applied) -> None:
-        self.versions += applied.versions
-        self.seconds += applied.seconds
-
-    @property
-    def per_second(self) -> float:
-        return self.versions / self.seconds if self.seconds else 0.0
-
-
-@dataclass(slots=True)
-class _Buffer:
-    """What came and is not committed. ``asked``: where the next answer goes on from; None: the committed place."""
-
-    lines: list[Line] = field(default_factory=list)
-    size_bytes: int = 0
-    asked: tuple[Cursor, bytes] | None = None
-    lines_max: int = config.COPY_BATCH_LINES
-    bytes_max: int = config.COPY_BATCH_BYTES
-
-    def add(self, line: Version | Unread) -> None:
-        self.lines.append(line)
-        self.size_bytes += len(line.line)
-        self.asked = line.cursor, line.hash
-
-    @property
-    def whole(self) -> int:
-        """How many of them precede the end of the last horizon that ends here, its mark included."""
-        return next((n for n in range(len(self.lines), 0, -1) if isinstance(self.lines[n - 1], Mark)), 0)
-
-    def drop(self, count: int) -> None:
-        """The first ``count`` are committed; no more where there were fewer."""
-        del self.lines[:count]
-        self.size_bytes = sum(len(line.line) for line in self.lines if isinstance(line, Version | Unread))
-
-    @property
-    def full(self) -> bool:
-        return self.size_bytes >= self.bytes_max or len(self.lines) >= self.lines_max
-
-    def clear(self) -> None:
-        self.lines.clear()
-        self.size_bytes = 0
-        self.asked = None
 
 
 class Follower:
@@ -124,12 +72,9 @@ class Follower:
         self._limits = limits or brake.Limits()
         self._hold_back_s = hold_back_s
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="copy")
-        self._buffer = _Buffer()
+        self._buffer = Buffer()
         self._coming: Ahead | None = None
-        self._workers: Workers | None = None
-        self._read_here = 0
-        self._horizon_xid: int | None = None
-        self._progress_told = 0.0
+        self.catching_up = CatchingUp(self._buffer)
         self._counted = brake.Counted()
         self._unbraked = True  # until the record has been whole once: what is read from the beginning is history
         self._released = False
@@ -166,7 +111,7 @@ class Follower:
             raise
 
     def close(self) -> None:
-        self._end_workers()
+        self.catching_up.end()
         self._disk.shutdown()
 
     async def run(self) -> None:
@@ -262,10 +207,11 @@ class Follower:
         came = 0
         async with self.client.read(cursor, digest, config.COPY_WAIT_S) as answer:
             await self._require_epoch(answer)
-            self._horizon_xid = answer.horizon_xid
+            self.catching_up.horizon_xid = answer.horizon_xid
             async with ahead(answer.lines) as coming:
                 self._coming = coming
-                async for line in self._read(coming):
+                dictionaries = await self.in_thread(lambda: self.applier.dictionaries) if self._unbraked else None
+                async for line in self.catching_up.read(coming, dictionaries):
                     came += 1
                     self._heard()
                     await self._take(line, answer)
@@ -275,30 +221,6 @@ class Follower:
                         return
         if not came:
             raise Unavailable("the journal's answer was empty")
-
-    async def _read(self, coming: Ahead) -> AsyncIterator[Line]:
-        """The lines that come, in order: by workers, where there are many before the record is whole."""
-        async for text in coming:
-            yield lines.read(text)
-            self._read_here += 1
-            if self._unbraked and self._read_here > config.COPY_WORKERS_AFTER_LINES:
-                workers = await self._with_workers()
-                async with aclosing(workers.read(coming)) as read:  # type: ignore[type-var]
-                    async for line in read:
-                        yield line
-
-    async def _with_workers(self) -> Workers:
-        if self._workers is None or self._workers.ended:
-            self._workers = Workers(await self.in_thread(lambda: self.applier.dictionaries))
-            self._buffer.lines_max, self._buffer.bytes_max = config.COPY_FILL_LINES, config.COPY_FILL_BYTES
-        return self._workers
-
-    def _end_workers(self) -> None:
-        self._read_here = 0
-        if self._workers is not None:
-            self._workers.close()
-            self._workers = None
-            self._buffer.lines_max, self._buffer.bytes_max = config.COPY_BATCH_LINES, config.COPY_BATCH_BYTES
 
     async def _require_epoch(self, answer: Answer) -> None:
         known = await self.in_thread(lambda: reconcile.known_epoch(self.applier))
@@ -385,27 +307,18 @@ class Follower:
             log.error("versions of ours have other bytes in the journal", versions=applied.conflicting)
         if applied.at.whole:
             self._unbraked = self._released = False
-            self._end_workers()
+            self.catching_up.end()
             await self.in_thread(self.seeds.done)
         self.board.write({Field.DISK_FULL: 0, Field.ASIDE: applied.aside, Field.LOST: self.lost.count()})
         self._show(applied.at)
-        self._tell_progress()
+        self.catching_up.tell(self.board, self.rate)
         async with self._moved:
             self._moved.notify_all()
 
-    def _tell_progress(self) -> None:
-        """How far catching up has come: a seed takes minutes."""
-        if not self.board[Field.WHOLE] and time.monotonic() - self._progress_told >= config.COPY_PROGRESS_EVERY_S:
-            per_second = round(self.rate.per_second)
-            log.info("catching up", versions=self.rate.versions, per_second=per_second, part=self.part)
-            self._progress_told = time.monotonic()
-
     @property
     def part(self) -> float | None:
-        """Of the feed that is applied, by its transactions; None from a journal that does not tell how far it goes."""
-        if self.board[Field.WHOLE]:
-            return 1.0
-        return round(min(self._at.xid / self._horizon_xid, 1.0), 3) if self._horizon_xid else None
+        """Of the feed that is applied; None where that is not known."""
+        return self.catching_up.part(self.board)
 
     def _show(self, at: At) -> None:
         c = self._at = at.cursor
