@@ -161,6 +161,7 @@ class Reserving:
         person = entry_.principal.startswith("person:")
         single = self.single()
         if copies < 2 and not (single is Single.ALL or (single is Single.PEOPLE and person)):
+            await asyncio.to_thread(self.store.not_held, entry_.number)
             raise Unavailable(
                 "no other copy can hold this now: it would stand on one disk alone", help=HELP, retry_after_s=5
             )  # fmt: skip
