@@ -19,15 +19,15 @@ from vaka import config
 from vaka.access.session import Session
 from vaka.accesslog.record import Record
 from vaka.api.accesses import again
-from vaka.api.admission import Step
+from vaka.api.admission import Shed
 from vaka.api.door.door import as_of
-from vaka.api.http import Request, Response
+from vaka.api.http import Request, Response, error_response
 from vaka.api.http1 import Connection, Exchange
-from vaka.api.http1.head import lines, opening
+from vaka.api.http1.head import answer_head, lines, opening
 from vaka.api.request_log import RequestLog
 from vaka.api.shown import Shown
 from vaka.copy.sheet.page import Reader
-from vaka.errors import OnlyJournal, Unauthenticated
+from vaka.errors import OnlyJournal, Unauthenticated, VakaError
 from vaka.store.through import now_us
 
 if TYPE_CHECKING:
@@ -68,6 +68,13 @@ class _Moment:
     head: bytes
 
 
+def refusal(error: VakaError) -> bytes:
+    """A whole answer that tells ``error``."""
+    response = error_response(error)
+    headers = [("content-type", response.content_type), *response.headers]
+    return answer_head(response.status, headers, len(response.body)) + response.body
+
+
 class Again:
     """Of one listener of one process."""
 
@@ -75,6 +82,7 @@ class Again:
         self._server, self._requests, self._most = server, requests, most
         self._kept: dict[bytes, _Kept] = {}
         self._moment: _Moment | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def give(self, data: bytes, connection: Connection) -> bool:
         """Whether ``data`` is answered from what is kept, now or as soon as that is logged."""
@@ -98,13 +106,41 @@ class Again:
         except Unauthenticated:
             return False
         class_ = server.admission.class_again(kept.proof, kept.shown.id, began)
-        if class_ is None or not server.admission.enter(class_, began):
+        if class_ is None:
             return False
+        if server.admission.enter(class_, began):
+            self._answer(kept, moment, connection, class_, began)
+        else:
+            task = asyncio.get_running_loop().create_task(self._wait(kept, data, connection, class_))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return True
+
+    async def _wait(self, kept: _Kept, data: bytes, connection: Connection, class_: int) -> None:
+        """Until there is a place. What does not hold any more then goes the usual way, from its beginning."""
+        admission = self._server.admission
+        try:
+            began = await admission.wait(class_)
+        except Shed as error:
+            connection.answer_at_once(refusal(error))
+            return
+        moment = self._look(began)
+        try:
+            lives = self._server.callers.known(kept.proof) is kept.session
+        except Unauthenticated:
+            lives = False
+        if moment.fit and lives and self._holds(kept, moment, began):
+            self._answer(kept, moment, connection, class_, began)
+            return
+        admission.left_again(class_, began, kept.proof, None)
+        self._kept.pop(data, None)
+        connection.pass_on(data)
+
+    def _answer(self, kept: _Kept, moment: _Moment, connection: Connection, class_: int, began: float) -> None:
         content = kept.shown.content(moment.reader)
         record = again(kept.record)
-        server.usage.note(kept.request, record)
-        server.log.line_up(record, partial(self._send, kept, moment, connection, content, class_, began, record))
-        return True
+        self._server.usage.note(kept.request, record)
+        self._server.log.line_up(record, partial(self._send, kept, moment, connection, content, class_, began, record))
 
     def keep(self, data: bytes, exchange: Exchange, request: Request, record: Record, response: Response) -> None:
         """``data`` was this request, whose answer this was."""
@@ -165,7 +201,7 @@ class Again:
             epoch = server.store.epoch
         except OnlyJournal:
             epoch = -1
-        fit = not lags and not fresh.out_of_reach and server.admission.step is Step.FULL
+        fit = not lags and not fresh.out_of_reach
         head = opening(200) + lines([("vaka-as-of", as_of(fresh.as_of_us // 1_000))])
         return _Moment(now, fit, at_us, standing.seed, epoch, sheets.aged, reader, head)
 

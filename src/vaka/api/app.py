@@ -24,7 +24,7 @@ from vaka.api.cookies import SAFE
 from vaka.api.door import ready as of_copy
 from vaka.api.feed import feed, private
 from vaka.api.health import health, ready
-from vaka.api.http import ClientGone, Request, Response, parse_query_string
+from vaka.api.http import ClientGone, Request, Response, error_response, parse_query_string
 from vaka.api.http1 import Connection, Exchange
 from vaka.api.interactions.notes import notes
 from vaka.api.interactions.sheet import sheet
@@ -35,8 +35,7 @@ from vaka.api.reserve.received import receive
 from vaka.api.routes import dispatch
 from vaka.api.server import Server
 from vaka.api.snapshots.giving import bring_log
-from vaka.errors import Busy, Fault, Forbidden, Invalid, NotFound, NotPassed, Unauthenticated, VakaError
-from vaka.fhir.outcome import error_bytes
+from vaka.errors import Busy, Fault, Forbidden, Invalid, NotFound, NotPassed, VakaError
 from vaka.store.cursor import Cursor
 
 _NOBODY = "anonymous"
@@ -219,7 +218,7 @@ class Application:
             path = segments(exchange.path)
             if self._web.has(path) or request.header("sec-fetch-dest") == "document":
                 return self._web.refused(request, error, path)
-        return _error_response(error)
+        return error_response(error)
 
     async def _answer(self, request: Request) -> Response:
         if self._web is not None and self._web.has(request.path):
@@ -318,15 +317,3 @@ class Application:
         # The address without its query, which holds what was searched for: ids may stand in a log, clinical text never.
         who = request.access.principal if request is not None else _NOBODY
         self._requests.note(exchange.method, address.text, status, who, began)
-
-
-def _error_response(error: VakaError) -> Response:
-    headers: list[tuple[str, str]] = []
-    if isinstance(error, Busy):
-        headers.append(("Retry-After", str(error.retry_after_s)))
-    if isinstance(error, Unauthenticated):
-        headers.append(("WWW-Authenticate", error.challenge))
-    version = getattr(error, "version", None)
-    if version is not None:
-        headers.append(("ETag", f'W/"{version}"'))
-    return Response(error.status, error_bytes(error), headers)

@@ -20,7 +20,8 @@ import zstandard
 
 from vaka import config
 from vaka.access.filter import AccessFilter
-from vaka.errors import Invalid, TooLarge, VakaError
+from vaka.errors import Busy, Invalid, TooLarge, Unauthenticated, VakaError
+from vaka.fhir.outcome import error_bytes
 
 if TYPE_CHECKING:
     from vaka.accesslog.record import Record
@@ -384,3 +385,16 @@ def link_query(pairs: Sequence[tuple[str, Any]]) -> str:
     from urllib.parse import urlencode
 
     return urlencode([(name, value) for name, value in pairs], safe=":/,|$*.")
+
+
+def error_response(error: VakaError) -> Response:
+    """The answer that tells ``error``."""
+    headers: list[tuple[str, str]] = []
+    if isinstance(error, Busy):
+        headers.append(("Retry-After", str(error.retry_after_s)))
+    if isinstance(error, Unauthenticated):
+        headers.append(("WWW-Authenticate", error.challenge))
+    version = getattr(error, "version", None)
+    if version is not None:
+        headers.append(("ETag", f'W/"{version}"'))
+    return Response(error.status, error_bytes(error), headers)

@@ -83,12 +83,12 @@ class Admission:
         """The class of a person who reads again of ``patient``; None for who is not known by ``proof``."""
         return self._known.class_again(proof, patient, now)
 
-    def left_again(self, class_: int, since: float, proof: str, patient: str) -> None:
-        """Gives back the place of such a request."""
+    def left_again(self, class_: int, since: float, proof: str, patient: str | None) -> None:
+        """Gives back the place of such a request; ``patient``: who was shown."""
         now = time.perf_counter()
         if woken := self.door.leave(class_, since, now):
             self._wake(woken)
-        if class_ != URGENT:
+        if class_ != URGENT and patient is not None:
             self._known.shown_again(proof, patient, now)
 
     def lend(self, request: Request) -> None:

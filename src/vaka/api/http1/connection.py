@@ -97,6 +97,9 @@ class Connection(asyncio.Protocol):
             self._current = None
         if self.closing and self._current is None:
             return
+        self._parse(data, alone=alone)
+
+    def _parse(self, data: bytes, *, alone: bool) -> None:
         self._one = data if alone else None
         if alone:
             self._began = self._listener.time()
@@ -211,6 +214,14 @@ class Connection(asyncio.Protocol):
         self._began = self._listener.time()
         if self._queue or self.closing:
             self._next()
+
+    def pass_on(self, data: bytes) -> None:
+        """What ``Application.at_once`` took is answered like any other request after all."""
+        self._current = None
+        if self._incoming is None and not self._transport.is_closing():
+            self._parse(data, alone=True)
+        else:
+            self._transport.close()
 
     # From the listener.
 
