@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any, cast
 
 import apsw
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 from tests.unit.copy.reserve_entries import entry
 
+from vaka.api.reserve.accept import Reserving
 from vaka.copy.reserve import giving, numbers
 from vaka.copy.reserve.entry import OPEN, Entry, State, from_wire, wire
 from vaka.copy.reserve.mode import Forced, Left, Mode, Silent
@@ -41,49 +43,34 @@ def test_what_is_no_entry_is_refused(told: bytes) -> None:
         from_wire(told)
 
 
-def test_what_is_withdrawn_while_it_is_being_held_waits_everywhere() -> None:
-    """Broken: of a copy that stood still for half a minute while a peer held an entry, the sender is told that it waits, and it is
-    never handed over: lost (16 of 4,257 creations in some 340 kills)."""
-    ours, peer = opened(":memory:"), opened(":memory:", "copy-b")
-    taken, _ = ours.add(entry(state=State.UNHELD))
-    peer.hold(dataclasses.replace(taken, state=State.WAITING, copies=2))
-    ours.withdraw_unheld(0)
-    for _, told in ours.untold("copy-b"):
-        peer.hold(told)
-    assert not peer.open((State.WAITING,))
-    ours.held(taken.number, 2)
-    for _, told in ours.untold("copy-b"):
-        peer.hold(told)
-    assert (
-        [one.id for one in ours.open((State.WAITING,))] == [one.id for one in peer.open((State.WAITING,))] == [taken.id]
-    )
+def test_what_is_withdrawn_while_it_is_being_held_is_not_acknowledged() -> None:
+    """Broken: a sender that comes again some 30 s after the first try, or to a copy that stood still for so long, is told that its
+    entry waits, and it is never handed over: lost (16 of 4,257 creations in some 340 kills)."""
+    store = opened(":memory:")
+    late, _ = store.add(entry(key="k", state=State.UNHELD))
+    store.withdraw_unheld(-1)
+    assert not store.held(late.number, 2)
+    again, new = store.add(entry(key="k", state=State.UNHELD))
+    assert new
+    assert store.held(again.number, 2)
+    assert [one.id for one in store.open((State.WAITING,))] == [again.id]
 
 
-def test_a_peer_that_hears_of_an_entry_after_its_withdrawal_is_told_again() -> None:
-    """Broken: an entry that nobody was told of is shown at another copy for ever."""
-    ours, peer = opened(":memory:"), opened(":memory:", "copy-b")
-    taken, _ = ours.add(entry(state=State.UNHELD))
-    ours.withdraw_unheld(0)
-    ((revision, told),) = ours.untold("copy-b")
-    peer.hold(told)
-    ours.told("copy-b", revision)
-    peer.hold(dataclasses.replace(taken, state=State.WAITING, copies=2))
-    ours.not_held(taken.number)
-    for _, told in ours.untold("copy-b"):
-        peer.hold(told)
-    assert not peer.open((State.WAITING,))
+def test_the_door_does_not_say_that_it_waits_where_it_was_withdrawn() -> None:
+    """Broken: as above, at the door: 201 for an entry that its own copy gave up while a peer was asked to hold it."""
+    store = opened(":memory:")
 
+    class Slow:
+        async def hold(self, one: Entry) -> int:
+            store.withdraw_unheld(-1)
+            return 2
 
-def test_a_withdrawn_entry_that_another_copy_acknowledges_waits_there() -> None:
-    """Broken: who comes to the other copy with the key of an entry that is withdrawn at that moment is told that it waits, and it
-    does not."""
-    ours, peer = opened(":memory:"), opened(":memory:", "copy-b")
-    ours.add(entry(state=State.UNHELD))
-    ours.withdraw_unheld(0)
-    ((_, told),) = ours.untold("copy-b")
-    adopted = peer.adopt(peer.hold(told))
-    assert (adopted.origin, adopted.state) == ("copy-b", State.WAITING)
-    assert ours.hold(adopted).state is State.WAITING
+    door = Reserving(store, cast("Any", Slow()), cast("Any", None), "A")
+    taken, _ = store.add(entry(key="k", state=State.UNHELD))
+    with pytest.raises(Unavailable, match="given up"):
+        asyncio.run(door._safe(taken))
+    with pytest.raises(Unavailable, match="given up"):
+        asyncio.run(door._safe(store.get(taken.number) or taken))
 
 
 class Reserves(RuleBasedStateMachine):

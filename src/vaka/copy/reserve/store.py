@@ -106,18 +106,14 @@ class ReserveStore:
         """Keeps an entry of another copy, or what has become of it since; what is over here stays so, but for what a
         person did there."""
         kept, new = self.add(entry)
-        open_again = kept.state is State.WITHDRAWN and entry.state is State.WAITING
-        if kept.origin == self.origin and (
-            open_again or (kept.state is State.UNHELD and entry.state is not State.WITHDRAWN)
-        ):
+        if kept.origin == self.origin and kept.state is State.UNHELD and entry.state is not State.WITHDRAWN:
             self.held(kept.number, 2)  # the other copy has it, and may have acknowledged it
             return self.get(kept.number) or kept
         if new or kept.origin == self.origin:
             return kept
         with self._writing():
-            if open_again or entry.state is State.SETTLED or kept.state in _UNFINISHED:
-                withdrawn = (State.WITHDRAWN,) if open_again else ()
-                self._become(kept.number, entry.state, entry.reason, entry.result, (*_UNFINISHED, *withdrawn))
+            if entry.state is State.SETTLED or kept.state in _UNFINISHED:
+                self._become(kept.number, entry.state, entry.reason, entry.result, _UNFINISHED)
             if entry.copies > kept.copies:
                 self._rows("held", number=kept.number, copies=entry.copies, revision=self._revision())
         return self.get(kept.number) or kept
@@ -130,15 +126,12 @@ class ReserveStore:
             self._rows("adopt", number=entry.number, origin=self.origin, revision=self._revision())
         return self.get(entry.number) or entry
 
-    def held(self, number: int, copies: int) -> None:
-        """``copies`` machines hold the entry: it may be acknowledged."""
+    def held(self, number: int, copies: int) -> bool:
+        """``copies`` machines hold the entry: whether it may be acknowledged. Not so where it was withdrawn while it was being
+        held, or is over otherwise: its key is free, and its sender has to come again."""
         with self._writing():
             self._rows("held", number=number, copies=copies, revision=self._revision())
-
-    def not_held(self, number: int) -> None:
-        """No other machine is known to hold it. Where it was withdrawn meanwhile, they are told so again."""
-        with self._writing():
-            self._rows("tell_again", number=number, revision=self._revision())
+            return bool(self._db.changes())
 
     def become(
         self, number: int, state: State, reason: str = "", result: Mapping[str, Any] | None = None,

@@ -89,17 +89,11 @@ UPDATE entry SET state = :state, reason = :reason, result = :result, revision = 
 WHERE number = :number AND state IN (SELECT value FROM json_each(:from))
 
 -- name: held
--- One that was withdrawn meanwhile too (a process that stood still for so long): its sender is about to be told that it waits.
-UPDATE entry SET copies = max(copies, :copies), state = 1, closed_us = NULL, revision = :revision
-WHERE number = :number AND state IN (0, 1, 6)
-
--- name: tell_again
--- That it was withdrawn: a peer may have heard of it later than of that.
-UPDATE entry SET revision = :revision WHERE number = :number AND state = 6
+UPDATE entry SET copies = max(copies, :copies), state = max(state, 1), revision = :revision WHERE number = :number AND state IN (0, 1)
 
 -- name: adopt
 -- Acknowledged here too: whoever took it first may never know, and withdraw it. Handed over by both it is done once, by its key.
-UPDATE entry SET origin = :origin, state = 1, closed_us = NULL, copies = max(copies, 2), revision = :revision
+UPDATE entry SET origin = :origin, state = max(state, 1), copies = max(copies, 2), revision = :revision
 WHERE number = :number AND state IN (0, 1, 6)
 
 -- name: fault
