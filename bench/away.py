@@ -137,8 +137,7 @@ def _copy(site: Site, requests: Sequence[bytes]) -> Figure:
     until(lambda: all(map(ready, site.ports)), "both copies are there")
     with Clients(site.ports, requests, CLIENTS) as clients:
         time.sleep(AFTER_S)
-        copy = psutil.Process(site.pid("copy-1"))
-        for process in (copy, *copy.children(recursive=True)):
+        for process in site.copies[0].family():
             process.kill()
         until(lambda: not ready(site.ports[0]), "the copy is gone")
         until(lambda: ready(site.ports[0]), "the copy is back")

@@ -24,6 +24,7 @@ from typing import Any, Final
 
 import httpx
 import orjson
+import psutil
 from bench.figure import Figure, sized
 from bench.ledger import SYSTEM, Ledger, asked, detail, judge, kept
 from bench.running import START_MAX_S, Vaka, free_port
@@ -206,14 +207,20 @@ def _strike(load: Load, vaka: Vaka) -> None:
             load.copies.kill(which)
             load.copies.start(which)
         case 2:
-            _kill([one for one in vaka.family() if "serve" in one.cmdline()[3:6]])
+            _kill([one for one in vaka.family() if "serve" in _command(one)[3:6]])
         case _:
-            _kill([one for one in vaka.postgres() if "vaka vaka" in " ".join(one.cmdline())][:1])
+            _kill([one for one in vaka.postgres() if "vaka vaka" in " ".join(_command(one))][:1])
+
+
+def _command(process: psutil.Process) -> list[str]:
+    """Its command line; empty where it has ended meanwhile, as a backend does by itself."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 def _kill(processes: list[Any]) -> None:
-    import psutil
-
     for process in processes:
         with suppress(ProcessLookupError, psutil.Error):
             os.kill(process.pid, signal.SIGKILL)

@@ -57,7 +57,7 @@ class Copy:
             exchange.answer(200, [], answer.body)
         elif exchange.path == "/write":
             entry = await self._write(orjson.loads(body))
-            status = 201 if entry.state is not State.UNHELD else 503
+            status = 201 if entry.state not in (State.UNHELD, State.WITHDRAWN) else 503
             exchange.answer(status, [], orjson.dumps({"entry": entry.id, "id": entry.parts[0].id}))
         elif exchange.path == "/waiting":
             open_ = self.store.open((State.UNHELD, State.WAITING, State.REFUSED))

@@ -6,7 +6,6 @@ threads (they share one core), and the journal, PostgreSQL and the load have the
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -14,17 +13,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import httpx
 import orjson
-import psutil
-from bench.place import API_CORE, LOAD_CORE, Place, pin, vaka
+from bench.copies import Copy, pin_others
+from bench.place import Place, vaka
 from bench.running import Vaka, free_port
 
-from vaka.copy import engine
-from vaka.copy.files import Folder, key
+from vaka.copy.files import Folder
 from vaka.watch import status
 
 WAIT_S: Final = 240.0
@@ -33,10 +32,14 @@ PATIENTS: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """``place``: the journal behind the copies; ``ports``: of the copies, in order."""
+    """``place``: the journal behind the copies; ``copies``: in order."""
 
     place: Place
-    ports: tuple[int, ...]
+    copies: tuple[Copy, ...]
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        return tuple(copy.port for copy in self.copies)
 
     @property
     def token(self) -> str:
@@ -44,32 +47,21 @@ class Site:
 
     def folder(self, number: int) -> Path:
         """The folder of a copy, by its number from 1."""
-        return self.place.data / "copies" / str(number)
+        return _folder(self.place.data, number)
 
     def pid(self, name: str, number: int = 0) -> int:
         """The process of a part of copy ``number`` (``follow``, ``serve-1``), 0: of the whole (``journal``, ``copy-1``); 0 where
         there is none now."""
-        found = status.read((self.folder(number) if number else self.place.data) / "run" / "status.json")
-        parts = found.parts if found is not None else ()
-        return next((part.pid or 0 for part in parts if part.name == name and part.state != "gone"), 0)
+        return _pid(self.folder(number) if number else self.place.data, name)
 
     def pin(self, number: int = 1) -> None:
         """Puts copy ``number`` on its core; all else, this process too, on the other."""
-        if (os.cpu_count() or 1) < 2:
-            return
-        assert self.place.vaka.process is not None
-        supervisor = psutil.Process(self.place.vaka.process.pid)
-        for process in (supervisor, *supervisor.children(recursive=True)):
-            pin(process.pid, LOAD_CORE)
-        copy = psutil.Process(self.pid(f"copy-{number}"))
-        for process in (copy, *copy.children(recursive=True)):
-            pin(process.pid, API_CORE)
-        os.sched_setaffinity(0, {LOAD_CORE})
+        pin_others(self.place.vaka.family())
+        self.copies[number - 1].pin()
 
     def ask(self, address: str, token: str | None = None, *, copy: int = 1, **headers: str) -> httpx.Response:
         """One question to a copy."""
-        proof = {"Authorization": f"Bearer {token or self.token}", **headers}
-        return httpx.get(f"http://127.0.0.1:{self.ports[copy - 1]}{address}", headers=proof, timeout=20)
+        return self.copies[copy - 1].ask(address, token or self.token, **headers)
 
     def settle(self) -> None:
         """Returns when each copy holds all that was written until now, and has made its sheets. RuntimeError if it does not."""
@@ -80,22 +72,23 @@ class Site:
         )  # fmt: skip
         assert made.status_code == 201, made.text
         address = f"/fhir/Patient/{made.json()['id']}"
-        for number in range(1, len(self.ports) + 1):
-            until(lambda n=number: self._answers(address, n), f"copy {number} has all")  # type: ignore[misc]
-            until(lambda n=number: self._to_make(n) == 0, f"copy {number} has made its sheets")  # type: ignore[misc]
+        for number, copy in enumerate(self.copies, 1):
+            until(lambda one=copy: self._answers(address, one), f"copy {number} has all")  # type: ignore[misc]
+            until(lambda one=copy: one.to_make() == 0, f"copy {number} has made its sheets")  # type: ignore[misc]
 
-    def _answers(self, address: str, number: int) -> bool:
-        answer = self.ask(address, copy=number)
+    def _answers(self, address: str, copy: Copy) -> bool:
+        answer = copy.ask(address, self.token)
         return answer.status_code == 200 and answer.headers["vaka-answered-by"] == "copy"
 
-    def _to_make(self, number: int) -> int:
-        folder = Folder(self.folder(number))
-        connection = engine.reader(folder.record(folder.current() or 0), key(folder, None))
-        try:
-            row = connection.execute("SELECT count(*) FROM fragment WHERE number IS NULL").fetchone()
-            return int(row[0]) if row is not None else 0
-        finally:
-            connection.close()
+
+def _folder(data: Path, number: int) -> Path:
+    return data / "copies" / str(number)
+
+
+def _pid(folder: Path, name: str) -> int:
+    found = status.read(folder / "run" / "status.json")
+    parts = found.parts if found is not None else ()
+    return next((part.pid or 0 for part in parts if part.name == name and part.state != "gone"), 0)
 
 
 def until(true: Callable[[], object], what: str) -> None:
@@ -127,7 +120,14 @@ def site(copies: int = 1, patients: int = PATIENTS) -> Iterator[Site]:
         assert found is not None
         assert found.dsn is not None
         journal = Vaka(running.data, ports["journal"], running.process)
-        made = Site(Place(journal, found.dsn, running.token("bench")), tuple(ports["copies"]))
+        copies_ = tuple(
+            Copy(
+                Folder(_folder(running.data, number)), port, partial(_pid, running.data, f"copy-{number}"),
+                running.data / "log" / f"copy-{number}.stderr",
+            )
+            for number, port in enumerate(ports["copies"], 1)
+        )  # fmt: skip
+        made = Site(Place(journal, found.dsn, running.token("bench")), copies_)
         made.settle()
         yield made
     finally:

@@ -19,7 +19,7 @@ SHARED = ("read", "access", "create", "bulk", "memory", "disk", "access_log", "o
 COPIES = ("sheets", "copy_access", "latency", "copy_disk", "away")
 """Measured one after the other on two copies of a journal that holds the demo region."""
 ALONE = ("recovery", "lag")
-LONG = ("search", "durability", "reserve")
+LONG = ("search", "durability", "reserve", "logins", "seeding")
 
 
 def names(*, long_: bool) -> tuple[str, ...]:

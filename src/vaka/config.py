@@ -348,6 +348,16 @@ COPY_LINE_MAX_BYTES: Final = 2 * BODY_MAX_BYTES + 64 * 1024
 # One commit while catching up.
 COPY_BATCH_LINES: Final = 2_000
 COPY_BATCH_BYTES: Final = 8 * 1024 * 1024
+# A copy that holds no whole record yet and has read so many lines gets workers, and makes commits of these sizes instead.
+COPY_WORKERS_AFTER_LINES: Final = 5_000
+COPY_WORKERS_MAX: Final = 4
+COPY_WORKER_LINES: Final = 500
+COPY_WORKER_CHUNKS: Final = 24
+COPY_PROGRESS_EVERY_S: Final = 10.0
+COPY_FILL_LINES: Final = 10_000
+COPY_FILL_BYTES: Final = 64 * 1024 * 1024
+COPY_FILL_TOKENS: Final = 3_000_000
+COPY_FILL_CACHE_BYTES: Final = 256 * 1024 * 1024
 # Following. The journal sends something each second: a connection that says nothing for so long is given up.
 COPY_SILENCE_S: Final = 10.0
 COPY_CONNECT_TIMEOUT_S: Final = 2.0
@@ -373,6 +383,8 @@ COPY_BRAKE_UPDATES: Final = 20_000
 # A file is read through for damage this often, one after a start.
 COPY_CHECK_EVERY_S: Final = 24 * 3600.0
 COPY_CHECK_AFTER_S: Final = 30.0
+# Of what people did on a copy, in one commit.
+OWN_TOGETHER_MAX: Final = 500
 COPY_DISK_RETRY_S: Final = 2.0
 COPY_CONTROL_LINE_BYTES: Final = 64 * 1024
 COPY_CONTROL_WAIT_MAX_MS: Final = 5_000

@@ -125,6 +125,7 @@ def _answer(request: Request, start: Start, lines: AsyncGenerator[bytes, None]) 
     headers = [
         ("Vaka-Epoch", str(start.horizon.epoch)),
         ("Vaka-Began", start.horizon.at.isoformat()),
+        ("Vaka-Horizon", str(start.horizon.xid)),
         ("Vary", "Accept-Encoding"),
     ]
     if request.method == "HEAD":

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -16,7 +17,6 @@ from vaka.access.settings import Settings
 from vaka.api.wire import Wire
 from vaka.assemble.copies import Copy
 from vaka.command import options
-from vaka.command import snapshot as snapshots
 from vaka.copy import control, frozen
 from vaka.copy.files import Folder
 from vaka.copy.hold import Hold
@@ -24,6 +24,8 @@ from vaka.copy.scope import REGION
 from vaka.fhir.hsa import hsa_id
 
 _SCOPE_HELP = "give region, or HSA-ids with commas between, for example SE2321000016-1ABC,SE2321000016-1ABD"
+# Imported only when used: a copy that starts is waited for.
+_OF_SNAPSHOTS: Final[Mapping[str, str]] = {"snapshot": "snapshot", "open": "open_command", "revoke": "revoke"}
 _FILE = click.Path(path_type=Path, dir_okay=False, resolve_path=True)
 
 
@@ -110,7 +112,21 @@ def asked(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_copy
 
 
-@click.group("copy", invoke_without_command=True, subcommand_metavar="[freeze|thaw|release|snapshot|open|revoke]")
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *_OF_SNAPSHOTS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _OF_SNAPSHOTS:
+            return super().get_command(ctx, cmd_name)
+        found = getattr(importlib.import_module("vaka.command.snapshot"), _OF_SNAPSHOTS[cmd_name])
+        assert isinstance(found, click.Command)
+        return found
+
+
+@click.group(
+    "copy", cls=_Commands, invoke_without_command=True, subcommand_metavar="[freeze|thaw|release|snapshot|open|revoke]"
+)
 @asked
 @click.pass_context
 def command(context: click.Context, copy: Copy | None) -> None:
@@ -237,8 +253,3 @@ def _words(option: str, text: str) -> str:
     if not text.strip() or len(text) > REASON_MAX_CHARS or not text.isprintable():
         raise errors.Setup(f"{option} has to be words, {REASON_MAX_CHARS} characters at most", help="on one line")
     return text.strip()
-
-
-command.add_command(snapshots.snapshot)
-command.add_command(snapshots.open_command)
-command.add_command(snapshots.revoke)

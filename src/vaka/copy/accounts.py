@@ -40,18 +40,18 @@ class CopyAccounts:
 
     async def passkey_used(self, credential: bytes, signs: int) -> None:
         told = {"credential": credential.hex(), "signs": signs}
-        await asyncio.to_thread(self._own.owe, "signed", told, key=f"signed {credential.hex()}")
+        await asyncio.wrap_future(self._own.owe_later("signed", told, key=f"signed {credential.hex()}"))
 
     async def spend(self, kind: str, value: str, *, alive_s: int) -> bool:
-        return await asyncio.to_thread(self._own.spend, kind, value, alive_s)
+        return await asyncio.wrap_future(self._own.spend_later(kind, value, alive_s))
 
     async def begun(self, session: Session, came: Came, token: str) -> None:
         told = {"came": {"source": came.source, "device": came.device}, "token": token}
-        await asyncio.to_thread(self._own.owe, "began", told)
+        await asyncio.wrap_future(self._own.owe_later("began", told))
 
     async def renewed(self, session: Session) -> None:
         told = {"session": session.id, "person": session.person, "until_us": session.expires_us}
-        await asyncio.to_thread(self._own.owe, "renewed", told, key=f"renewed {session.id}")
+        await asyncio.wrap_future(self._own.owe_later("renewed", told, key=f"renewed {session.id}"))
 
     async def recent(self, session: Session) -> Recent | None:
         return None

@@ -54,13 +54,27 @@ class Ahead:
         return self
 
     async def __anext__(self) -> bytes:
+        if not await self._there():
+            raise StopAsyncIteration
+        return self._next()
+
+    async def some(self, count: int) -> list[bytes]:
+        """What has come, at most ``count`` lines; at least one, once it comes; none at the end."""
+        if not await self._there():
+            return []
+        return [self._next() for _ in range(min(count, len(self._lines)))]
+
+    async def _there(self) -> bool:
         while not self._lines:
             if self._ended:
                 if self._error is not None:
                     raise self._error
-                raise StopAsyncIteration
+                return False
             self._came.clear()
             await self._came.wait()
+        return True
+
+    def _next(self) -> bytes:
         line = self._lines.popleft()
         self._size_bytes -= len(line)
         self._taken.set()

@@ -85,9 +85,14 @@ def make(connection: apsw.Connection, scope: Scope | None = None) -> None:
             intake.make(connection, scope)
 
 
+def dictionaries(connection: apsw.Connection) -> dict[int, bytes]:
+    """What the bodies of this file are compressed with, by number."""
+    return dict(connection.execute("SELECT dictionary, content FROM dictionary"))
+
+
 def codec(connection: apsw.Connection) -> Codec:
     """For the bodies of this file."""
-    return Codec(dict(connection.execute("SELECT dictionary, content FROM dictionary")))
+    return Codec(dictionaries(connection))
 
 
 class Applier:
@@ -115,6 +120,10 @@ class Applier:
         self.intake = Intake(connection, scope) if scope is not None else None
 
     @property
+    def dictionaries(self) -> dict[int, bytes]:
+        return dictionaries(self.connection)
+
+    @property
     def at(self) -> At:
         row: Any = self.connection.execute(self._sql["cursor"]).get
         return At(Cursor(*row[:3]), row[3], row[4], row[5], bool(row[6]))
@@ -133,6 +142,8 @@ class Applier:
                 aside: Any = self.connection.execute(self._sql["count_aside"]).get
         except BaseException:
             self._forget()
+            if self.putter.filling is not None:
+                self.putter.filling.forget()
             raise
         self.putter.touched.update(home(one.patient) for one in versions if isinstance(one, Unread))
         self.tell()
@@ -286,7 +297,7 @@ class _Batch:
             if stands is not None and (stands.type, stands.id) != (number, line.id):
                 unknown.append((line, owner, "its key is another's"))
                 continue
-            packed = self._applier.codec.compress(line.body) if line.body is not None else (0, None)
+            packed = self._packed(line)
             row = Row(
                 rkey, number, line.id, line.number, line.cursor.epoch, line.updated_us, created, line.cursor.seq,
                 line.cursor.xid, home(line.patient), owner, int(line.action), int(line.deleted), int(line.redacted), 0, 1,
@@ -297,7 +308,7 @@ class _Batch:
                 continue
             if stands is not None and stands.pending:
                 connection.execute(sql["drop_beneath"], (rkey,))
-            changes.append(Change(stands, row, line.body, line.patient))
+            changes.append(Change(stands, row, line.body, line.patient, line.made))
             by_key[rkey] = line
         failed = putter.put(changes)
         broken = {change.row.rkey for change, _ in failed}
@@ -310,6 +321,11 @@ class _Batch:
         connection.executemany(sql["set_created"], [(k, c) for k, c in older if c < self._stands[k].created])
         redacted = any(line.redacted and line.rkey in self._stands for line in by_key.values())
         return len(changes), redacted
+
+    def _packed(self, line: Version) -> tuple[int, bytes | None]:
+        if line.body is None:
+            return 0, None
+        return line.made.packed if line.made is not None else self._applier.codec.compress(line.body)
 
     def _take(self, line: Version) -> None:
         rkey = line.rkey

@@ -1,4 +1,4 @@
-"""What has come of the feed and is not committed."""
+"""What came of the feed and is not committed. In memory of the follower alone: whatever ends it, it is asked for again."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ class Buffer:
     lines: list[Line] = field(default_factory=list)
     size_bytes: int = 0
     asked: tuple[Cursor, bytes] | None = None
+    lines_max: int = config.COPY_BATCH_LINES
+    bytes_max: int = config.COPY_BATCH_BYTES
 
     def add(self, line: Version | Unread) -> None:
         self.lines.append(line)
@@ -34,7 +36,7 @@ class Buffer:
 
     @property
     def full(self) -> bool:
-        return self.size_bytes >= config.COPY_BATCH_BYTES or len(self.lines) >= config.COPY_BATCH_LINES
+        return self.size_bytes >= self.bytes_max or len(self.lines) >= self.lines_max
 
     def clear(self) -> None:
         self.lines.clear()

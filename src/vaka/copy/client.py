@@ -54,12 +54,13 @@ class Lines:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An answer that has begun. ``epoch``: the journal's; ``asked_ns``: when it was asked for, before ``began_us`` of the
-    journal's clock (None: one of a release that does not tell)."""
+    journal's clock (None: one of a release that does not tell); ``horizon_xid``: how far the feed went then."""
 
     epoch: int
     lines: AsyncIterator[bytes]
     asked_ns: int = 0
     began_us: int | None = None
+    horizon_xid: int | None = None
 
     def known_ns(self, mark: Mark | Heartbeat) -> int:
         """Until when, by this machine's clock (``board.boottime_ns``), all that was committed is below ``mark``: what waited on
@@ -120,7 +121,9 @@ class Client:
         try:
             async with self._http.stream("GET", self.url + path, params=parameters) as answer:
                 self._require(answer)
-                yield Answer(_epoch(answer), _lines(answer), asked_ns, _began_us(answer))
+                horizon = answer.headers.get("vaka-horizon", "")
+                horizon_xid = int(horizon) if horizon.isdecimal() and len(horizon) < 20 else None
+                yield Answer(_epoch(answer), _lines(answer), asked_ns, _began_us(answer), horizon_xid)
         except httpx.HTTPError as error:
             raise Unavailable(f"the journal at {self.url} does not answer: {type(error).__name__}") from error
 

@@ -53,14 +53,19 @@ def require_version() -> None:
         )
 
 
-def writer(path: Path, key: bytes, *, cache_bytes: int = config.COPY_WRITER_CACHE_BYTES) -> apsw.Connection:
-    """The one writing connection of the file at ``path``, which is made where it is missing."""
+def writer(
+    path: Path, key: bytes, *, cache_bytes: int = config.COPY_WRITER_CACHE_BYTES, shrinks: bool = False
+) -> apsw.Connection:
+    """The one writing connection of the file at ``path``, which is made where it is missing; ``shrinks``: such that what it does
+    not need any more can be given back (``filled``)."""
     made = not path.exists()
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     connection = _open(path, key, flags, cache_bytes)
     with told(path):
         if made:
             connection.pragma("page_size", config.COPY_PAGE_BYTES)
+            if shrinks:
+                connection.pragma("auto_vacuum", "incremental")
         connection.pragma("journal_mode", "wal")
         connection.pragma("synchronous", "full")
         connection.pragma("secure_delete", True)
@@ -70,6 +75,20 @@ def writer(path: Path, key: bytes, *, cache_bytes: int = config.COPY_WRITER_CACH
     if made:
         path.chmod(0o600)
     return connection
+
+
+def fill(connection: apsw.Connection) -> None:
+    """For a file that is filled before anybody reads it: whatever stops it, it is whole as of some commit, not of the last."""
+    connection.pragma("synchronous", "normal")
+    connection.pragma("cache_size", -(config.COPY_FILL_CACHE_BYTES // 1024))
+
+
+def filled(connection: apsw.Connection) -> None:
+    """All of it is on the disk, with no more room than it needs, and from now on each commit."""
+    connection.execute("PRAGMA incremental_vacuum").fetchall()
+    connection.pragma("synchronous", "full")
+    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    connection.pragma("cache_size", -(config.COPY_WRITER_CACHE_BYTES // 1024))
 
 
 def reader(path: Path, key: bytes, *, cache_bytes: int = config.COPY_READER_CACHE_BYTES) -> apsw.Connection:

@@ -18,15 +18,15 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TypeVar
 
 from vaka import config, log
-from vaka.copy import brake, engine, lines, reconcile
+from vaka.copy import brake, engine, reconcile
 from vaka.copy.ahead import Ahead, ahead
-from vaka.copy.apply import Applied, Applier, At
+from vaka.copy.apply import Applier, At
 from vaka.copy.board import Board, Distrust, Field, Journal, boottime_ns
 from vaka.copy.buffer import Buffer
+from vaka.copy.catching_up import CatchingUp, Rate
 from vaka.copy.client import Answer, Client
 from vaka.copy.hold import Hold
 from vaka.copy.lease import Lease
@@ -45,22 +45,6 @@ class Held(Exception):
 
 class NotYet(Exception):
     """What comes next is younger than this copy may be (held back by a set time)."""
-
-
-@dataclass(slots=True)
-class Rate:
-    """Versions applied, and how long it took: ``per_second`` of the work alone."""
-
-    versions: int = 0
-    seconds: float = 0.0
-
-    def add(self, applied: Applied) -> None:
-        self.versions += applied.versions
-        self.seconds += applied.seconds
-
-    @property
-    def per_second(self) -> float:
-        return self.versions / self.seconds if self.seconds else 0.0
 
 
 class Follower:
@@ -90,6 +74,7 @@ class Follower:
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="copy")
         self._buffer = Buffer()
         self._coming: Ahead | None = None
+        self.catching_up = CatchingUp(self._buffer)
         self._counted = brake.Counted()
         self._unbraked = True  # until the record has been whole once: what is read from the beginning is history
         self._released = False
@@ -126,6 +111,7 @@ class Follower:
             raise
 
     def close(self) -> None:
+        self.catching_up.end()
         self._disk.shutdown()
 
     async def run(self) -> None:
@@ -223,12 +209,14 @@ class Follower:
         came = 0
         async with self.client.read(cursor, digest, config.COPY_WAIT_S) as answer:
             await self._require_epoch(answer)
+            self.catching_up.horizon_xid = answer.horizon_xid
             async with ahead(answer.lines) as coming:
                 self._coming = coming
-                async for text in coming:
+                dictionaries = await self.in_thread(lambda: self.applier.dictionaries) if self._unbraked else None
+                async for line in self.catching_up.read(coming, dictionaries):
                     came += 1
                     self._heard()
-                    await self._take(lines.read(text), answer)
+                    await self._take(line, answer)
                     if self.hold.held:
                         raise Held
                     if self.damaged is not None or self.anew:
@@ -321,12 +309,19 @@ class Follower:
             log.error("versions of ours have other bytes in the journal", versions=applied.conflicting)
         if applied.at.whole:
             self._unbraked = self._released = False
+            self.catching_up.end()
             await self.in_thread(self.seeds.done)
         await self.show_patients()
         self.board.write({Field.DISK_FULL: 0, Field.ASIDE: applied.aside, Field.LOST: self.lost.count()})
         self._show(applied.at)
+        self.catching_up.tell(self.board, self.rate)
         async with self._moved:
             self._moved.notify_all()
+
+    @property
+    def part(self) -> float | None:
+        """Of the feed that is applied; None where that is not known."""
+        return self.catching_up.part(self.board)
 
     def _show(self, at: At) -> None:
         c = self._at = at.cursor

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from vaka import config
+from vaka.copy.rows import Made
 from vaka.errors import Invalid, VakaError
 from vaka.fhir.keys import resource_key
 from vaka.store.cursor import Cursor
@@ -50,7 +51,7 @@ class Owner:
 @dataclass(frozen=True, slots=True)
 class Version:
     """A version as the feed tells it. ``body``: its bytes, verified; None for a deletion and a redaction. ``patient``: the id of
-    the home patient. ``line``: as it came."""
+    the home patient. ``line``: as it came. ``made``: what follows from the body alone, where it was made ahead."""
 
     cursor: Cursor
     type: str
@@ -64,6 +65,7 @@ class Version:
     redacted: bool
     body: bytes | None
     line: bytes
+    made: Made | None = None
 
     @property
     def rkey(self) -> int:

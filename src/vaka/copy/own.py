@@ -2,7 +2,8 @@
 
 Invariants: what a method has returned is on disk (the connection is WAL with synchronous FULL, ``copy.engine``); what is done
 here and what the journal is owed of it commit together; an item is owed until the journal has said done or refused, whatever is
-killed in between, and the journal takes what it has already as done. What it refused stays, with the reason.
+killed in between, and the journal takes what it has already as done. What it refused stays, with the reason. What waits while
+a commit is under way goes together in the next one, so that a wave of logins after a stop does not wait for the disk in a row.
 """
 
 from __future__ import annotations
@@ -10,17 +11,21 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, TypeAlias, TypeVar
 
 import apsw
 import orjson
 
 from vaka import config
+from vaka.copy import engine
 from vaka.copy.statements import statements
 
+T = TypeVar("T")
+_Waiting: TypeAlias = tuple[Callable[[], Any], Future[Any]]
 _DONE, _REFUSED = 1, 2
 _CLOSINGS_KEPT_US: Final = 2 * config.SESSION_MAX_S * 1_000_000
 
@@ -38,19 +43,51 @@ class Own:
         self._owes = owes
         self._sql = statements("own")
         self._lock = threading.Lock()
-        with self._writing():
-            connection.execute(self._sql["schema"])
+        self._waiting: deque[_Waiting] = deque()
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="own")
+        self._write(lambda: connection.execute(self._sql["schema"]))
 
-    @contextmanager
-    def _writing(self) -> Iterator[apsw.Connection]:
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+    def _write(self, work: Callable[[], T]) -> T:
+        """What ``work`` gives, once it is on the disk."""
+        return self._later(work).result()
+
+    def _later(self, work: Callable[[], T]) -> Future[T]:
+        """The same, to be waited for: an event loop needs no thread for it."""
+        done: Future[T] = Future()
+        self._waiting.append((work, done))
+        self._writer.submit(self._together)
+        return done
+
+    def _together(self) -> None:
+        """Does all that waits, in one commit; what fails of it alone fails alone."""
+        some: list[_Waiting] = []
+        while self._waiting and len(some) < config.OWN_TOGETHER_MAX:
+            work, done = self._waiting.popleft()
+            if done.set_running_or_notify_cancel():  # from here on nobody can take it back
+                some.append((work, done))
+        if not some:
+            return  # it went with what was before it
+        found: list[tuple[Future[Any], Any, BaseException | None]] = []
+        try:
+            with self._lock, engine.transaction(self._db):
+                found = [(done, *self._tried(work)) for work, done in some]
+        except BaseException as error:
+            for _, done in some:
+                done.set_exception(error)
+            return
+        for done, result, failed in found:
+            if failed is not None:
+                done.set_exception(failed)
+            else:
+                done.set_result(result)
+
+    def _tried(self, work: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+        try:
+            with self._db:  # a savepoint
+                result = work()
+        except Exception as error:
+            return None, error
+        return result, None
 
     def _rows(self, name: str, values: Mapping[str, Any] | None = None) -> list[Any]:
         with self._lock:
@@ -66,24 +103,32 @@ class Own:
 
     def owe(self, what: str, content: Mapping[str, Any], *, key: str | None = None) -> None:
         """Tells the journal, later. ``key``: one that waits under the same key is replaced."""
-        with self._writing():
-            self._owe(what, now_us(), content, key)
+        self.owe_later(what, content, key=key).result()
+
+    def owe_later(self, what: str, content: Mapping[str, Any], *, key: str | None = None) -> Future[None]:
+        at_us = now_us()
+        return self._later(lambda: self._owe(what, at_us, content, key))
 
     def spend(self, kind: str, value: str, alive_s: int) -> bool:
         """Whether this is the first use of ``value``, of whichever process asks."""
+        return self.spend_later(kind, value, alive_s).result()
+
+    def spend_later(self, kind: str, value: str, alive_s: int) -> Future[bool]:
         what = sha256(f"{kind}\0{value}".encode()).digest()
-        with self._writing() as db:
-            until_us = now_us() + alive_s * 1_000_000
-            return db.execute(self._sql["spend"], {"what": what, "until_us": until_us}).fetchone() is not None
+        values = {"what": what, "until_us": now_us() + alive_s * 1_000_000}
+        return self._later(lambda: self._db.execute(self._sql["spend"], values).fetchone() is not None)
 
     def revoke(self, person: str, session: str, reason: str, token: str) -> tuple[int, int]:
         """Ends a session: (at, until) in microseconds."""
         at_us = now_us()
         until_us = at_us + (config.SESSION_MAX_S + config.CLOCK_SKEW_S) * 1_000_000
         values = {"session": session, "person": person, "at_us": at_us, "until_us": until_us}
-        with self._writing() as db:
-            if db.execute(self._sql["revoke"], values).fetchone() is not None:
+
+        def write() -> None:
+            if self._db.execute(self._sql["revoke"], values).fetchone() is not None:
                 self._owe("ended", at_us, {"token": token, "reason": reason})
+
+        self._write(write)
         return at_us, until_us
 
     def revocations(self, after: int) -> list[tuple[int, str, str, int, int]]:
@@ -96,18 +141,24 @@ class Own:
             "opening": opening["opening"], "patient": opening["patient"], "sort": opening["what"],
             "target": opening["target"], "until_us": opening["until_us"], "reason": reason, "token": token,
         }  # fmt: skip
-        with self._writing() as db:
-            if db.execute(self._sql["open"], opening).fetchone() is not None:
+
+        def write() -> None:
+            if self._db.execute(self._sql["open"], opening).fetchone() is not None:
                 self._owe("opened", opening["opened_us"], told)
+
+        self._write(write)
 
     def close(self, opening: str, token: str) -> int:
         """Ends an opening, wherever it was made; when."""
         at_us = now_us()
-        with self._writing() as db:
-            values = {"opening": opening, "closed_us": at_us}
-            db.execute(self._sql["close"], values)
-            db.execute(self._sql["keep_closing"], values)
+        values = {"opening": opening, "closed_us": at_us}
+
+        def write() -> None:
+            self._db.execute(self._sql["close"], values)
+            self._db.execute(self._sql["keep_closing"], values)
             self._owe("closed", at_us, {"opening": opening, "token": token})
+
+        self._write(write)
         return at_us
 
     def openings(self) -> list[dict[str, Any]]:
@@ -131,13 +182,16 @@ class Own:
 
     def settle(self, done: Sequence[str], refused: Sequence[tuple[str, str]]) -> None:
         """What the journal said of items by their ids."""
-        with self._writing() as db:
+
+        def write() -> None:
             for id_ in done:
-                db.execute(self._sql["handed"], {"id": id_, "handed": _DONE})
-                db.execute(self._sql["settle"], {"id": id_, "state": _DONE, "reason": None})
+                self._db.execute(self._sql["handed"], {"id": id_, "handed": _DONE})
+                self._db.execute(self._sql["settle"], {"id": id_, "state": _DONE, "reason": None})
             for id_, reason in refused:
-                db.execute(self._sql["handed"], {"id": id_, "handed": _REFUSED})
-                db.execute(self._sql["settle"], {"id": id_, "state": _REFUSED, "reason": reason})
+                self._db.execute(self._sql["handed"], {"id": id_, "handed": _REFUSED})
+                self._db.execute(self._sql["settle"], {"id": id_, "state": _REFUSED, "reason": reason})
+
+        self._write(write)
 
     def refused(self) -> list[tuple[str, str, int, str]]:
         """(id, what, at, reason) of what the journal has refused, for a person to look at."""
@@ -145,12 +199,15 @@ class Own:
 
     def carry(self, id_: str, body: bytes, most_bytes: int) -> bool:
         """Keeps what is carried for another copy, once; False where more than ``most_bytes`` would be carried then."""
-        with self._writing() as db:
-            carried = int(db.execute(self._sql["carried_bytes"]).get)
-            if carried + len(body) > most_bytes:
+
+        def write() -> bool:
+            known: Any = self._db.execute(self._sql["carried_bytes"]).get
+            if int(known) + len(body) > most_bytes:
                 return False
-            db.execute(self._sql["carry"], {"id": id_, "body": body})
-        return True
+            self._db.execute(self._sql["carry"], {"id": id_, "body": body})
+            return True
+
+        return self._write(write)
 
     def carried(self) -> list[tuple[str, bytes]]:
         """(id, what) of what waits to be brought to the journal for others, the oldest first."""
@@ -158,8 +215,7 @@ class Own:
 
     def was_carried(self, id_: str, *, taken: bool) -> None:
         """The journal has it, or has refused it: then it is kept, and goes no more."""
-        with self._writing() as db:
-            db.execute(self._sql["carried_taken" if taken else "carried_refused"], {"id": id_})
+        self._write(lambda: self._db.execute(self._sql["carried_taken" if taken else "carried_refused"], {"id": id_}))
 
     def seen(self) -> dict[str, int]:
         """Times that were kept with ``see``."""
@@ -167,13 +223,11 @@ class Own:
 
     def see(self, what: str, at_us: int) -> None:
         """Keeps a time under a name, in the place of what was kept there."""
-        with self._writing() as db:
-            db.execute(self._sql["see"], {"what": what, "at_us": at_us})
+        self._write(lambda: self._db.execute(self._sql["see"], {"what": what, "at_us": at_us}))
 
     def forget(self) -> None:
         """Drops what is past its time and was handed over."""
         now = now_us()
         kept_us = int(config.OWED_KEPT_S * 1_000_000)
-        with self._writing() as db:
-            values = {"now_us": now, "before_us": now - kept_us, "long_before_us": now - _CLOSINGS_KEPT_US - kept_us}
-            db.execute(self._sql["forget"], values)
+        values = {"now_us": now, "before_us": now - kept_us, "long_before_us": now - _CLOSINGS_KEPT_US - kept_us}
+        self._write(lambda: self._db.execute(self._sql["forget"], values))

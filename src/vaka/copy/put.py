@@ -7,7 +7,7 @@ its rows again, and only what differs is written. What cannot be interpreted is 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 import apsw
@@ -15,7 +15,8 @@ import orjson
 
 from vaka import log
 from vaka.access.facts import TYPES
-from vaka.copy.rows import NOTHING, Rows, rows_of
+from vaka.copy.filling import Filling, Pair
+from vaka.copy.rows import NOTHING, Made, Rows, rows_of
 from vaka.copy.statements import statements
 from vaka.fhir.definitions import type_number
 from vaka.fhir.keys import reference_key, resource_key
@@ -24,6 +25,7 @@ from vaka.store.said import NO_FACTS, Place, Said, say
 
 _FACT_NUMBERS = frozenset(type_number(name) for name in TYPES)
 _ORGANIZATION = type_number("Organization")
+_CONSENT = type_number("Consent")
 
 
 class Row(NamedTuple):
@@ -58,12 +60,14 @@ class Row(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Change:
     """``before``: the row that stands, None for none; ``after``: what stands then, None where it is taken out. ``body``: of
-    ``after``, uncompressed; ``patient``: the id of its home patient."""
+    ``after``, uncompressed; ``patient``: the id of its home patient; ``made``: what follows from the body, where it was made
+    ahead."""
 
     before: Row | None
     after: Row | None
     body: bytes | None = None
     patient: str | None = None
+    made: Made | None = None
 
     @property
     def row(self) -> Row:
@@ -95,6 +99,15 @@ OnChanged: TypeAlias = Callable[[apsw.Connection, Collection[Changed]], None]
 _Prepared: TypeAlias = tuple[Change, Rows, Rows]
 
 
+@dataclass(slots=True)
+class _Tokens:
+    """(key, rkey): of resources that are new, and what differs of the others."""
+
+    came: list[Pair] = field(default_factory=list)
+    gone: list[Pair] = field(default_factory=list)
+    again: list[Pair] = field(default_factory=list)
+
+
 class Putter:
     """Of one writing connection."""
 
@@ -105,6 +118,7 @@ class Putter:
         self.touched: set[int | None] = set()
         """Whose record was changed since it was told of; None: of anybody."""
         self._sql = statements("apply")
+        self.filling: Filling | None = None
 
     def standing(self, keys: Iterable[int], *, name: str = "standing") -> dict[int, Row]:
         rows = self._connection.execute(self._sql[name], (orjson.dumps(list(keys)).decode(),))
@@ -114,6 +128,7 @@ class Putter:
         """Does all ``changes``, each of a resource of its own; those that could not be interpreted, and why."""
         if not changes:
             return []
+        changes = sorted(changes, key=lambda change: change.row.rkey)  # the order of the tables
         self._touch(changes)
         into = self._merges()
         more = self._more([c.before.rkey for c in changes if c.before is not None and c.before.indexed])
@@ -122,7 +137,7 @@ class Putter:
         for change in changes:
             old = self._old(change.before, more)
             try:
-                new = rows_of(change.body, change.patient, into) if change.body is not None else NOTHING
+                new = _new(change, into)
             except Exception as error:  # whatever a hostile or newer resource makes of our code
                 log.error("a resource cannot be interpreted", exception=error, key=change.row.rkey)
                 failed.append((change, type(error).__name__))
@@ -181,20 +196,7 @@ class Putter:
         self._many("drop", [(change.row.rkey,) for change, _, _ in prepared if change.after is None])
 
     def _index(self, prepared: Sequence[_Prepared]) -> None:
-        gone: list[tuple[int, int]] = []
-        came: list[tuple[int, int]] = []
-        for change, old, new in prepared:
-            rkey = change.row.rkey
-            if old is NOTHING and not new.more:
-                came += [(key, rkey) for key in new.index.tokens]
-                continue
-            before = {*old.index.tokens, *old.more}
-            after = {*new.index.tokens, *new.more}
-            gone += [(key, rkey) for key in before - after]
-            came += [(key, rkey) for key in after - before]
-        self._many("untoken", gone)
-        came.sort()  # the order of the table: pages are met once
-        self._many("token", came)
+        self._tokens(prepared)
         pairs = [(change.row.rkey, old, new) for change, old, new in prepared]
         self._many("no_more", [(k,) for k, old, new in pairs if old.more and old.more != new.more])
         self._many("more", [(k, key) for k, old, new in pairs if old.more != new.more for key in new.more])
@@ -209,7 +211,27 @@ class Putter:
             self._many(put, [(k, *one) for k, _, now in differing for one in now])
         differing_words = [(k, old.lexemes, new.lexemes) for k, old, new in pairs if old.index.words != new.index.words]
         self._many("no_words", [(k, was) for k, was, _ in differing_words if was])
+        # In the order of their numbers, as they come here: FTS5 writes out what it has gathered at each one that goes back.
         self._many("words", [(k, now) for k, _, now in differing_words if now])
+
+    def _tokens(self, prepared: Sequence[_Prepared]) -> None:
+        """Those of Consents are looked for by ``_say_again``: they are never gathered."""
+        at_once = _Tokens()
+        gathered = _Tokens()
+        for change, old, new in prepared:
+            rkey = change.row.rkey
+            tokens = gathered if self.filling is not None and change.row.type != _CONSENT else at_once
+            if change.before is None and not new.more:
+                tokens.came += [(key, rkey) for key in new.index.tokens]
+                continue
+            before = {*old.index.tokens, *old.more}
+            after = {*new.index.tokens, *new.more}
+            tokens.gone += [(key, rkey) for key in before - after]
+            tokens.again += [(key, rkey) for key in after - before]
+        self._many("untoken", at_once.gone)
+        self._many("token", sorted(at_once.came + at_once.again))  # the order of the table: pages are met once
+        if self.filling is not None:
+            self.filling.put(gathered.came, gone=gathered.gone, again=gathered.again)
 
     def _facts(self, prepared: Sequence[_Prepared]) -> None:
         """What these resources say about access now; and blocks of before that name an Organization which is only now known."""
@@ -262,6 +284,13 @@ class Putter:
     def _places(self, keys: Iterable[int]) -> dict[int, Place]:
         rows = self._connection.execute(self._sql["places"], (orjson.dumps(list(keys)).decode(),))
         return {rkey: (unit, provider) for rkey, unit, provider in rows}
+
+
+def _new(change: Change, into: Callable[[str], str] | None) -> Rows:
+    if change.body is None:
+        return NOTHING
+    ahead = change.made.rows_with(into) if change.made is not None else None
+    return ahead or rows_of(change.body, change.patient, into)
 
 
 def _changed(change: Change) -> Changed:

@@ -16,6 +16,7 @@ from vaka.access.facts import TYPES, Facts, facts_of
 from vaka.fhir.extract import extract, owner_hints, references
 from vaka.fhir.index import IndexRows
 from vaka.fhir.keys import reference_key, resource_key
+from vaka.store.codec import Codec
 from vaka.store.said import NO_FACTS
 
 
@@ -67,6 +68,31 @@ def _merged(
         if goes != id_:
             more.add(reference_key(name, "Patient", goes))
     return tuple(sorted(more - set(index.tokens)))
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What follows from one body alone, made ahead (``copy.workers``). ``packed``: the body as it is kept; ``rows``: those where
+    no patient is merged, None where that could not be told; ``patients``: whom it refers to."""
+
+    packed: tuple[int, bytes]
+    rows: Rows | None
+    patients: frozenset[str] = frozenset()
+
+    def rows_with(self, into: Callable[[str], str] | None) -> Rows | None:
+        """``rows`` where they are the same with the merges that are known; else None."""
+        return self.rows if into is None or all(into(one) == one for one in self.patients) else None
+
+
+def make(body: bytes, patient: str | None, codec: Codec) -> Made:
+    """Never raises: what cannot be interpreted fails where it is put, too, and is set aside there."""
+    packed = codec.compress(body)
+    try:
+        rows = rows_of(body, patient, None)
+        refers = {id_ for _, type_, id_ in references(orjson.loads(body)) if type_ == "Patient"}
+    except Exception:  # whatever a hostile or newer resource makes of our code
+        return Made(packed, None)
+    return Made(packed, rows, frozenset(refers))
 
 
 def home(patient: str | None) -> int | None:

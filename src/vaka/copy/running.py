@@ -222,6 +222,7 @@ class Words:
             "frozen": held.reason if (held := hold.frozen) else None,
             "braked": hold.braked.reason if hold.braked else None,
             "perSecond": round(self._follower.rate.per_second, 1),
+            "part": self._follower.part,
         }
 
     def _scope(self, board: Board) -> Mapping[str, Any]:

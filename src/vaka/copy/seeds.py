@@ -14,10 +14,11 @@ from typing import Protocol, TypeVar
 import httpx
 
 from vaka import log
-from vaka.copy import apply, engine, seed
+from vaka.copy import apply, engine, filling, seed
 from vaka.copy.apply import Applier
 from vaka.copy.changes import Changes
 from vaka.copy.files import Folder
+from vaka.copy.filling import Filling
 from vaka.copy.lost import LostFile
 from vaka.copy.pending import withdraw_all
 from vaka.copy.put import OnChanged
@@ -114,10 +115,16 @@ class Seeds:
 
     def _open(self, number: int) -> None:
         path = self.folder.record(number)
-        connection = engine.writer(path, self._key)
+        connection = engine.writer(path, self._key, shrinks=True)
         try:
             apply.make(connection, self.scope)
+            # Who is in a scope is looked up in what a filled file has at its end only.
+            fills = self.folder.current() != number and self.scope is None
+            if fills:
+                engine.fill(connection)
             applier = Applier(connection, path, on_changed=self._on_changed, changes=self._changes)
+            if fills:
+                applier.putter.filling = Filling(connection)
             applier.on_lost = lambda rows: self._lost.add(connection, applier.codec, rows)
             if self._prepare is not None:
                 self._prepare(applier)
@@ -146,6 +153,11 @@ class Seeds:
         """The record is whole: it is the one to use from now on. Not before all who are in its scope are whole too."""
         if self.in_use or (self.applier.intake is not None and self.applier.intake.waiting):
             return
+        if self.applier.putter.filling is not None:
+            with engine.told(self.applier.path):
+                self.applier.putter.filling = None
+                filling.end(self.applier.connection)
+                engine.filled(self.applier.connection)
         if self.reserve is not None:
             self.reserve.rebuild(self.applier)
         self.folder.use(self._number)

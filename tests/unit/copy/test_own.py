@@ -33,6 +33,34 @@ def test_a_thing_is_spent_once_by_whichever_process(own: Own, tmp_path: Path) ->
     assert [own.spend("a", "x", 60), other.spend("a", "x", 60), other.spend("b", "x", 60)] == [True, False, True]
 
 
+def test_what_goes_together_fails_alone(own: Own, tmp_path: Path) -> None:
+    """Broken: one person's write that fails, or is given up, takes the others' of the same commit along; or commits are one by one."""
+    commits = 0
+
+    def committed() -> bool:
+        nonlocal commits
+        commits += 1
+        return False
+
+    own._db.set_commit_hook(committed)
+    with own._lock:  # a commit is under way
+        first = own.spend_later("a", "first", 60)
+        some = [own.spend_later("a", f"x{n}", 60) for n in range(50)]
+        wrong = own.owe_later("began", {"not JSON": object()})
+        again, left = own.spend_later("a", "x7", 60), own.spend_later("a", "left", 60)
+        assert left.cancel()
+    assert first.result(10)
+    assert [one.result(10) for one in some] == [True] * 50
+    assert again.result(10) is False
+    with pytest.raises(TypeError):
+        wrong.result(10)
+    assert commits <= 2
+    assert own.spend("a", "left", 60)
+    other = Own(apsw.Connection(str(tmp_path / "own.db")))
+    assert [other.spend("a", f"x{n}", 60) for n in range(50)] == [False] * 50
+    assert other.waiting() == 0
+
+
 def test_what_is_owed_goes_in_order_and_a_later_one_takes_the_place_of_one_that_waits(own: Own) -> None:
     """Broken: renewals pile up during a stop; or one that is under way takes the newer one with it."""
     own.owe("began", {"n": 1})

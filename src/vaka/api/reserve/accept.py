@@ -41,6 +41,7 @@ from vaka.fhir.extract import owner_hints
 from vaka.fhir.splice import relative_references
 from vaka.store.version import http_date, instant
 
+WITHDRAWN: Final = "this took so long that it was given up meanwhile"
 _HEADERS: Final = ("content-type", "prefer", "if-match", "if-none-match", "if-none-exist")
 
 
@@ -155,6 +156,8 @@ class Reserving:
 
     async def _safe(self, entry_: Entry) -> Entry:
         """``entry_`` once it may be acknowledged."""
+        if entry_.state is State.WITHDRAWN:
+            raise Unavailable(WITHDRAWN, help=HELP, retry_after_s=1)
         if entry_.state is not State.UNHELD:
             return entry_
         copies = await self.peers.hold(entry_)
@@ -164,8 +167,10 @@ class Reserving:
             raise Unavailable(
                 "no other copy can hold this now: it would stand on one disk alone", help=HELP, retry_after_s=5
             )  # fmt: skip
-        await asyncio.to_thread(self.store.held, entry_.number, copies)
+        is_held = await asyncio.to_thread(self.store.held, entry_.number, copies)
         kept = self.store.get(entry_.number) or entry_
+        if not is_held and kept.state is State.WITHDRAWN:
+            raise Unavailable(WITHDRAWN, help=HELP, retry_after_s=1)
         await self.changed(kept)
         return kept
 

@@ -133,10 +133,12 @@ class ReserveStore:
             self._rows("take_over", number=kept.number, origin=self.origin, revision=self._revision())
         return self.get(kept.number) or kept
 
-    def held(self, number: int, copies: int) -> None:
-        """``copies`` machines hold the entry: it may be acknowledged."""
+    def held(self, number: int, copies: int) -> bool:
+        """``copies`` machines hold the entry: whether it may be acknowledged. Not so where it was withdrawn while it was being
+        held, or is over otherwise: its key is free, and its sender has to come again."""
         with self._writing():
             self._rows("held", number=number, copies=copies, revision=self._revision())
+            return bool(self._db.changes())
 
     def become(
         self, number: int, state: State, reason: str = "", result: Mapping[str, Any] | None = None,
