@@ -1,4 +1,4 @@
-"""HTTP/1.1 as this server speaks it: llhttp (by httptools) reads, uvloop carries. docs/decisions/0015-http1.md."""
+"""HTTP/1.1 as this server speaks it: llhttp (by httptools) reads, uvloop carries. docs/decisions/0016-http1.md."""
 
 from vaka.api.http1.connection import Application, Connection
 from vaka.api.http1.exchange import Exchange
