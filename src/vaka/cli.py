@@ -76,6 +76,7 @@ def vaka() -> None:
 def main() -> None:
     """Entry point: run the command and exit with its code."""
     process.leave_evidence()
+    process.collect_seldom()
     try:
         code = vaka.main(prog_name="vaka", standalone_mode=False)
     except errors.VakaError as error:

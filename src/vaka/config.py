@@ -139,6 +139,8 @@ LOG_HEAD_EVERY_S: Final = 1.0
 LOG_RETRY_S: Final = 1.0
 LOG_DATABASE_TIMEOUT_S: Final = 5.0
 # What waits in memory while neither file nor database takes it.
+# Of other copies' logs, kept for them while their disk is full and the journal away.
+LOG_CARRIED_MAX_BYTES: Final = 256 * 1024 * 1024
 LOG_OWED_MAX_BYTES: Final = 64 * 1024 * 1024
 LOG_LATE_S: Final = 3_600.0
 LOG_PATIENTS_MAX: Final = 4_096
@@ -318,6 +320,7 @@ COPY_SEARCH_TIMEOUT_S: Final = 1.0
 # A copy that has not heard its journal for so long is not read from any more: weeks of a stop, not of a theft.
 COPY_LEASE_DAYS: Final = 30.0
 COPY_LEASE_LOOK_S: Final = 20.0
+COPY_RECOVERY_LOOK_S: Final = 2.0
 # What no journal has is made here, however long a file of a busy machine takes.
 COPY_SHEET_TIMEOUT_S: Final = 5.0
 COPY_PROGRESS_STEPS: Final = 20_000
@@ -334,6 +337,12 @@ COPY_PAGE_BYTES: Final = 4096
 # A checkpoint each 64 MB of log; the log file is cut to this after one. What is written again and again goes to the file once.
 COPY_WAL_BYTES: Final = 64 * 1024 * 1024
 COPY_BUSY_TIMEOUT_MS: Final = 5_000
+# A copy of some units' patients (decision 0015): how many units, how many patients at a time are taken in, how long until one
+# that did not come is asked for again.
+COPY_SCOPE_UNITS_MAX: Final = 50
+COPY_SCOPE_YEARS: Final = 3.0
+COPY_TAKING_AT_ONCE: Final = 4
+COPY_TAKING_RETRY_S: Final = 2.0
 # A line of the feed: a body of the largest size, every second byte of it a quotation mark, and what stands around it.
 COPY_LINE_MAX_BYTES: Final = 2 * BODY_MAX_BYTES + 64 * 1024
 # One commit while catching up.

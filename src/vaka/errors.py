@@ -131,6 +131,19 @@ class OnlyJournal(Unavailable):
     """A copy was asked for what only the journal can do: its front door passes the request on."""
 
 
+class OutOfScope(OnlyJournal):
+    """A copy that holds some units' patients was asked for what it cannot know (decision 0015). Said alike of whoever is not
+    among them and of what is not there: nothing is told by it."""
+
+    def __init__(self, units: Sequence[str]) -> None:
+        named = ", ".join(units)
+        super().__init__(
+            f"this copy holds the patients of {named} only, and cannot tell about others", retry_after_s=5,
+            help="the journal answers it: /fhir/Patient/[id]/$everything is the whole record. Sheets and lists of other units "
+            "are at a copy that holds the region or that unit",
+        )  # fmt: skip
+
+
 class NotPassed(Unavailable):
     """A copy's front door could not pass a request on: the journal does not answer. Nothing was shown or written here."""
 

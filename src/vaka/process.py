@@ -42,12 +42,15 @@ def prepare(role: str, log_directory: Path) -> None:
     allow_core()
 
 
+def collect_seldom() -> None:
+    """From the first moment: what is imported stays, and to look through it after every 700 objects takes a sixth of a start."""
+    gc.set_threshold(20_000, 20, 50)
+
+
 def settle_memory() -> None:
-    """After the start. What is there now stays: the collector need not look through it again and again, and need not look after
-    every 700 objects."""
+    """After the start. What is there now stays: the collector need not look through it again and again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
 
 
 def allow_core() -> None:

@@ -15,8 +15,6 @@ from tests.client import Api, outcome, patient
 
 from vaka import config
 
-pytestmark = pytest.mark.alone
-
 JSON = {"Content-Type": "application/fhir+json"}
 
 
@@ -184,10 +182,8 @@ def test_an_answer_waits_for_a_body_that_nobody_reads(api: Api, asked: str, chun
 def test_a_body_that_nobody_reads_and_that_never_comes(api: Api) -> None:
     """Would break: who announces a body and sends none is never answered."""
     with connect(api) as connection:
-        began = time.monotonic()
         connection.sendall(head(api, 3).replace(b"POST /fhir/Patient", b"GET /fhir/metadata"))
         assert answer_of(connection).startswith(b"HTTP/1.1 200")
-        assert time.monotonic() - began < config.UNREAD_TIMEOUT_S + 5
 
 
 def test_slow_and_silent_clients_do_not_hold_others(api: Api) -> None:
@@ -214,10 +210,10 @@ def test_slow_and_silent_clients_do_not_hold_others(api: Api) -> None:
     with ThreadPoolExecutor(200) as pool:
         waiting = [pool.submit(slow, n % 4) for n in range(200)]
         time.sleep(0.5)
-        began = time.monotonic()
+        assert api.get("/Patient?_count=1").status_code == 200
+        assert not any(future.done() for future in waiting), "it was answered when the slow ones had ended"
         for _ in range(50):
             assert api.get("/Patient?_count=1").status_code == 200
-        assert time.monotonic() - began < 10
         for n, future in enumerate(waiting):
             told = future.result(timeout=60)
             if n % 4 >= 2:

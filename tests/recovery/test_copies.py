@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
 import signal
 import ssl
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,9 +25,16 @@ import httpx
 import orjson
 import pytest
 from bench.running import FULL, Vaka, command, free_port, token
+from tests.accesses import events, verified
 from tests.client import fresh
 from tests.recovery.running import wait_until
 
+from vaka.accesslog.files import stream_name
+from vaka.copy import engine, files
+from vaka.copy.files import Folder
+from vaka.copy.own import Own
+from vaka.copy.reserve.neighbours import Neighbours
+from vaka.fhir.keys import resource_key
 from vaka.watch import status
 
 pytestmark = pytest.mark.alone
@@ -230,6 +239,57 @@ def test_one_of_two_copies_is_killed(two: Site) -> None:
         wait_until(lambda: two.is_up(0), "it answers")
         time.sleep(0.5)
     assert not found.failed, found.failed[:5]
+
+
+@pytest.mark.slow
+def test_a_copy_whose_disk_is_full_has_its_neighbour_keep_its_log(two: Site) -> None:
+    """Broken (traps: Log): with the journal away, a full disk ends all reading; or an access is lost with the copy, or stands twice."""
+    made = [two.create()[0] for _ in range(6)]
+    for id_ in made:
+        wait_until(lambda id_=id_: two.answered_here(id_), "the copy has it")  # type: ignore[misc]
+    serving, folder = two.pid("serve-1", two.copy_folder(1)), Folder(two.copy_folder(2))
+    assert two.vaka.process is not None
+    still = (two.vaka.process.pid, two.pid("journal"))
+    reader = {"Authorization": f"Bearer {token(two.vaka.data, 'disk-reader', FULL)}"}
+    tries: Counter[tuple[int, ...]] = Counter()
+
+    def read(id_: str) -> bool:
+        tries[(resource_key("Patient", id_),)] += 1
+        try:
+            return two.client.get(f"{two.urls[0]}/fhir/Patient/{id_}", headers=reader).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    wait_until(lambda: Neighbours(Folder(two.copy_folder(1))).peers(), "it has a neighbour")
+    for pid in still:
+        os.kill(pid, signal.SIGSTOP)
+    stream = stream_name(two.copy_folder(1) / "accesslog" / "serve-1")
+    assert stream is not None
+    connection = engine.writer(folder.own, files.key(folder))
+    own = Own(connection)
+    try:
+        resource.prlimit(serving, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))  # no file takes more than a byte
+        for id_ in made:
+            wait_until(lambda id_=id_: read(id_), "it is read, be it at the second try")  # type: ignore[misc]
+        assert own.carried(), "the neighbour keeps them on its disk"
+        os.kill(serving, signal.SIGKILL)  # all that it knew of them is gone
+    finally:
+        for pid in reversed(still):
+            os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: two.pid("serve-1", two.copy_folder(1)) not in (0, serving), "another takes its place")
+    wait_until(lambda: two.is_up(0), "it answers")
+    wait_until(lambda: not own.carried(), "the neighbour has brought them")
+    connection.close()
+    logged = Counter(
+        one.record.patients for one in events(two.vaka.data) if "disk-reader" in one.record.actor.principal
+    )
+    assert logged.keys() == tries.keys(), "each is there"
+    assert all(logged[one] <= tries[one] for one in tries), "and none more often than it was tried"
+
+    def whole() -> bool:
+        return all(found.stream != stream for found in verified(two.vaka.data).findings)
+
+    wait_until(whole, "the rest of that log has come from its files, and what was carried fits in")
 
 
 def test_a_frozen_copy_applies_nothing(two: Site) -> None:

@@ -29,6 +29,7 @@ from vaka.accesslog.record import Actor
 from vaka.accesslog.remote import JournalStore
 from vaka.accesslog.runs import Run
 from vaka.accesslog.writer import AccessLog, State
+from vaka.api.peer.carried import to_neighbours
 from vaka.api.peer.introduced import introduction
 
 _WRITER = """
@@ -230,6 +231,53 @@ def test_a_log_is_the_copys_that_began_it(journal: Vaka) -> None:
     )
     full = {"Authorization": f"Bearer {journal.token('x')}"}
     assert httpx.post(journal.url + "/peer/log", json={}, headers=full).status_code == 403
+
+
+def test_a_neighbour_carries_what_a_copy_signed_and_nothing_else(journal: Vaka) -> None:
+    """Broken: a neighbour that carries a log could change it, or write into another's; or it would stand twice."""
+    private = Ed25519PrivateKey.generate()
+    proof = token(journal.data, "copy-full-disk", frozenset({"feed-private"}))
+    sent = introduction("full-disk", private)
+    assert (
+        httpx.post(journal.url + "/peer/key", json=sent, headers={"Authorization": f"Bearer {proof}"}).status_code
+        == 200
+    )
+    carrier = introduced(journal, "carrier")
+    encoder, stream = Encoder(), "cd" * 16
+    payload = encoder.payload([record(9, actor=Actor("", "SE-carried"))], 1)
+    made = [blocks.make(1, 1, time.time_ns() // 1_000, payload, blocks.genesis(stream))]
+    given: list[bytes] = []
+
+    async def tell(content: bytes) -> bool:
+        given.append(content)
+        return True
+
+    async def refuses(_: bytes) -> bool:
+        return False
+
+    run = Run(stream, made, encoder.described)
+    asyncio.run(JournalStore(to_neighbours(private, tell)).put_run(run))
+    with pytest.raises(ConnectionError):
+        asyncio.run(JournalStore(to_neighbours(private, refuses)).put_run(run))
+
+    def bring(content: dict[str, Any]) -> int:
+        headers = {"Authorization": f"Bearer {carrier}"}
+        return httpx.post(journal.url + "/peer/log/carried", json=content, headers=headers).status_code
+
+    told_ = orjson.loads(given[0])
+    body = orjson.loads(told_["body"])
+    changed = {**told_, "body": orjson.dumps({**body, "stream": "ef" * 16}).decode()}
+    assert bring(changed) == 403, "it is not what was signed"
+    assert bring({**told_, "kid": "0" * 16}) == 403, "nobody that is known has signed it"
+    assert bring({**told_, "signature": "zz"}) == 400
+    assert bring({}) == 400
+    given.clear()
+    asyncio.run(JournalStore(to_neighbours(private, tell)).put_head(stream, "x", 9, b"\0" * 32))
+    assert bring(orjson.loads(given[0])) == 400, "only runs"
+    assert [bring(told_), bring(told_)] == [200, 200]
+    logged = Counter(event.record.seqs[0] for event in events(journal.data, "SE-carried"))
+    assert logged == {9: 1}
+    assert not verified(journal.data).findings
 
 
 def test_a_copys_folder_is_verified(journal: Vaka, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import uuid
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
+import psutil
 import pytest
 from bench.running import FULL, Vaka, free_port, token
 from tests.api.records import Ward
@@ -20,6 +23,7 @@ from tests.copy.test_door import journal_pid
 from tests.recovery.running import vaka, wait_until
 
 from vaka.copy.files import Folder
+from vaka.copy.reserve import recovery
 from vaka.copy.reserve.neighbours import Neighbours
 from vaka.copy.reserve.numbers import ENCOUNTER, PERSONAL, copy_of
 from vaka.copy.reserve.opening import open_reserve
@@ -76,6 +80,11 @@ def stop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stop]:
         store = open_reserve(Folder(stop.data))
         wait_until(lambda: store.range() is not None, "the copy has numbers to give")
         store.close()
+        (made.data / "passphrase").write_text(secrets.token_hex(16))
+        given = ("--passphrase-file", str(made.data / "passphrase"))
+        vaka("keys", "recovery", "make", "--to", str(made.data / "recovery.p12"), *given)
+        vaka("keys", "recovery", "use", str(made.data / "recovery.p12.pub"), "--data", str(made.data))
+        wait_until(lambda: recovery.kept_for(Folder(stop.data)) is not None, "the reserve opens with the recovery key")
         assert made.process is not None
         pids = (made.process.pid, journal_pid(made))
         for pid in pids:
@@ -272,3 +281,52 @@ def test_a_neighbour_that_cannot_be_reached_is_named_on_the_pages(stop: Stop) ->
         return "Det som förts in i Södra kan saknas här" in page.text
 
     wait_until(named, "the sheet names the neighbour")
+
+
+def test_the_only_copy_dies_with_its_key_and_nothing_is_lost(stop: Stop) -> None:
+    """Would break promise 2: what people wrote during a stop would be gone with one box, or be there twice. It ends the module."""
+    values = [fresh() for _ in range(12)]
+    first = note(stop, identifier={"system": "urn:test", "value": values[0]})
+    ids = [stop.ask("POST", "/fhir/Composition", first).json()["id"]]
+    for value in values[1:]:
+        body = note(stop, identifier={"system": "urn:test", "value": value})
+        ids.append(stop.ask("POST", "/fhir/Composition", body).json()["id"])
+    changed = stop.ask("PUT", f"/fhir/Composition/{ids[0]}", {**first, "id": ids[0], "title": "Ändrad"})
+    assert changed.status_code == 200, changed.text
+    for process in copy_processes(stop.data):
+        process.kill()
+    (stop.data / "keys" / "copy.key").unlink()
+    os.kill(journal_pid(stop.running), signal.SIGCONT)  # its supervisor stands still, and starts no copy
+    data = stop.running.data
+    asked = (
+        "reserve", "recover", "--data", str(stop.data), "--key", str(data / "recovery.p12"), "--passphrase-file",
+        str(data / "passphrase"), "--json",
+    )  # fmt: skip
+    listed = orjson.loads(vaka(*asked).stdout)
+    assert listed["counts"]["waiting"] >= len(values) + 1
+    by = ("--hand-over", "--by", "Ada", "--reason", "the copy's machine burned")
+    once = orjson.loads(vaka(*asked, *by).stdout)
+    never = {"unheld": listed["counts"]["unheld"]}  # the program's, to whom nothing was acknowledged
+    assert once["counts"] == {"done": listed["counts"]["waiting"], **never}, once
+    twice = orjson.loads(vaka(*asked, *by).stdout)
+    assert twice["counts"] == never, "nothing waits any more"
+    ports = orjson.loads((data / "run" / "ports.json").read_bytes())
+    api = Api(f"http://127.0.0.1:{ports['journal']}", stop.program)
+    for value, id_ in zip(values, ids, strict=True):
+        assert api.ids(f"/Composition?identifier=urn:test|{value}") == [id_]
+    assert api.get(f"/Composition/{ids[0]}").json()["title"] == "Ändrad"
+    api.close()
+
+
+def copy_processes(folder: Path) -> list[psutil.Process]:
+    """All of the copy in ``folder``: its supervisor, what follows, what answers."""
+    of_it = [one for one in psutil.process_iter() if one.is_running() and str(folder) in _line(one)]
+    assert len(of_it) >= 3, of_it
+    return of_it
+
+
+def _line(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []

@@ -20,8 +20,6 @@ from tests.recovery.running import READY_MAX_S, wait_until
 
 from vaka.journal import cluster
 
-pytestmark = pytest.mark.alone
-
 CTRL_C = b"\x03"
 STOPPED_MAX_S = 60.0
 

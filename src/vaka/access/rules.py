@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 from vaka.access.session import Purpose
 from vaka.access.settings import Settings
@@ -282,6 +283,14 @@ RULES: Mapping[Purpose, tuple[Rule, ...]] = {
     Purpose.ADMINISTRATION: _ADMINISTRATION,
     Purpose.QUALITY: _QUALITY,
 }
+PERMITS: Mapping[str, int] = {
+    id_: 1 << place
+    for place, id_ in enumerate(
+        dict.fromkeys(rule.id for table in RULES.values() for rule in table if rule.outcome is _PERMIT)
+    )
+}
+"""A bit for each rule that permits: by which of them an answer's entries were permitted is one number. For one process alone,
+never stored: the access log holds their ids."""
 
 
 def rules(purpose: Purpose, settings: Settings, *, aged: bool = False) -> tuple[Rule, ...]:
@@ -292,6 +301,12 @@ def rules(purpose: Purpose, settings: Settings, *, aged: bool = False) -> tuple[
         for rule in RULES[purpose]
         if (rule.setting is None or getattr(settings, rule.setting)) and (aged or Fact.AGED not in rule.when)
     )
+
+
+@cache
+def permitted_by(bits: int) -> str:
+    """The ids of these rules, with spaces between them."""
+    return " ".join(id_ for id_, bit in PERMITS.items() if bits & bit)
 
 
 def decide(purpose: Purpose, settings: Settings, holds: Callable[[Fact], bool], *, aged: bool = False) -> Rule:

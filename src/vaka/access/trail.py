@@ -30,6 +30,8 @@ class Trail:
     rule: str = ""
     patient: int | None = None
     touched: list[Touched] = field(default_factory=list)
+    rules: int = 0
+    """The rules that permitted what was given out (``rules.PERMITS``), where the store has told them."""
     wrote: tuple[int, int, int] | None = None
     """(epoch, xid, seq): the place in the feed of the last version that was written."""
 
@@ -41,6 +43,7 @@ class Trail:
         """What a part of the request did and touched."""
         self.activity, self.reason = other.activity or self.activity, other.reason or self.reason
         self.rule = other.rule or self.rule
+        self.rules |= other.rules
         self.patient = self.patient if other.patient is None else other.patient
         self.touched += other.touched
         if other.wrote is not None:

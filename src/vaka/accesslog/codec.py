@@ -25,6 +25,7 @@ from vaka.accesslog.record import Actor, Record
 ACTOR, FORM = 1, 2
 _SEPARATOR = "\x1f"
 _ACTOR_FIELDS = len(fields(Actor))
+_FORM_FIELDS = 6
 _COLUMNS = 10
 _KEPT_MAX = 20_000
 _NO_WORDS = ("", "", "")
@@ -47,6 +48,13 @@ class Described:
             raise Damaged("what is described is no actor")
         return Actor(*parts)
 
+    def require(self) -> None:
+        """Damaged unless it describes an actor or a form."""
+        if self.kind != FORM:
+            self.actor()
+        elif self.text.count(_SEPARATOR) != _FORM_FIELDS - 1:
+            raise Damaged("what is described is no form")
+
 
 @dataclass(frozen=True, slots=True)
 class Contents:
@@ -59,6 +67,11 @@ class Contents:
     records: int
     columns: tuple[list[Any], ...]
     words: Mapping[str, list[str]]
+
+    @property
+    def named(self) -> frozenset[int]:
+        """Numbers that its records use, of actors and forms, wherever in the chapter they are described."""
+        return frozenset((*self.actors, *self.columns[2]))
 
 
 class Encoder:

@@ -54,7 +54,7 @@ class JournalStore:
         contents = [block.contents() for block in run.blocks]
         for one in contents:
             run.described.update(one.described)
-        named = set(chain.from_iterable(one.actors for one in contents))
+        named = set(chain.from_iterable(one.named for one in contents))
         needed = [(number, one.kind, one.text) for number, one in run.described.items() if number in named]
         told = {
             "stream": run.stream, "before": run.blocks[0].before.hex(), "described": needed,

@@ -56,7 +56,9 @@ async def put_run(connection: Connection, run: Run) -> int:
                 row, run.stream, part, [told[block.number] for block in part], run.described
             )
             await _make_partition(connection, values["began"])
-            await _describe(connection, run.stream, part[0].chapter, [told[block.number] for block in part])
+            await _describe(
+                connection, run.stream, part[0].chapter, [told[block.number] for block in part], run.described
+            )
             await connection.execute(sql["insert_run"], values)
             put += count
     return put
@@ -76,10 +78,13 @@ async def _make_partition(connection: Connection, at: datetime) -> None:
         await connection.execute(made[0])
 
 
-async def _describe(connection: Connection, stream: str, chapter: int, contents: Sequence[Contents]) -> None:
+async def _describe(
+    connection: Connection, stream: str, chapter: int, contents: Sequence[Contents], known: Mapping[int, Described]
+) -> None:
+    """What these blocks describe, and what they use of ``known``: the blocks that describe it may come later, or from a file."""
     told: dict[int, Described] = {}
     for one in contents:
-        told |= one.described
+        told |= {**{number: known[number] for number in one.named if number in known}, **one.described}
     if told:
         values = {
             "stream": stream, "chapter": chapter, "numbers": list(told),

@@ -6,8 +6,8 @@ Invariants
 - The chain advances block by block whatever happens to a write; a block whose write failed is written again as the same
   bytes, here or there, so that it can never be twice with two contents.
 - The ladder (traps: Log): file; on an error a new file, the ballast released; the block straight into the store (the journal's
-  tables; of a copy, the journal's acknowledgement); then only what is urgent is served, each with an incident line, and the
-  blocks wait in memory until one of the others is back.
+  tables; of a copy, the journal's acknowledgement, else a neighbour's: ``accesslog.ladder``); then only what is urgent is
+  served, each with an incident line, and the blocks wait in memory until one of the others is back.
 - On a copy the store may be away at a start. What went there alone is noted beforehand (``files.mark_elsewhere``), so that no
   number is given to two blocks.
 """
@@ -30,6 +30,7 @@ from vaka.accesslog.blocks import Block
 from vaka.accesslog.codec import Described, Encoder
 from vaka.accesslog.disk import Disk
 from vaka.accesslog.files import Segment
+from vaka.accesslog.ladder import Ladder
 from vaka.accesslog.record import Record
 from vaka.accesslog.ship import Shipper
 from vaka.accesslog.store import LogStore
@@ -57,7 +58,7 @@ class AccessLog:
 
     def __init__(
         self, folder: Path, stream: str, lock: IO[str], store: LogStore, system: str, *,
-        segment_bytes: int, ballast_bytes: int,
+        segment_bytes: int, ballast_bytes: int, fallback: Ladder | None = None,
     ) -> None:  # fmt: skip
         self.folder, self.stream, self.system = folder, stream, system
         self.shipper = Shipper(folder, store)
@@ -69,6 +70,7 @@ class AccessLog:
         self._loop = asyncio.get_running_loop()
         self._lock = lock
         self._beside = store
+        self._instead: Ladder | LogStore = fallback or store
         self._segment_bytes, self._ballast_bytes = segment_bytes, ballast_bytes
         self._number, self._hash = 0, blocks.genesis(stream)
         self._told = 0
@@ -89,10 +91,16 @@ class AccessLog:
     async def open(
         cls, folder: Path, store: LogStore, system: str, *,
         segment_bytes: int = config.LOG_SEGMENT_BYTES, ballast_bytes: int = config.LOG_BALLAST_BYTES,
+        fallback: Ladder | None = None,
     ) -> AccessLog:  # fmt: skip
         """Goes on where the last process ended, in a new segment. Setup where another process writes there. Where the
-        store may be away (of a copy) and is: a log whose end may be there alone is put aside, and another begun."""
+        store may be away (of a copy) and is: a log whose end may be there alone is put aside, and another begun. So is one whose
+        end may be with a neighbour (``fallback``: where blocks go that no file takes)."""
         stream, lock = await asyncio.to_thread(files.open_folder, folder)
+        if fallback is not None and await asyncio.to_thread(files.is_elsewhere, folder):
+            lock.close()
+            await asyncio.to_thread(files.close_folder, folder, stream)
+            stream, lock = await asyncio.to_thread(files.open_folder, folder)
         known: tuple[int, bytes] | None = None
         try:
             known = await store.newest(stream)
@@ -109,7 +117,8 @@ class AccessLog:
         with suppress(OSError):  # so that there is room for the note
             if known is not None or not await asyncio.to_thread(files.is_elsewhere, folder):
                 await asyncio.to_thread(files.mark_elsewhere, folder, False)
-        found = cls(folder, stream, lock, store, system, segment_bytes=segment_bytes, ballast_bytes=ballast_bytes)
+        found = cls(folder, stream, lock, store, system, segment_bytes=segment_bytes, ballast_bytes=ballast_bytes,
+                    fallback=fallback)  # fmt: skip
         await found._resume(known)
         if not await asyncio.to_thread(files.keep_ballast, folder, ballast_bytes):
             log.warning("access log has no ballast", size_bytes=ballast_bytes)
@@ -343,7 +352,7 @@ class AccessLog:
                 while self._owed:
                     described = self._owed[0][1]
                     part = [block for block, known in self._owed if known is described]
-                    await self._beside.put_run(runs.Run(self.stream, part, described))
+                    await self._instead.put_run(runs.Run(self.stream, part, described))
                     del self._owed[: len(part)]
         except Exception as error:  # whatever it is, the next step of the ladder answers it
             log.error("access log to the database", kind=type(error).__name__)

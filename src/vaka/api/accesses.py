@@ -13,6 +13,7 @@ from typing import Final
 
 from vaka import config
 from vaka.access.filter import AccessFilter
+from vaka.access.rules import permitted_by
 from vaka.access.trail import Trail
 from vaka.accesslog.record import Record, actor_of, cut
 from vaka.api.callers import hide_tokens
@@ -66,14 +67,15 @@ def record_of(
         type_ = path[1] if len(path) > 1 and path[1] in _TYPES else ""
         return _make((
             time.time_ns() // 1_000, actor_of(access), activity_of(method, path), method, type_, status, epoch,
-            "", "", "", "", patients, owners, seqs, 0,
+            permitted_by(trail.rules), "", "", "", patients, owners, seqs, 0,
         ))  # fmt: skip
     listed = seqs[: config.LOG_RESOURCES_MAX]
     type_ = path[1] if len(path) > 1 and path[1] in _TYPES else ""
     why, asked = (cut(error.why or error.message), cut(address.text)) if error is not None else ("", "")
     activity = cut(trail.activity) if trail.activity else activity_of(method, path)
+    rule = trail.rule or (permitted_by(trail.rules) if error is None else "")
     return Record(
-        time.time_ns() // 1_000, actor_of(access), activity, method[:8], type_, status, epoch, cut(trail.rule),
+        time.time_ns() // 1_000, actor_of(access), activity, method[:8], type_, status, epoch, cut(rule),
         cut(trail.reason, config.LOG_REASON_MAX_CHARS), why, asked, patients, owners, listed, len(seqs) - len(listed),
     )  # fmt: skip
 

@@ -22,7 +22,8 @@ from vaka.api.authorization import configuration, token
 from vaka.api.callers import caller, refuse_tokens_in_address
 from vaka.api.cookies import SAFE
 from vaka.api.door import ready as of_copy
-from vaka.api.feed import feed, private
+from vaka.api.feed import feed, private, units
+from vaka.api.feed import patient as one_patient
 from vaka.api.health import health, ready
 from vaka.api.http import ClientGone, Request, Response, error_response, parse_query_string
 from vaka.api.http1 import Connection, Exchange
@@ -239,7 +240,7 @@ class Application:
                 self.server.usage.require(request)
                 self.server.log.require(urgent=is_urgent(request.method, request.access))
         match request.path:
-            case ("feed",) | ("feed", "private") | ("reserve", *_) | ("peer", *_):
+            case ("feed",) | ("feed", "private" | "patient" | "units") | ("reserve", *_) | ("peer", *_):
                 if not self.server.wire.feed_allowed(request.source, request.headers):
                     raise Forbidden(
                         "what copies ask leaves this machine to peers with a certificate only",
@@ -266,12 +267,18 @@ class Application:
         match request.path:
             case ("feed",):
                 return await feed(self.server, request)
+            case ("feed", "patient"):
+                return await one_patient(self.server, request)
+            case ("feed", "units"):
+                return await units(self.server, request)
             case ("feed", _):
                 return await private(self.server, request)
             case ("peer", "reserve") if door is not None and door.reserve is not None:
                 return await door.reserve.hold(request)
             case ("peer", "seed") if door is not None and door.seed is not None:
                 return await door.seed(request)
+            case ("peer", "carry") if door is not None and door.carry is not None:
+                return await door.carry(request)
             case ("peer", *_):
                 return await peer.dispatch(self.server, request)
             case ("reserve", *_) if door is None:

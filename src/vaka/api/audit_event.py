@@ -105,7 +105,7 @@ def _agents(record: Record) -> list[dict[str, Any]]:
     if actor.assignment:
         who["extension"] = [{"url": "urn:vaka:assignment", "valueString": actor.assignment}]
     if record.rule:
-        who["policy"] = [f"urn:vaka:rule:{record.rule}"]
+        who["policy"] = [f"urn:vaka:rule:{id_}" for id_ in record.rule.split(" ")]
     agents = [who]
     for id_ in dict.fromkeys((actor.unit, actor.provider)):
         if id_:

@@ -18,6 +18,7 @@ from vaka.api.cookies import Proof
 from vaka.api.copy_keys import CopyKeys, JournalSecret, private_key
 from vaka.api.pages import Pages
 from vaka.api.passphrases import Passphrases
+from vaka.api.peer.carried import keep_carrying
 from vaka.api.peer.introduced import keep_introduced
 from vaka.api.people import People
 from vaka.api.revocations import Revocations
@@ -48,7 +49,10 @@ class Copy:
 def copy_chores(copy: Copy, name: str, post: Post) -> tuple[Coroutine[Any, Any, None], ...]:
     """What one process of a copy does all the time beside answering: makes the copy called ``name`` known to the journal, and
     brings it what it is owed. Several may; each thing still arrives once."""
-    return keep_introduced(name, private_key(copy.keys), post), keep_delivering(copy.own, post, copy.show)
+    return (
+        keep_introduced(name, private_key(copy.keys), post), keep_delivering(copy.own, post, copy.show),
+        keep_carrying(copy.own, post),
+    )  # fmt: skip
 
 
 async def copy_server(

@@ -5,6 +5,9 @@
 which nothing can come any more; ``heartbeat``s. Compressed with zstd or gzip where Accept-Encoding takes it. All of it
 is in docs/operating/feed.md.
 
+``GET /feed/patient?patient=ID&until=CURSOR&hash=HEX&after=CURSOR`` gives one patient's part of it,
+``GET /feed/units?unit=HSA-ID,…`` says which Organizations those units are: for copies of some units' patients (decision 0015).
+
 ``GET /feed/private`` is the same of what copies need beside the record (``journal.private``), with the scope
 ``feed-private``; the keys that copies verify with come first in each answer, and again when they change.
 
@@ -19,18 +22,26 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Protocol
 
+import orjson
 import zstandard
 
 from vaka import config
+from vaka.access.filter import system_filter
+from vaka.access.scopes import FEED
 from vaka.api.http import Request, Response
 from vaka.api.published import Published
 from vaka.api.server import Server
-from vaka.errors import Invalid, NotAllowed, OnlyJournal
+from vaka.errors import Forbidden, Invalid, NotAllowed, OnlyJournal
+from vaka.fhir.hsa import HSA, hsa_id
+from vaka.fhir.keys import resource_key
+from vaka.fhir.query import parse_query
+from vaka.fhir.tokens import ID
 from vaka.journal.feed import Start
 from vaka.store.cursor import Cursor
 
 _KNOWN = frozenset({"after", "hash", "wait"})
 _HASH_BYTES = 32
+_BEGINNING = (0, 0, 0)
 NDJSON = "application/x-ndjson"
 
 
@@ -41,6 +52,36 @@ async def feed(server: Server, request: Request) -> Response:
     row_hash, wait_s = _hash(options.get("hash")), _wait_s(options.get("wait", "0"))
     start = await server.journal.feed.start(after, row_hash, access=request.access)
     return _answer(request, start, server.journal.feed.lines(start, wait_s))
+
+
+async def patient(server: Server, request: Request) -> Response:
+    """One patient's part of the feed up to ``until``, for a copy that has not kept it: 200 with a stream; Conflict, Forbidden as
+    ``feed``. ``after``: the last line that came; an answer that ends without a mark is asked on from there."""
+    options = _options(request, frozenset({"patient", "until", "hash", "after"}))
+    id_, until = options.get("patient", ""), options.get("until", "")
+    if not ID.fullmatch(id_) or not until:
+        raise Invalid("one patient's part of the feed takes patient and until", path="patient")
+    request.access.trail.patient = resource_key("Patient", id_)
+    after = Cursor.parse(options["after"]).place if options.get("after") else _BEGINNING
+    start = await server.journal.feed.start(Cursor.parse(until), _hash(options.get("hash")), access=request.access)
+    return _answer(request, start, server.journal.feed.of_patient(start, id_, after))
+
+
+async def units(server: Server, request: Request) -> Response:
+    """The Organization ids of ``unit``, HSA-ids with commas between, as ``{"units": {HSA-id: id}}``: what is no unit is not in
+    it. Forbidden without the scope."""
+    if FEED not in request.access.scopes:
+        raise Forbidden(f"{request.access.principal} has no right to read this feed", help="it takes the scope feed")
+    asked = _options(request, frozenset({"unit"})).get("unit", "").split(",")
+    if len(asked) > config.COPY_SCOPE_UNITS_MAX:
+        raise Invalid(f"more than {config.COPY_SCOPE_UNITS_MAX} units", path="unit")
+    searching = server.store.searching(system_filter("copy scope"))
+    found: dict[str, str] = {}
+    for unit in asked:
+        query = parse_query(["Organization"], [("identifier", f"{HSA}|{hsa_id(unit)}")], base_url="", strict=True)
+        page = await searching.search(query, count=1)
+        found |= {unit: page.matches[0].id} if page.matches else {}
+    return Response(200, orjson.dumps({"units": found}), content_type="application/json")
 
 
 async def private(server: Server, request: Request) -> Response:

@@ -7,7 +7,6 @@ to nobody but the person it is about.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -17,15 +16,13 @@ import orjson
 from vaka.access.filter import system_filter
 from vaka.access.professions import purpose_of, rights_of, title_of
 from vaka.access.session import Assignment, Right, Session
-from vaka.errors import Invalid
 from vaka.fhir import dates
+from vaka.fhir.hsa import HSA
 from vaka.fhir.query import parse_query
 from vaka.journal.people import now_us
 from vaka.store.store import Store
 from vaka.store.version import Version
 
-HSA: Final = "urn:oid:1.2.752.129.2.1.4.1"
-_HSA_ID: Final = re.compile(r"[A-Z0-9]{2,20}(?:-[A-Z0-9]{1,20}){1,3}")
 _ROLES_MAX: Final = 100
 _EVERYBODY_MAX: Final = 400
 _DEPTH_MAX: Final = 8
@@ -52,14 +49,6 @@ class Offer:
     unit: str
     provider: str
     hsa: tuple[str, str, str]
-
-
-def hsa_id(text: str) -> str:
-    """An HSA-id as the record has it. Invalid if it cannot be one."""
-    found = text.strip().upper()
-    if len(found) > 60 or not _HSA_ID.fullmatch(found):
-        raise Invalid("this is not an HSA-id", help="it looks like SE2321000016-1ABC")
-    return found
 
 
 def _hsa_of(resource: Resource) -> str:

@@ -7,33 +7,57 @@ the secrets of one-time codes (``login.key``) never does: whoever has it can be 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 import orjson
 
+from vaka import log
 from vaka.api.keyring import Keyring
-from vaka.api.secrets import Secret
+from vaka.api.secrets import Secret, Watched
+from vaka.copy.reserve import recovery
+from vaka.errors import VakaError
 
 TOPIC: Final = "keys"
+RECOVERY: Final = "recovery.pub"
+
+
+class RecoveryHalf:
+    """The public half of the region's recovery key, ``DIR/secret/recovery.pub``, as it is now; None where there is none."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._path = data_dir / "secret" / RECOVERY
+        self._watched = Watched(data_dir)
+        self._half: bytes | None = None
+
+    def __call__(self) -> bytes | None:
+        if self._watched.changed():
+            try:
+                self._half = recovery.public_half(self._path.read_bytes()) if self._path.exists() else None
+            except (VakaError, OSError) as error:  # what copies have had until now stays theirs
+                log.error("recovery key cannot be read", path=self._path.name, kind=type(error).__name__)
+        return self._half
 
 
 class Published:
     """The keys as they are now, asked for often."""
 
-    def __init__(self, sessions: Keyring, tokens: Keyring, form: bytes, page: Secret) -> None:
+    def __init__(self, sessions: Keyring, tokens: Keyring, form: bytes, page: Secret, recovers: RecoveryHalf) -> None:
         self._sessions, self._tokens, self._form, self._page = sessions, tokens, form, page
-        self._told: tuple[int, int, bytes] | None = None
+        self._recovers = recovers
+        self._told: tuple[int, int, bytes, bytes | None] | None = None
         self._line = b""
 
     def line(self) -> bytes:
         """A line of the feed without a cursor; another one when a key has changed."""
-        now = (self._sessions.look(), self._tokens.look(), self._page())
+        now = (self._sessions.look(), self._tokens.look(), self._page(), self._recovers())
         if now != self._told:
             row = {
                 "session": {kid: key.hex() for kid, key in self._sessions.publics().items()},
                 "token": {kid: key.hex() for kid, key in self._tokens.publics().items()},
                 "form": self._form.hex(),
                 "page": now[2].hex(),
+                **({recovery.USE: now[3].hex()} if now[3] is not None else {}),
             }
             line = {"topic": TOPIC, "key": "journal", "row": row}
             self._line = orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SORT_KEYS)

@@ -29,7 +29,7 @@ from vaka.api.listen import Listeners, until_stopped
 from vaka.api.pages import Pages
 from vaka.api.passphrases import Passphrases
 from vaka.api.people import People
-from vaka.api.published import Published
+from vaka.api.published import Published, RecoveryHalf
 from vaka.api.request_log import RequestLog
 from vaka.api.revocations import Revocations
 from vaka.api.sealed import Sealed
@@ -143,7 +143,8 @@ async def _server(
     return Server(
         journal, journal, Tokens(token_keys, clients), Pages(page), access_log, callers,
         Sealed(login_key), Passphrases(login_key), clients, JournalOpenings(journal), services(data_dir), demo, demo_login,
-        redactions=Redactions(data_dir), settings=law, published=Published(session_keys, token_keys, form, page), copies=copies,
+        redactions=Redactions(data_dir), settings=law, copies=copies,
+        published=Published(session_keys, token_keys, form, page, RecoveryHalf(data_dir)),
         admission=Admission(Shared.open(data_dir / "run" / "admission")),
     )  # fmt: skip
 

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from vaka import errors, log, process
+from vaka import config, errors, log, process
 from vaka.access.settings import CLOSED, Settings
 from vaka.api.wire import Wire
 from vaka.assemble.place import check_port, child, end_survivors
+from vaka.copy.client import Client, tls
 from vaka.copy.files import Folder, key, replace
+from vaka.copy.scope import Scope
 from vaka.watch.directory import Directory
 from vaka.watch.part import Part
 from vaka.watch.probe import beat, beat_age_s, http_status
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from vaka.api.door.serve import Opened
 
 FOLLOW: Final = "follow"
-REGION: Final = "region"
 BEAT_MAX_S: Final = 5.0
 SILENT_MAX_S: Final = 10.0
 
@@ -37,9 +38,9 @@ SILENT_MAX_S: Final = 10.0
 @dataclass(frozen=True, slots=True)
 class Copy:
     """What ``vaka copy`` was asked for. ``source``: the journal's address, without a path; ``scope``: None for the whole
-    region, else units; ``key_file``: what its files are encrypted with, ``token_file``: what the journal lets it follow
-    with, None for those in its folder; ``workers``: processes that answer; ``demo``: of a demo, where staff log in by a
-    click; ``law``: the region's points of law."""
+    region, else units (HSA-ids), whose patients of the last ``scope_years``; ``key_file``: what its files are encrypted with,
+    ``token_file``: what the journal lets it follow with, None for those in its folder; ``workers``: processes that answer;
+    ``demo``: of a demo, where staff log in by a click; ``law``: the region's points of law."""
 
     directory: Directory
     source: str
@@ -57,6 +58,7 @@ class Copy:
     neighbours: tuple[str, ...] = ()
     hold_back_s: float = 0.0
     announced: tuple[str, ...] = ()
+    scope_years: float = config.COPY_SCOPE_YEARS
 
     @property
     def url(self) -> str:
@@ -66,6 +68,7 @@ class Copy:
         """The same as arguments of ``vaka copy``, without its folder."""
         told = ["--from", self.source, "--host", self.host, "--port", str(self.port), "--workers", str(self.workers)]
         told += ["--scope", ",".join(self.scope)] if self.scope is not None else []
+        told += ["--scope-years", str(self.scope_years)] if self.scope is not None else []
         told += ["--key-file", str(self.key_file)] if self.key_file is not None else []
         told += ["--authority", str(self.authority)] if self.authority is not None else []
         told += ["--certificate", str(self.certificate)] if self.certificate is not None else []
@@ -93,9 +96,10 @@ def run(copy: Copy, on_ready: Callable[[float], None]) -> None:
         directory.check_disk()
         copy.wire.check(copy.host)
         folder = Folder(directory.path)
-        folder.establish(copy.source, scope=copy.scope or (REGION,))
-        key(folder, copy.key_file)
+        folder.prepare()
         _take_token(folder, copy.token_file)
+        folder.establish(copy.source, scope=_scope(copy, folder))
+        key(folder, copy.key_file)
         check_port(copy.host, copy.port)
         process.prepare("watch", directory.log)
         log.setup("watch", directory.log / "watch.jsonl")
@@ -134,6 +138,41 @@ def _take_token(folder: Folder, given: Path | None) -> None:
             "a copy needs a token to follow with",
             help="at the journal: vaka token --system NAME --scope feed --scope feed-private > FILE; here: --token-file FILE",
         )
+
+
+def _scope(copy: Copy, folder: Folder) -> Scope | None:
+    """Whose record it is to hold; units that are as they were are not looked up again. Setup error for a unit that the journal
+    does not know."""
+    if copy.scope is None:
+        return None
+    try:
+        before = folder.about().scope
+    except errors.Setup:
+        before = None
+    if before is not None and before.named == copy.scope:
+        return Scope(before.named, before.units, copy.scope_years)
+
+    async def ask(named: tuple[str, ...]) -> dict[str, str]:
+        client = Client(copy.source, folder.token.read_text().strip(), verify=tls(copy.authority, copy.certificate))
+        try:
+            return await client.units(named)
+        finally:
+            await client.close()
+
+    try:
+        known = asyncio.run(ask(copy.scope))
+    except errors.VakaError as error:
+        raise errors.Setup(
+            f"the units of --scope cannot be looked up: {error.message}",
+            help=error.help
+            or "they are asked of the journal when they are new: start it while the journal can be reached",
+        ) from error
+    if missing := [unit for unit in copy.scope if unit not in known]:
+        raise errors.Setup(
+            f"--scope names a unit that the journal does not know: {', '.join(missing)}",
+            help="give the HSA-ids of Organizations in the record, with commas between, or region",
+        )
+    return Scope(copy.scope, tuple(known[unit] for unit in copy.scope), copy.scope_years)
 
 
 def parts(copy: Copy) -> Sequence[Part]:

@@ -22,6 +22,7 @@ from vaka.assemble.copies import check_source
 from vaka.assemble.place import check_port
 from vaka.copy.client import tls
 from vaka.copy.files import replace
+from vaka.copy.scope import Scope
 from vaka.copy.snapshot.about import About
 from vaka.copy.snapshot.place import Place
 
@@ -54,7 +55,7 @@ def keep(keeping: Keeping, told: Callable[[About], None]) -> None:
             "a snapshot is given for a token alone",
             help="at the journal: vaka token --system NAME --snapshot UNIT > FILE; here: --token-file FILE",
         )
-    place.folder.establish(keeping.source, name=keeping.name or None, scope=(keeping.unit,))
+    place.folder.establish(keeping.source, name=keeping.name or None, scope=Scope((keeping.unit,), (), 0.0))
     log.setup("snapshot-keep", place.folder.path / "log" / "keep.jsonl")
     asyncio.run(_keep(keeping, told))
 

@@ -11,18 +11,21 @@ from typing import Any, Final
 
 import click
 
-from vaka import assemble, errors
+from vaka import assemble, config, errors
 from vaka.access.limits import REASON_MAX_CHARS
 from vaka.access.settings import Settings
 from vaka.api.wire import Wire
-from vaka.assemble.copies import REGION, Copy
+from vaka.assemble.copies import Copy
 from vaka.command import options
 from vaka.copy import control, frozen
 from vaka.copy.files import Folder
 from vaka.copy.hold import Hold
+from vaka.copy.scope import REGION
+from vaka.fhir.hsa import hsa_id
 
 # Imported only when used: a copy that starts is waited for.
 _OF_SNAPSHOTS: Final[Mapping[str, str]] = {"snapshot": "snapshot", "open": "open_command", "revoke": "revoke"}
+_SCOPE_HELP = "give region, or HSA-ids with commas between, for example SE2321000016-1ABC,SE2321000016-1ABD"
 _FILE = click.Path(path_type=Path, dir_okay=False, resolve_path=True)
 
 
@@ -41,6 +44,10 @@ def asked(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--scope", default=REGION, show_default=True, metavar="region|UNIT,…",
         help="What it holds: all, or the patients of these units (HSA-ids); the journal is asked for the others.",
+    )  # fmt: skip
+    @click.option(
+        "--scope-years", default=config.COPY_SCOPE_YEARS, show_default=True, type=click.FloatRange(0, 150, min_open=True),
+        metavar="YEARS", help="How far back something at one of these units makes somebody its patient.",
     )  # fmt: skip
     @click.option(
         "--key-file", type=_FILE, metavar="FILE",
@@ -81,6 +88,7 @@ def asked(command: Callable[..., Any]) -> Callable[..., Any]:
         port: int,
         workers: int,
         scope: str,
+        scope_years: float,
         key_file: Path | None,
         token_file: Path | None,
         demo: bool,
@@ -97,7 +105,7 @@ def asked(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(**others, copy=None)
         copy = Copy(
             assemble.directory(data), source.rstrip("/"), host, port, workers, _units(scope), key_file, token_file, wire,
-            demo, law, authority, certificate, neighbours, hold_back_s, announced,
+            demo, law, authority, certificate, neighbours, hold_back_s, announced, scope_years,
         )  # fmt: skip
         return command(**others, copy=copy)
 
@@ -159,9 +167,14 @@ def _units(scope: str) -> tuple[str, ...] | None:
     """The units of a scope; None for the region."""
     if scope == REGION:
         return None
-    units = tuple(part.strip().upper() for part in scope.split(",") if part.strip())
-    if not units:
-        raise errors.Setup("--scope names no unit", help="give region, or HSA-ids with commas between")
+    try:
+        units = tuple(dict.fromkeys(hsa_id(part) for part in scope.split(",") if part.strip()))
+    except errors.Invalid as error:
+        raise errors.Setup(f"--scope {scope[:100]}: {error.message}", help=_SCOPE_HELP) from error
+    if not 0 < len(units) <= config.COPY_SCOPE_UNITS_MAX:
+        raise errors.Setup(
+            f"--scope names {len(units)} units: 1 to {config.COPY_SCOPE_UNITS_MAX} can be named", help=_SCOPE_HELP
+        )
     return units
 
 

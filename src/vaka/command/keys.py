@@ -11,8 +11,11 @@ import orjson
 
 from vaka import assemble, errors
 from vaka.api.keyring import Keyring
+from vaka.api.published import RECOVERY
 from vaka.api.secrets import read, renew
 from vaka.command import options
+from vaka.copy import files
+from vaka.copy.reserve import recovery
 
 SIGNING = ("token", "session")
 PAGE = "page"
@@ -82,6 +85,40 @@ def forget(name: str, kid: str, data: str) -> None:
     if kid not in ring.kids() or not ring.forget(kid):
         raise errors.NotFound(f"there is no old key {kid[:32]} called {name}", help="vaka keys list shows them")
     click.echo(f"what {kid} signed is void")
+
+
+@command.group("recovery")
+def recovery_() -> None:
+    """The region's recovery key: it opens the reserve of a copy whose own key is lost (`vaka reserve recover`)."""
+
+
+@recovery_.command("make")
+@click.option(
+    "--to", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="Where the private half goes, under a passphrase. The public half goes beside it, in FILE.pub.",
+)  # fmt: skip
+@options.passphrase(confirm=True)
+def recovery_make(to: Path, passphrase: str) -> None:
+    """Make a recovery key, best on a machine without a network. Keep FILE and its passphrase apart, and offline."""
+    public = to.with_name(to.name + ".pub")
+    if to.exists() or public.exists():
+        raise errors.Conflict(f"{to} or {public} is there already", help="a recovery key is never overwritten")
+    private, half = recovery.make(passphrase)
+    files.replace(to, private)
+    files.replace(public, half)
+    click.echo(f"Recovery key {recovery.fingerprint(recovery.public_half(half))} is in {to}: keep it offline.")
+    click.echo(f"Next, at the journal: vaka keys recovery use {public}")
+
+
+@recovery_.command("use")
+@click.argument("public", type=click.Path(exists=True, path_type=Path, dir_okay=False))
+@options.data
+def recovery_use(public: Path, data: str) -> None:
+    """Give copies the public half: within seconds each wraps the key of its reserve to it."""
+    half = public.read_bytes()
+    kid = recovery.fingerprint(recovery.public_half(half))
+    files.replace(_folder(data) / RECOVERY, half)
+    click.echo(f"Copies wrap their reserves' keys to {kid}; `vaka reserve list` on a copy says when it has.")
 
 
 def _folder(data: str) -> Path:

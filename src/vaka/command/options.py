@@ -37,6 +37,26 @@ law = click.option(
 _FILE = click.Path(path_type=Path, dir_okay=False, resolve_path=True)
 
 
+def passphrase(*, confirm: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The passphrase of the recovery key as the argument ``passphrase``: from a file, else asked for and not shown."""
+
+    def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
+        @click.option(
+            "--passphrase-file", type=_FILE, metavar="FILE", help="Its passphrase.  [default: it is asked for]"
+        )
+        @wraps(command)
+        def asked(*, passphrase_file: Path | None, **others: Any) -> Any:
+            if passphrase_file is not None:
+                told = passphrase_file.read_text().strip()
+            else:
+                told = click.prompt("Passphrase of the recovery key", hide_input=True, confirmation_prompt=confirm)
+            return command(**others, passphrase=told)
+
+        return asked
+
+    return decorated
+
+
 def wire(command: Callable[..., Any]) -> Callable[..., Any]:
     """How it listens, as one argument ``wire``."""
 

@@ -11,8 +11,9 @@ import click
 from vaka import assemble, config, errors
 from vaka.accesslog.direct import log_command
 from vaka.api import living
-from vaka.api.people import People, Person, hsa_id
+from vaka.api.people import People, Person
 from vaka.command import options
+from vaka.fhir.hsa import hsa_id
 from vaka.journal import people
 from vaka.journal.journal import Journal
 from vaka.load.target import dsn_of

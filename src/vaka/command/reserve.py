@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any, Final
@@ -15,8 +13,10 @@ import click
 import orjson
 
 from vaka import errors
-from vaka.command import options
+from vaka.command import options, recover
+from vaka.command.reserve_told import by_hand, line_of, local, next_step, told_of
 from vaka.copy.files import Folder
+from vaka.copy.reserve import recovery
 from vaka.copy.reserve.entry import Entry, State
 from vaka.copy.reserve.hand_over import HandOver
 from vaka.copy.reserve.journal import JournalClient
@@ -24,7 +24,6 @@ from vaka.copy.reserve.mode import Forced, Left, Mode
 from vaka.copy.reserve.opening import open_reserve, token
 from vaka.copy.reserve.plan import plan
 from vaka.copy.reserve.store import ReserveStore
-from vaka.fhir.dates import ZONE
 
 _STATES: Final = {state.name.lower(): state for state in State}
 _UNFINISHED: Final = (State.UNHELD, State.WAITING, State.REFUSED)
@@ -47,12 +46,6 @@ def _of_copy(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_copy
 
 
-def _by_hand(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Who does it, and why (S31)."""
-    command = click.option("--reason", required=True, help="Why. It is kept.")(command)
-    return click.option("--by", required=True, metavar="NAME", help="Who decides this. It is kept.")(command)
-
-
 @contextmanager
 def _opened(at: Folder, key_file: Path | None) -> Iterator[ReserveStore]:
     store = open_reserve(at, key_file, must_exist=True)
@@ -70,6 +63,9 @@ def command() -> None:
     """
 
 
+command.add_command(recover.command)
+
+
 @command.command("list")
 @_of_copy
 @click.option(
@@ -82,26 +78,27 @@ def list_(at: Folder, key_file: Path | None, states: tuple[str, ...], as_json: b
         found = store.listed([_STATES[name] for name in states] or _UNFINISHED)
         held_back = plan(store.open(_UNFINISHED)).held_back
         standing, counts, changes = store.standing(), store.counts(), store.mode_changes(1)
-    next_ = _next(standing.mode, counts)
+    next_ = next_step(standing.mode, counts)
     if as_json:
         told = {
             "mode": {"mode": standing.mode.value, "by": standing.by, "reason": standing.reason},
             "counts": {state.name.lower(): number for state, number in counts.items()},
-            "entries": [_told(one, held_back.get(one.number)) for one in found],
+            "entries": [told_of(one, held_back.get(one.number)) for one in found],
             "next": next_,
+            "recovery_key": recovery.kept_for(at),
         }
         click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
         return
-    since = f" since {_local(changes[0][0])}" if changes else ""
+    since = f" since {local(changes[0][0])}" if changes else ""
     by = f", by {standing.by}" if standing.by else ""
     click.echo(f"Mode {standing.mode.value}{since}{by}{': ' + standing.reason if standing.reason else ''}")
     for one in found:
-        waits = f" (waits for {held_back[one.number]})" if one.number in held_back else ""
-        why = f": {one.reason}" if one.reason else ""
-        click.echo(
-            f"{one.number:>6}  {one.state.name.lower():<9}  {_local(one.recorded_us)}  {one.site:<12}  "
-            f"{one.method} {one.path or 'transaction'}  {one.principal}{waits}{why}"
-        )
+        click.echo(line_of(one, held_back.get(one.number)))
+    kid = recovery.kept_for(at)
+    opens = (
+        f"Also opened by the recovery key {kid}." if kid else "No recovery key opens this reserve without the copy's."
+    )
+    click.echo(opens)
     click.echo(next_)
 
 
@@ -114,7 +111,7 @@ def show(number: int, at: Folder, key_file: Path | None, content: bool, as_json:
     """One entry: who, when, where, what it makes, what has become of it."""
     with _opened(at, key_file) as store:
         one = _entry(store, number)
-    told = _told(one, None) | {
+    told = told_of(one, None) | {
         "makes": sorted(one.makes), "patients": sorted(one.patients), "refers": list(one.refers), "key": one.key,
         "copies": one.copies, "held_for": one.origin if one.origin != at.about().id else None,
         "clock_offset_ms": one.offset_ms, "site_only": one.single_site, "numbers": dict(one.numbers),
@@ -163,7 +160,7 @@ def hand_over(
         after = {number: found for number in sorted(before) if (found := store.get(number)) is not None}
     counts = {state.name.lower(): sum(one.state is state for one in after.values()) for state in State}
     if as_json:
-        click.echo(orjson.dumps({"entries": [_told(one, None) for one in after.values()], "counts": counts}))
+        click.echo(orjson.dumps({"entries": [told_of(one, None) for one in after.values()], "counts": counts}))
     else:
         click.echo(", ".join(f"{number} {name}" for name, number in counts.items() if number) or "nothing waited")
     if counts["waiting"]:
@@ -184,7 +181,7 @@ async def _hand_over(store: ReserveStore, at: Folder, others: tuple[str, ...], c
 @command.command("settle")
 @click.argument("number", type=int)
 @_of_copy
-@_by_hand
+@by_hand
 def settle(number: int, at: Folder, key_file: Path | None, by: str, reason: str) -> None:
     """Close a refused entry: a person has seen to it, for example by entering it anew. It is kept, with name and reason."""
     with _opened(at, key_file) as store:
@@ -198,7 +195,7 @@ def settle(number: int, at: Folder, key_file: Path | None, by: str, reason: str)
 
 @command.command("force")
 @_of_copy
-@_by_hand
+@by_hand
 def force(at: Folder, key_file: Path | None, by: str, reason: str) -> None:
     """Send all writes into the reserve from now on, until somebody leaves it: before planned work on the journal, or where
     it lies."""
@@ -207,7 +204,7 @@ def force(at: Folder, key_file: Path | None, by: str, reason: str) -> None:
 
 @command.command("leave")
 @_of_copy
-@_by_hand
+@by_hand
 def leave(at: Folder, key_file: Path | None, by: str, reason: str) -> None:
     """End the reserve: what waits is handed over, each patient's before new writes of that patient pass."""
     _decide(at, key_file, Left(by, reason))
@@ -227,35 +224,3 @@ def _entry(store: ReserveStore, number: int) -> Entry:
     if found is None:
         raise errors.NotFound(f"there is no entry {number} here", help="`vaka reserve list` has the numbers")
     return found
-
-
-def _told(one: Entry, waits_for: int | None) -> dict[str, Any]:
-    """An entry without what was written: ids, times and reasons."""
-    return {
-        "number": one.number, "id": one.id, "state": one.state.name.lower(), "reason": one.reason or None,
-        "waits_for": waits_for, "recorded": datetime.fromtimestamp(one.recorded_us / 1e6, UTC).isoformat(), "site": one.site,
-        "who": one.principal, "method": one.method, "path": one.path,
-        "age_s": round(time.time() - one.recorded_us / 1e6),
-    }  # fmt: skip
-
-
-def _local(at_us: int) -> str:
-    return datetime.fromtimestamp(at_us / 1e6, ZONE).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _next(mode: Mode, counts: dict[State, int]) -> str:
-    """What to do next, in a sentence."""
-    waiting, refused = counts.get(State.WAITING, 0), counts.get(State.REFUSED, 0)
-    match mode:
-        case Mode.FORCED:
-            return "Next: `vaka reserve leave --by NAME --reason …` when the journal may be written to again."
-        case Mode.RESERVE:
-            return "Next: nothing; 30 s after the journal commits again all is handed over by itself."
-    if refused:
-        return (
-            f"Next: {refused} refused. Look at each with `show`. Mend what it names and `hand-over --again NUMBER`,"
-            " or enter it anew and `settle NUMBER`."
-        )
-    if waiting:
-        return "Next: nothing; what waits is being handed over. `hand-over` does it at once, for example if the copy is stopped."
-    return "Nothing waits."

@@ -64,6 +64,8 @@ def command(data: str, as_json: bool) -> int:
     else:
         _table(_rows(directory, found))
         click.echo("  ".join(f"{path} {code or 'no answer'}" for path, code in answers.items()))
+        if (held := _held(directory)) is not None:
+            click.echo(held)
         if (step := _admission(directory)["step"]) != "full":
             click.echo(f"too many ask at once: only the {step} is shown")
         if found.journal != found.url:
@@ -95,6 +97,20 @@ def _rows(directory: Directory, found: status.Status) -> list[status.PartStatus]
         inner = status.read(fronted.folder(directory, int(part.name.removeprefix("copy-"))).status)
         rows += [replace(one, name=f"{part.name} {one.name}") for one in inner.parts] if inner is not None else []
     return rows
+
+
+def _held(directory: Directory) -> str | None:
+    """Whose record a copy holds; None where this is none."""
+    from vaka.api.door.told import Told
+    from vaka.copy.files import Folder
+
+    folder = Folder(directory.path)
+    if not (folder.path / "copy.json").exists():
+        return None
+    scope, told = folder.about().scope, Told(folder.board)
+    if scope is None:
+        return "it holds the region"
+    return f"it holds the patients of {', '.join(scope.named)}: {told.patients}, and {told.taking} are being taken in"
 
 
 def _alone(directory: Directory, found: status.Status | None) -> bool:

@@ -23,12 +23,15 @@ import apsw
 import zstandard
 
 from vaka import config
-from vaka.copy import engine, private
+from vaka.copy import engine, intake, private
 from vaka.copy.changes import Changes
+from vaka.copy.held import scope_of
+from vaka.copy.intake import Intake
 from vaka.copy.lines import Heartbeat, Line, Mark, Unread, Version
 from vaka.copy.owners import Owners
 from vaka.copy.put import Change, OnChanged, Putter, Row
 from vaka.copy.rows import home
+from vaka.copy.scope import Scope
 from vaka.copy.statements import statements
 from vaka.fhir.definitions import type_number
 from vaka.store.codec import CURRENT, Codec, packaged_dictionary
@@ -69,8 +72,8 @@ class Applied:
         return self.versions / self.seconds if self.seconds else 0.0
 
 
-def make(connection: apsw.Connection) -> None:
-    """The schema, in a file that is new."""
+def make(connection: apsw.Connection, scope: Scope | None = None) -> None:
+    """The schema, in a file that is new. ``scope``: whose record it is to hold; None: the region's."""
     with engine.transaction(connection):
         if connection.execute("SELECT count(*) FROM sqlite_schema").get:
             return
@@ -78,6 +81,8 @@ def make(connection: apsw.Connection) -> None:
         private.create(connection)
         connection.execute("INSERT INTO dictionary VALUES (?, ?)", (CURRENT, packaged_dictionary()))
         connection.execute("INSERT INTO fact VALUES ('schema', ?)", (str(SCHEMA),))
+        if scope is not None:
+            intake.make(connection, scope)
 
 
 def dictionaries(connection: apsw.Connection) -> dict[int, bytes]:
@@ -111,6 +116,8 @@ class Applier:
         self.codec = codec(connection)
         self.owners = Owners(connection)
         self.putter = Putter(connection, self.codec, on_changed)
+        scope = scope_of(connection)
+        self.intake = Intake(connection, scope) if scope is not None else None
 
     @property
     def dictionaries(self) -> dict[int, bytes]:
@@ -127,26 +134,64 @@ class Applier:
         versions = [line for line in lines if isinstance(line, Version | Unread)]
         try:
             with engine.told(self.path), engine.transaction(self.connection):
-                batch = _Batch(self, [one for one in versions if isinstance(one, Version)])
-                current, redacted = batch.run()
-                for one in versions:
-                    if isinstance(one, Unread):
-                        self._set_aside(one, None, one.reason)
+                kept, gone = self.intake.sift(versions) if self.intake is not None else (versions, ())
+                self._take_out(gone)
+                batch, current, redacted = self._put(kept)
                 at = self._moved(lines, versions)
                 self._move(at)
-                if self.on_lost is not None and batch.lost:
-                    self.on_lost(list(batch.lost.values()))
                 aside: Any = self.connection.execute(self._sql["count_aside"]).get
         except BaseException:
-            self.owners.forget()
-            if self.putter.filling is not None:
-                self.putter.filling.forget()
+            self._forget()
             raise
         self.putter.touched.update(home(one.patient) for one in versions if isinstance(one, Unread))
         self.tell()
         if redacted or self._log_is_due:
             self.empty_log()
         return Applied(at, len(versions), current, aside, batch.conflicting, time.perf_counter() - began)
+
+    def take_in(self, patient: str) -> None:
+        """What waits for a patient stands in the record from now on, whole, in one commit. DiskFull, Damaged: nothing does."""
+        assert self.intake is not None
+        redacted = False
+        try:
+            with engine.told(self.path), engine.transaction(self.connection):
+                for part in self.intake.staged(patient):
+                    redacted |= self._put(part)[2]
+                self.intake.make_whole(patient)
+        except BaseException:
+            self._forget()
+            raise
+        self.tell()
+        if redacted or self._log_is_due:
+            self.empty_log()
+
+    def _put(self, versions: Sequence[Version | Unread]) -> tuple[_Batch, int, bool]:
+        """The batch, how many resources are others now, and whether something was redacted."""
+        batch = _Batch(self, [one for one in versions if isinstance(one, Version)])
+        current, redacted = batch.run()
+        for one in versions:
+            if isinstance(one, Unread):
+                self._set_aside(one, None, one.reason)
+        if self.on_lost is not None and batch.lost:
+            self.on_lost(list(batch.lost.values()))
+        return batch, current, redacted
+
+    def _take_out(self, keys: Sequence[int]) -> None:
+        """What is no longer of anybody who is held. A reserve entry of it stays shown until it is settled."""
+        if not keys:
+            return
+        standing = self.putter.standing(keys).values()
+        self.putter.put([Change(row, None) for row in standing if not row.pending])
+        self.connection.executemany(self._sql["drop_beneath"], [(row.rkey,) for row in standing if row.pending])
+        self.connection.executemany(statements("scope")["no_aside"], [(key,) for key in keys])
+
+    def _forget(self) -> None:
+        """After a rollback."""
+        self.owners.forget()
+        if self.putter.filling is not None:
+            self.putter.filling.forget()
+        if self.intake is not None:
+            self.intake.forget()
 
     def tell(self) -> None:
         """Tells all readers whose record was changed: called after each commit."""
@@ -171,6 +216,8 @@ class Applier:
         """The feed is asked on from ``cursor``: what was held beyond it comes again, or does not (feed.md, 5)."""
         with engine.told(self.path), engine.transaction(self.connection):
             self._move(At(cursor, row_hash, 0, self.at.horizon_us, False))
+            if self.intake is not None:
+                self.intake.begin_anew()
 
     def _moved(self, lines: Sequence[Line], versions: Sequence[Version | Unread]) -> At:
         before = self.at

@@ -20,9 +20,11 @@ from vaka.copy.apply import Applier
 from vaka.copy.board import Board, Field, boottime_ns
 from vaka.copy.client import Client
 from vaka.copy.derived import Derived
+from vaka.copy.files import Folder
 from vaka.copy.follow import Follower
 from vaka.copy.lease import Lease
 from vaka.copy.own import Own
+from vaka.copy.reserve import recovery
 from vaka.copy.reserve.record import InRecord
 from vaka.copy.reserve.store import ReserveStore
 from vaka.errors import Conflict, Forbidden, VakaError
@@ -117,8 +119,16 @@ async def _private_answer(follower: Follower, client: Client, board: Board) -> N
 
 
 def _apply_private(applier: Applier, lines: Sequence[bytes], connection: apsw.Connection) -> None:
-    swept = private.is_sweeping(connection)
-    private.apply(connection, lines)
+    swept, intake = private.is_sweeping(connection), applier.intake
+    try:
+        with connection:
+            private.apply(connection, lines)
+            if intake is not None:  # who is merged with one who is held: in the same commit
+                intake.join()
+    except BaseException:
+        if intake is not None:
+            intake.forget()
+        raise
     if applier.changes is not None:
         applier.changes.tell({None} if swept else private.touched(lines))
 
@@ -138,6 +148,27 @@ async def keep_lease(follower: Follower, lease: Lease) -> None:
         if follower.opened and board[Field.SEED] != follower.readable_seed():
             board.write({Field.SEED: follower.readable_seed()})
         await asyncio.sleep(config.COPY_LEASE_LOOK_S if lease.holds else 1.0)
+
+
+async def keep_recovery(follower: Follower, folder: Folder, key: bytes) -> None:
+    """Wraps the key of the reserve to the region's recovery key, once the journal has told of it, until cancelled."""
+    told = False
+    while True:
+        try:
+            heard = follower.opened and follower.board[Field.PRIVATE_NS]
+            half = (
+                await _with(follower, lambda connection: private.journal_key(connection, recovery.USE))
+                if heard
+                else None
+            )
+            if half is not None and await asyncio.to_thread(recovery.keep, folder, key, half):
+                log.info("the reserve opens with the recovery key", key=recovery.fingerprint(half))
+            elif heard and half is None and not told:
+                log.warning("the region has no recovery key: without this copy's own, its reserve cannot be opened")
+                told = True
+        except (VakaError, OSError, ValueError) as error:
+            log.warning("the reserve's key is not wrapped", kind=type(error).__name__)
+        await asyncio.sleep(config.COPY_RECOVERY_LOOK_S)
 
 
 async def keep_sheets(follower: Follower) -> None:

@@ -56,6 +56,8 @@ class Field(IntEnum):
     HORIZON_XID = 24  # no version with a transaction before it is missing here
     LOST = 25  # versions that the journal lost, and that are not in the reserve yet
     SIGN_NS = 26  # when the last mark or heartbeat came in, however long it was on its way
+    PATIENTS = 27  # of a copy that holds some units': how many are whole here
+    TAKING = 28  # and of how many something is being fetched
     COUNTERS = 64  # COUNTERS to COUNTERS + 255: admission
 
 

@@ -7,7 +7,7 @@ at once is bounded; a connection that says nothing for ``config.COPY_SILENCE_S``
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +95,18 @@ class Client:
             return None
         self._require(answer)
         return _epoch(answer)
+
+    async def units(self, named: Sequence[str]) -> dict[str, str]:
+        """The Organization ids of these HSA-ids; what the journal knows no unit of is not among them."""
+        try:
+            answer = await self._http.get(self.url + "/feed/units", params={"unit": ",".join(named)})
+        except httpx.HTTPError as error:
+            raise Unavailable(f"the journal at {self.url} does not answer: {type(error).__name__}") from error
+        self._require(answer)
+        try:
+            return {str(hsa): str(id_) for hsa, id_ in answer.json()["units"].items()}
+        except (ValueError, KeyError, AttributeError) as error:
+            raise Broken("what answers at the journal's address is no journal", help="look at the address") from error
 
     @asynccontextmanager
     async def read(self, cursor: Cursor | None, row_hash: bytes | None, wait_s: float) -> AsyncIterator[Answer]:

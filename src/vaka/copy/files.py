@@ -20,6 +20,7 @@ from typing import Final
 
 import orjson
 
+from vaka.copy.scope import REGION, Scope
 from vaka.errors import Setup
 
 RECORD: Final = "record.db"
@@ -28,12 +29,12 @@ KEY_BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """``copy.json``: ``journal``: its address; ``scope``: ``region``, or the ids of units."""
+    """``copy.json``: ``journal``: its address; ``scope``: None for the region."""
 
     name: str
     id: str
     journal: str
-    scope: tuple[str, ...]
+    scope: Scope | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,11 @@ class Folder:
         return self.path / "reserve.db"
 
     @property
+    def recovery(self) -> Path:
+        """The reserve's key, as the region's recovery key opens it (``copy.reserve.recovery``)."""
+        return self.path / "reserve.recovery"
+
+    @property
     def own(self) -> Path:
         return self.path / "own.db"
 
@@ -91,13 +97,16 @@ class Folder:
         """Setup error where there is no copy here."""
         try:
             told = orjson.loads((self.path / "copy.json").read_bytes())
-            return About(told["name"], told["id"], told["journal"], tuple(told["scope"]))
-        except (FileNotFoundError, KeyError, TypeError, orjson.JSONDecodeError) as error:
+            scope = None if told["scope"] == [REGION] else Scope(
+                tuple(told["scope"]), tuple(told["units"]), float(told["years"])
+            )  # fmt: skip
+            return About(told["name"], told["id"], told["journal"], scope)
+        except (FileNotFoundError, KeyError, TypeError, ValueError) as error:
             raise Setup(
                 f"there is no copy in {self.path}", help="make one with `vaka copy --from URL --data DIR`"
             ) from error
 
-    def establish(self, journal: str, *, name: str | None = None, scope: tuple[str, ...] = ("region",)) -> About:
+    def establish(self, journal: str, *, name: str | None = None, scope: Scope | None = None) -> About:
         """What this copy is: as it was, or with the journal, name and scope given now. The id stays."""
         self.prepare()
         try:
@@ -105,7 +114,9 @@ class Folder:
             about = About(name or before.name, before.id, journal, scope)
         except Setup:
             about = About(name or f"copy-{secrets.token_hex(3)}", str(uuid.uuid4()), journal, scope)
-        told = {"name": about.name, "id": about.id, "journal": about.journal, "scope": list(about.scope)}
+        told: dict[str, object] = {"name": about.name, "id": about.id, "journal": about.journal, "scope": [REGION]}
+        if scope is not None:
+            told |= {"scope": scope.named, "units": scope.units, "years": scope.years}
         replace(self.path / "copy.json", orjson.dumps(told, option=orjson.OPT_INDENT_2))
         return about
 
@@ -170,6 +181,11 @@ def key(folder: Folder, given: Path | None = None) -> bytes:
             help="give the key file that this copy was made with; to begin anew without it, choose another --data",
         )
     return found
+
+
+def reserve_key(key: bytes) -> bytes:
+    """The key of the reserve, of the copy's: whoever is given it opens nothing else."""
+    return blake2b(b"vaka reserve", key=key, digest_size=KEY_BYTES).digest()
 
 
 def _key(folder: Folder, given: Path | None) -> bytes:

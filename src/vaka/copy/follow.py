@@ -135,6 +135,8 @@ class Follower:
         self.board[Field.DAMAGED] = 0
         at = await self.in_thread(lambda: self.applier.at)
         self._unbraked = not at.whole
+        await self._show_reserve()
+        await self.show_patients()
         self._show(at)
         self.opened = True
 
@@ -309,6 +311,7 @@ class Follower:
             self._unbraked = self._released = False
             self.catching_up.end()
             await self.in_thread(self.seeds.done)
+        await self.show_patients()
         self.board.write({Field.DISK_FULL: 0, Field.ASIDE: applied.aside, Field.LOST: self.lost.count()})
         self._show(applied.at)
         self.catching_up.tell(self.board, self.rate)
@@ -323,9 +326,35 @@ class Follower:
     def _show(self, at: At) -> None:
         c = self._at = at.cursor
         self.board.write({
-            Field.EPOCH: c.epoch, Field.XID: c.xid, Field.SEQ: c.seq, Field.HORIZON_US: at.horizon_us, Field.WHOLE: int(at.whole),
-            Field.SEED: self.readable_seed(), Field.HORIZON_XID: at.horizon_xid,
+            Field.EPOCH: c.epoch, Field.XID: c.xid, Field.SEQ: c.seq, Field.HORIZON_US: at.horizon_us,
+            Field.WHOLE: int(at.whole and self.seeds.in_use), Field.SEED: self.readable_seed(), Field.HORIZON_XID: at.horizon_xid,
         })  # fmt: skip
+
+    async def show_patients(self) -> None:
+        """How many are held whole, and how many are being fetched."""
+        intake = self.applier.intake
+        if intake is not None:
+            whole, waiting = await self.in_thread(lambda: (sum(intake.known.values()), len(intake.waiting)))
+            self.board.write({Field.PATIENTS: whole, Field.TAKING: waiting})
+
+    async def _show_reserve(self) -> None:
+        """What was written of a patient before this copy held the record."""
+        reserve, applier = self.seeds.reserve, self.applier
+        if reserve is not None and applier.intake is not None and self.seeds.in_use:
+            await self.in_thread(lambda: reserve.rebuild(applier))
+
+    async def taken_in(self, patient: str) -> None:
+        """A patient who waited is whole: the record perhaps for the first time."""
+        applier = self.applier
+        await self.in_thread(lambda: applier.take_in(patient))
+        at = await self.in_thread(lambda: applier.at)
+        if at.whole and not self.seeds.in_use:
+            await self.in_thread(self.seeds.done)
+            self._show(at)
+        await self._show_reserve()
+        await self.show_patients()
+        async with self._moved:
+            self._moved.notify_all()
 
     def readable_seed(self) -> int:
         """0 where nothing is read from here: before the first seed, and once the key's lease has ended."""

@@ -197,6 +197,27 @@ class Own:
         """(id, what, at, reason) of what the journal has refused, for a person to look at."""
         return self._rows("refused")
 
+    def carry(self, id_: str, body: bytes, most_bytes: int) -> bool:
+        """Keeps what is carried for another copy, once; False where more than ``most_bytes`` would be carried then."""
+
+        def write() -> bool:
+            carried: Any = self._db.execute(self._sql["carried_bytes"]).get
+            if int(carried) + len(body) > most_bytes:
+                return False
+            self._db.execute(self._sql["carry"], {"id": id_, "body": body})
+            return True
+
+        return self._write(write)
+
+    def carried(self) -> list[tuple[str, bytes]]:
+        """(id, what) of what waits to be brought to the journal for others, the oldest first."""
+        return self._rows("carried", {"limit": config.OWED_BATCH})
+
+    def was_carried(self, id_: str, *, taken: bool) -> None:
+        """The journal has it, or has refused it: then it is kept, and goes no more."""
+        name = "carried_taken" if taken else "carried_refused"
+        self._write(lambda: self._db.execute(self._sql[name], {"id": id_}))
+
     def seen(self) -> dict[str, int]:
         """Times that were kept with ``see``."""
         return dict(self._rows("seen"))

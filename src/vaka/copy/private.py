@@ -135,6 +135,12 @@ def _keep_keys(connection: apsw.Connection, row: Mapping[str, Any]) -> None:
         connection.execute(sql["put_journal_key"], {"use": use, "kid": kid, "content": content})
 
 
+def journal_key(connection: apsw.Connection, use: str) -> bytes | None:
+    """The one key of the journal that is for ``use``; None where it has told of none."""
+    row = connection.execute(statements("private")["journal_key"], {"use": use}).fetchone()
+    return bytes(row[0]) if row is not None else None
+
+
 def show(connection: apsw.Connection, own: Own) -> None:
     """Shows in record.db what people have opened and closed on this copy, and takes away what the journal refused. Called by the
     one writer: when an opening was made (``{"apply": {"own": …}}``), after each delivery, and after a new seed."""

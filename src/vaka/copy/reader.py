@@ -15,6 +15,7 @@ from typing import Any
 import apsw
 
 from vaka import config
+from vaka.copy.held import scope_of
 from vaka.errors import OnlyJournal
 from vaka.store.codec import Codec
 
@@ -22,12 +23,13 @@ Row = tuple[Any, ...]
 
 
 class Reader:
-    """``seed``: the number of the seed that it is open on."""
+    """``seed``: the number of the seed that it is open on; ``scope``: whose record that holds, None for the region's."""
 
     def __init__(self, connection: apsw.Connection, codec: Codec, seed: int) -> None:
         self.connection = connection
         self.codec = codec
         self.seed = seed
+        self.scope = scope_of(connection)
         self._until = math.inf
         connection.set_progress_handler(self._late, config.COPY_PROGRESS_STEPS)
 

@@ -28,7 +28,9 @@ from vaka.copy.lost import LostFile
 from vaka.copy.own import Own
 from vaka.copy.reserve import running as reserve_running
 from vaka.copy.reserve.opening import open_reserve
+from vaka.copy.scope import REGION
 from vaka.copy.seeds import Seeds
+from vaka.copy.taking import keep_taking
 from vaka.errors import Invalid, Setup
 from vaka.store.cursor import Cursor
 from vaka.store.version import instant
@@ -113,6 +115,7 @@ async def _run(options: Options, folder: Folder) -> None:
             reserve=shown,
             neighbours=options.neighbours,
             http=http,
+            scope=about.scope,
             changes=changes,
         )
         stack.callback(seeds.close)
@@ -132,7 +135,8 @@ async def _run(options: Options, folder: Folder) -> None:
             running = [
                 tasks.create_task(work) for work in (
                     follower.run(), _look_for_damage(follower), beside.keep_private(follower, client, board),
-                    beside.keep_sheets(follower), beside.keep_lease(follower, lease),
+                    beside.keep_sheets(follower), beside.keep_lease(follower, lease), keep_taking(follower, client),
+                    beside.keep_recovery(follower, folder, key),
                     reserve_running.run(
                         reserve, folder, board, lost, follower.in_thread, token_file=options.token_file, verify=verify
                     ),
@@ -212,6 +216,7 @@ class Words:
             "seed": self._follower.seeds.current,
             "leaseUntil": instant(lease.until_us) if (lease := self._follower.lease) is not None else None,
             "aside": board[Field.ASIDE],
+            **self._scope(board),
             "lost": board[Field.LOST],
             "diskFull": bool(board[Field.DISK_FULL]),
             "frozen": held.reason if (held := hold.frozen) else None,
@@ -219,6 +224,12 @@ class Words:
             "perSecond": round(self._follower.rate.per_second, 1),
             "part": self._follower.part,
         }
+
+    def _scope(self, board: Board) -> Mapping[str, Any]:
+        scope = self._follower.seeds.scope
+        if scope is None:
+            return {"scope": [REGION]}
+        return {"scope": scope.named, "patients": board[Field.PATIENTS], "takingIn": board[Field.TAKING]}
 
     async def _freeze(self, value: Any, told: Mapping[str, Any]) -> Mapping[str, Any]:
         frozen.freeze(self._follower.hold.folder, *_who(told))

@@ -32,12 +32,12 @@ from vaka.store.page import Page, Position
 from vaka.store.version import Action, Version
 
 
-def version_of(row: Row, codec: Codec) -> Version:
-    """A Version from ``COLUMNS``."""
+def version_of(row: Row, codec: Codec, rule: int = 0) -> Version:
+    """A Version from ``COLUMNS``. ``rule``: which permitted it."""
     body = codec.decompress(row[8], row[9]) if row[9] is not None else None
     return Version(
         type_name(row[1]), row[2], row[3], row[4], row[5], Action(row[6]), bool(row[7]), body, row[10], row[0], row[11],
-        row[12], bool(row[13]),
+        row[12], bool(row[13]), rule,
     )  # fmt: skip
 
 

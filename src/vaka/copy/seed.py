@@ -22,6 +22,7 @@ from vaka import config, log
 from vaka.copy import engine
 from vaka.copy.apply import SCHEMA
 from vaka.copy.files import KEY_BYTES, RECORD, Folder
+from vaka.copy.held import scope_of
 from vaka.copy.statements import statements
 from vaka.errors import Fault, Invalid, NotFound, Unavailable
 
@@ -51,6 +52,8 @@ def snapshot(folder: Folder, key: bytes, transport_key: bytes) -> Iterator[Snaps
         with engine.told(folder.record(number)):
             if not source.execute(statements("apply")["cursor"]).get[6]:
                 raise NotFound("this copy is catching up itself")
+            if scope_of(source) is not None:
+                raise NotFound("this copy holds some units' patients only")
             address = f"file:{path}?cipher={engine.CIPHER}&key=raw:{transport_key.hex()}"
             source.execute(statements("seed")["snapshot"], (address,))
         source.close()

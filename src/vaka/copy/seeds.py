@@ -22,6 +22,7 @@ from vaka.copy.filling import Filling
 from vaka.copy.lost import LostFile
 from vaka.copy.pending import withdraw_all
 from vaka.copy.put import OnChanged
+from vaka.copy.scope import REGION, Scope
 from vaka.errors import Unavailable, VakaError
 
 _T = TypeVar("_T")
@@ -57,6 +58,7 @@ class Seeds:
         reserve: Reserve | None = None,
         neighbours: Sequence[str] = (),
         http: httpx.AsyncClient | None = None,
+        scope: Scope | None = None,
         changes: Changes | None = None,
     ) -> None:
         self.folder = folder
@@ -67,6 +69,7 @@ class Seeds:
         self._prepare = prepare
         self._neighbours = neighbours
         self._http = http
+        self.scope = scope
         self._changes = changes
         self._applier: Applier | None = None
         self._number = 0
@@ -84,6 +87,11 @@ class Seeds:
         return self._applier is not None
 
     @property
+    def in_use(self) -> bool:
+        """Whether readers read what is followed: not while another seed is being filled."""
+        return self.folder.current() == self._number
+
+    @property
     def current(self) -> int | None:
         """The seed that readers use; None: none is whole yet."""
         return self.folder.current()
@@ -98,12 +106,18 @@ class Seeds:
             await self.again(run, damaged=False, anew=False)
         else:
             await run(lambda: self._open(number))
+        if (held := self.applier.intake.scope if self.applier.intake is not None else None) != self.scope:
+            log.warning(
+                "the scope of this copy is another: it is seeded anew",
+                before=held.text if held is not None else REGION, now=self.scope.text if self.scope is not None else REGION,
+            )  # fmt: skip
+            await self.again(run, damaged=False, anew=False)
 
     def _open(self, number: int) -> None:
         path = self.folder.record(number)
         connection = engine.writer(path, self._key, shrinks=True)
         try:
-            apply.make(connection)
+            apply.make(connection, self.scope)
             fills = self.folder.current() != number
             if fills:
                 engine.fill(connection)
@@ -135,8 +149,8 @@ class Seeds:
             connection.close()
 
     def done(self) -> None:
-        """The record is whole: it is the one to use from now on."""
-        if self.folder.current() == self._number:
+        """The record is whole: it is the one to use from now on. Not before all who are in its scope are whole too."""
+        if self.in_use or (self.applier.intake is not None and self.applier.intake.waiting):
             return
         with engine.told(self.applier.path):
             self.applier.putter.filling = None
@@ -167,6 +181,8 @@ class Seeds:
             await run(self.done)
 
     async def _from_neighbour(self, number: int, run: Run) -> bool:
+        if self.scope is not None:
+            return False  # what a neighbour holds is another's scope: bytes that must not come here
         directory = self.folder.seed(number)
         for neighbour in self._neighbours if self._http is not None else ():
             assert self._http is not None

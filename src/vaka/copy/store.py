@@ -14,8 +14,9 @@ from vaka.access.decision import Standing
 from vaka.access.filter import AccessFilter
 from vaka.access.session import Right, Session
 from vaka.access.settings import Settings
+from vaka.copy import held
 from vaka.copy.gate import gate
-from vaka.copy.paging import COLUMNS
+from vaka.copy.paging import COLUMNS, WIDTH
 from vaka.copy.reader import Reader
 from vaka.copy.readers import Readers, Source
 from vaka.copy.search import Searching, version_of
@@ -27,7 +28,7 @@ from vaka.store.aliases import Aliases
 from vaka.store.conditions import PATIENT
 from vaka.store.known import Group, Stands, grouped, standing, stands
 from vaka.store.page import Page, Position
-from vaka.store.seen import living_seen, page_seen, seen
+from vaka.store.seen import living_seen, page_seen, seen, whole_seen
 from vaka.store.store import Searches
 from vaka.store.through import now_us
 from vaka.store.version import Version
@@ -38,13 +39,11 @@ def _never() -> bool:
 
 
 class CopyStore:
-    """``aged``: whether this copy cannot know now if blocks and consents still hold (A8, S20). ``whole``: it has the region's
-    record, not some units' patients alone."""
+    """``aged``: whether this copy cannot know now if blocks and consents still hold (A8, S20)."""
 
-    def __init__(self, source: Source, *, aged: Callable[[], bool] = _never, whole: bool = True) -> None:
+    def __init__(self, source: Source, *, aged: Callable[[], bool] = _never) -> None:
         self.readers = Readers(source)
         self._aged = aged
-        self._whole = whole
         self._merged = Aliases()
         self._merged_as_of: tuple[object, ...] = ()
         self._epoch, self._epoch_as_of = 0, (0, 0)
@@ -53,6 +52,13 @@ class CopyStore:
     def aged(self) -> bool:
         """Whether other care providers' information is hidden by age: what is told beside an answer."""
         return self._aged()
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """The units (HSA-ids) whose patients this copy holds; none where it holds the region."""
+        with self.readers.trusted():
+            scope = self.readers.here().scope
+        return scope.named if scope is not None else ()
 
     @property
     def epoch(self) -> int:
@@ -69,8 +75,9 @@ class CopyStore:
         """The current version, a deletion included; None if there is none that ``access`` lets through. OnlyJournal where this
         copy has not all there is."""
         found = self._read(type_, id_, access)
-        if found is None and not self._whole:
-            raise OnlyJournal("this copy has some units' patients only")
+        if found is None:
+            with self.readers.trusted():
+                held.require_region(self.readers.here())
         return found
 
     async def vread(self, type_: str, id_: str, version: int, epoch: int, *, access: AccessFilter) -> Version | None:
@@ -87,8 +94,8 @@ class CopyStore:
         with self.readers.trusted():
             reader = self.readers.here()
             rkey = {"rkey": resource_key(type_, id_)}
-            row = reader.one(_reading(through.text), {**rkey, **dict(through.values)})
-            found = version_of(row, reader.codec) if row is not None else None
+            row = reader.one(_reading(through.text, through.rule), {**rkey, **dict(through.values)})
+            found = version_of(row, reader.codec, row[WIDTH]) if row is not None else None
             if (found is None or found.deleted) and reader.one(statements("read")["given_back"], rkey) is not None:
                 raise OnlyJournal(
                     "only the journal says whose this deletion is", help="ask again when it can be reached"
@@ -109,8 +116,7 @@ class CopyStore:
         row = reader.one(statements("read")["is_attended"], values)
         if row is None or not row[0]:
             return None
-        access.trail.touched.append(version.touched)
-        return version
+        return whole_seen(access, version)
 
     def searching(self, access: AccessFilter) -> Searches:
         """The door for searches on behalf of ``access``."""
@@ -125,11 +131,13 @@ class CopyStore:
     async def standing(self, session: Session, patient: int) -> Standing:
         """What is known of a patient (by key) that decides what ``session`` sees."""
         with self.readers.trusted():
+            held.require_patients(self.readers.here(), [patient])
             return self._standing(self.readers.here(), session, patient)
 
     async def groups(self, session: Session, settings: Settings, patient: int) -> tuple[Standing, Sequence[Group]]:
         """The same, and whose information of which kind there is. Not to be shown as it is (S21)."""
         with self.readers.trusted(), (reader := self.readers.here()).moment():
+            held.require_patients(reader, [patient])
             known = self._standing(reader, session, patient)
             rows = reader.rows(statements("known")["groups"], {"patient": patient, "patient_type": PATIENT})
         return known, grouped(session, settings, known, rows)
@@ -164,9 +172,16 @@ class CopyStore:
 
 
 @lru_cache(maxsize=64)
-def _reading(condition: str) -> str:
-    """The statement that reads a row by its key, where a gate's text lets it through."""
-    return f"SELECT {COLUMNS} FROM resource r WHERE r.rkey = :rkey AND ({condition.replace('{r}', 'r')})"
+def _reading(condition: str, rule: str) -> str:
+    """The statement that reads a row by its key, where a gate lets it through; after it, by which rule."""
+    if not rule:
+        return f"SELECT {COLUMNS}, 0 FROM resource r WHERE r.rkey = :rkey AND ({condition.replace('{r}', 'r')})"
+    # The limit keeps SQLite from asking the rules twice, the key of g from preparing the statement anew for each value. Of what
+    # is hidden no body is read.
+    return (
+        f"SELECT {COLUMNS}, g.rule FROM (SELECT r.rkey, {rule.replace('{r}', 'r')} AS rule FROM resource r"
+        " WHERE r.rkey = :rkey LIMIT 1) g CROSS JOIN resource r WHERE g.rule > 0 AND r.rkey = g.rkey"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +195,18 @@ class _Searches:
         return Searching(reader, self.access, self.aliases, self.aged)
 
     async def search(self, query: Query, *, count: int, at: Position | None = None) -> Page:
-        page = await self.readers.run(lambda reader: self._on(reader).page(query, count, at or Position(None)))
-        return page_seen(self.access, page)
+        def work(reader: Reader) -> Page:
+            held.require_searchable(reader, query, self.aliases)
+            return self._on(reader).page(query, count, at or Position(None))
+
+        return page_seen(self.access, await self.readers.run(work))
 
     async def include(self, keys: Sequence[int], *, limit: int) -> list[Version]:
-        found = await self.readers.run(lambda reader: self._on(reader).included(keys, limit))
+        def work(reader: Reader) -> list[Version]:
+            held.require_region(reader)
+            return self._on(reader).included(keys, limit)
+
+        found = await self.readers.run(work)
         return [seen(self.access, version) for version in found]
 
     def together(self, keys: Sequence[int]) -> Sequence[int]:
@@ -192,5 +214,10 @@ class _Searches:
 
     async def read_many(self, references: Sequence[tuple[str, str]]) -> list[Version]:
         keys = sorted({resource_key(*reference) for reference in references})
-        found = await self.readers.run(lambda reader: self._on(reader).current(keys))
+
+        def work(reader: Reader) -> list[Version]:
+            held.require_there(reader, references)
+            return self._on(reader).current(keys)
+
+        found = await self.readers.run(work)
         return living_seen(self.access, references, {version.rkey: version for version in found})

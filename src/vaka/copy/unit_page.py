@@ -25,7 +25,8 @@ def html_of(found: Worklists, reader: Reader) -> bytes:
         for name, lines in found.lists
     ]
     values = {
-        "unit": found.name, "lists": lists, "broken": found.broken, "reader": reader,
+        "unit": found.name, "lists": lists, "broken": found.broken, "coming_in": found.coming_in,
+        "reader": reader,
         "as_of": clock.in_words(reader.as_of_us, reader.language), "old": clock.ago(reader.age_s, reader.language),
         "shown": clock.in_words(reader.now_us, reader.language),
     }  # fmt: skip
@@ -42,6 +43,7 @@ def json_of(found: Worklists, reader: Reader) -> dict[str, Any]:
         "journalAway": reader.away,
         "notices": reader.told(language="en"),
         "cannotBeShown": found.broken,
+        "comingIn": found.coming_in,
         "lists": [
             {"name": name, "more": name in found.more, "lines": list(lines)} for name, lines in found.lists
         ],

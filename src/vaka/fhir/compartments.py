@@ -7,6 +7,7 @@ https://hl7.org/fhir/R4/patient-operation-everything.html.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Final
 
 from vaka import errors
@@ -20,6 +21,28 @@ from vaka.fhir.values import Same, itself
 
 _NOT_OF_CARE: Final = frozenset({"_lastUpdated", "birthdate", "death-date", "value-date"})
 """Date parameters that do not tell when care was given."""
+
+
+_CARRIERS: Final = frozenset({"Binary", "Bundle", "Linkage", "MessageHeader", "OperationOutcome", "Parameters"})
+"""Types that can hold a patient's information, and name no patient."""
+
+
+@cache
+def of_nobody() -> frozenset[str]:
+    """The types that are never about a patient: staff, units, medications, terminology."""
+    return frozenset(
+        type_
+        for type_ in definitions.RESOURCE_TYPES
+        if type_ not in _CARRIERS
+        and type_ not in members("Patient")
+        and not any("Patient" in one.targets for one in definitions.parameters(type_).values())
+    )
+
+
+def patient_keys(id_: str) -> list[int]:
+    """The keys of every reference to the Patient ``id_`` that a search parameter names."""
+    parameters = [one for type_ in definitions.RESOURCE_TYPES for one in definitions.parameters(type_).values()]
+    return list(dict.fromkeys(local_keys([one for one in parameters if one.kind == "reference"], ("Patient",), id_)))
 
 
 def members(name: str) -> tuple[str, ...]:

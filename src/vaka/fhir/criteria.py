@@ -154,7 +154,8 @@ class Include:
 @dataclass(frozen=True, slots=True)
 class Query:
     """One search. ``types``: resource types, at least one. ``used``: the parameters as understood, for the self link.
-    ``ignored``: (name, reason) of parameters that were not applied."""
+    ``ignored``: (name, reason) of parameters that were not applied. ``within``: ids of the Patients one of whom each match is, or
+    refers to; empty: nothing of the kind is asked for. ``partial``: what is at hand will do, and is said to be that."""
 
     types: tuple[str, ...]
     where: Criterion
@@ -167,3 +168,5 @@ class Query:
     contained: bool = False
     used: tuple[tuple[str, str], ...] = ()
     ignored: tuple[tuple[str, str], ...] = ()
+    within: frozenset[str] = frozenset()
+    partial: bool = False

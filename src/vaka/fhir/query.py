@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from vaka import config, errors
@@ -19,6 +19,7 @@ from vaka.fhir.criteria import Criterion, Include, Query, SortKey, Unprotected
 from vaka.fhir.matching import matches
 from vaka.fhir.sorting import sort_text
 from vaka.fhir.stored import all_of
+from vaka.fhir.tokens import ID
 from vaka.fhir.values import Request, Same, Unsupported, bad, clean, is_clean, itself, shown
 
 __all__ = ["OF_HTTP", "everything", "matches", "parse_query", "sort_text"]
@@ -27,6 +28,7 @@ OF_HTTP: Final = frozenset({"_format", "_pretty", "_page"})
 """Parameters that the HTTP layer reads; a search passes them by."""
 
 _FILTER: Final = ""
+_OF_PATIENT: Final = frozenset({"patient", "subject", "beneficiary"})
 _ORDER: Final = (
     "_type",
     _FILTER,
@@ -89,7 +91,27 @@ def parse_query(
         within = compartments.compartment(*compartment, answer.types, same)
         of_staff = compartment[0] == "Practitioner" and "Patient" in answer.types
         answer.where.insert(0, Unprotected(within) if of_staff else within)
-    return answer.query(tuple(unknown))
+    query = answer.query(tuple(unknown))
+    return replace(query, within=_within(query, compartment))
+
+
+def _within(query: Query, compartment: tuple[str, str] | None) -> frozenset[str]:
+    """The Patients that the compartment, or one parameter without modifier or chain, narrows a search to."""
+    if compartment is not None and compartment[0] == "Patient":
+        return frozenset({compartment[1]})
+    for name, value in query.used:
+        given = value.split(",")
+        if name == "_id" and query.types == ("Patient",):
+            return frozenset(given)
+        if name not in _OF_PATIENT:
+            continue
+        ids = {part.removeprefix("Patient/") for part in given}
+        # A bare id is a Patient's where the parameter can refer to nothing else.
+        if all(ID.fullmatch(id_) for id_ in ids) and (
+            name == "patient" or all(part.startswith("Patient/") for part in given)
+        ):
+            return frozenset(ids)
+    return frozenset()
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from vaka.access.session import Purpose, Right
 from vaka.access.settings import Settings
 from vaka.errors import Forbidden
 from vaka.journal.compile import Sql
-from vaka.store.conditions import asked_by, person_sql
+from vaka.store.conditions import asked_by, rule_sql
 from vaka.store.gate import Gate
 from vaka.store.through import through
 
@@ -39,7 +39,8 @@ def on_versions(gate: Gate) -> str:
 
 
 def batched(access: AccessFilter) -> str | None:
-    """The condition for a statement that answers many people at once; None where ``access`` is no person's."""
+    """The rules for a statement that answers many people at once, as a number: which permits, 0: none. None where ``access`` is
+    no person's."""
     if access.session is None or not access.session.may(Right.READ):
         return None
     return _by_row(access.session.assignment.purpose, access.settings)
@@ -57,7 +58,7 @@ def owned_gate(access: AccessFilter) -> Gate:
 
 @cache
 def _by_row(purpose: Purpose, settings: Settings) -> str:
-    return asked_by(person_sql(Sql, purpose, settings, False), _ASKED_BY_ROW).replace("{r}", "r")
+    return asked_by(rule_sql(Sql, purpose, settings, False), _ASKED_BY_ROW).replace("{r}", "r")
 
 
 def require_writing(access: AccessFilter) -> None:

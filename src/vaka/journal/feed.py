@@ -154,6 +154,24 @@ class Feed:
         finally:
             self._readers -= 1
 
+    async def of_patient(self, start: Start, id_: str, after: Place) -> AsyncGenerator[bytes, None]:
+        """Chunks of whole lines: the versions in the record of one patient after ``after``, up to where ``start`` is; a mark
+        when that was all."""
+        self._readers += 1
+        try:
+            while True:
+                async with self._pool.connection() as connection:
+                    found = await self._rows.of_patient(connection, id_, after, start.after.place)
+                if not found:
+                    yield horizon_line(start.horizon, start.after)
+                    return
+                after = found[-1][0]
+                yield b"".join(line for _, line in found)
+        except Unavailable as error:
+            log.warning("feed answer ended", reason=error.message)
+        finally:
+            self._readers -= 1
+
     def _tailing(self) -> Tail:
         """The tail in use. A reader stays with the one it began with: after a crash of the database, transaction
         numbers below its last mark can be given out again, so a mark counts only within one tail."""

@@ -7,6 +7,7 @@ it.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -14,9 +15,11 @@ from typing import Any, TypeAlias
 import orjson
 
 from vaka import config
+from vaka.fhir.compartments import patient_keys
 from vaka.fhir.definitions import type_name
 from vaka.fhir.extract import owner_hints
 from vaka.fhir.keys import resource_key
+from vaka.journal.arrays import integers
 from vaka.journal.pool import Connection
 from vaka.journal.statements import statements
 from vaka.store.codec import Codec
@@ -52,16 +55,28 @@ class FeedRows:
 
     async def page(self, connection: Connection, after: Place, horizon_xid: int) -> list[Line]:
         """The next lines after ``after`` below the horizon; none: there are no more."""
+        return await self._lines(connection, "feed_page", after, {"horizon": str(horizon_xid)})
+
+    async def of_patient(self, connection: Connection, id_: str, after: Place, until: Place) -> list[Line]:
+        """The next versions in the record of the Patient ``id_``, or that refer to it, after ``after`` and at or before
+        ``until``; none: there are no more."""
+        values = {
+            "patient": resource_key("Patient", id_), "keys": integers(patient_keys(id_)),
+            "until_xid": str(until[0]), "until_seq": until[1],
+        }  # fmt: skip
+        return await self._lines(connection, "patient_page", after, values)
+
+    async def _lines(self, connection: Connection, name: str, after: Place, more: Mapping[str, object]) -> list[Line]:
         values = {
             "xid": str(after[0]),
             "seq": after[1],
-            "horizon": str(horizon_xid),
             "limit": config.FEED_BATCH_ROWS,
             "limit_bytes": config.FEED_BATCH_BYTES,
+            **more,
         }
         lines: list[Line] = []
         size = 0
-        for row in await (await connection.execute(statements("feed")["feed_page"], values)).fetchall():
+        for row in await (await connection.execute(statements("feed")[name], values)).fetchall():
             line = self.line(row)
             lines.append(((int(row[0]), row[1], row[2]), line))
             size += len(line)

@@ -25,7 +25,7 @@ from vaka.store.codec import Codec
 from vaka.store.gate import Gate
 from vaka.store.granted import READING, fits, require_open
 from vaka.store.page import HistoryPage
-from vaka.store.seen import seen
+from vaka.store.seen import seen, whole_seen
 from vaka.store.through import now_us
 from vaka.store.version import Action, Version
 
@@ -34,21 +34,22 @@ FLIGHTS_MAX = 2
 """Reads that wait while this many statements are under way go together in the next one."""
 
 
-def version_of(row: Sequence[Any], codec: Codec) -> Version:
-    """A Version from the columns that every statement of read.sql has."""
+def version_of(row: Sequence[Any], codec: Codec, rule: int = 0) -> Version:
+    """A Version from the columns that every statement of read.sql has. ``rule``: which permitted it."""
     body = codec.decompress(row[8], row[9]) if row[9] is not None else None
     return Version(
-        type_name(row[1]), row[2], row[3], row[4], row[5], Action(row[6]), row[7], body, row[10], row[0], *row[11:14]
-    )
+        type_name(row[1]), row[2], row[3], row[4], row[5], Action(row[6]), row[7], body, row[10], row[0], row[11], row[12],
+        row[13], rule,
+    )  # fmt: skip
 
 
 _PLACES = ("%(keys)s", "%(units)s", "%(providers)s", "%(people)s", "%(a_now)s")
 
 
 @cache
-def _read_for(condition: str) -> bytes:
+def _read_for(rule: str) -> bytes:
     """``read_current_for`` with PostgreSQL's own placeholders: psycopg would take so long a text apart each time."""
-    sql = statements("read")["read_current_for"].replace("{access}", condition)
+    sql = statements("read")["read_current_for"].replace("{rule}", rule)
     for number, place in enumerate(_PLACES, start=1):
         sql = sql.replace(place, f"${number}")
     return sql.encode()
@@ -124,8 +125,7 @@ class Reader:
             row = await cursor.fetchone()
         if row is None or not row[1]:
             return None
-        access.trail.touched.append(version.touched)
-        return version
+        return whole_seen(access, version)
 
     async def _fly(self) -> None:
         try:
@@ -168,7 +168,7 @@ class Reader:
             values = (integers(wanted.keys[part]), joined(units), joined(providers), joined(people), now_us())
             cursor = AsyncRawCursor(connection)
             await cursor.execute(sql, values, prepare=True, binary=True)
-            found = {row[14]: version_of(row, self._codec) for row in await cursor.fetchall()}
+            found = {row[14]: version_of(row, self._codec, row[15]) for row in await cursor.fetchall()}
             for n, future in enumerate(wanted.futures[part], start=1):
                 if not future.done():
                     future.set_result(found.get(n))

@@ -6,12 +6,12 @@ so, on both sides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Final
 
 from vaka.access.ownership import PATIENTS_BY_NATURE
-from vaka.access.rules import Fact, Outcome, rules
+from vaka.access.rules import PERMITS, Fact, Outcome, Rule, rules
 from vaka.access.session import Purpose
 from vaka.access.settings import Settings
 from vaka.fhir.definitions import type_number
@@ -73,15 +73,27 @@ the table has a row that asks it only where it is so."""
 @cache
 def person_sql(compiler: type[Sql], purpose: Purpose, settings: Settings, aged: bool) -> str:
     """The table of ``purpose`` as one condition: whether the first rule that fits permits. ``aged``: as ``rules``."""
+    return _first(compiler, purpose, settings, aged, lambda rule: str(rule.outcome is Outcome.PERMIT).upper(), "FALSE")
+
+
+@cache
+def rule_sql(compiler: type[Sql], purpose: Purpose, settings: Settings, aged: bool) -> str:
+    """The same as a number: which rule permits (``rules.PERMITS``), 0 where the first that fits does not."""
+    return _first(compiler, purpose, settings, aged, lambda rule: str(PERMITS.get(rule.id, 0)), "0")
+
+
+def _first(
+    compiler: type[Sql], purpose: Purpose, settings: Settings, aged: bool, told: Callable[[Rule], str], denied: str
+) -> str:
+    """What is ``told`` of the first rule that fits."""
     cases = []
     for rule in rules(purpose, settings, aged=aged):
         parts = [FACTS[fact] for fact in rule.when] + [f"NOT {FACTS[fact]}" for fact in rule.unless]
-        condition = " AND ".join(f"({part})" for part in parts) or "TRUE"
-        cases.append((condition, rule.outcome is Outcome.PERMIT))
-    while cases and not cases[-1][1]:
+        cases.append((" AND ".join(f"({part})" for part in parts) or "TRUE", told(rule)))
+    while cases and cases[-1][1] == denied:
         cases.pop()
-    whens = " ".join(f"WHEN {condition} THEN {str(permits).upper()}" for condition, permits in cases)
-    text = f"(SELECT CASE {whens} ELSE FALSE END FROM owner o WHERE o.owner = {{r}}.owner)"
+    whens = " ".join(f"WHEN {condition} THEN {what}" for condition, what in cases)
+    text = f"(SELECT CASE {whens} ELSE {denied} END FROM owner o WHERE o.owner = {{r}}.owner)"
     return text.replace("{nobodys}", compiler.none_of("{r}.type", _SOMEBODYS))
 
 

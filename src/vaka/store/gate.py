@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Gate:
     """A condition on a row ``{r}``, and its bound values. ``own_versions``: an old version is asked for its own patient and
     owner, or (``versions``) for what a condition on ``v`` says beside; ``everything``: no rule stands before the record.
-    ``merged``: some patients' records are kept under several ids."""
+    ``merged``: some patients' records are kept under several ids; ``rule``: the condition as a number, which rule permits
+    (``access.rules.PERMITS``), 0: none; empty where no table of rules decides."""
 
     text: str
     values: tuple[tuple[str, object], ...] = ()
@@ -17,6 +18,7 @@ class Gate:
     everything: bool = False
     versions: str = "TRUE"
     merged: bool = False
+    rule: str = ""
 
     def on(self, alias: str = "r") -> str:
         return self.text.replace("{r}", alias)

@@ -15,8 +15,16 @@ from vaka.store.version import Version
 def seen(access: AccessFilter, version: Version) -> Version:
     """``version`` as ``access`` may see it, noted for the access log: what is protected is masked (A10)."""
     access.trail.touched.append(version.touched)
+    access.trail.rules |= version.rule
     if version.protected and not access.full and version.body is not None:
         return replace(version, body=masked(version.body))
+    return version
+
+
+def whole_seen(access: AccessFilter, version: Version) -> Version:
+    """``version`` unmasked, for who may see that; noted as well."""
+    access.trail.touched.append(version.touched)
+    access.trail.rules |= version.rule
     return version
 
 

@@ -34,13 +34,14 @@ class Freshness:
 @dataclass(frozen=True, slots=True)
 class Worklists:
     """``unit``: the Organization id; ``lists``: (name, its lines), in the order in which they are shown; ``more``: the lists of
-    which not all is here."""
+    which not all is here; ``coming_in``: patients of this copy's units who are being taken in, and are shown nowhere yet."""
 
     unit: str
     name: str
     lists: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]
     more: frozenset[str] = frozenset()
     broken: int = 0
+    coming_in: int = 0
 
 
 class SheetStore(Protocol):

@@ -10,7 +10,7 @@ from vaka.access.session import Purpose, Right, Session
 from vaka.access.settings import Settings
 from vaka.errors import Forbidden
 from vaka.store.compile import Sql
-from vaka.store.conditions import asked_by, person_sql
+from vaka.store.conditions import asked_by, person_sql, rule_sql
 from vaka.store.gate import Gate
 from vaka.store.granted import grants_gate
 
@@ -31,11 +31,8 @@ def through(access: AccessFilter, compiler: type[Sql], *, letter: str = "r", age
         raise Forbidden(f"{access.principal} has no right to read the record", why="no scope")
     if not session.may(Right.READ):
         raise Forbidden("this assignment does not include reading", why="A1: no right to read")
-    return Gate(
-        _by_value(compiler, session.assignment.purpose, access.settings, aged),
-        asker(session, access.at_us),
-        own_versions=True,
-    )
+    text, rule = _by_value(compiler, session.assignment.purpose, access.settings, aged)
+    return Gate(text, asker(session, access.at_us), own_versions=True, rule=rule)
 
 
 def asker(session: Session, at_us: int | None = None) -> tuple[tuple[str, object], ...]:
@@ -47,6 +44,9 @@ def asker(session: Session, at_us: int | None = None) -> tuple[tuple[str, object
 
 
 @cache
-def _by_value(compiler: type[Sql], purpose: Purpose, settings: Settings, aged: bool) -> str:
+def _by_value(compiler: type[Sql], purpose: Purpose, settings: Settings, aged: bool) -> tuple[str, str]:
+    """The condition, and the rule."""
     places = {name: compiler.place(f"a_{name}", "text") for name in ("unit", "provider", "person")}
-    return asked_by(person_sql(compiler, purpose, settings, aged), {**places, "now": compiler.place("a_now", "bigint")})
+    places["now"] = compiler.place("a_now", "bigint")
+    text, rule = (made(compiler, purpose, settings, aged) for made in (person_sql, rule_sql))
+    return asked_by(text, places), asked_by(rule, places)

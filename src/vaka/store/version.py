@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum
 from functools import lru_cache
@@ -63,7 +63,8 @@ def _http_date(second: int) -> str:
 class Version:
     """One version of a resource. ``body``: its bytes as accepted; None if deleted or redacted. ``seq``: its place in the
     journal; ``updated_us``: microseconds since 1970 UTC; ``patient``: key of the home patient; ``owner``: its owner's row;
-    ``protected``: a Patient whose identity is protected now."""
+    ``protected``: a Patient whose identity is protected now; ``rule``: which rule permitted it to whom it is given
+    (``access.rules.PERMITS``), 0: not told."""
 
     type: str
     id: str
@@ -78,6 +79,7 @@ class Version:
     patient: int | None = None
     owner: int = 0
     protected: bool = False
+    rule: int = field(default=0, compare=False)
 
     @property
     def touched(self) -> Touched:

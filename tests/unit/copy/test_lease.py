@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from vaka import config
+from vaka.copy import clock as clocks
 from vaka.copy import lease as leases
 from vaka.copy.lease import Lease
 
@@ -19,8 +20,9 @@ BEGAN_US = 1_790_000_000_000_000
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The wall clock, in microseconds; the machine's own moves by nothing."""
     at = [BEGAN_US]
-    monkeypatch.setattr(leases, "_wall_us", lambda: at[0])
-    monkeypatch.setattr(leases, "boottime_ns", lambda: 0)
+    monkeypatch.setattr(leases, "wall_us", lambda: at[0])
+    monkeypatch.setattr(clocks, "wall_us", lambda: at[0])
+    monkeypatch.setattr(clocks, "boottime_ns", lambda: 0)
     return at
 
 

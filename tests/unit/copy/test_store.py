@@ -13,9 +13,10 @@ from tests.unit.copy.records import Followed
 
 from vaka import config
 from vaka.access.filter import program_filter, system_filter
-from vaka.copy import apply, engine
+from vaka.copy import apply, engine, intake
 from vaka.copy.reader import Reader
 from vaka.copy.readers import Readers
+from vaka.copy.scope import Scope
 from vaka.copy.store import CopyStore
 from vaka.errors import Busy, Invalid, OnlyJournal
 from vaka.fhir.query import parse_query
@@ -102,8 +103,8 @@ def test_versions_that_are_not_current_are_the_journal_s_to_tell(seeds: Seeds, s
 
 def test_a_copy_of_some_units_does_not_say_that_something_is_not_there(seeds: Seeds) -> None:
     """Breaks if a site's copy answers 404 for a patient of another site."""
-    seeds.make(patient(1))
-    store = CopyStore(seeds, whole=False)
+    intake.make(seeds.make(patient(1)).connection, Scope(("SE1-A",), ("a",)))
+    store = CopyStore(seeds)
     assert asyncio.run(store.read("Patient", "p1", access=FULL)) is not None
     with pytest.raises(OnlyJournal):
         asyncio.run(store.read("Patient", "p2", access=FULL))

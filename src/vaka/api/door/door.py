@@ -27,7 +27,7 @@ from vaka.api.door.table import Who
 from vaka.api.http import Freshness, Request, Response, parse_query_string
 from vaka.api.http1 import Exchange
 from vaka.api.interactions.opening import OPENING_KEY
-from vaka.errors import NotFound, NotPassed, OnlyJournal, Unauthenticated
+from vaka.errors import NotFound, NotPassed, OnlyJournal, OutOfScope, Unauthenticated
 from vaka.store.version import instant
 
 if TYPE_CHECKING:
@@ -65,13 +65,16 @@ class Reserve(Protocol):
 @dataclass(slots=True)
 class Door:
     """The door of one process. ``login``: people can log in here; ``reserve``: None where this copy has none; ``seed``: gives a
-    neighbour this copy's record."""
+    neighbour this copy's record; ``held``: whose record that is, for /ready; ``carry``: keeps a part of a neighbour's access
+    log."""
 
     passing: Passing
     standing: Standing
     login: bool = False
     reserve: Reserve | None = None
     seed: Callable[[Request], Awaitable[Response]] | None = None
+    held: Callable[[], dict[str, object]] | None = None
+    carry: Callable[[Request], Awaitable[Response]] | None = None
     _lagging: int = 0
 
     async def answer(self, server: Server, request: Request, exchange: Exchange, here: Here) -> Response:
@@ -132,7 +135,12 @@ class Door:
             if tried:
                 raise NotPassed(only.message, help=only.help) from only
             self._unmarked(request, path, marks)
-            return await self._passed(server, request, exchange)
+            try:
+                return await self._passed(server, request, exchange)
+            except NotPassed as away:
+                if not isinstance(only, OutOfScope):
+                    raise
+                raise NotPassed(only.message, help=only.help, retry_after_s=away.retry_after_s) from away
         except Unauthenticated as unknown:
             # A program or a key that is a moment old may be known to the journal alone. What it logs is its own refusal then.
             if tried or request.header("authorization") is None or self._lagging >= config.DOOR_LAGGING_MAX:

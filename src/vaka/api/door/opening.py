@@ -17,6 +17,7 @@ from typing import Any, Final, cast
 
 from vaka import config, log
 from vaka.access.settings import CLOSED, Settings
+from vaka.accesslog.ladder import Ladder
 from vaka.accesslog.remote import JournalStore
 from vaka.accesslog.writer import AccessLog
 from vaka.api.admission import Admission, Shared
@@ -27,6 +28,7 @@ from vaka.api.door.passing import Passing
 from vaka.api.door.serve import Opened
 from vaka.api.door.told import Told
 from vaka.api.door.upstream import InDoubt, NotSent, Upstream
+from vaka.api.peer import carried
 from vaka.api.peer.seed import give
 from vaka.api.reserve.accept import Reserving
 from vaka.api.reserve.opening import reserving
@@ -39,6 +41,7 @@ from vaka.copy.client import tls
 from vaka.copy.files import Folder, key
 from vaka.copy.own import Own
 from vaka.copy.reader import Reader
+from vaka.copy.scope import REGION
 from vaka.copy.sheet.answering import CopySheets
 from vaka.copy.store import CopyStore
 from vaka.errors import Unavailable
@@ -86,11 +89,19 @@ async def open_copy(
     verified = trust if isinstance(trust, ssl.SSLContext) else None
     secret, told, upstream = key(folder, key_file), Told(folder.board), Upstream(journal, verified)
     post = _post(upstream, folder.token)
-    store = CopyStore(_Source(folder, secret, told), aged=lambda: told.aged, whole=folder.about().scope == ("region",))
+    store = CopyStore(_Source(folder, secret, told), aged=lambda: told.aged)
     own = Own(engine.writer(folder.own, secret))
-    access_log = await AccessLog.open(path / "accesslog" / name, JournalStore(post), f"copy {folder.about().name}")
     reserve = reserving(folder, store, key_file=key_file, token_file=folder.token, verify=trust)
-    door = Door(Passing(upstream), told, login=True, reserve=reserve, seed=partial(give, folder, secret))
+    at_journal = JournalStore(post)
+    carried_over = JournalStore(carried.to_neighbours(private_key(folder.keys), reserve.peers.carry))
+    access_log = await AccessLog.open(
+        path / "accesslog" / name, at_journal, f"copy {folder.about().name}",
+        fallback=Ladder(at_journal, carried_over, lambda: told.heard),
+    )  # fmt: skip
+    door = Door(
+        Passing(upstream), told, login=True, reserve=reserve, seed=partial(give, folder, secret),
+        held=partial(_held, folder, told), carry=partial(carried.keep, own),
+    )  # fmt: skip
     admission = Admission(Shared.open(path / "admission"))
 
     async def show() -> None:
@@ -122,6 +133,14 @@ async def open_copy(
         cast("Any", None), None, cast("Any", None), settings=law, door=door, admission=admission,
     )  # fmt: skip
     return Opened(waiting, door, complete, copy_chores(copy, folder.about().name, post), close)
+
+
+def _held(folder: Folder, told: Told) -> dict[str, Any]:
+    """Whose record this copy has, for /ready."""
+    scope = folder.about().scope
+    if scope is None:
+        return {"scope": [REGION]}
+    return {"scope": scope.named, "patients": told.patients, "takingIn": told.taking}
 
 
 def _freshness(told: Told, reserve: Reserving) -> Freshness:

@@ -48,6 +48,7 @@ def ready(door: Door) -> Response:
         "ageSeconds": round(standing.age_s, 3) if standing.age_s < float("inf") else None,
         "asOf": instant(standing.as_of_us) if standing.readable else None,
         "cursor": str(standing.applied), "frozen": standing.frozen,
+        **(door.held() if door.held is not None else {}),
     }  # fmt: skip
     headers = [] if reading else [("Retry-After", "1")]
     return Response(200 if reading else 503, orjson.dumps(told), headers, content_type=_JSON)

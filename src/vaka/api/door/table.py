@@ -79,7 +79,7 @@ def who(method: str, path: Sequence[str], query: Pairs, *, login: bool = True) -
     read. ``login``: people can log in at this copy."""
     method = "GET" if method == "HEAD" else method
     match path:
-        case ("peer", "reserve" | "seed"):
+        case ("peer", "reserve" | "seed" | "carry"):
             return Who.COPY
         case ("feed" | "peer" | "reserve", *_):
             return Who.NOBODY

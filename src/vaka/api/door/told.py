@@ -96,6 +96,16 @@ class Told:
         return self.board[Field.JOURNAL] == Journal.HEARD
 
     @property
+    def patients(self) -> int:
+        """Of a copy of some units: how many of their patients are held whole."""
+        return self._field(Field.PATIENTS)
+
+    @property
+    def taking(self) -> int:
+        """Of how many something is being fetched."""
+        return self._field(Field.TAKING)
+
+    @property
     def frozen(self) -> bool:
         return bool(self._field(Field.FROZEN))
 

@@ -40,7 +40,7 @@ async def everything(server: Server, request: Request, id_: str) -> Response:
     care is within them."""
     require_json_answer(request)
     scope = f"Patient/{id_}/$everything"
-    at = None
+    at = patient = None
     if (sealed := request.option("_page")) is not None:
         content = server.pages.open(sealed, access=request.access)
         if content["scope"] != scope:
@@ -49,7 +49,8 @@ async def everything(server: Server, request: Request, id_: str) -> Response:
         at = Position(content["upper"], tuple(content["values"]), content["created"], content["rkey"])
     else:
         given = await _given(request)
-        living(await server.store.read("Patient", id_, access=request.access), "Patient", id_)
+        patient = await server.store.read("Patient", id_, access=request.access)
+        living(patient, "Patient", id_)
     options = _options(given)
     asked = [known_type(name) for text in options["_type"] for name in text.split(",") if name]
     spans = {name: _span(name, options[name]) for name in ("_since", "start", "end")}
@@ -64,14 +65,14 @@ async def everything(server: Server, request: Request, id_: str) -> Response:
             start_us=start[0] if start else None, end_us=end[1] if end else None,
         ),
         count=parse_count(options["_count"][0]) if options["_count"] else config.PAGE_MAX_COUNT,
-        used=tuple((name, value) for name, value in given if name in _ASKS),
+        used=tuple((name, value) for name, value in given if name in _ASKS), within=frozenset({id_}),
     )  # fmt: skip
     searching = server.store.searching(request.access)
     page, _ = await run(searching, query, at=at)
     extra = await _supporting(searching, page.matches, _SUPPORTING.intersection(asked) if asked else _SUPPORTING)
     if since:
         extra = [version for version in extra if version.updated_us >= since[0]]
-    notes = await withheld(server, request, id_) if at is None else []
+    notes = await withheld(server, request, id_, patient) if at is None else []
     return Response(200, searchset(server, request, query, page, extra, list(query.used), scope, at, notes))
 
 

@@ -16,6 +16,7 @@ from vaka.errors import Issue
 
 if TYPE_CHECKING:
     from vaka.api.server import Server
+    from vaka.store.version import Version
 
 TOLD_OUTCOMES: Final = (Outcome.CHOICE, Outcome.EXISTENCE)
 """What ``$access`` says that there is."""
@@ -34,8 +35,9 @@ def patient_asked(parameters: Sequence[tuple[str, str]], compartment: tuple[str,
     return named.pop() if len(named) == 1 else None
 
 
-async def withheld(server: Server, request: Request, patient: str | None) -> list[Issue]:
-    """A warning where something of ``patient`` (an id) is withheld from the person who asks, and may be said to be."""
+async def withheld(server: Server, request: Request, patient: str | None, read: Version | None = None) -> list[Issue]:
+    """A warning where something of ``patient`` (an id) is withheld from the person who asks, and may be said to be. ``read``: the
+    Patient as this request has just read it, None where it has not."""
     session = request.access.session
     if (
         patient is None
@@ -45,9 +47,9 @@ async def withheld(server: Server, request: Request, patient: str | None) -> lis
     ):
         return []
     id_ = server.store.resolve(patient)
-    found = await server.store.read(
-        "Patient", id_, access=request.access.anew()
-    )  # not shown, and so not logged as seen
+    found = read if read is not None and read.id == id_ else None
+    if found is None:  # not shown, and so not logged as seen
+        found = await server.store.read("Patient", id_, access=request.access.anew())
     if found is None or found.deleted:
         return []
     _, groups = await server.store.groups(session, request.access.settings, found.rkey)

@@ -68,7 +68,7 @@ def _run(stream: str, told: Mapping[str, Any]) -> Run:
         raise ValueError("no run: its blocks are none, not consecutive, or of two chapters")
     described = {int(number): Described(int(kind), str(text)) for number, kind, text in told["described"]}
     for one in described.values():
-        one.actor()
+        one.require()
     return Run(stream, found, described)
 
 

@@ -13,7 +13,7 @@ import orjson
 from vaka import config
 from vaka.access.scopes import FEED_PRIVATE
 from vaka.api.http import Request, Response
-from vaka.api.peer import brought, introduced, logged
+from vaka.api.peer import brought, carried, introduced, logged
 from vaka.api.server import Server
 from vaka.errors import Conflict, Forbidden, Invalid, NotAllowed, NotFound
 
@@ -37,6 +37,8 @@ async def dispatch(server: Server, request: Request) -> Response:
             raise Conflict("this copy is not known yet", help="bring its public key first: POST /peer/key")
         case ("log",):
             return answer(await logged.log(server, name, await told(request)))
+        case ("log", "carried"):
+            return answer(await carried.take(server, await told(request)))
         case ("own",):
             return answer(await brought.own(server, name, await told(request)))
     raise NotFound("there is nothing at this address")

@@ -23,6 +23,7 @@ from vaka.copy.reserve import giving, numbers
 from vaka.copy.reserve.entry import Part
 from vaka.copy.reserve.giving import Ground
 from vaka.copy.reserve.store import ReserveStore
+from vaka.copy.store import CopyStore
 from vaka.errors import Conflict, Invalid, Unavailable, Unprocessable
 from vaka.fhir.parse import parse_resource
 from vaka.fhir.query import parse_query
@@ -69,10 +70,11 @@ async def reserve_number(server: Server, request: Request) -> Response:
     giving.require_ground(ground)
     store = server.door.reserve.store
     candidates = await _candidates(server, request, dict(given)) if given else []
+    of = server.store.units if isinstance(server.store, CopyStore) else ()
     request.access.trail.activity = "reserve-number"
     shown = [str(one).removeprefix("Patient/") for one in asked.get("shown", ())]
     if not shown and asked.get("nobody-shown") != [True]:
-        return _answer(candidates, None)
+        return _answer(candidates, None, of)
     if missing := [one for one in candidates if one not in shown]:
         raise Unprocessable(
             f"{len(missing)} who it might be were not shown", help="ask without shown, and look at each of them first"
@@ -81,11 +83,11 @@ async def reserve_number(server: Server, request: Request) -> Response:
         giving.personal, store, replace(ground, shown=shown), by=request.access.principal,
         key=request.header("idempotency-key"),
     )  # fmt: skip
-    return _answer(candidates, number)
+    return _answer(candidates, number, of)
 
 
 async def _candidates(server: Server, request: Request, known: dict[str, str]) -> list[str]:
-    """Ids of the Patients whom the caller may see, and who have one of these."""
+    """Ids of the Patients whom the caller may see, and who have one of these: of those whom this copy holds."""
     searches = server.store.searching(request.access)
     found: dict[str, None] = {}
     asked = [[("identifier", known["number"])]] if known.get("number") else []
@@ -93,7 +95,7 @@ async def _candidates(server: Server, request: Request, known: dict[str, str]) -
     asked += [person] if person else []
     for parameters in asked:
         query = parse_query(["Patient"], parameters, base_url=request.base_url, strict=True, same=server.store.same)
-        page = await searches.search(query, count=config.RESERVE_CANDIDATES_MAX)
+        page = await searches.search(replace(query, partial=True), count=config.RESERVE_CANDIDATES_MAX)
         found |= dict.fromkeys(version.id for version in page.matches)
     return list(found)
 
@@ -109,10 +111,12 @@ def _asked(resource: dict[str, Any]) -> dict[str, list[Any]]:
     return asked
 
 
-def _answer(candidates: Sequence[str], number: str | None) -> Response:
+def _answer(candidates: Sequence[str], number: str | None, of: Sequence[str]) -> Response:
+    """``of``: the units among whose patients alone was looked; empty: all were."""
     made: list[dict[str, Any]] = [
         {"name": "candidate", "valueReference": {"reference": f"Patient/{one}"}} for one in candidates
     ]
+    made += [{"name": "candidates-of", "valueString": unit} for unit in of]
     if number is not None:
         made.append({"name": "number", "valueIdentifier": {"use": "temp", "system": numbers.PERSONAL, "value": number}})
     return Response(200, orjson.dumps({"resourceType": "Parameters", "parameter": made}))

@@ -8,20 +8,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from vaka.copy import engine
-from vaka.copy.files import Folder, key
+from vaka.copy.files import Folder, key, reserve_key
 from vaka.copy.reserve.store import ReserveStore
 from vaka.errors import Setup
 
 
-def open_reserve(folder: Folder, key_file: Path | None = None, *, must_exist: bool = False) -> ReserveStore:
-    """The reserve of the copy in ``folder``. Setup where the key is another, or there is none yet and it ``must_exist``."""
+def open_reserve(
+    folder: Folder, key_file: Path | None = None, *, must_exist: bool = False, recovered: bytes | None = None
+) -> ReserveStore:
+    """The reserve of the copy in ``folder``. ``recovered``: its own key (``copy.reserve.recovery``), else it follows from the
+    copy's. Setup where the key is another, or there is none yet and it ``must_exist``."""
     about = folder.about()
     if must_exist and not folder.reserve.exists():
         raise Setup(
             f"there is no reserve in {folder.path}",
             help="nothing has ever been written there while the journal was away",
         )
-    return ReserveStore(engine.writer(folder.reserve, key(folder, key_file)), about.id)
+    used = recovered if recovered is not None else reserve_key(key(folder, key_file))
+    return ReserveStore(engine.writer(folder.reserve, used), about.id)
 
 
 def token(folder: Folder, token_file: Path | None = None) -> str:

@@ -19,6 +19,7 @@ from vaka.copy.reserve.entry import Entry, State, wire
 from vaka.copy.reserve.store import ReserveStore, now_us
 
 PATH: Final = "/peer/reserve"
+CARRY: Final = "/peer/carry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,19 @@ class Peers:
             return False
         held = told.get("held") if isinstance(told, dict) else None
         return isinstance(held, list) and {entry.id for entry in entries} <= set(held)
+
+    async def carry(self, content: bytes) -> bool:
+        """Whether one of them keeps ``content`` on its disk, to bring it to the journal for us (``api.peer.carried``)."""
+        headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"}
+        for peer in self._known():
+            try:
+                answer = await self._client.post(peer.url + CARRY, content=content, headers=headers)
+            except httpx.HTTPError:
+                continue
+            if answer.status_code == 200:
+                return True
+            log.warning("peer keeps no log for us", peer=peer.name, status=answer.status_code)
+        return False
 
     def out_of_reach(self) -> list[OutOfReach]:
         """Peers that were not heard for three exchanges."""

@@ -37,7 +37,7 @@ class InRecord:
         entry = self._store.get(number)
         if entry is None:
             return
-        if rows := shown(entry):
+        if rows := self._held(applier, entry):
             pending.show(applier, _pending(applier, [row for row in rows if not _stands(applier, entry, row)]))
             return
         pending.withdraw(applier, number)
@@ -52,9 +52,20 @@ class InRecord:
         after = 0
         while entries := self._store.open(after=after):
             for entry in entries:
-                rows = [row for row in shown(entry) if not _stands(applier, entry, row)]
+                rows = [row for row in self._held(applier, entry) if not _stands(applier, entry, row)]
                 pending.show(applier, _pending(applier, rows))
             after = entries[-1].number
+
+    def _held(self, applier: Applier, entry: Entry) -> Sequence[Shown]:
+        """What the entry shows; on a copy of some units' patients, of them alone. Who is made on this copy is one of them, and
+        all that there is of this patient is here."""
+        rows, intake = shown(entry), applier.intake
+        if intake is None:
+            return rows
+        for row in rows:
+            if row.type == "Patient" and row.new and entry.origin == self._store.origin:
+                intake.enter(row.id, whole=True)
+        return [row for row in rows if row.patient is None or intake.known.get(row.patient)]
 
 
 def _stands(applier: Applier, entry: Entry, row: Shown) -> bool:

@@ -126,6 +126,13 @@ class ReserveStore:
             self._rows("adopt", number=entry.number, origin=self.origin, revision=self._revision())
         return self.get(entry.number) or entry
 
+    def take_over(self, entry: Entry) -> Entry:
+        """An entry of a copy that has gone dark, handed over from here. One that is here already, or over, is there once."""
+        kept, _ = self.add(entry)
+        with self._writing():
+            self._rows("take_over", number=kept.number, origin=self.origin, revision=self._revision())
+        return self.get(kept.number) or kept
+
     def held(self, number: int, copies: int) -> bool:
         """``copies`` machines hold the entry: whether it may be acknowledged. Not so where it was withdrawn while it was being
         held, or is over otherwise: its key is free, and its sender has to come again."""
@@ -251,6 +258,11 @@ class ReserveStore:
             if now.mode is not before.mode:
                 self._rows("note_mode", at_us=now_us(), mode=now.mode.value, by=now.by, reason=now.reason)
         return now
+
+    def note(self, what: str, by: str, reason: str) -> None:
+        """Keeps what a person did with this reserve, beside the changes of its mode."""
+        with self._writing():
+            self._rows("note_mode", at_us=now_us(), mode=what, by=by, reason=reason)
 
     def mode_changes(self, limit: int = 100) -> list[tuple[int, str, str, str]]:
         """(when, mode, by whom, why), newest first."""

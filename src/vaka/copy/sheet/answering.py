@@ -7,14 +7,16 @@ first is made in a thread.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from vaka import config
 from vaka.access.filter import AccessFilter
-from vaka.copy import listed
+from vaka.copy import held, listed
 from vaka.copy.changes import Changes, Stamp
 from vaka.copy.reader import Reader
 from vaka.copy.sheet.reading import Made, Sheets
 from vaka.copy.store import CopyStore
+from vaka.fhir.keys import resource_key
 from vaka.store.sheet import Freshness, Worklists
 
 
@@ -45,6 +47,7 @@ class CopySheets:
         return made
 
     def _body(self, reader: Reader, access: AccessFilter, id_: str, form: str, *, ready: bool) -> Made | None:
+        held.require_patients(reader, [resource_key("Patient", id_)])
         return self._sheets.body(reader, access, id_, form, aged=self._store.aged, ready=ready)
 
     def stamp(self, patient: int) -> Stamp | None:
@@ -67,6 +70,10 @@ class CopySheets:
         def work(reader: Reader) -> Worklists | None:
             with reader.moment(config.COPY_SHEET_TIMEOUT_S):
                 found = listed.unit_of(reader, unit)
-                return listed.worklists(reader, found, access, aged=aged, limit=limit) if found is not None else None
+                if found is None:
+                    return None
+                held.require_unit(reader, found)
+                lists = listed.worklists(reader, found, access, aged=aged, limit=limit)
+                return replace(lists, coming_in=held.taking(reader))
 
         return await self._store.readers.run(work)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from vaka.access.decision import Information, Opening, Placed, Standing, What, decision
 from vaka.access.facts import Block, Consented
 from vaka.access.filter import AccessFilter
-from vaka.access.rules import Outcome
+from vaka.access.rules import PERMITS, Outcome
 from vaka.access.session import Purpose, Session
 from vaka.copy.reader import Reader, Row
 from vaka.copy.sheet.page import EVER, Hidden
@@ -27,13 +27,14 @@ _REMEMBERED_MAX: Final = 8_192
 @dataclass(frozen=True, slots=True)
 class Decided:
     """``seen``: places among the rows that were asked of; ``aside``: whether any version of the patient could not be interpreted;
-    ``until_us``: how long it holds."""
+    ``until_us``: how long it holds; ``rules``: which permit what is seen (``access.rules.PERMITS``)."""
 
     seen: tuple[int, ...]
     hidden: Hidden
     protected: bool
     aside: bool
     until_us: int
+    rules: int = 0
 
 
 class Decisions:
@@ -101,17 +102,18 @@ def decide(
 ) -> Decided:
     """Of ``owners`` (kind, provider, unit; empty: not known) those that ``session`` sees, and what may be told of the others."""
     seen: list[int] = []
-    withheld = set()
+    withheld, rules = set(), 0
     for place, (kind, provider, unit) in enumerate(owners):
         rule = decision(session, access.settings, standing, Information(unit or None, provider or None, kind))
         if rule.outcome is Outcome.PERMIT:
             seen.append(place)
+            rules |= PERMITS[rule.id]
         elif rule.outcome in (Outcome.CHOICE, Outcome.EXISTENCE) or rule.id == "A8-unknown":
             withheld.add(kind)
     # Nothing is told of what is denied: where nothing opens, each section says the same, whatever there is.
     closed = session.assignment.purpose is not Purpose.CARE or not _opens(session, standing)
     hidden = Hidden(frozenset() if closed else frozenset(withheld), closed)
-    return Decided(tuple(seen), hidden, standing.protected, aside, _until(standing))
+    return Decided(tuple(seen), hidden, standing.protected, aside, _until(standing), rules)
 
 
 def _opens(session: Session, standing: Standing) -> bool:

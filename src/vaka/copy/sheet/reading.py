@@ -132,6 +132,7 @@ class Sheets:
             decided = self._decisions.of(reader, access, patient, rows, now, aged=aged)
             shown = self._by_owners(reader, access, patient, id_, form, now, rows, decided, ready=ready)
             aside, until_us = decided.aside, decided.until_us
+            access.trail.rules |= decided.rules if shown is not None else 0
         if shown is None:
             return None
         access.trail.touched.extend(shown.touched)

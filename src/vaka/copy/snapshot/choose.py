@@ -25,7 +25,7 @@ from vaka.access.masking import masked
 from vaka.access.rules import Outcome
 from vaka.access.session import Assignment, Purpose, Right, Session
 from vaka.access.settings import Settings
-from vaka.copy import listed
+from vaka.copy import held, listed
 from vaka.copy.put import Row
 from vaka.copy.reader import Reader
 from vaka.copy.sheet.deciding import standing_of
@@ -99,6 +99,7 @@ class _Choice:
         unit = listed.unit_of(reader, named)
         if unit is None:
             raise NotFound(f"there is no unit {named[:60]}", help="an HSA-id, or the id of an Organization")
+        held.require_unit(reader, unit)
         above = self._above(unit)
         provider = above[-1] if above else unit
         patients = self._patients(unit)

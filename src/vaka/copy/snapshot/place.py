@@ -16,7 +16,7 @@ import apsw
 from vaka import log
 from vaka.copy import engine, files, seed
 from vaka.copy.apply import codec
-from vaka.copy.board import boottime_ns
+from vaka.copy.clock import Highest
 from vaka.copy.files import Folder
 from vaka.copy.own import Own, now_us
 from vaka.copy.reader import Reader
@@ -114,14 +114,11 @@ class Clock:
 
     def __init__(self, own: Own) -> None:
         self._own = own
-        self._began(max(now_us(), own.seen().get(CLOCK, 0)))
-
-    def _began(self, base_us: int) -> None:
-        self._base_us, self._began_ns = base_us, boottime_ns()
+        self._highest = Highest(max(now_us(), own.seen().get(CLOCK, 0)))
 
     def read(self) -> tuple[int, int]:
         """(now, highest) in microseconds."""
-        return now_us(), self._base_us + (boottime_ns() - self._began_ns) // 1_000
+        return now_us(), self._highest.passed_us
 
     def notice(self, about: About) -> None:
         """A file that was made later than all before it tells the copy's time: a clock that ran ahead here is over. An older one,
@@ -129,7 +126,7 @@ class Clock:
         if about.made_us > self._own.seen().get(MADE, 0):
             self._own.see(MADE, about.made_us)
             self._own.see(CLOCK, about.made_us)
-            self._began(about.made_us)
+            self._highest.begin(about.made_us)
 
     def keep(self) -> None:
         """On disk. A clock that runs ahead counts too."""

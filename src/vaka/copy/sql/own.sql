@@ -28,6 +28,11 @@ CREATE INDEX IF NOT EXISTS owed_waiting ON owed (number) WHERE state = 0;
 CREATE UNIQUE INDEX IF NOT EXISTS owed_key ON owed (key) WHERE state = 0 AND key IS NOT NULL;
 
 
+-- Runs of other copies' access logs, carried to the journal for them (api.peer.carried). state: 0 waits, 2 refused.
+CREATE TABLE IF NOT EXISTS carried (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, body BLOB NOT NULL, state INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
 -- Of a PC with a ward snapshot: the latest time that was seen (clock), and when its snapshots were revoked (revoked).
 CREATE TABLE IF NOT EXISTS seen (what TEXT PRIMARY KEY, at_us INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
@@ -81,6 +86,21 @@ UPDATE opening SET handed = :handed WHERE opening IN (SELECT content ->> 'openin
 
 -- name: refused
 SELECT id, what, at_us, reason FROM owed WHERE state = 2 ORDER BY number
+
+-- name: carried_bytes
+SELECT coalesce(sum(length(body)), 0) FROM carried
+
+-- name: carry
+INSERT OR IGNORE INTO carried (id, body) VALUES (:id, :body)
+
+-- name: carried
+SELECT id, body FROM carried WHERE state = 0 ORDER BY number LIMIT :limit
+
+-- name: carried_taken
+DELETE FROM carried WHERE id = :id
+
+-- name: carried_refused
+UPDATE carried SET state = 2 WHERE id = :id
 
 -- name: forget
 DELETE FROM spent WHERE until_us < :now_us;

@@ -155,6 +155,9 @@ INSERT INTO journal_key VALUES (:use, :kid, :content)
 -- name: journal_keys
 SELECT use, kid, content FROM journal_key
 
+-- name: journal_key
+SELECT content FROM journal_key WHERE use = :use AND kid = ''
+
 -- name: copy_keys
 SELECT kid, public_key FROM copy_key WHERE removed IS NULL
 

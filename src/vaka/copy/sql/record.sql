@@ -112,9 +112,9 @@ CREATE INDEX protected_of ON protected (rkey);
 CREATE TABLE cursor (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     epoch INTEGER NOT NULL, xid INTEGER NOT NULL, seq INTEGER NOT NULL, hash BLOB,
-    horizon_xid INTEGER NOT NULL, horizon_us INTEGER NOT NULL, whole INTEGER NOT NULL, private TEXT
+    horizon_xid INTEGER NOT NULL, horizon_us INTEGER NOT NULL, whole INTEGER NOT NULL
 ) STRICT;
-INSERT INTO cursor VALUES (1, 0, 0, 0, NULL, 0, 0, 0, NULL);
+INSERT INTO cursor VALUES (1, 0, 0, 0, NULL, 0, 0, 0);
 
 -- What could not be interpreted (S4): the newest such line of each resource, compressed, and why. patient, owner: as the line said.
 CREATE TABLE aside (

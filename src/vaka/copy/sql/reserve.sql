@@ -96,6 +96,11 @@ UPDATE entry SET copies = max(copies, :copies), state = max(state, 1), revision 
 UPDATE entry SET origin = :origin, state = max(state, 1), copies = max(copies, 2), revision = :revision
 WHERE number = :number AND state IN (0, 1, 6)
 
+-- name: take_over
+-- From a copy that has gone dark: nobody else hands it over any more. What was refused stays so, for a person here.
+UPDATE entry SET origin = :origin, state = CASE state WHEN 4 THEN 4 ELSE 1 END, revision = :revision
+WHERE number = :number AND state IN (0, 1, 4, 6)
+
 -- name: fault
 UPDATE entry SET faults = faults + 1 WHERE number = :number RETURNING faults
 

@@ -24,3 +24,21 @@ SELECT pg_snapshot_xmin(pg_current_snapshot()) AS horizon,
 -- name: holds
 -- Does this journal hold the cursor's row, with this hash?
 SELECT hash FROM version WHERE xid = %(xid)s::xid8 AND seq = %(seq)s AND epoch = %(epoch)s
+
+-- name: patient_page
+-- As feed_page: of all that stands in one patient's record or refers to the patient, between a place and the reader's own.
+SELECT v.xid, v.seq, v.epoch, r.type, r.id, v.version, v.updated_us, v.action, v.redacted, v.dictionary, v.hash, v.body,
+       o.owner, o.unit, o.provider, o.kind, o.author, o.source, v.patient, p.id AS patient_id
+FROM (
+    SELECT *, sum(octet_length(body)) OVER (ORDER BY xid, seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+    FROM (SELECT * FROM version
+          WHERE rkey IN (SELECT rkey FROM resource WHERE patient = %(patient)s AND NOT deleted
+                         UNION SELECT rkey FROM resource WHERE tokens && %(keys)s::bigint[] AND NOT deleted)
+            AND (xid, seq) > (%(xid)s::xid8, %(seq)s) AND (xid, seq) <= (%(until_xid)s::xid8, %(until_seq)s)
+          ORDER BY xid, seq LIMIT %(limit)s) AS page
+) v
+JOIN resource r ON r.rkey = v.rkey
+JOIN owner o ON o.owner = v.owner
+LEFT JOIN resource p ON p.rkey = v.patient
+WHERE coalesce(v.before, 0) < %(limit_bytes)s
+ORDER BY v.xid, v.seq

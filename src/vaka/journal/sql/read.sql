@@ -6,13 +6,15 @@ FROM resource r JOIN version v ON v.seq = r.seq
 WHERE r.rkey = ANY(%(keys)s::bigint[]) AND {access}
 
 -- name: read_current_for
--- The same for many people at once, each through the rules for that person.
+-- The same for many people at once, each through the rules for that person; by which rule. OFFSET keeps PostgreSQL from asking
+-- them twice.
 SELECT r.rkey, r.type, r.id, v.version, v.epoch, v.updated_us, v.action, v.redacted, v.dictionary, v.body, v.seq,
-       v.patient, v.owner, EXISTS (SELECT 1 FROM protected x WHERE x.patient = r.rkey), q.n
+       v.patient, v.owner, EXISTS (SELECT 1 FROM protected x WHERE x.patient = r.rkey), q.n, a.rule
 FROM unnest(%(keys)s::bigint[], %(units)s::text[], %(providers)s::text[], %(people)s::text[])
      WITH ORDINALITY AS q (rkey, unit, provider, person, n)
 JOIN resource r ON r.rkey = q.rkey JOIN version v ON v.seq = r.seq
-WHERE {access}
+CROSS JOIN LATERAL (SELECT {rule} AS rule OFFSET 0) a
+WHERE a.rule > 0
 
 -- name: read_versions
 -- Versions by their sequence numbers.

@@ -18,9 +18,9 @@ from vaka import config
 from vaka.api import attempts, living
 from vaka.api.cookies import DEVICE, cookie, kept
 from vaka.api.http import Request
-from vaka.api.people import hsa_id
 from vaka.api.server import Server
 from vaka.errors import Invalid
+from vaka.fhir.hsa import hsa_id
 from vaka.journal import people
 from vaka.web import entry
 from vaka.web.entry import Login, LoginFailed

@@ -12,9 +12,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from vaka.api.http import Request
-from vaka.api.people import hsa_id
 from vaka.api.server import Server
 from vaka.errors import NotFound
+from vaka.fhir.hsa import hsa_id
 from vaka.web import entry
 from vaka.web.entry import Login, LoginFailed
 from vaka.web.forms import form

@@ -29,9 +29,9 @@ from vaka.api.claims import CLAIMS, limits
 from vaka.api.cookies import SESSION, cookie, own_origin
 from vaka.api.http import Request, Response
 from vaka.api.identity import Service
-from vaka.api.people import hsa_id
 from vaka.api.server import Server
 from vaka.errors import Invalid, NotFound
+from vaka.fhir.hsa import hsa_id
 from vaka.web import entry
 from vaka.web.entry import Flow, Login, LoginFailed
 from vaka.web.pages.message import MessagePage
