@@ -142,8 +142,6 @@ class Applier:
                 aside: Any = self.connection.execute(self._sql["count_aside"]).get
         except BaseException:
             self._forget()
-            if self.putter.filling is not None:
-                self.putter.filling.forget()
             raise
         self.putter.touched.update(home(one.patient) for one in versions if isinstance(one, Unread))
         self.tell()
@@ -190,6 +188,8 @@ class Applier:
     def _forget(self) -> None:
         """After a rollback."""
         self.owners.forget()
+        if self.putter.filling is not None:
+            self.putter.filling.forget()
         if self.intake is not None:
             self.intake.forget()
 

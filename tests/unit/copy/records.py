@@ -31,7 +31,7 @@ class Followed:
     def __init__(self, connection: apsw.Connection | None = None, path: Path = Path("memory")) -> None:
         self.connection = connection or apsw.Connection(":memory:")
         apply.make(self.connection)
-        self._applier = apply.Applier(self.connection, path)
+        self.applier = apply.Applier(self.connection, path)
         self._place = 0
         self._versions: dict[tuple[str, str], int] = {}
 
@@ -45,7 +45,7 @@ class Followed:
         cursor = f"1.{self._place}.{self._place}"
         at = instant(updated_us(self._place))
         mark = {"horizon": str(self._place + 1), "epoch": 1, "cursor": cursor, "at": at, "ageSeconds": 0.0}
-        self._applier.apply([lines.read(orjson.dumps(one)) for one in (*told, mark)])
+        self.applier.apply([lines.read(orjson.dumps(one)) for one in (*told, mark)])
 
     def _line(self, resource: Resource, owner: Resource) -> Resource:
         self._place += 1
