@@ -38,7 +38,7 @@ def test_one_patient_is_told_of_to_all_who_read(changes: Changes, tmp_path: Path
 def test_each_commit_tells(changes: Changes) -> None:
     """Broken: what the feed brings, what the reserve shows or takes back, is missing from kept answers."""
     record = Followed()
-    applier = record._applier
+    applier = record.applier
     applier.changes = changes
     note = {
         "resourceType": "Observation",
