@@ -123,6 +123,8 @@ class Again:
             began = await admission.wait(class_)
         except Shed as error:
             connection.answer_at_once(refusal(error))
+            if self._server.wire.is_direct:
+                connection.rest(error.rest_s)
             return
         moment = self._look(began)
         try:

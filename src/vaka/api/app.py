@@ -134,6 +134,8 @@ class Application:
                     raise
                 return request, None
             except Shed as error:
+                if self.server.wire.is_direct:
+                    exchange.rest_s = error.rest_s
                 return request, self._refused(exchange, request, error)
             except VakaError as error:
                 refusal = error

@@ -32,6 +32,11 @@ class Front:
     mutual: bool = False
     secure: bool = False
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether a connection is one caller's, and not a proxy's or a copy's that carries many."""
+        return self.proxies is None and not self.mutual
+
     def origin(
         self, scheme: str, host: str | None, client: str, headers: Mapping[str, str], *, probe: bool = False
     ) -> tuple[str, str]:

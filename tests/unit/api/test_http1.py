@@ -384,3 +384,24 @@ def test_targets_that_are_none(url: bytes) -> None:
     """Would break: a fault of ours, or a guess, for an address that is malformed."""
     with pytest.raises(Malformed):
         target(url, {})
+
+
+def test_who_was_refused_is_not_read_for_a_while() -> None:
+    """Would break: reading and refusing callers that come back at once takes all that could answer others."""
+
+    async def refuses(exchange: Exchange) -> None:
+        exchange.rest_s = 0.3 if exchange.path == "/rest" else 0.0
+        await echo(exchange)
+
+    async def work(application: Application, _: Listener, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(HEAD.replace(b"/a", b"/rest"))
+        await reader.readuntil(b"nothing")
+        writer.write(HEAD)
+        assert (await said(port, HEAD)).endswith(b"nothing")  # another caller is heard meanwhile
+        assert len(application.seen) == 2
+        await reader.readuntil(b"nothing")
+        assert len(application.seen) == 3
+        writer.close()
+
+    run(work, refuses)

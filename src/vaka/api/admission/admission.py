@@ -29,7 +29,10 @@ KEPT: Final = "nothing of it was taken: keep what you have written, and send it 
 
 
 class Shed(Busy):
-    """Refused at the door: too many ask at once. Nothing was read or done."""
+    """Refused at the door: too many ask at once. Nothing was read or done. ``rest_s``: so long whoever is behind this connection
+    alone need not be heard."""
+
+    rest_s = 0.0
 
 
 class Admission:
@@ -176,7 +179,9 @@ def _settle(entry: Entry[asyncio.Future[bool]], admitted: bool) -> bool:
 def _shed(class_: int, writes: bool) -> Shed:
     least, most = config.ADMISSION_RETRY_S[class_]
     retry_after_s = random.randint(least, most)  # noqa: S311  spreads who comes back, guards nothing
-    return Shed(TOO_MANY, retry_after_s=retry_after_s, help=KEPT if writes else AGAIN)
+    shed = Shed(TOO_MANY, retry_after_s=retry_after_s, help=KEPT if writes else AGAIN)
+    shed.rest_s = config.ADMISSION_REST_S[class_]
+    return shed
 
 
 def _shed_so_far(door: Door[asyncio.Future[bool]]) -> dict[str, int]:

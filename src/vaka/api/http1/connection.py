@@ -223,6 +223,11 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.close()
 
+    def rest(self, seconds: float) -> None:
+        """Nothing is read from this caller for a while: what is sent meanwhile waits in the sockets, and costs nothing here."""
+        self._pause()
+        self._listener.loop.call_later(seconds, self.read_on)
+
     # From the listener.
 
     def look(self, now: float) -> None:
@@ -261,8 +266,11 @@ class Connection(asyncio.Protocol):
             self._began = self._listener.time()
             if not exchange.ended or not exchange.keep_alive:
                 self._transport.close()
-            elif self._queue or self.closing:
-                self._next()
+            else:
+                if exchange.rest_s:
+                    self.rest(exchange.rest_s)
+                if self._queue or self.closing:
+                    self._next()
 
     def _next(self) -> None:
         if self._queue:

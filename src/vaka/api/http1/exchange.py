@@ -24,11 +24,11 @@ Headers = Sequence[tuple[str, str]]
 class Exchange:
     """``path``: percent-decoded once; ``query``: as it came; ``headers``: by name in lower case; ``whole``: it is here to its
     end; ``answered``: its answer has begun; ``lost``: there is nobody to answer; ``on_lost``: called when that happens; ``kept``:
-    whatever the application wants to have in ``answered``."""
+    whatever the application wants to have in ``answered``; ``rest_s``: so long nothing is read after the answer."""
 
     __slots__ = (
         "_chunked", "_connection", "_held", "_pieces", "_waiting", "answered", "client", "ended", "headers", "keep_alive",
-        "kept", "lost", "method", "on_lost", "path", "query", "scheme", "whole",
+        "kept", "lost", "method", "on_lost", "path", "query", "rest_s", "scheme", "whole",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, client: str, scheme: str) -> None:
@@ -39,6 +39,7 @@ class Exchange:
         self.whole = self.answered = self.ended = self.lost = False
         self.keep_alive = True
         self.kept: Any = None
+        self.rest_s = 0.0
         self.on_lost: Callable[[], None] | None = None
         self._pieces: deque[bytes] = deque()
         self._held = 0
