@@ -311,8 +311,9 @@ SHEET_MAKE_S: Final = 0.03
 SHEET_CACHE_BYTES: Final = 64 * 1024 * 1024
 # So long at most: what was redacted leaves memory too.
 SHEET_KEPT_US: Final = 15 * 60 * 1_000_000
-# Requests for sheets that a listener knows again, some 3 kB each.
-AGAIN_MAX: Final = 16_384
+# Requests for sheets that a listener knows again: how many, 20 kB each with what they show, and how long they are themselves.
+AGAIN_MAX: Final = 8_192
+AGAIN_MAX_BYTES: Final = 8 * 1024
 AGAIN_KEPT_S: Final = 60.0
 # Names of units are asked for again so often.
 UNIT_NAME_KEPT_S: Final = 60.0

@@ -147,6 +147,8 @@ class Again:
     def keep(self, data: bytes, exchange: Exchange, request: Request, record: Record, response: Response) -> None:
         """``data`` was this request, whose answer this was."""
         shown, session, moment = request.shown, request.access.session, self._look(time.perf_counter())
+        if len(data) > config.AGAIN_MAX_BYTES:
+            return
         if shown is None or session is None or response.status != 200 or not moment.fit or request.freshness is None:
             return
         headers = [(name, value) for name, value in response.headers if name.lower() not in _OWN]

@@ -254,8 +254,12 @@ def test_an_answer_that_breaks_off_is_seen_to() -> None:
     async def work_whole(_: Application, __: Listener, port: int) -> None:
         assert (await said(port, HEAD)).endswith(b"\r\n\r\n3\r\nall\r\n0\r\n\r\n")
 
+    async def work_old(_: Application, __: Listener, port: int) -> None:
+        assert (await said(port, HEAD.replace(b"1.1", b"1.0"))).endswith(b"\r\n\r\nall")  # it knows no chunks
+
     run(work_half, half)
     run(work_whole, whole)
+    run(work_old, whole)
 
 
 def test_head_has_no_body() -> None:
@@ -390,7 +394,7 @@ def test_who_was_refused_is_not_read_for_a_while() -> None:
     """Would break: reading and refusing callers that come back at once takes all that could answer others."""
 
     async def refuses(exchange: Exchange) -> None:
-        exchange.rest_s = 0.3 if exchange.path == "/rest" else 0.0
+        exchange.rest_s = 1.5 if exchange.path == "/rest" else 0.0
         await echo(exchange)
 
     async def work(application: Application, _: Listener, port: int) -> None:

@@ -167,7 +167,8 @@ class Connection(asyncio.Protocol):
         self._in_head, self._fresh, self._raw = False, False, 0
         exchange.method = self._parser.get_method().decode("ascii")
         exchange.path, exchange.query = target(self._url, exchange.headers)
-        exchange.keep_alive = self._parser.should_keep_alive() and self._parser.get_http_version() == "1.1"
+        exchange.old = self._parser.get_http_version() != "1.1"
+        exchange.keep_alive = self._parser.should_keep_alive() and not exchange.old
         if self._current is None:
             self._begin(exchange)
         else:

@@ -22,13 +22,13 @@ Headers = Sequence[tuple[str, str]]
 
 
 class Exchange:
-    """``path``: percent-decoded once; ``query``: as it came; ``headers``: by name in lower case; ``whole``: it is here to its
-    end; ``answered``: its answer has begun; ``lost``: there is nobody to answer; ``on_lost``: called when that happens; ``kept``:
-    whatever the application wants to have in ``answered``; ``rest_s``: so long nothing is read after the answer."""
+    """``path``: percent-decoded once; ``query``: as it came; ``headers``: by name in lower case; ``old``: of HTTP/1.0; ``whole``:
+    it is here to its end; ``answered``: its answer has begun; ``lost``: there is nobody to answer; ``on_lost``: called when that
+    happens; ``kept``: what the application wants to have in ``answered``; ``rest_s``: so long nothing is read after the answer."""
 
     __slots__ = (
         "_chunked", "_connection", "_held", "_pieces", "_waiting", "answered", "client", "ended", "headers", "keep_alive",
-        "kept", "lost", "method", "on_lost", "path", "query", "rest_s", "scheme", "whole",
+        "kept", "lost", "method", "old", "on_lost", "path", "query", "rest_s", "scheme", "whole",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, client: str, scheme: str) -> None:
@@ -38,6 +38,7 @@ class Exchange:
         self.client, self.scheme = client, scheme
         self.whole = self.answered = self.ended = self.lost = False
         self.keep_alive = True
+        self.old = False
         self.kept: Any = None
         self.rest_s = 0.0
         self.on_lost: Callable[[], None] | None = None
@@ -109,7 +110,7 @@ class Exchange:
     def begin(self, status: int, headers: Headers) -> None:
         """The head of an answer whose body ``send`` brings. ConnectionResetError."""
         length_told = any(name.lower() == "content-length" for name, _ in headers)
-        self._chunked = not length_told and self.method != "HEAD"
+        self._chunked = not length_told and self.method != "HEAD" and not self.old
         self._begin(answer_head(status, headers, None, chunked=self._chunked, close=self._closes()))
 
     async def send(self, piece: bytes) -> None:
