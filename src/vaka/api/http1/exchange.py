@@ -24,7 +24,7 @@ Headers = Sequence[tuple[str, str]]
 class Exchange:
     """``path``: percent-decoded once; ``query``: as it came; ``headers``: by name in lower case; ``old``: of HTTP/1.0; ``whole``:
     it is here to its end; ``answered``: its answer has begun; ``lost``: there is nobody to answer; ``on_lost``: called when that
-    happens; ``kept``: what the application wants to have in ``answered``; ``rest_s``: so long nothing is read after the answer."""
+    happens; ``kept``: what the application wants to have in ``answered``; ``rest_s``: how long nothing is read after it."""
 
     __slots__ = (
         "_chunked", "_connection", "_held", "_pieces", "_waiting", "answered", "client", "ended", "headers", "keep_alive",
