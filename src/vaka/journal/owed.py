@@ -53,6 +53,7 @@ async def owed(
         version, epoch, updated_us, action, redacted, dictionary, body = rest
         columns = (
             rkey, type_, id_, version, epoch, updated_us, action, redacted, dictionary, body, seq, patient, owner,
-        )  # fmt: skip
+            False,
+        )  # fmt: skip  # no Patient owes anything
         found.append(Owed(seen(access, version_of(columns, journal.codec)), Owes(owing), since))
     return found
