@@ -119,8 +119,7 @@ def test_it_is_the_same_answer_and_each_is_logged(asking: Asking) -> None:
         k: v for k, v in first.json().items() if k not in moving
     }
     assert set(kept.headers) == set(first.headers)
-    time.sleep(1.1)  # its times are those of the moment
-    assert asking.again().json()["shownAt"] > kept.json()["shownAt"]
+    wait_until(lambda: asking.again().json()["shownAt"] > kept.json()["shownAt"], "its times are those of the moment")
     patient = resource_key("Patient", asking.ward.patient)
 
     found = [

@@ -44,7 +44,13 @@ def test_every_figure_is_held_to_its_bounds(name: str) -> None:
 
 def test_what_takes_hours_runs_only_when_it_is_asked_for() -> None:
     """Would break: `vaka bench` in half an hour, and every figure with --long."""
-    assert set(suite.names(long_=True)) - set(suite.names(long_=False)) == {"search", "durability", "reserve", "logins", "seeding"}
+    assert set(suite.names(long_=True)) - set(suite.names(long_=False)) == {
+        "search",
+        "durability",
+        "reserve",
+        "logins",
+        "seeding",
+    }
 
 
 @pytest.mark.parametrize(

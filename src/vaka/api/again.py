@@ -90,25 +90,14 @@ class Again:
         return kept is not None and self._give(kept, data, connection)
 
     def _give(self, kept: _Kept, data: bytes, connection: Connection) -> bool:
-        began = time.perf_counter()
-        moment = self._moment
-        if moment is None or began - moment.at > _MOMENT_S:
-            moment = self._moment = self._look(began)
-        if not self._holds(kept, moment, began):
-            del self._kept[data]
+        began, admission = time.perf_counter(), self._server.admission
+        moment = self._at(began)
+        if kept.source != connection.source or not self._holds(kept, moment, began):
             return False
-        if not moment.fit or kept.source != connection.source:
-            return False
-        server = self._server
-        try:
-            if server.callers.known(kept.proof) is not kept.session:
-                return False
-        except Unauthenticated:
-            return False
-        class_ = server.admission.class_again(kept.proof, kept.shown.id, began)
+        class_ = admission.class_again(kept.proof, kept.shown.id, began)
         if class_ is None:
             return False
-        if server.admission.enter(class_, began):
+        if admission.enter(class_, began):
             self._answer(kept, moment, connection, class_, began)
         else:
             task = asyncio.get_running_loop().create_task(self._wait(kept, data, connection, class_))
@@ -126,16 +115,11 @@ class Again:
             if self._server.wire.is_direct:
                 connection.rest(error.rest_s)
             return
-        moment = self._look(began)
-        try:
-            lives = self._server.callers.known(kept.proof) is kept.session
-        except Unauthenticated:
-            lives = False
-        if moment.fit and lives and self._holds(kept, moment, began):
+        moment = self._at(began)
+        if self._holds(kept, moment, began):
             self._answer(kept, moment, connection, class_, began)
             return
         admission.left_again(class_, began, kept.proof, None)
-        self._kept.pop(data, None)
         connection.pass_on(data)
 
     def _answer(self, kept: _Kept, moment: _Moment, connection: Connection, class_: int, began: float) -> None:
@@ -146,31 +130,29 @@ class Again:
 
     def keep(self, data: bytes, exchange: Exchange, request: Request, record: Record, response: Response) -> None:
         """``data`` was this request, whose answer this was."""
-        shown, session, moment = request.shown, request.access.session, self._look(time.perf_counter())
-        if len(data) > config.AGAIN_MAX_BYTES:
+        shown, session = request.shown, request.access.session
+        if len(data) > config.AGAIN_MAX_BYTES or shown is None or shown.stamp is None or session is None:
             return
-        if shown is None or session is None or response.status != 200 or not moment.fit or request.freshness is None:
+        if response.status != 200 or request.freshness is None or request.freshness.behind:
             return
         headers = [(name, value) for name, value in response.headers if name.lower() not in _OWN]
-        if len(headers) != len(response.headers) - 1 or request.freshness.behind or "sec-purpose" in request.headers:
+        if len(headers) != len(response.headers) - 1 or "sec-purpose" in request.headers:
             return
-        proof = request.headers.get("authorization") or request.headers.get("cookie") or ""
-        try:
-            if self._server.callers.known(proof) is not session or shown.stamp is None:
-                return
-        except Unauthenticated:
+        now = time.perf_counter()
+        kept = _Kept(
+            request, record, shown, exchange.source, request.proof, session,
+            lines([("content-type", response.content_type), *headers]), exchange.path, now + config.AGAIN_KEPT_S,
+        )  # fmt: skip
+        if not self._at(now).fit or not self._lives(kept):
             return
         if not self._kept:
             asyncio.get_running_loop().call_later(config.AGAIN_KEPT_S, self._sweep)
+        self._kept.pop(data, None)
         while len(self._kept) >= self._most:
             del self._kept[next(iter(self._kept))]
         request.access = request.access.anew()
         request.shown = None
-        kind = [("content-type", response.content_type)]
-        self._kept[data] = _Kept(
-            request, record, shown, exchange.source, proof, session, lines([*kind, *headers]), exchange.path,
-            time.perf_counter() + config.AGAIN_KEPT_S,
-        )  # fmt: skip
+        self._kept[data] = kept
 
     def _sweep(self) -> None:
         now = time.perf_counter()
@@ -179,16 +161,31 @@ class Again:
             asyncio.get_running_loop().call_later(config.AGAIN_KEPT_S, self._sweep)
 
     def _holds(self, kept: _Kept, moment: _Moment, now: float) -> bool:
+        """Whether all that the answer depends on is as it was."""
         shown = kept.shown
         return (
-            now < kept.until
+            moment.fit
+            and now < kept.until
             and moment.now_us < shown.until_us
             and shown.seed == moment.seed
             and shown.aged == moment.aged
             and kept.record.epoch == moment.epoch
             and self._server.sheets is not None
             and shown.stamp == self._server.sheets.stamp(shown.patient)
+            and self._lives(kept)
         )
+
+    def _lives(self, kept: _Kept) -> bool:
+        try:
+            return self._server.callers.known(kept.proof) is kept.session
+        except Unauthenticated:
+            return False
+
+    def _at(self, now: float) -> _Moment:
+        """How this copy stands now, or stood a moment ago."""
+        if self._moment is None or now - self._moment.at > _MOMENT_S:
+            self._moment = self._look(now)
+        return self._moment
 
     def _look(self, now: float) -> _Moment:
         server, sheets = self._server, self._server.sheets

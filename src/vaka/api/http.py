@@ -132,6 +132,11 @@ class Request:
     def header(self, name: str) -> str | None:
         return self.headers.get(name)
 
+    @property
+    def proof(self) -> str:
+        """The header that its caller is known by, empty for none."""
+        return self.headers.get("authorization") or self.headers.get("cookie") or ""
+
     def option(self, name: str) -> str | None:
         """The first value of a query parameter such as ``_format``."""
         if not self.query:
@@ -288,7 +293,6 @@ def _decoded(body: bytes, encoding: str | None, limit_bytes: int) -> bytes:
 
 
 @lru_cache(maxsize=1_024)
-@lru_cache(maxsize=256)
 def base_url(scheme: str, host: str | None) -> str:
     """The address that this server's resources have for this caller. Invalid for a Host that is none."""
     if host is None or not _HOST.fullmatch(host):

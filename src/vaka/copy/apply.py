@@ -14,7 +14,7 @@ Invariants (traps: Feed)
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -143,8 +143,7 @@ class Applier:
         except BaseException:
             self._forget()
             raise
-        self.putter.touched.update(home(one.patient) for one in versions if isinstance(one, Unread))
-        self.tell()
+        self.tell(home(one.patient) for one in versions if isinstance(one, Unread))
         if redacted or self._log_is_due:
             self.empty_log()
         return Applied(at, len(versions), current, aside, batch.conflicting, time.perf_counter() - began)
@@ -193,9 +192,10 @@ class Applier:
         if self.intake is not None:
             self.intake.forget()
 
-    def tell(self) -> None:
-        """Tells all readers whose record was changed: called after each commit."""
+    def tell(self, also: Iterable[int | None] = ()) -> None:
+        """Tells all readers whose record was changed: called after each commit. ``also``: beside what was put (None: all)."""
         touched = self.putter.touched
+        touched.update(also)
         if self.changes is not None and touched:
             self.changes.tell(touched)
         touched.clear()

@@ -59,8 +59,7 @@ class Shown:
     def own(self, applier: Applier) -> None:
         """What people have opened and closed on this copy."""
         private.show(applier.connection, self._own)
-        if applier.changes is not None:
-            applier.changes.tell_all()
+        applier.tell([None])
 
 
 async def keep_private(follower: Follower, client: Client, board: Board) -> None:
@@ -129,8 +128,7 @@ def _apply_private(applier: Applier, lines: Sequence[bytes], connection: apsw.Co
         if intake is not None:
             intake.forget()
         raise
-    if applier.changes is not None:
-        applier.changes.tell({None} if swept else private.touched(lines))
+    applier.tell([None] if swept else private.touched(lines))
 
 
 async def keep_lease(follower: Follower, lease: Lease) -> None:

@@ -45,9 +45,6 @@ class Changes:
         for group in groups:
             self._numbers[group] += 1
 
-    def tell_all(self) -> None:
-        self._numbers[_ALL] += 1
-
     def close(self) -> None:
         self._numbers.release()
         self._map.close()

@@ -236,8 +236,7 @@ class Follower:
 
     async def _reconcile(self) -> None:
         found = await reconcile.reconcile(self.client, self.applier, self.lost, self.in_thread)
-        if self.applier.changes is not None:
-            self.applier.changes.tell_all()
+        self.applier.tell([None])
         self._show(await self.in_thread(lambda: self.applier.at))
         self.board.write({Field.DISTRUSTING: Distrust.NONE, Field.LOST: self.lost.count(), Field.WHOLE: 0})
         if found:

@@ -132,8 +132,7 @@ class Seeds:
             connection.close()
             raise
         self._applier, self._number = applier, number
-        if self._changes is not None:
-            self._changes.tell_all()
+        applier.tell([None])
 
     def close(self) -> None:
         if self._applier is not None:
@@ -161,8 +160,7 @@ class Seeds:
         if self.reserve is not None:
             self.reserve.rebuild(self.applier)
         self.folder.use(self._number)
-        if self._changes is not None:
-            self._changes.tell_all()
+        self.applier.tell([None])
         log.info("a new seed is used", number=self._number)
         if self._damaged is not None and self.folder.seed(self._damaged).is_dir():
             self.folder.set_aside(self._damaged)

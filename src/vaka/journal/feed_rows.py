@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, TypeAlias
 
 import orjson
@@ -41,6 +42,12 @@ class Horizon:
     heard: float
 
 
+@cache
+def _page(which: str) -> bytes:
+    sql = statements("feed")
+    return sql["feed_page"].replace("{which}", sql[which]).encode()
+
+
 class FeedRows:
     """Asks for rows and makes lines of them."""
 
@@ -55,7 +62,7 @@ class FeedRows:
 
     async def page(self, connection: Connection, after: Place, horizon_xid: int) -> list[Line]:
         """The next lines after ``after`` below the horizon; none: there are no more."""
-        return await self._lines(connection, "feed_page", after, {"horizon": str(horizon_xid)})
+        return await self._lines(connection, "which_below", after, {"horizon": str(horizon_xid)})
 
     async def of_patient(self, connection: Connection, id_: str, after: Place, until: Place) -> list[Line]:
         """The next versions in the record of the Patient ``id_``, or that refer to it, after ``after`` and at or before
@@ -64,9 +71,9 @@ class FeedRows:
             "patient": resource_key("Patient", id_), "keys": integers(patient_keys(id_)),
             "until_xid": str(until[0]), "until_seq": until[1],
         }  # fmt: skip
-        return await self._lines(connection, "patient_page", after, values)
+        return await self._lines(connection, "which_of_patient", after, values)
 
-    async def _lines(self, connection: Connection, name: str, after: Place, more: Mapping[str, object]) -> list[Line]:
+    async def _lines(self, connection: Connection, which: str, after: Place, more: Mapping[str, object]) -> list[Line]:
         values = {
             "xid": str(after[0]),
             "seq": after[1],
@@ -76,7 +83,7 @@ class FeedRows:
         }
         lines: list[Line] = []
         size = 0
-        for row in await (await connection.execute(statements("feed")[name], values)).fetchall():
+        for row in await (await connection.execute(_page(which), values)).fetchall():
             line = self.line(row)
             lines.append(((int(row[0]), row[1], row[2]), line))
             size += len(line)

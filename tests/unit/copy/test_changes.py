@@ -30,7 +30,7 @@ def test_one_patient_is_told_of_to_all_who_read(changes: Changes, tmp_path: Path
     changes.tell([None])
     assert reader.stamp(P2) != two
     two = reader.stamp(P2)
-    changes.tell_all()
+    changes.tell([P1, None])
     assert reader.stamp(P2) != two
     reader.close()
 

@@ -65,7 +65,7 @@ class Known:
     def class_of(self, request: Request, now: float) -> int:
         """The class of a request, EXEMPT where it never waits."""
         path, headers = request.path, request.headers
-        caller = self._callers.get(headers.get("authorization") or headers.get("cookie") or "", _STRANGER)
+        caller = self._callers.get(request.proof, _STRANGER)
         if caller.person and len(path) == 3 and path[0] == "fhir" and request.method == "GET":  # most requests
             type_ = path[1]
             if type_ not in _OTHERWISE and path[2][:1] not in ("$", "_", "") and "sec-purpose" not in headers:
@@ -107,7 +107,7 @@ class Known:
 
     def learn(self, request: Request, path: tuple[str, ...], status: int, now: float) -> None:
         """What an answer has shown: who asks, and which patient that is shown. ``path``: of the address as it came."""
-        key = request.headers.get("authorization") or request.headers.get("cookie") or ""
+        key = request.proof
         access = request.access
         if status == 401:
             self._callers.pop(key, None)

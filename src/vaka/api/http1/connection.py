@@ -133,8 +133,6 @@ class Connection(asyncio.Protocol):
             if exchange is not None and exchange is not _AT_ONCE:
                 exchange.lost = True
                 exchange.wake()
-                if exchange.on_lost is not None:
-                    exchange.on_lost()
         self._queue.clear()
         self.resume_writing()
 

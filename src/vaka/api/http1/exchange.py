@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from vaka import config
@@ -23,12 +23,12 @@ Headers = Sequence[tuple[str, str]]
 
 class Exchange:
     """``path``: percent-decoded once; ``query``: as it came; ``headers``: by name in lower case; ``old``: of HTTP/1.0; ``whole``:
-    it is here to its end; ``answered``: its answer has begun; ``lost``: there is nobody to answer; ``on_lost``: called when that
-    happens; ``kept``: what the application wants to have in ``answered``; ``rest_s``: how long nothing is read after it."""
+    it is here to its end; ``answered``: its answer has begun; ``lost``: there is nobody to answer; ``kept``: what the application
+    wants to have in ``answered``; ``rest_s``: how long nothing is read after it."""
 
     __slots__ = (
         "_chunked", "_connection", "_held", "_pieces", "_waiting", "answered", "client", "ended", "headers", "keep_alive",
-        "kept", "lost", "method", "old", "on_lost", "path", "query", "rest_s", "scheme", "whole",
+        "kept", "lost", "method", "old", "path", "query", "rest_s", "scheme", "whole",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, client: str, scheme: str) -> None:
@@ -41,7 +41,6 @@ class Exchange:
         self.old = False
         self.kept: Any = None
         self.rest_s = 0.0
-        self.on_lost: Callable[[], None] | None = None
         self._pieces: deque[bytes] = deque()
         self._held = 0
         self._waiting: asyncio.Future[None] | None = None
