@@ -24,6 +24,7 @@ from vaka.api.callers import Callers
 from vaka.api.cookies import Proof
 from vaka.api.front import Front
 from vaka.api.identity import services
+from vaka.api.journal_sheets import JournalSheets
 from vaka.api.keyring import Keyring, RegionKeys
 from vaka.api.listen import Listeners, until_stopped
 from vaka.api.pages import Pages
@@ -145,7 +146,7 @@ async def _server(
         Sealed(login_key), Passphrases(login_key), clients, JournalOpenings(journal), services(data_dir), demo, demo_login,
         redactions=Redactions(data_dir), settings=law, copies=copies,
         published=Published(session_keys, token_keys, form, page, RecoveryHalf(data_dir)),
-        admission=Admission(Shared.open(data_dir / "run" / "admission")),
+        admission=Admission(Shared.open(data_dir / "run" / "admission")), at_journal=JournalSheets(journal),
     )  # fmt: skip
 
 

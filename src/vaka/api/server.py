@@ -49,6 +49,7 @@ from vaka.store.version import ANY_VERSION, Action, Version, http_date, parse_ve
 
 if TYPE_CHECKING:
     from vaka.api.door.door import Door
+    from vaka.api.journal_sheets import JournalSheets
     from vaka.api.snapshots.giving import Giving
     from vaka.api.snapshots.prints import Prints
 
@@ -88,6 +89,8 @@ class Server:
     door: Door | None = None
     """Where this is a copy."""
     sheets: SheetStore | None = None
+    at_journal: JournalSheets | None = None
+    """Sheets for copies that lag: where this is the journal."""
     published: Published | None = None
     copies: Copies | None = None
     giving: Giving | None = None

@@ -23,6 +23,7 @@ from vaka.api.arrival import keyed
 from vaka.api.bundles import bundle, entry, links
 from vaka.api.callers import caller
 from vaka.api.cookies import SESSION, cookie
+from vaka.api.door.door import Safety
 from vaka.api.http import Preferences, Request, Response, preferences, require_json_answer, require_json_body
 from vaka.api.interactions.patch import JSON_PATCH
 from vaka.api.reserve import allergies
@@ -31,7 +32,7 @@ from vaka.api.reserve.peer import hold
 from vaka.api.reserve.permitted import Known, require_permitted
 from vaka.api.reserve.wanted import Asking
 from vaka.api.server import Server
-from vaka.copy.reserve.entry import Entry, Part, State
+from vaka.copy.reserve.entry import OPEN, Entry, Part, State
 from vaka.copy.reserve.mode import Mode, Silent, to_reserve
 from vaka.copy.reserve.peers import Peers
 from vaka.copy.reserve.store import ReserveStore
@@ -77,6 +78,15 @@ class Reserving:
     async def close(self) -> None:
         await self.peers.close()
         self.store.close()
+
+    def safety(self) -> Safety:
+        """On how many machines what is written now would stand, and whose writes it takes so."""
+        known, reached = self.peers.reached()
+        return Safety(2 if reached else 1, str(Single.ALL if reached else self.single()), alone=not known)
+
+    def holds(self, patient: str) -> bool:
+        """Whether something of this patient stands here that the journal does not show."""
+        return bool(self.store.counts().keys() & (OPEN | {State.UNHELD})) and self.store.shows(patient)
 
     def takes(self, request: Request) -> bool:
         """Whether the reserve could take this request; asked before the journal is tried."""

@@ -113,6 +113,11 @@ class Peers:
             log.warning("peer keeps no log for us", peer=peer.name, status=answer.status_code)
         return False
 
+    def reached(self) -> tuple[int, int]:
+        """How many peers there are, and how many of them were heard lately."""
+        known = len(self._known())
+        return known, known - len(self.out_of_reach())
+
     def out_of_reach(self) -> list[OutOfReach]:
         """Peers that were not heard for three exchanges."""
         heard = self._store.heard()
