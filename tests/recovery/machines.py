@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,7 +86,7 @@ class Machines:
     def _require(*arguments: str) -> None:
         subprocess.run(["ip", *arguments], check=True, capture_output=True)
 
-    def start(self, name: str, command: list[str | Path], said: Path) -> subprocess.Popen[bytes]:
+    def start(self, name: str, command: Sequence[str | Path], said: Path) -> subprocess.Popen[bytes]:
         """Starts ``command`` on the machine; what it says goes to ``said``. Ended with all else."""
         with said.open("ab") as output:
             process = subprocess.Popen(
@@ -127,9 +127,13 @@ class Machines:
         )
         return f" {address}/" in told.stdout
 
+    def plug(self, name: str, connected: bool) -> None:
+        """Its network cable, in or out."""
+        self._require("-n", self._of(name), "link", "set", "eth0", "up" if connected else "down")
+
     def switch_off(self, name: str) -> None:
         """As when its power goes: nothing more comes from it, and all that was started there is dead."""
-        self._require("-n", self._of(name), "link", "set", "eth0", "down")
+        self.plug(name, False)
         for machine, process in self._started:
             if machine == name and process.poll() is None:
                 family = psutil.Process(process.pid)

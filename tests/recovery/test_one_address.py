@@ -103,12 +103,15 @@ class Site:
         secret = self.folder / f"{machine}.token"
         secret.write_text(token(self.data, f"copy-{machine}", scopes))
         made = self.folder / f"{machine}.tls"
-        assert vaka("peer", "certificate", machine, "--data", self.data, "--to", made).returncode == 0
+        host = f"--host={COPIES[machine]}"
+        assert vaka("peer", "certificate", machine, host, "--data", self.data, "--to", made).returncode == 0
+        neighbours = [f"--neighbour=https://{address}:8443" for name, address in COPIES.items() if name != machine]
         proxies = [f"--proxy={address}" for address in COPIES.values()]
-        arguments = (
+        arguments: tuple[str | Path, ...] = (
             "--from", "https://10.0.0.1:8443", "--data", self.folder / machine, "--token-file", secret,
             "--authority", made / "authority.pem", "--certificate", made / f"{machine}.pem",
             "--host", "0.0.0.0", "--port", "8081", "--behind-proxy", f"--name={NAME}", *proxies,
+            "--peer-port", "8443", *neighbours,
         )  # fmt: skip
         self.network.start(machine, command("copy", *arguments), self.folder / f"{machine}.log")
         self._await(machine, "http://127.0.0.1:8081/ready")
@@ -267,7 +270,7 @@ def _patient(site: Site) -> str:
 
 def _clean(found: Reading) -> None:
     assert not found.failed, found.failed[:5]
-    assert found.answers > 50
+    assert found.answers > 10
     assert found.gap_s <= _promised_s(), f"nobody was answered for {found.gap_s:.1f} s"
 
 
@@ -290,6 +293,67 @@ def test_the_haproxy_that_has_the_address_dies_or_freezes(site: Site, how: signa
         time.sleep(1.0)
     _clean(found)
     assert found.again, "it has met the stop"
+
+
+def test_two_machines_hold_what_is_written_in_a_stop(site: Site) -> None:
+    """Broken (S10, S15): copies on two machines do not reach each other by TLS, so that nothing is acknowledged, or not shown there."""
+    headers = {**site.headers, "X-Forwarded-Proto": "https", "X-Forwarded-Host": NAME, "X-Forwarded-For": "10.0.0.20"}
+    note = {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"text": "Vikt"},
+        "subject": {"reference": _patient(site)[6:]},
+    }
+    site.network.plug("journal", False)
+    try:
+        made: list[httpx.Response] = []
+
+        def held() -> bool:
+            made.append(site.from_caller(lambda client: client.post("/fhir/Observation", json=note)))
+            return made[-1].status_code == 201
+
+        wait_until(held, "it is acknowledged")
+        assert made[-1].headers["vaka-reserve"] == "pending; copies=2", made[-1].headers
+        path = f"http://127.0.0.1:8081/fhir/Observation/{made[-1].json()['id']}"
+        for machine in COPIES:
+            wait_until(
+                lambda machine=machine: site.network.inside(  # type: ignore[misc]
+                    machine, lambda: httpx.get(path, headers=headers, timeout=10)
+                ).status_code == 200,
+                f"{machine} shows it",
+            )  # fmt: skip
+    finally:
+        site.network.plug("journal", True)
+
+
+def test_copies_meet_those_with_a_certificate_alone(site: Site) -> None:
+    """Broken: who is on the network brings entries, or takes the record, with a token that was found; or a copy can be taken for
+    the journal."""
+    north, south = (site.folder / f"{machine}.tls" for machine in COPIES)
+    headers = {"Authorization": f"Bearer {(site.folder / 'north.token').read_text()}"}
+    trusting = ssl.create_default_context(cafile=str(north / "authority.pem"))
+    peer = ssl.create_default_context(cafile=str(north / "authority.pem"))
+    peer.load_cert_chain(north / "north.pem")
+    stranger = Authority(site.folder / "stranger")
+    (site.folder / "stranger.pem").write_bytes(stranger.peer("north"))
+    forged = ssl.create_default_context(cafile=str(north / "authority.pem"))
+    forged.load_cert_chain(site.folder / "stranger.pem")
+
+    def ask(url: str, verify: ssl.SSLContext) -> int:
+        def asked() -> int:
+            with httpx.Client(verify=verify, timeout=10) as client:
+                return client.post(url + "/peer/reserve", headers=headers, content=b"").status_code
+
+        return site.network.inside("north", asked)
+
+    assert ask("https://10.0.0.12:8443", peer) == 200
+    for other in (trusting, forged):
+        with pytest.raises(httpx.HTTPError):
+            ask("https://10.0.0.12:8443", other)
+    assert ask("http://10.0.0.12:8081", peer) == 403, "not where people come in"
+    assert (south / "south.pem").stat().st_mode & 0o077 == 0
+    refused = vaka("peer", "certificate", "false", "--host", "10.0.0.1", "--data", site.data, "--to", site.folder)
+    assert refused.returncode != 0, "the journal's own name"
 
 
 def test_the_machine_that_has_the_address_goes_with_its_copy(site: Site) -> None:

@@ -118,7 +118,7 @@ class Listeners:
         for one in self._serving:
             if one.tls is not None:
                 await one.renew()
-        log.info("certificate taken into use", paths=[str(one.certificate) for one in self._watched])
+        log.info("certificate taken into use", paths=", ".join(str(one.certificate) for one in self._watched))
 
     def _warn(self, path: Path) -> None:
         left = days_left(_read(path))
