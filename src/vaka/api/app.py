@@ -118,7 +118,7 @@ class Application:
                 if self.server.wire.mutual:
                     wanted = carried(request, wanted)
                 if wanted != EXEMPT and not admission.enter(wanted, began):
-                    began = await self._wait(wanted, writes=request.method not in SAFE)
+                    began = await self._wait(exchange, wanted, writes=request.method not in SAFE)
                 if wanted != EXEMPT:
                     request.place, request.lender = wanted, admission
                 place = wanted
@@ -155,12 +155,12 @@ class Application:
                 request.lender = None  # what is read of a body from now on is read without a place
                 admission.leave(place, began, request, address.path, response.status if response is not None else 499)
 
-    async def _wait(self, wanted: int, *, writes: bool) -> float:
-        """Until there is a place, and when that was. Shed."""
+    async def _wait(self, exchange: Exchange, wanted: int, *, writes: bool) -> float:
+        """Until there is a place, and when that was. Shed; ClientGone."""
         access_log = self.server.log
         access_log.under_way -= 1  # no record comes from here for now: the log's next block waits for nobody here
         try:
-            return await self.server.admission.wait(wanted, writes=writes)
+            return await self.server.admission.wait(wanted, writes=writes, caller=exchange)
         finally:
             access_log.under_way += 1
 

@@ -67,7 +67,11 @@ def asked(command: Callable[..., Any]) -> Callable[..., Any]:
         "--certificate", type=_FILE, metavar="FILE", help="This copy's own certificate with its key (NAME.pem)."
     )
     @click.option(
-        "--neighbour", "neighbours", multiple=True, metavar="URL", help="Another copy, which may give its file."
+        "--neighbour",
+        "neighbours",
+        multiple=True,
+        metavar="URL",
+        help="Another copy: it holds what is entered here in a stop, and may give its file.",
     )
     @click.option(
         "--hold-back", "hold_back_s", default=0.0, type=click.FloatRange(0), metavar="SECONDS",

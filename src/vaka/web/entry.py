@@ -21,7 +21,7 @@ from vaka.api.cookies import CSRF_FIELD, LOGIN, SESSION, cookie, dropped, kept
 from vaka.api.http import Request, Response
 from vaka.api.people import Offer, Person
 from vaka.api.server import Server
-from vaka.errors import Forbidden, OnlyJournal, Unauthenticated, VakaError
+from vaka.errors import BegunElsewhere, Forbidden, Unauthenticated, VakaError
 from vaka.web.forms import next_path
 from vaka.web.render import redirect
 from vaka.web.texts import N_
@@ -94,9 +94,10 @@ def proven(server: Server, request: Request, fields: Mapping[str, Any]) -> Flow:
 
 
 def require_ours(server: Server) -> None:
-    """OnlyJournal on a copy: what a browser brings here and cannot be opened here may have been given out by the journal."""
+    """BegunElsewhere on a copy: what a browser brings here and cannot be opened here may have been given out by another copy or
+    the journal."""
     if server.home is None:
-        raise OnlyJournal(N_("This login was begun at the journal."), help=N_("Begin again with another way in."))
+        raise BegunElsewhere(N_("This login was begun at the journal."), help=N_("Begin again with another way in."))
 
 
 async def session_of(server: Server, request: Request) -> Session | None:

@@ -21,13 +21,15 @@ from typing import TYPE_CHECKING, Protocol
 from vaka import config
 from vaka.api.cookies import SESSION, kept
 from vaka.api.door import cursor, table
+from vaka.api.door.begun import Begun
+from vaka.api.door.carried import BEGUN
 from vaka.api.door.passing import Passing
 from vaka.api.door.standing import Standing
 from vaka.api.door.table import Who
 from vaka.api.http import Freshness, Request, Response, parse_query_string
 from vaka.api.http1 import Exchange
 from vaka.api.interactions.opening import OPENING_KEY
-from vaka.errors import NotFound, NotPassed, OnlyJournal, OutOfScope, Unauthenticated
+from vaka.errors import BegunElsewhere, NotFound, NotPassed, OnlyJournal, OutOfScope, Unauthenticated
 from vaka.store.version import instant
 
 if TYPE_CHECKING:
@@ -82,7 +84,7 @@ class Reserve(Protocol):
 class Door:
     """The door of one process. ``login``: people can log in here; ``reserve``: None where this copy has none; ``seed``: gives a
     neighbour this copy's record; ``held``: whose record that is, for /ready; ``carry``: keeps a part of a neighbour's access
-    log."""
+    log; ``begun``: the other copies, where a login may have been begun."""
 
     passing: Passing
     standing: Standing
@@ -91,6 +93,7 @@ class Door:
     seed: Callable[[Request], Awaitable[Response]] | None = None
     held: Callable[[], dict[str, object]] | None = None
     carry: Callable[[Request], Awaitable[Response]] | None = None
+    begun: Begun | None = None
     _lagging: int = 0
 
     async def answer(self, server: Server, request: Request, exchange: Exchange, here: Here) -> Response:
@@ -154,6 +157,13 @@ class Door:
             if tried:
                 raise NotPassed(only.message, help=only.help) from only
             self._unmarked(request, path, marks)
+            if isinstance(only, BegunElsewhere) and self.begun is not None:
+                if (answer := await self.begun.ask(request, exchange)) is not None:
+                    return answer
+                if request.header(BEGUN) is not None:
+                    raise NotPassed(
+                        only.message, help=only.help
+                    ) from only  # another copy asks whether it was begun here
             try:
                 return await self._passed(server, request, exchange)
             except NotPassed as away:

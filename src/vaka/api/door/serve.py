@@ -18,6 +18,7 @@ from vaka import log, process
 from vaka.api.app import Application, Web
 from vaka.api.door.door import Door
 from vaka.api.front import Front
+from vaka.api.http1 import Tls
 from vaka.api.listen import Listeners, until_stopped
 from vaka.api.request_log import RequestLog
 from vaka.api.server import Server
@@ -41,16 +42,17 @@ class Opened:
 
 def serve(
     open_: Callable[[], Awaitable[Opened]], host: str, port: int, data_dir: Path, *, name: str, beat: Callable[[], None],
-    web: Web | None, wire: Wire,
+    web: Web | None, wire: Wire, peers: Tls | None = None,
 ) -> None:  # fmt: skip
-    """Serves what ``open_`` opens on ``host:port``, as ``wire`` says. Returns after a clean stop."""
+    """Serves what ``open_`` opens on ``host:port``, as ``wire`` says. ``peers``: how other copies are met at its ``peer_port``.
+    Returns after a clean stop."""
     take_turns()
-    uvloop.run(_serve(open_, host, port, data_dir, name, beat, web, wire))
+    uvloop.run(_serve(open_, host, port, data_dir, name, beat, web, wire, peers))
 
 
 async def _serve(
     open_: Callable[[], Awaitable[Opened]], host: str, port: int, data_dir: Path, name: str, beat: Callable[[], None],
-    web: Web | None, wire: Wire,
+    web: Web | None, wire: Wire, peers: Tls | None,
 ) -> None:  # fmt: skip
     opened = await open_()
     admission = opened.waiting.admission
@@ -71,7 +73,7 @@ async def _serve(
             made.server = replace(server, wire=front)
         await server.callers.revocations.follow()
 
-    listeners = Listeners(wire, host, port, data_dir, application)
+    listeners = Listeners(wire, host, port, data_dir, application, peers)
     log.info("serving", host=host, port=port, scheme=wire.scheme, copy=name)
     try:
         beside = (_beat(beat), listeners.follow(), complete(), *opened.beside)
