@@ -19,8 +19,8 @@ from vaka.access.session import Assignment, Right, Session
 from vaka.fhir import dates
 from vaka.fhir.hsa import HSA
 from vaka.fhir.query import parse_query
-from vaka.journal.people import now_us
 from vaka.store.store import Store
+from vaka.store.through import now_us
 from vaka.store.version import Version
 
 _ROLES_MAX: Final = 100
