@@ -196,18 +196,23 @@ class Connection(asyncio.Protocol):
         """Until the other side has taken most of what was written. ConnectionResetError."""
         if self._room is not None:
             await asyncio.shield(self._room)
-        if self._transport.is_closing():
+        if self.is_gone:
             raise ConnectionResetError("the caller has left")
 
     def read_on(self) -> None:
         if self._paused and not self._queue:
             self._paused = False
-            if not self._transport.is_closing():
+            if not self.is_gone:
                 self._transport.resume_reading()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return bool(self._transport.is_closing())
 
     def answer_at_once(self, content: bytes) -> None:
         """The whole answer to what ``Application.at_once`` took."""
-        if not self._transport.is_closing():
+        if not self.is_gone:
             self._transport.write(content)
         self._current = None
         self._began = self._listener.time()
@@ -217,7 +222,7 @@ class Connection(asyncio.Protocol):
     def pass_on(self, data: bytes) -> None:
         """What ``Application.at_once`` took is answered like any other request after all."""
         self._current = None
-        if self._incoming is None and not self._transport.is_closing():
+        if self._incoming is None and not self.is_gone:
             self._parse(data, alone=True)
         else:
             self._transport.close()
