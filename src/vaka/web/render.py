@@ -29,6 +29,8 @@ class Page(Protocol):
     template: ClassVar[str]
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
+    def __hash__(self) -> int: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -91,7 +93,7 @@ def page_for_all(request: Request, shown: Page, csrf: str) -> Response:
 @lru_cache(maxsize=32)
 def _parts(shown: Page, language: str, fresh: Fresh | None) -> tuple[bytes, ...]:
     """What stands around the proofs."""
-    return tuple(_drawn(replace(shown, csrf=_PROOF), language, None, fresh).encode().split(_PROOF.encode()))  # type: ignore[type-var]
+    return tuple(_drawn(replace(shown, csrf=_PROOF), language, None, fresh).encode().split(_PROOF.encode()))
 
 
 def _fresh(request: Request, language: str) -> Fresh | None:
