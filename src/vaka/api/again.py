@@ -21,13 +21,13 @@ from vaka.accesslog.record import Record
 from vaka.api.accesses import again
 from vaka.api.admission import Shed, shed
 from vaka.api.door.door import as_of
-from vaka.api.http import Request, Response, error_response
-from vaka.api.http1 import Connection, Exchange
-from vaka.api.http1.head import answer_head, lines, opening
+from vaka.api.http import Request, Response
+from vaka.api.http1 import Connection, Exchange, refusal
+from vaka.api.http1.head import lines, opening
 from vaka.api.request_log import RequestLog
 from vaka.api.shown import Shown
 from vaka.copy.sheet.page import Reader
-from vaka.errors import OnlyJournal, Unauthenticated, VakaError
+from vaka.errors import OnlyJournal, Unauthenticated
 from vaka.store.through import now_us
 
 if TYPE_CHECKING:
@@ -66,13 +66,6 @@ class _Moment:
     aged: bool
     reader: Reader
     head: bytes
-
-
-def refusal(error: VakaError) -> bytes:
-    """A whole answer that tells ``error``."""
-    response = error_response(error)
-    headers = [("content-type", response.content_type), *response.headers]
-    return answer_head(response.status, headers, len(response.body)) + response.body
 
 
 class Again:
