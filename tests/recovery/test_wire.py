@@ -270,7 +270,7 @@ def test_copies_of_one_machine_hold_each_others_entries_though_they_serve_tls(tm
                 "the copy has the patient",
             )
             note = {"resourceType": "Observation", "status": "final", "code": {"text": "Vikt"}}
-            note["subject"] = {"reference": f"Patient/{patient}"}  # type: ignore[assignment]
+            note["subject"] = {"reference": f"Patient/{patient}"}
             journal = running.pid("journal")
             os.kill(journal, signal.SIGSTOP)
             try:

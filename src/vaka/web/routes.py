@@ -7,21 +7,14 @@ from vaka.api.server import Server
 from vaka.errors import Busy, Forbidden, Invalid, NotAllowed, NotFound, Unauthenticated, VakaError
 from vaka.web import entry, home, log, login, numbers, own, strength, ward
 from vaka.web.entry import LoginFailed
+from vaka.web.front import has as has  # noqa: PLC0414  of api.app.Web, like those here
 from vaka.web.pages.message import MessagePage
 from vaka.web.render import page, redirect, spoken
 from vaka.web.static_files import static
 from vaka.web.texts import N_
 from vaka.web.ways import code, demo, enrol, passkey, service
 
-_PLACES = frozenset({"", "login", "assignment", "logout", "static", "log", "print", "numbers"})
-
-
 FOR_PROGRAMS = N_("This address is for programs. What people read is on the pages here.")
-
-
-def has(path: tuple[str, ...]) -> bool:
-    """Whether the address is that of a page."""
-    return path[0] in _PLACES
 
 
 async def dispatch(server: Server, request: Request) -> Response:

@@ -28,7 +28,6 @@ from vaka.api.door.standing import Standing
 from vaka.api.door.table import Who
 from vaka.api.http import Freshness, Request, Response, parse_query_string
 from vaka.api.http1 import Exchange
-from vaka.api.interactions.opening import OPENING_KEY
 from vaka.errors import BegunElsewhere, NotFound, NotPassed, OnlyJournal, OutOfScope, Unauthenticated
 from vaka.store.version import instant
 
@@ -283,9 +282,9 @@ def _key_of(request: Request, needed: bool) -> str | None:
     if given is not None:
         return given
     if request.path[-1] == "$open":  # the copy may have to do it itself: the two are to be one
-        if request.header(OPENING_KEY) is None:
-            request.headers = {**request.headers, OPENING_KEY: f"vaka-{uuid.uuid4()}"}
-        return request.header(OPENING_KEY)
+        if request.header(cursor.OPENING_KEY) is None:
+            request.headers = {**request.headers, cursor.OPENING_KEY: f"vaka-{uuid.uuid4()}"}
+        return request.header(cursor.OPENING_KEY)
     return f"vaka-{uuid.uuid4()}" if needed else None
 
 

@@ -19,7 +19,7 @@ from vaka.access.marks import actor_of
 from vaka.api.reserve import conflicts
 from vaka.api.reserve.author import written_us
 from vaka.api.reserve.tasks import Finding, Why, task
-from vaka.api.server import accept_resource, write_of
+from vaka.api.server import accept_resource
 from vaka.copy.reserve import numbers
 from vaka.copy.reserve.entry import Entry, Part
 from vaka.errors import Conflict, Unprocessable
@@ -27,6 +27,7 @@ from vaka.fhir import exact
 from vaka.fhir.keys import hash64
 from vaka.fhir.laboratory import takes_back
 from vaka.fhir.query import parse_query
+from vaka.journal.accept import write_of
 from vaka.journal.journal import Journal, Transaction
 from vaka.journal.laboratory import names_version
 from vaka.journal.marks import Owned, address, mark, now_us, owned_by

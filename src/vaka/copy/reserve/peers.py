@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import httpx
 import orjson
 
 from vaka import config, log
 from vaka.copy.reserve.entry import Entry, State, wire
 from vaka.copy.reserve.store import ReserveStore, now_us
+
+if TYPE_CHECKING:
+    import httpx
 
 PATH: Final = "/peer/reserve"
 CARRY: Final = "/peer/carry"
@@ -45,14 +47,25 @@ class Peers:
         self, store: ReserveStore, known: Callable[[], Sequence[Peer]], token: Callable[[], str], *, verify: Any = True
     ) -> None:
         self._store, self._known, self._token = store, known, token
-        self._client = httpx.AsyncClient(verify=verify, timeout=config.RESERVE_HOLD_S)
+        self._verify = verify
+        self._made: httpx.AsyncClient | None = None
         self._left: set[asyncio.Task[bool]] = set()
 
     async def close(self) -> None:
         for task in self._left:
             task.cancel()
         await asyncio.gather(*self._left, return_exceptions=True)
-        await self._client.aclose()
+        if self._made is not None:
+            await self._made.aclose()
+
+    @property
+    def _client(self) -> httpx.AsyncClient:
+        """Made when somebody is asked: no start waits for it."""
+        if self._made is None:
+            import httpx
+
+            self._made = httpx.AsyncClient(verify=self._verify, timeout=config.RESERVE_HOLD_S)
+        return self._made
 
     async def hold(self, entry: Entry) -> int:
         """How many machines hold ``entry``, this one counted, as soon as there are two; 1 where no other does. They have it as
