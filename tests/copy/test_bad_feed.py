@@ -264,7 +264,7 @@ async def test_the_brake_holds_a_mass_deletion_until_a_person_lets_it_go(tmp_pat
             made.follower.holds_changed()
             held = made.follower.hold.held
             assert held is not None and held.by == "Eva Ek"
-            assert held.reason.startswith("we look at it (braked: 11 deletions"), "who releases it knows of both"
+            assert held.reason.startswith("we look at it (braked: 20 deletions"), "who releases it knows of both"
             assert (made.board[Field.FROZEN], made.board[Field.BRAKED]) == (1, 1)
         Hold(tmp_path).release({"name": "Asa Ek", "reason": "it was ordered"})  # while no follower runs
         async with copy(tmp_path, fake.url, limits=limits) as made:
