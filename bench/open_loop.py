@@ -20,6 +20,10 @@ from bench.load_client import take_answer
 _STEP_S: Final = 0.001
 
 
+class Late(RuntimeError):
+    """The load could not offer what it should in time."""
+
+
 @dataclass(slots=True)
 class Stream:
     """One kind of request, and what came of it. ``make``: the bytes of the next; ``times_s``: of each 2xx."""

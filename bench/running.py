@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -50,6 +50,12 @@ def ready(port: int) -> bool:
         return httpx.get(f"http://127.0.0.1:{port}/ready", timeout=5).status_code == 200
     except httpx.TransportError:
         return False
+
+
+def _name(process: psutil.Process) -> str:
+    with suppress(psutil.NoSuchProcess):  # a backend that has just ended
+        return process.name()
+    return ""
 
 
 @dataclass(slots=True)
@@ -92,7 +98,7 @@ class Vaka:
         return [supervisor, *supervisor.children(recursive=True)]
 
     def postgres(self) -> list[psutil.Process]:
-        return [process for process in self.family() if process.name() == "postgres"]
+        return [process for process in self.family() if _name(process) == "postgres"]
 
     def kill(self, chance: random.Random) -> None:
         """``kill -9`` of every process, in an order of its own, as the power going would have it."""

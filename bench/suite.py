@@ -16,7 +16,7 @@ from bench.site import site
 
 SHARED = ("read", "access", "create", "bulk", "memory", "disk", "access_log", "overload")
 """Measured one after the other on one journal that holds the demo region."""
-COPIES = ("sheets", "copy_access", "latency", "copy_disk", "away")
+COPIES = ("sheets", "copy_access", "latency", "copy_overload", "copy_disk", "away")
 """Measured one after the other on two copies of a journal that holds the demo region."""
 ALONE = ("recovery", "lag")
 LONG = ("search", "durability", "reserve", "logins", "seeding")

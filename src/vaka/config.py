@@ -236,8 +236,9 @@ ADMISSION_STEP_UP_S: Final = 5.0
 # Seconds in Retry-After, least and most: who comes back at once, comes with everybody.
 ADMISSION_RETRY_S: Final = ((1, 2), (1, 4), (2, 6), (5, 20), (15, 60), (2, 10))
 # Who asks again before that time is not read for so long, at most, where the connection is one caller's alone: reading and
-# refusing costs a part of answering, and at ten times what can be answered it would take all. By class, as above.
-ADMISSION_REST_S: Final = (0.0, 0.25, 0.25, 1.0, 1.0, 0.25)
+# refusing costs a part of answering, and at ten times what can be answered it would take all. By class, as above; of what a
+# person's browser sends, prefetches too, so short that what is urgent can come next on the same connection.
+ADMISSION_REST_S: Final = (0.0, 0.25, 0.25, 2.0, 0.25, 0.25)
 # A patient whom a session has been shown is open to it for so long after it last asked; so many requests in 10 s are a person's.
 OPEN_PATIENT_S: Final = 600.0
 OPEN_PATIENT_REQUESTS_MAX: Final = 200

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from bench import latency, wrk
-from bench.open_loop import Stream
+from bench import h2load, overload, wrk
+from bench.open_loop import Late
 
 _TOLD = 'Running\n{"requests":3000,"us":1500000,"bytes":9,"errors":[0,0,0,%d,0],"p50_us":900,"p99_us":2000}\n'
 
@@ -26,23 +26,21 @@ def test_what_is_no_figure_is_an_error(told: str, busy: float, why: str) -> None
         wrk.read(told, "cannot connect", busy, loading=0.95)
 
 
-def _answered(**more: int) -> Stream:
-    stream = Stream("sheets", 100, 1, lambda: b"", due=200, statuses={200: 200})
-    for name, value in more.items():
-        setattr(stream, name, value)
-    return stream
-
-
 def test_a_slow_generator_is_not_taken_for_a_slow_server() -> None:
     """Broken: p99 of both sides is the load's own, and their ratio is 1."""
+    rows = ["1\t200\t1000"] * 98
+    assert h2load.read(rows, per_s=100, each_per_s=10, seconds=1) == [1.0] * 98
+    with pytest.raises(Late, match="could not offer so much"):
+        h2load.read(rows[:-1], per_s=100, each_per_s=10, seconds=1)
     late = [0.0001] * 197 + [0.5, 0.5, 0.5]
-    latency.check(_answered(), late[:-2])
-    with pytest.raises(RuntimeError, match="could not offer so much"):
-        latency.check(_answered(), late)
+    assert overload.late_ms(late[:-2], level=1) == pytest.approx(0.1)
+    with pytest.raises(Late, match="could not offer so much"):
+        overload.late_ms(late, level=1)
 
 
-@pytest.mark.parametrize("what", ["turned_away", "unanswered"])
-def test_what_was_not_answered_is_no_figure(what: str) -> None:
-    """Broken: the slowest are left out of p99."""
-    with pytest.raises(RuntimeError, match="at half the peak"):
-        latency.check(_answered(**{what: 1}), [0.0])
+def test_what_was_not_answered_is_no_figure() -> None:
+    """Broken: the slowest are left out of p99; or what was due while they were waited for, which would have waited too."""
+    with pytest.raises(RuntimeError, match="answers"):
+        h2load.read(["1\t200\t1000"] * 99 + ["1\t-1\t2000"], per_s=100, each_per_s=10, seconds=1)
+    stood = h2load.read(["1\t200\t1000"] * 99 + ["1\t200\t350000"], per_s=100, each_per_s=10, seconds=1)
+    assert stood == [1.0] * 99 + [50.0, 150.0, 250.0, 350.0]

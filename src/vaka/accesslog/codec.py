@@ -8,6 +8,9 @@ A payload is one array:
     [[patient, …], …], [[owner, …], …], [[seq, …], …], [more, …]
     {place: [reason, why, address], …}   of the records that have one
 
+What is given out again and again (a sheet, by everybody in a ward) is described too: there the place of [seq, …] has its number,
+and owners and more are empty.
+
 A *chapter* is what one set of numbers holds for: blocks between a start of the process, or a change of file, and the next.
 """
 
@@ -22,12 +25,13 @@ import orjson
 
 from vaka.accesslog.record import Actor, Record
 
-ACTOR, FORM = 1, 2
+ACTOR, FORM, SHOWN = 1, 2, 3
 _SEPARATOR = "\x1f"
 _ACTOR_FIELDS = len(fields(Actor))
 _FORM_FIELDS = 6
 _COLUMNS = 10
 _KEPT_MAX = 20_000
+_SHOWN_MIN, _SHOWN_MAX = 8, 4_096
 _NO_WORDS = ("", "", "")
 
 
@@ -37,7 +41,8 @@ class Damaged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """``text``: an Actor's fields, or a form: activity, method, type, status, epoch, rule."""
+    """``text``: an Actor's fields; or a form: activity, method, type, status, epoch, rule; or what was shown: JSON of owners,
+    seqs and more."""
 
     kind: int
     text: str
@@ -48,9 +53,21 @@ class Described:
             raise Damaged("what is described is no actor")
         return Actor(*parts)
 
+    def shown(self) -> tuple[list[int], list[int], int]:
+        """owners, seqs, more."""
+        try:
+            owners, seqs, more = orjson.loads(self.text)
+        except ValueError as error:
+            raise Damaged(f"what was shown: {error}") from error
+        if self.kind != SHOWN or not _are_lists([owners, seqs]) or type(more) is not int:
+            raise Damaged("what was shown is no numbers")
+        return owners, seqs, more
+
     def require(self) -> None:
-        """Damaged unless it describes an actor or a form."""
-        if self.kind != FORM:
+        """Damaged unless it describes one of the three."""
+        if self.kind == SHOWN:
+            self.shown()
+        elif self.kind != FORM:
             self.actor()
         elif self.text.count(_SEPARATOR) != _FORM_FIELDS - 1:
             raise Damaged("what is described is no form")
@@ -70,8 +87,8 @@ class Contents:
 
     @property
     def named(self) -> frozenset[int]:
-        """Numbers that its records use, of actors and forms, wherever in the chapter they are described."""
-        return frozenset((*self.actors, *self.columns[2]))
+        """Numbers that its records use, wherever in the chapter they are described."""
+        return frozenset((*self.actors, *self.columns[2], *(seqs for seqs in self.columns[5] if type(seqs) is int)))
 
 
 class Encoder:
@@ -82,6 +99,7 @@ class Encoder:
         self._known: dict[int, int] = {}  # by the actor's id: ``_kept`` keeps it from being another's
         self._kept: list[Actor] = []
         self._forms: dict[tuple[object, ...], int] = {}
+        self._shown: dict[tuple[object, ...], int] = {}  # 0: was shown once, and is not described
         self.described: dict[int, Described] = {}
 
     def payload(self, records: Sequence[Record], time_us: int) -> bytes:
@@ -101,6 +119,9 @@ class Encoder:
             actor_numbers = [self._actor(actor) for actor in actors]
         if None in form_numbers:
             form_numbers = [self._form(one) for one in forms]
+        if max(map(len, seqs)) >= _SHOWN_MIN:
+            shown = [self._showing(*one) for one in zip(owners, seqs, more, strict=True)]
+            owners, seqs, more = zip(*shown, strict=True)
         told = [(one.kind, one.text) for one in map(self.described.__getitem__, range(first, len(self.described)))]
         before = [time_us - at for at in made]
         return orjson.dumps([first, told, before, actor_numbers, form_numbers, patients, owners, seqs, more, words])
@@ -120,11 +141,28 @@ class Encoder:
             number = self._forms[form] = self._describe(FORM, form)
         return number
 
+    def _showing(
+        self, owners: tuple[int, ...], seqs: tuple[int, ...], more: int
+    ) -> tuple[tuple[int, ...], tuple[int, ...] | int, int]:
+        """As the columns tell it: the same thing shown for the second time is described, from then on its number is enough."""
+        if len(seqs) < _SHOWN_MIN:
+            return owners, seqs, more
+        shown = (owners, seqs, more)
+        number = self._shown.get(shown)
+        if number is None:
+            if len(self._shown) < _SHOWN_MAX:
+                self._shown[shown] = 0
+            return shown
+        if not number:
+            number = self._shown[shown] = self._add(SHOWN, orjson.dumps(shown).decode())
+        return (), number, 0
+
     def _describe(self, kind: int, parts: Sequence[object]) -> int:
+        text = _SEPARATOR.join([str(part).replace(_SEPARATOR, " ") for part in parts])
+        return self._add(kind, text.encode("utf-8", "replace").decode())
+
+    def _add(self, kind: int, text: str) -> int:
         number = len(self.described)
-        text = (
-            _SEPARATOR.join([str(part).replace(_SEPARATOR, " ") for part in parts]).encode("utf-8", "replace").decode()
-        )
         self.described[number] = Described(kind, text)
         return number
 
@@ -143,7 +181,10 @@ def contents(payload: bytes) -> Contents:
     before, actors, forms, patients, owners, seqs, more = columns
     if not all(isinstance(column, list) and len(column) == len(before) for column in columns):
         raise Damaged("columns of different lengths")
-    if not all(map(_are_integers, (before, actors, forms, more))) or not all(map(_are_lists, (patients, owners, seqs))):
+    listed = [one for one in seqs if type(one) is not int]
+    if not all(map(_are_integers, (before, actors, forms, more))) or not all(
+        map(_are_lists, (patients, owners, listed))
+    ):
         raise Damaged("something else than a number in a column of numbers")
     if not isinstance(words, dict) or not all(map(_are_words, words.values())):
         raise Damaged("words that are none")
@@ -161,6 +202,8 @@ def records(payload: bytes, time_us: int, described: Mapping[int, Described]) ->
         for n, (before, actor, form, patients, owners, seqs, more) in enumerate(zip(*found.columns, strict=True)):
             activity, method, type_, status, epoch, rule = described[form].text.split(_SEPARATOR)
             reason, why, address = found.words.get(str(n), _NO_WORDS)
+            if type(seqs) is int:
+                owners, seqs, more = described[seqs].shown()
             made.append(
                 Record(
                     time_us - before,
@@ -186,7 +229,9 @@ def records(payload: bytes, time_us: int, described: Mapping[int, Described]) ->
 
 
 def _is_description(value: object) -> bool:
-    return isinstance(value, list) and len(value) == 2 and value[0] in (ACTOR, FORM) and isinstance(value[1], str)
+    return (
+        isinstance(value, list) and len(value) == 2 and value[0] in (ACTOR, FORM, SHOWN) and isinstance(value[1], str)
+    )
 
 
 def _are_integers(values: Iterable[object]) -> bool:

@@ -6,10 +6,10 @@ leaves out; whatever is not an answer of 200 is an error, and the blocks stay in
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from itertools import chain
 from typing import Any, TypeAlias
 
 import orjson
@@ -20,6 +20,7 @@ from vaka.accesslog.runs import Run
 Post: TypeAlias = Callable[[str, bytes], Awaitable[tuple[int, bytes]]]
 """Sends a body to an address of the journal; status and body of the answer. OSError where it cannot be reached."""
 ADDRESS = "/peer/log"
+_AT_ONCE = 8
 
 
 class JournalStore:
@@ -51,16 +52,19 @@ class JournalStore:
         return [(a, b) for a, b in await self._ask("covered", stream=stream, first=first, last=last)]
 
     async def put_run(self, run: Run) -> int:
-        contents = [block.contents() for block in run.blocks]
-        for one in contents:
-            run.described.update(one.described)
-        named = set(chain.from_iterable(one.named for one in contents))
+        named = set[int]()
+        for place, block in enumerate(run.blocks):
+            told = block.contents()
+            run.described.update(told.described)
+            named |= told.named
+            if place % _AT_ONCE == 0:
+                await asyncio.sleep(0)  # a run is thousands of records, and the loop has people to answer
         needed = [(number, one.kind, one.text) for number, one in run.described.items() if number in named]
-        told = {
+        sent = {
             "stream": run.stream, "before": run.blocks[0].before.hex(), "described": needed,
             "blocks": base64.b64encode(b"".join(block.bare for block in run.blocks)).decode(),
         }  # fmt: skip
-        return int(await self._ask("run", **told))
+        return int(await self._ask("run", **sent))
 
     async def put_head(self, stream: str, system: str, block: int, hash_: bytes) -> None:
         await self._ask("head", stream=stream, block=block, hash=hash_.hex())

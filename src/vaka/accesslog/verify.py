@@ -212,8 +212,8 @@ def _check_run(
         patients.update(told.patients)
         if any(described.get(number) != one for number, one in told.described.items()):
             chain.find(block.number, where, "people or forms are described otherwise than when it was written")
-        if missing := [actor for actor in told.actors if actor not in described]:
-            chain.find(block.number, where, f"nothing tells who actor {missing[0]} is")
+        if missing := sorted(number for number in told.named if number not in described):
+            chain.find(block.number, where, f"nothing tells who or what {missing[0]} is")
         persons.update(described[actor].actor().key for actor in told.actors if actor in described)
     chain.told.records += records
     if (records, sorted(patients), sorted(persons)) != (stored[0], sorted(stored[1]), sorted(stored[2])):

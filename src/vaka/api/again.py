@@ -15,19 +15,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from vaka import config
+from vaka import config, log
 from vaka.access.session import Session
 from vaka.accesslog.record import Record
 from vaka.api.accesses import again
-from vaka.api.admission import Shed
+from vaka.api.admission import Shed, shed
 from vaka.api.door.door import as_of
-from vaka.api.http import Request, Response, error_response
-from vaka.api.http1 import Connection, Exchange
-from vaka.api.http1.head import answer_head, lines, opening
+from vaka.api.http import Request, Response
+from vaka.api.http1 import Connection, Exchange, refusal
+from vaka.api.http1.head import lines, opening
 from vaka.api.request_log import RequestLog
 from vaka.api.shown import Shown
 from vaka.copy.sheet.page import Reader
-from vaka.errors import OnlyJournal, Unauthenticated, VakaError
+from vaka.errors import OnlyJournal, Unauthenticated
 from vaka.store.through import now_us
 
 if TYPE_CHECKING:
@@ -68,13 +68,6 @@ class _Moment:
     head: bytes
 
 
-def refusal(error: VakaError) -> bytes:
-    """A whole answer that tells ``error``."""
-    response = error_response(error)
-    headers = [("content-type", response.content_type), *response.headers]
-    return answer_head(response.status, headers, len(response.body)) + response.body
-
-
 class Again:
     """Of one listener of one process."""
 
@@ -82,7 +75,6 @@ class Again:
         self._server, self._requests, self._most = server, requests, most
         self._kept: dict[bytes, _Kept] = {}
         self._moment: _Moment | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def give(self, data: bytes, connection: Connection) -> bool:
         """Whether ``data`` is answered from what is kept, now or as soon as that is logged."""
@@ -98,34 +90,48 @@ class Again:
         if class_ is None:
             return False
         if admission.enter(class_, began):
-            self._answer(kept, moment, connection, class_, began)
-        else:
-            task = asyncio.get_running_loop().create_task(self._wait(kept, data, connection, class_))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._answer(kept, moment, data, connection, class_, began)
+            return True
+        try:
+            admission.line_up(class_, partial(self._has_place, kept, data, connection, class_))
+        except Shed as error:
+            self._shed(connection, error)
         return True
 
-    async def _wait(self, kept: _Kept, data: bytes, connection: Connection, class_: int) -> None:
-        """Until there is a place. What does not hold any more then goes the usual way, from its beginning."""
-        admission = self._server.admission
-        try:
-            began = await admission.wait(class_)
-        except Shed as error:
-            connection.answer_at_once(refusal(error))
-            if self._server.wire.is_direct:
-                connection.rest(error.rest_s)
-            return
+    def _has_place(self, kept: _Kept, data: bytes, connection: Connection, class_: int, admitted: bool) -> bool:
+        """Whether there is one is told to who waits. What does not hold any more goes the usual way, from its beginning."""
+        if connection.is_gone:
+            return False
+        if not admitted:
+            self._shed(connection, shed(class_))
+            return True
+        began = time.perf_counter()
         moment = self._at(began)
         if self._holds(kept, moment, began):
-            self._answer(kept, moment, connection, class_, began)
-            return
-        admission.left_again(class_, began, kept.proof, None)
+            self._answer(kept, moment, data, connection, class_, began)
+            return True
         connection.pass_on(data)
+        return False  # it asks for a place itself
 
-    def _answer(self, kept: _Kept, moment: _Moment, connection: Connection, class_: int, began: float) -> None:
-        content = kept.shown.content(moment.reader)
-        record = again(kept.record)
-        self._server.usage.note(kept.request, record)
+    def _shed(self, connection: Connection, error: Shed) -> None:
+        connection.answer_at_once(refusal(error))
+        if self._server.wire.is_direct:
+            connection.rest(error.rest_s)
+
+    def _answer(
+        self, kept: _Kept, moment: _Moment, data: bytes, connection: Connection, class_: int, began: float
+    ) -> None:
+        """There is a place. What cannot be answered here after all, for whatever reason, goes the usual way."""
+        try:
+            content = kept.shown.content(moment.reader)
+            record = again(kept.record)
+            self._server.usage.note(kept.request, record)
+        except Exception as error:
+            log.error("sheet asked for again", exception=error)
+            self._kept.pop(data, None)
+            self._server.admission.left_again(class_, began, kept.proof, None)
+            connection.pass_on(data)
+            return
         self._server.log.line_up(record, partial(self._send, kept, moment, connection, content, class_, began, record))
 
     def keep(self, data: bytes, exchange: Exchange, request: Request, record: Record, response: Response) -> None:

@@ -48,6 +48,7 @@ from vaka.journal.merging import gather
 from vaka.journal.openings import JournalOpenings
 from vaka.journal.pool import Pool
 from vaka.journal.redactions import Redactions
+from vaka.process import take_turns
 
 _FORGET_EVERY_S = 3_600.0
 
@@ -64,8 +65,7 @@ def serve(
     law: Settings = CLOSED,
 ) -> None:
     """Serves the journal at ``dsn`` on ``host:port``, as ``wire`` says. Returns after a clean stop."""
-    # Our threads take turns on one interpreter: one that wakes gains nothing by pushing aside the one that runs (sched(7)).
-    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    take_turns()
     uvloop.run(_serve(dsn, host, port, data_dir, demo, web, wire, law))
 
 

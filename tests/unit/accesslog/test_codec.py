@@ -18,7 +18,7 @@ ACTORS = st.builds(Actor, *[TEXT] * 10)
 RECORDS = st.builds(
     Record, st.integers(1_700_000_000_000_000, 1_900_000_000_000_000), ACTORS, TEXT, TEXT, TEXT, st.integers(100, 599),
     st.integers(1, 9), TEXT, TEXT, TEXT, TEXT, st.lists(KEY, max_size=5).map(tuple),
-    st.lists(st.integers(0, 2**31), max_size=5).map(tuple), st.lists(st.integers(0, 2**62), max_size=5).map(tuple),
+    st.lists(st.integers(0, 2**31), max_size=5).map(tuple), st.lists(st.integers(0, 2**62), max_size=12).map(tuple),
     st.integers(0, 10_000),
 )  # fmt: skip
 NOW = 1_800_000_000_000_000
@@ -35,13 +35,14 @@ def record(**changed: object) -> Record:
 def test_what_goes_in_comes_out(batches: list[list[Record]]) -> None:
     """Would break: a record is read back otherwise than it was written, in any block of a chapter."""
     encoder = Encoder()
-    for batch in batches:
+    for batch in batches * 3:  # and what is shown again
         payload = encoder.payload(batch, NOW)
         assert records(payload, NOW, encoder.described) == batch
         told = contents(payload)
         assert set(told.patients) == {patient for one in batch for patient in one.patients}
         assert {encoder.described[n].actor() for n in told.actors} == {one.actor for one in batch}
         assert told.records == len(batch)
+        assert told.named <= set(encoder.described)
 
 
 def test_who_is_described_once() -> None:
@@ -51,6 +52,16 @@ def test_who_is_described_once() -> None:
     assert b"Anna Ek" in first
     assert len(second) < 50
     assert contents(second).described == {}
+
+
+def test_what_is_shown_again_is_named_once() -> None:
+    """Would break: each look at an open sheet names all its versions again, half a kilobyte each."""
+    encoder = Encoder()
+    sheets = [record(owners=(1, 2, 3), seqs=tuple(range(5_000_000 * n, 5_000_000 * n + 50)), more=4) for n in (1, 2)]
+    payloads = [encoder.payload(sheets, NOW) for _ in range(4)]
+    assert [len(payload) < 100 for payload in payloads] == [False, False, True, True]
+    assert [records(payload, NOW, encoder.described) for payload in payloads] == [sheets] * 4
+    assert contents(payloads[3]).named & set(contents(payloads[1]).described)
 
 
 @given(st.binary(max_size=300))

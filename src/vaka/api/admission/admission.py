@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 from vaka import config, log
 from vaka.api.admission.classes import ORDER, URGENT, Class
@@ -22,6 +23,8 @@ from vaka.api.admission.shared import Shared
 from vaka.api.http import Request
 from vaka.errors import Busy
 
+Told: TypeAlias = Callable[[bool], bool]
+"""Tells one who waits whether there is a place; False where that one has left."""
 _ALONE: Final = Others()
 TOO_MANY: Final = "too many ask at once, and what is more urgent goes first"
 AGAIN: Final = "ask again in a moment"
@@ -39,7 +42,7 @@ class Admission:
     """The door of this process. ``shared``: what it shares with its neighbours, None where it has none."""
 
     def __init__(self, shared: Shared | None = None) -> None:
-        self.door: Door[asyncio.Future[bool]] = Door(time.perf_counter())
+        self.door: Door[Told] = Door(time.perf_counter())
         self._known = Known()
         self._shared = shared
         self._timer: asyncio.TimerHandle | None = None
@@ -57,11 +60,7 @@ class Admission:
         """Until there is a place for who could not ``enter``; when that was (time.perf_counter). Shed, which says to who
         ``writes`` what became of it."""
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        entry = self.door.wait(class_, time.perf_counter(), future)
-        if entry is None or self._timer is None:  # without a tick nobody would be refused in time
-            if entry is not None:
-                self.door.withdraw(entry)
-            raise _shed(class_, writes)
+        entry = self.line_up(class_, partial(_settle, future), writes=writes)
         try:
             admitted = await future
         except asyncio.CancelledError:
@@ -71,8 +70,17 @@ class Admission:
             self.door.withdraw(entry)
             raise
         if not admitted:
-            raise _shed(class_, writes)
+            raise shed(class_, writes=writes)
         return time.perf_counter()
+
+    def line_up(self, class_: int, told: Told, *, writes: bool = False) -> Entry[Told]:
+        """A place in line for who could not ``enter``, who is ``told`` once; it must not raise. Shed."""
+        entry = self.door.wait(class_, time.perf_counter(), told)
+        if entry is None or self._timer is None:  # without a tick nobody would be refused in time
+            if entry is not None:
+                self.door.withdraw(entry)
+            raise shed(class_, writes=writes)
+        return entry
 
     def leave(self, class_: int, since: float, request: Request, path: tuple[str, ...], status: int) -> None:
         """Gives the place back. ``path``: of the address as it came; ``status``: of the answer, 499 where there was none."""
@@ -116,7 +124,7 @@ class Admission:
             self._timer.cancel()
             self._timer = None
         for entry in self.door.close():
-            _settle(entry, False)
+            _tell(entry, False)
         if self._shared is not None:
             self._shared.close()
             self._shared = None
@@ -149,7 +157,7 @@ class Admission:
             moves = self.door.tick(now, max(0.0, now - due), others, pause_s)
             self._wake(moves.admitted)
             for entry in moves.refused:
-                _settle(entry, False)
+                _tell(entry, False)
             if self._shared is not None:
                 self._shared.tell(self.door)
             if self.step != self._told:
@@ -161,28 +169,32 @@ class Admission:
             log.error("admission", exception=error)
         self._plan(loop, pause_s)
 
-    def _wake(self, entries: Iterable[Entry[asyncio.Future[bool]]]) -> None:
+    def _wake(self, entries: Iterable[Entry[Told]]) -> None:
         for entry in entries:
-            if not _settle(entry, True):  # has left meanwhile: the place is free again
+            if not _tell(entry, True):  # has left meanwhile: the place is free again
                 now = time.perf_counter()
                 self._wake(self.door.leave(entry.class_, now, now))
 
 
-def _settle(entry: Entry[asyncio.Future[bool]], admitted: bool) -> bool:
-    """Tells one who waits; False where that one has left."""
-    if entry.gone or entry.who.done():
+def _tell(entry: Entry[Told], admitted: bool) -> bool:
+    return not entry.gone and entry.who(admitted)
+
+
+def _settle(future: asyncio.Future[bool], admitted: bool) -> bool:
+    if future.done():
         return False
-    entry.who.set_result(admitted)
+    future.set_result(admitted)
     return True
 
 
-def _shed(class_: int, writes: bool) -> Shed:
+def shed(class_: int, *, writes: bool = False) -> Shed:
+    """What is said to who finds no place."""
     least, most = config.ADMISSION_RETRY_S[class_]
     retry_after_s = random.randint(least, most)  # noqa: S311  spreads who comes back, guards nothing
-    shed = Shed(TOO_MANY, retry_after_s=retry_after_s, help=KEPT if writes else AGAIN)
-    shed.rest_s = config.ADMISSION_REST_S[class_]
-    return shed
+    error = Shed(TOO_MANY, retry_after_s=retry_after_s, help=KEPT if writes else AGAIN)
+    error.rest_s = config.ADMISSION_REST_S[class_]
+    return error
 
 
-def _shed_so_far(door: Door[asyncio.Future[bool]]) -> dict[str, int]:
+def _shed_so_far(door: Door[Told]) -> dict[str, int]:
     return {f"shed_{class_.name.lower()}": door.shed[class_] for class_ in ORDER}

@@ -179,8 +179,9 @@ class Door(Generic[T]):
     def _next(self, now: float) -> list[Entry[T]]:
         """Gives the places that are free to those who wait: first to whom a floor owes one, then in the order of the classes."""
         found: list[Entry[T]] = []
+        waiting = [class_ for class_ in ORDER if self.queues[class_]]
         for owed in (True, False):
-            for class_ in ORDER:
+            for class_ in waiting:
                 queue = self.queues[class_]
                 while len(queue):
                     if owed and self.within[class_] >= self._floors[class_]:

@@ -7,7 +7,6 @@ long as its loop runs, for who looks after it; on a stop, requests under way get
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from vaka.api.listen import Listeners, until_stopped
 from vaka.api.request_log import RequestLog
 from vaka.api.server import Server
 from vaka.api.wire import Wire
+from vaka.process import take_turns
 
 _BEAT_S: Final = 0.5
 
@@ -44,7 +44,7 @@ def serve(
     web: Web | None, wire: Wire,
 ) -> None:  # fmt: skip
     """Serves what ``open_`` opens on ``host:port``, as ``wire`` says. Returns after a clean stop."""
-    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # as the journal's process
+    take_turns()
     uvloop.run(_serve(open_, host, port, data_dir, name, beat, web, wire))
 
 

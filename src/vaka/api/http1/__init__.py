@@ -3,5 +3,6 @@
 from vaka.api.http1.connection import Application, Connection
 from vaka.api.http1.exchange import Exchange
 from vaka.api.http1.listener import Listener, Tls
+from vaka.api.http1.refusal import refusal
 
-__all__ = ["Application", "Connection", "Exchange", "Listener", "Tls"]
+__all__ = ["Application", "Connection", "Exchange", "Listener", "Tls", "refusal"]

@@ -18,9 +18,9 @@ import httptools
 
 from vaka import config, log
 from vaka.api.http1.exchange import Exchange
-from vaka.api.http1.head import Malformed, add, answer_head, target
-from vaka.errors import Invalid
-from vaka.fhir.outcome import error_bytes
+from vaka.api.http1.head import Malformed, add, target
+from vaka.api.http1.refusal import refusal
+from vaka.errors import Busy, Invalid, VakaError
 
 if TYPE_CHECKING:
     from vaka.api.http1.listener import Listener
@@ -85,7 +85,7 @@ class Connection(asyncio.Protocol):
         self._began = self._listener.time()
         if not self._listener.add(self):
             self.closing = True
-            self._refuse(503, "there are too many connections", [("Retry-After", "2")])
+            self._refuse(Busy("there are too many connections", retry_after_s=2, help="ask again in a moment"), 503)
 
     def data_received(self, data: bytes) -> None:
         alone = self._current is None and self._incoming is None
@@ -196,18 +196,23 @@ class Connection(asyncio.Protocol):
         """Until the other side has taken most of what was written. ConnectionResetError."""
         if self._room is not None:
             await asyncio.shield(self._room)
-        if self._transport.is_closing():
+        if self.is_gone:
             raise ConnectionResetError("the caller has left")
 
     def read_on(self) -> None:
         if self._paused and not self._queue:
             self._paused = False
-            if not self._transport.is_closing():
+            if not self.is_gone:
                 self._transport.resume_reading()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return bool(self._transport.is_closing())
 
     def answer_at_once(self, content: bytes) -> None:
         """The whole answer to what ``Application.at_once`` took."""
-        if not self._transport.is_closing():
+        if not self.is_gone:
             self._transport.write(content)
         self._current = None
         self._began = self._listener.time()
@@ -217,7 +222,7 @@ class Connection(asyncio.Protocol):
     def pass_on(self, data: bytes) -> None:
         """What ``Application.at_once`` took is answered like any other request after all."""
         self._current = None
-        if self._incoming is None and not self._transport.is_closing():
+        if self._incoming is None and not self.is_gone:
             self._parse(data, alone=True)
         else:
             self._transport.close()
@@ -293,11 +298,9 @@ class Connection(asyncio.Protocol):
             exchange.lost = True
             exchange.wake()
         elif self._current is None:
-            self._refuse(status, told)
+            self._refuse(Invalid(told, help="send HTTP/1.1"), status)
         self._queue.clear()
 
-    def _refuse(self, status: int, told: str, headers: list[tuple[str, str]] | None = None) -> None:
-        body = error_bytes(Invalid(told, help="send HTTP/1.1"))
-        kind = ("content-type", "application/fhir+json; charset=utf-8")
-        self._transport.write(answer_head(status, [kind, *(headers or ())], len(body), close=True) + body)
+    def _refuse(self, error: VakaError, status: int) -> None:
+        self._transport.write(refusal(error, status=status, close=True))
         self._transport.close()

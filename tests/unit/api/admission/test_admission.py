@@ -121,6 +121,27 @@ def test_who_leaves_while_waiting_takes_no_place() -> None:
     run(body)
 
 
+def test_a_place_that_nobody_takes_is_the_next_one_s() -> None:
+    """Broken: a sheet's caller who hangs up while waiting keeps the place that comes free, and the next one waits."""
+
+    async def body(admission: Admission) -> None:
+        fill(admission, Class.READ)
+        told: list[tuple[str, bool]] = []
+
+        def has(name: str, admitted: bool, *, takes: bool) -> bool:
+            told.append((name, admitted))
+            return takes
+
+        admission.line_up(Class.READ, lambda admitted: has("gone", admitted, takes=False))
+        admission.line_up(Class.READ, lambda admitted: has("here", admitted, takes=True))
+        total = admission.door.total
+        leave(admission, Class.READ)
+        assert told == [("gone", True), ("here", True)]
+        assert admission.door.total == total
+
+    run(body)
+
+
 def test_what_waits_for_another_machine_takes_no_place() -> None:
     """Broken: the journal stops, and the writes that wait for it keep everybody from reading on the copy; or slow senders do."""
 
