@@ -11,7 +11,6 @@ from bench.running import FULL, free_port
 from tests.client import Api
 from tests.conftest import Instance
 from tests.copy.following import Following, caught_up, following
-from tests.feeding import end
 from tests.recovery.running import up, vaka, wait_until
 from tests.recovery.test_scope import Unit, elsewhere
 
@@ -40,8 +39,8 @@ def held(copy: Following) -> dict[str, bytes | None]:
 
 
 def here(copy: Following, api: Api) -> None:
-    copy.until(lambda s: caught_up(s) and s["takingIn"] == 0)
-    assert copy.ask(wait=end(api), ms=30_000) == {"reached": True}
+    place = api.post("/Basic", json={"resourceType": "Basic", "code": {"text": "x"}}).headers["vaka-cursor"]
+    copy.until(lambda _: copy.ask(wait=place, ms=10_000) == {"reached": True})
     copy.until(lambda s: caught_up(s) and s["takingIn"] == 0)
 
 
