@@ -7,7 +7,7 @@ told, in the order of its changes; a peer that cannot be reached is said, with w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 PATH: Final = "/peer/reserve"
 CARRY: Final = "/peer/carry"
+_CARRY_TRIES: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +72,20 @@ class Peers:
         """How many machines hold ``entry``, this one counted, as soon as there are two; 1 where no other does. They have it as
         waiting: this one may die before it has said so."""
         entry = replace(entry, state=State.WAITING, copies=2)
-        asked = [asyncio.create_task(self._tell(peer, [entry])) for peer in self._known()]
-        for task in asked:
+        return 1 + await self._soonest([self._tell(peer, [entry]) for peer in self._known()])
+
+    async def _soonest(self, asked: Sequence[Coroutine[Any, Any, bool]]) -> int:
+        """How many have said yes, as soon as one has; the others are not kept from it. 0 where none does."""
+        tasks = [asyncio.create_task(one) for one in asked]
+        for task in tasks:
             self._left.add(task)
             task.add_done_callback(self._left.discard)
-        waiting = set(asked)
+        waiting = set(tasks)
         while waiting:
             _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            held = 1 + sum(task.result() for task in asked if task.done())
-            if held > 1:
-                return held
-        return 1
+            if said := sum(task.result() for task in tasks if task.done()):
+                return said
+        return 0
 
     async def exchange(self) -> None:
         """Tells each peer what it has not been told, until this is cancelled."""
@@ -114,16 +118,23 @@ class Peers:
         return isinstance(held, list) and {entry.id for entry in entries} <= set(held)
 
     async def carry(self, content: bytes) -> bool:
-        """Whether one of them keeps ``content`` on its disk, to bring it to the journal for us (``api.peer.carried``)."""
+        """Whether one of them keeps ``content`` on its disk, to bring it to the journal for us (``api.peer.carried``). All are
+        asked at once: one that is frozen must not take the time of one that is well. What two keep arrives once."""
+        return await self._soonest([self._carry(peer, content) for peer in self._known()]) > 0
+
+    async def _carry(self, peer: Peer, content: bytes) -> bool:
         headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"}
-        for peer in self._known():
+        for _ in range(_CARRY_TRIES):
             try:
                 answer = await self._client.post(peer.url + CARRY, content=content, headers=headers)
-            except httpx.HTTPError:
+            except httpx.TimeoutException:
+                break
+            except httpx.HTTPError:  # a kept connection that the peer has closed meanwhile
                 continue
             if answer.status_code == 200:
                 return True
             log.warning("peer keeps no log for us", peer=peer.name, status=answer.status_code)
+            break
         return False
 
     def reached(self) -> tuple[int, int]:
