@@ -19,7 +19,6 @@ from vaka.assemble.copies import Copy
 from vaka.command import options
 from vaka.copy import control
 from vaka.copy.files import Folder
-from vaka.copy.hold import Hold
 from vaka.copy.scope import REGION
 from vaka.fhir.hsa import hsa_id
 
@@ -222,6 +221,8 @@ def _decide(data: str, what: str, by: str, reason: str) -> Mapping[str, Any]:
     try:
         answer = asyncio.run(control.ask(folder.control, told))
     except (FileNotFoundError, ConnectionRefusedError):
+        from vaka.copy.hold import Hold
+
         hold = Hold(folder.path)
         return (hold.freeze if what == "freeze" else hold.release)(told).told()
     except (OSError, TimeoutError, ValueError) as error:

@@ -6,8 +6,9 @@ fragment by fragment; each answer says how old it is. A copy's; the journal make
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from vaka.api.http import Request, Response
-from vaka.api.journal_sheets import JournalSheets
 from vaka.api.negotiated import language, require_get, takes_deflate, told, wants_html
 from vaka.api.server import Server, check_id, living
 from vaka.api.shown import Shown
@@ -17,6 +18,9 @@ from vaka.errors import NotFound
 from vaka.fhir.keys import resource_key
 from vaka.store.sheet import SheetStore
 from vaka.store.through import now_us
+
+if TYPE_CHECKING:
+    from vaka.api.journal_sheets import JournalSheets
 
 
 def sheets_of(server: Server) -> SheetStore:
