@@ -121,6 +121,8 @@ ATTEMPT_WAIT_MAX_S: Final = 15 * 60
 ATTEMPT_HALVING_S: Final = 15 * 60
 IDENTITY_SERVICE_TIMEOUT_S: Final = 5.0
 
+# Results that stand under a laboratory's identifier are looked at before another of it is written, the newest first.
+RESULTS_ALIKE_MAX: Final = 100
 # A locked version that nobody has looked at for this long is told by `vaka audit`.
 LOCK_AGE_DAYS: Final = 90
 # The access log (decision 0008). A file is a day's busy hour at most; the ballast is room for several files.
@@ -266,6 +268,8 @@ DOOR_LOOK_S: Final = 0.003
 # S1: over this lag, what matters most comes from the journal, of each process so much at once.
 DOOR_LAG_MAX_S: Final = 2.0
 DOOR_LAGGING_MAX: Final = 8
+# Sheets that the journal makes at once for copies that lag; who comes beyond is answered by the copy.
+JOURNAL_SHEETS_MAX: Final = 4
 # The reserve (copy/reserve, safety S10-S18). The journal is tried for so long; then the reserve, until it has committed for so
 # long, asked each second; a longer gap than RESERVE_PROBE_GAP_S begins the count anew.
 RESERVE_TRY_S: Final = 2.0
@@ -282,6 +286,9 @@ RESERVE_LANES: Final = 4
 RESERVE_LOOK_MAX: Final = 2_000
 # Patients who are shown before a reserve number is given; allergies that an order is checked against.
 RESERVE_CANDIDATES_MAX: Final = 20
+# Reserve numbers that the page lists: who each may be is looked up anew.
+RESERVE_NUMBERS_SHOWN_MAX: Final = 20
+RESERVE_NUMBERS_SHOWN_DAYS: Final = 30
 RESERVE_ALLERGIES_MAX: Final = 200
 RESERVE_EXCHANGE_S: Final = 1.0
 RESERVE_EXCHANGE_MAX: Final = 200

@@ -131,6 +131,10 @@ class OnlyJournal(Unavailable):
     """A copy was asked for what only the journal can do: its front door passes the request on."""
 
 
+class BegunElsewhere(OnlyJournal):
+    """A login that was begun at another copy, or at the journal, came here to be ended."""
+
+
 class OutOfScope(OnlyJournal):
     """A copy that holds some units' patients was asked for what it cannot know (decision 0015). Said alike of whoever is not
     among them and of what is not there: nothing is told by it."""

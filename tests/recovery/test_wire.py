@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import os
+import signal
 import socket
 import ssl
 import time
@@ -252,3 +254,33 @@ def test_behind_a_proxy(tmp_path: Path) -> None:
         assert running.process.stdout is not None
         said = running.process.stdout.read()
         assert "not encrypted" in said
+
+
+@pytest.mark.slow
+def test_copies_of_one_machine_hold_each_others_entries_though_they_serve_tls(tmp_path: Path) -> None:
+    """Broken (S15): with a certificate of the site's, copies cannot verify each other at loopback, and in a stop nothing is taken."""
+    data = tmp_path / "v"
+    with secure(data, "--copies=2", "--tls-own", "--name", "localhost") as running:
+        base, headers = f"https://localhost:{running.port}", {"Authorization": f"Bearer {running.token()}"}
+        with httpx.Client(base_url=base, headers=headers, verify=trusting(data / AUTHORITY), timeout=20) as client:
+            wait_until(lambda: client.get("/ready").json().get("from") == "copy", "the copy holds a record")
+            patient = client.post("/fhir/Patient", json={"resourceType": "Patient"}).json()["id"]
+            wait_until(
+                lambda: client.get(f"/fhir/Patient/{patient}").headers["vaka-answered-by"] == "copy",
+                "the copy has the patient",
+            )
+            note = {"resourceType": "Observation", "status": "final", "code": {"text": "Vikt"}}
+            note["subject"] = {"reference": f"Patient/{patient}"}
+            journal = running.pid("journal")
+            os.kill(journal, signal.SIGSTOP)
+            try:
+                made: list[httpx.Response] = []
+
+                def held() -> bool:
+                    made.append(client.post("/fhir/Observation", json=note))
+                    return made[-1].status_code == 201
+
+                wait_until(held, "it is acknowledged")
+                assert made[-1].headers["vaka-reserve"] == "pending; copies=2"
+            finally:
+                os.kill(journal, signal.SIGCONT)

@@ -93,13 +93,15 @@ class Again:
             self._answer(kept, moment, data, connection, class_, began)
             return True
         try:
-            admission.line_up(class_, partial(self._has_place, kept, data, connection, class_))
+            entry = admission.line_up(class_, partial(self._has_place, kept, data, connection, class_))
+            connection.when_lost = partial(admission.door.withdraw, entry)
         except Shed as error:
             self._shed(connection, error)
         return True
 
     def _has_place(self, kept: _Kept, data: bytes, connection: Connection, class_: int, admitted: bool) -> bool:
         """Whether there is one is told to who waits. What does not hold any more goes the usual way, from its beginning."""
+        connection.when_lost = None
         if connection.is_gone:
             return False
         if not admitted:

@@ -87,8 +87,10 @@ class Authority:
         )
         return True
 
-    def peer(self, name: str) -> bytes:
-        """A certificate for the copy ``name`` with its private key, in PEM. Conflict if it has one already."""
+    def peer(self, name: str, hosts: Sequence[str] = ()) -> bytes:
+        """A certificate for the copy ``name`` with its private key, in PEM. ``hosts``: by which other copies reach it, where it
+        listens for them; it can be shown as a server's under these alone. Conflict if it has one already; Invalid for a host that
+        is the server's own."""
         if (
             not name
             or len(name) > NAME_MAX_CHARS
@@ -96,14 +98,27 @@ class Authority:
             or name[0] == "."
         ):
             raise Invalid(f"a peer's name is 1 to {NAME_MAX_CHARS} letters, digits, hyphens and dots")
+        ours = self._server_names()
+        if taken := [host for host in hosts if host.lower() in ours]:
+            raise Invalid(f"{taken[0]} is this server's own name: a copy must not be taken for it")
         path = self.folder / f"peer.{name}.pem"
         if path.exists():
             raise Conflict(f"the peer {name} has a certificate", help=f"vaka peer remove {name} voids it first")
         key = ec.generate_private_key(ec.SECP256R1())
-        made = self._issue(name, key, PEER_DAYS, ExtendedKeyUsageOID.CLIENT_AUTH)
+        uses = [ExtendedKeyUsageOID.CLIENT_AUTH, *([ExtendedKeyUsageOID.SERVER_AUTH] if hosts else [])]
+        made = self._issue(name, key, PEER_DAYS, *uses)
+        if hosts:
+            made = made.add_extension(x509.SubjectAlternativeName([_general(host) for host in hosts]), critical=False)
         certificate = made.sign(self._signer, hashes.SHA256()).public_bytes(Encoding.PEM)
         write_closed(path, certificate)
         return _pem(key) + certificate
+
+    def _server_names(self) -> list[str]:
+        """Of the server's certificate, loopback's not counted: every machine has those."""
+        if not self.server_certificate.exists():
+            return []
+        found = names_of(x509.load_pem_x509_certificate(self.server_certificate.read_bytes()))
+        return [name.lower() for name in found if name not in LOOPBACK]
 
     def peers(self) -> list[Peer]:
         found = []
@@ -144,12 +159,12 @@ class Authority:
     def _identifier(self) -> x509.AuthorityKeyIdentifier:
         return x509.AuthorityKeyIdentifier.from_issuer_public_key(self._signer.public_key())
 
-    def _issue(self, name: str, key: _Key, days: int, use: x509.ObjectIdentifier) -> x509.CertificateBuilder:
+    def _issue(self, name: str, key: _Key, days: int, *uses: x509.ObjectIdentifier) -> x509.CertificateBuilder:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:NAME_MAX_CHARS])])
         made = _builder(subject, self._certificate.subject, key, days)
         made = made.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         made = made.add_extension(_usage(signs=False), critical=True)
-        made = made.add_extension(x509.ExtendedKeyUsage([use]), critical=False)
+        made = made.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
         return made.add_extension(self._identifier, critical=False)
 
 

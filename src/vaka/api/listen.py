@@ -28,13 +28,16 @@ WARN_EVERY_S: Final = 12 * 3_600.0
 
 
 class Listeners:
-    """What listens at ``host`` as ``wire`` says; ``application`` makes the one behind each listener."""
+    """What listens at ``host`` as ``wire`` says; ``application`` makes the one behind each listener. ``peers``: how a copy shows
+    itself to other copies at ``wire.peer_port``, and whose certificates it takes: of the authority that made its own."""
 
     def __init__(
-        self, wire: Wire, host: str, port: int, data_dir: Path, application: Callable[[Front], Application]
-    ) -> None:
+        self, wire: Wire, host: str, port: int, data_dir: Path, application: Callable[[Front], Application],
+        peers: Tls | None = None,
+    ) -> None:  # fmt: skip
         self._wire = wire
-        self._authority = Authority(data_dir) if wire.own or wire.peer_port is not None else None
+        of_its_own = wire.own or (wire.peer_port is not None and peers is None)
+        self._authority = Authority(data_dir) if of_its_own else None
         self._makes_own = self._authority is not None and wire.certificate is None
         self._renew()
         tls = self._tls()
@@ -43,12 +46,15 @@ class Listeners:
             names |= {name.lower() for name in names_of(_read(tls.certificate))}
         front = Front(names, wire.believed, secure=wire.secure)
         self._serving = [Listener(application(front), host, port, tls if wire.secure else None)]
-        self._watched = tls
+        if wire.near_port is not None:
+            self._serving.append(Listener(application(Front(proxies=frozenset())), "127.0.0.1", wire.near_port))
+        self._watched = [tls] if tls is not None else []
         if wire.peer_port is not None:
-            assert self._authority is not None
-            assert tls is not None
-            peers = Tls(tls.certificate, tls.key, self._authority.certificate_path, self._authority.revoked_path)
-            self._watched = peers
+            if peers is None:
+                assert self._authority is not None
+                assert tls is not None
+                peers = Tls(tls.certificate, tls.key, self._authority.certificate_path, self._authority.revoked_path)
+            self._watched.append(peers)
             for_peers = application(Front(names, mutual=True, secure=True))
             self._serving.append(Listener(for_peers, wire.peer_host or host, wire.peer_port, peers))
         self._stamps = self._now()
@@ -70,7 +76,7 @@ class Listeners:
 
     async def follow(self) -> None:
         """Until cancelled: takes new certificates into use, and warns of old ones."""
-        if self._watched is None:
+        if not self._watched:
             return
         warned = -WARN_EVERY_S
         loop = asyncio.get_running_loop()
@@ -79,7 +85,8 @@ class Listeners:
                 self._renew()
                 await self._take()
                 if loop.time() - warned >= WARN_EVERY_S:
-                    self._warn(self._watched.certificate)
+                    for path in dict.fromkeys(one.certificate for one in self._watched):
+                        self._warn(path)
                     warned = loop.time()
             except (OSError, ValueError, Setup) as error:
                 log.error("certificate cannot be used", kind=type(error).__name__, why=str(error)[:150])
@@ -97,21 +104,21 @@ class Listeners:
         return None
 
     def _now(self) -> tuple[int, ...]:
-        return tuple(path.stat().st_mtime_ns for path in self._watched.files) if self._watched is not None else ()
+        return tuple(path.stat().st_mtime_ns for one in self._watched for path in one.files)
 
     async def _take(self) -> None:
-        assert self._watched is not None
         now = self._now()
         if now == self._stamps:
             return
-        check_pair(self._watched.certificate, self._watched.key)  # what it cannot read, the server would die of
-        if self._watched.revoked is not None:
-            x509.load_pem_x509_crl(self._watched.revoked.read_bytes())
+        for watched in self._watched:
+            check_pair(watched.certificate, watched.key)  # what it cannot read, the server would die of
+            if watched.revoked is not None:
+                x509.load_pem_x509_crl(watched.revoked.read_bytes())
         self._stamps = now
         for one in self._serving:
             if one.tls is not None:
                 await one.renew()
-        log.info("certificate taken into use", path=str(self._watched.certificate))
+        log.info("certificate taken into use", paths=", ".join(str(one.certificate) for one in self._watched))
 
     def _warn(self, path: Path) -> None:
         left = days_left(_read(path))

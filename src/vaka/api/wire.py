@@ -18,12 +18,20 @@ from vaka.errors import Setup
 _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:]{2,39}")
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server that listens at ``host``."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 @dataclass(frozen=True, slots=True)
 class Wire:
     """``names``: by which callers reach it; ``own``: certificate and key are made here; ``proxies``: addresses, beside
     loopback, whose word on the caller is believed; ``peer_port``: where copies come in, each with a certificate of its own;
     ``behind_copies``: copies of this machine stand in front, and have what is said of certificates; ``peer_host``: the
-    address of ``peer_port``, where it is another."""
+    address of ``peer_port``, where it is another; ``near_port``: where copies of this machine come in, on loopback alone."""
 
     certificate: Path | None = None
     key: Path | None = None
@@ -34,6 +42,7 @@ class Wire:
     peer_port: int | None = None
     behind_copies: bool = False
     peer_host: str | None = None
+    near_port: int | None = None
 
     @property
     def secure(self) -> bool:
@@ -114,6 +123,7 @@ class Wire:
         told += [f"--proxy={proxy}" for proxy in self.proxies]
         told += ["--behind-copies"] if self.behind_copies else []
         told += [f"--peer-host={self.peer_host}"] if self.peer_host is not None else []
+        told += [f"--near-port={self.near_port}"] if self.near_port is not None else []
         return told + ([f"--peer-port={self.peer_port}"] if self.peer_port is not None else [])
 
 

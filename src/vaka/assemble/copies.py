@@ -17,9 +17,8 @@ from urllib.parse import urlsplit
 
 from vaka import config, errors, log, process
 from vaka.access.settings import CLOSED, Settings
-from vaka.api.wire import Wire
+from vaka.api.wire import Wire, check_pair
 from vaka.assemble.place import check_port, child, end_survivors
-from vaka.copy.client import Client, tls
 from vaka.copy.files import Folder, key, replace
 from vaka.copy.scope import Scope
 from vaka.watch.directory import Directory
@@ -95,12 +94,16 @@ def run(copy: Copy, on_ready: Callable[[float], None]) -> None:
         end_survivors(directory)
         directory.check_disk()
         copy.wire.check(copy.host)
+        _check_peers(copy)
         folder = Folder(directory.path)
         folder.prepare()
         _take_token(folder, copy.token_file)
         folder.establish(copy.source, scope=_scope(copy, folder))
         key(folder, copy.key_file)
+        _keep_neighbours(folder, copy.neighbours)
         check_port(copy.host, copy.port)
+        if copy.wire.peer_port is not None:
+            check_port(copy.host, copy.wire.peer_port, "--peer-port")
         process.prepare("watch", directory.log)
         log.setup("watch", directory.log / "watch.jsonl")
         supervisor = Supervisor(
@@ -108,6 +111,38 @@ def run(copy: Copy, on_ready: Callable[[float], None]) -> None:
             on_ready=on_ready,
         )  # fmt: skip
         asyncio.run(supervisor.run(began))
+
+
+def _check_peers(copy: Copy) -> None:
+    """Setup error where other copies could not be met safely: both sides show a certificate of the journal's authority."""
+    if copy.wire.peer_port is None:
+        return
+    if copy.authority is None or copy.certificate is None:
+        raise errors.Setup(
+            "other copies come in at --peer-port with certificates of the journal's authority, and are shown one",
+            help="at the journal: vaka peer certificate NAME --host HOST --to DIR; here: --authority and --certificate",
+        )
+    check_pair(copy.certificate, copy.certificate)
+    from cryptography import x509
+
+    from vaka.api.certificates import names_of
+
+    if not names_of(x509.load_pem_x509_certificate(copy.certificate.read_bytes())):
+        raise errors.Setup(
+            f"{copy.certificate} does not say by which host other copies reach this one",
+            help="vaka peer remove NAME, then vaka peer certificate NAME --host HOST --to DIR, at the journal",
+        )
+
+
+def _keep_neighbours(folder: Folder, urls: Sequence[str]) -> None:
+    """Who holds what is entered here; ``vaka up`` has named its own copies already. None named: what the folder says stays."""
+    from vaka.copy.reserve.neighbours import Neighbours
+    from vaka.copy.reserve.peers import Peer
+
+    neighbours = Neighbours(folder)
+    named = {url.rstrip("/") for url in urls}
+    if named and named != {one.url for one in neighbours.peers()}:
+        neighbours.keep([Peer(urlsplit(url).netloc, url) for url in sorted(named)])
 
 
 def check_source(source: str) -> None:
@@ -152,6 +187,9 @@ def _scope(copy: Copy, folder: Folder) -> Scope | None:
     if before is not None and before.named == copy.scope:
         return Scope(before.named, before.units, copy.scope_years)
 
+    from vaka.copy.client import Client
+    from vaka.copy.tls import tls
+
     async def ask(named: tuple[str, ...]) -> dict[str, str]:
         client = Client(copy.source, folder.token.read_text().strip(), verify=tls(copy.authority, copy.certificate))
         try:
@@ -176,7 +214,7 @@ def _scope(copy: Copy, folder: Folder) -> Scope | None:
 
 
 def parts(copy: Copy) -> Sequence[Part]:
-    """The follower first: what answers does not wait for it, and stops before it."""
+    """Those that answer first: nobody waits for the follower before a first answer."""
     directory = copy.directory
 
     async def following() -> bool:
@@ -186,7 +224,7 @@ def parts(copy: Copy) -> Sequence[Part]:
         FOLLOW, "copy", [*child("copy-follow", directory), *copy.arguments()], following, address=copy.source,
         essential=False, popen={"cwd": directory.cores}, stop_max_s=15.0,
     )  # fmt: skip
-    return [follow, *(_serving(copy, number) for number in range(1, copy.workers + 1))]
+    return [*(_serving(copy, number) for number in range(1, copy.workers + 1)), follow]
 
 
 def _serving(copy: Copy, number: int) -> Part:
@@ -213,8 +251,8 @@ def serve(copy: Copy, number: int) -> None:
     log.setup(name, copy.directory.log / f"{name}.jsonl")
     from vaka.api.door.opening import open_copy
     from vaka.api.door.serve import serve as serve_copy
-    from vaka.api.serve import is_loopback
-    from vaka.web import routes
+    from vaka.api.wire import is_loopback
+    from vaka.web import front
 
     beat_file = copy.directory.run / f"{name}.beat"
 
@@ -224,7 +262,12 @@ def serve(copy: Copy, number: int) -> None:
             demo_login=copy.demo and is_loopback(copy.host) and not copy.wire.behind_proxy, authority=copy.authority,
             certificate=copy.certificate, )  # fmt: skip
 
+    peers = None
+    if copy.certificate is not None and copy.wire.peer_port is not None:
+        from vaka.api.http1 import Tls
+
+        peers = Tls(copy.certificate, copy.certificate, copy.authority)
     serve_copy(
-        opened, copy.host, copy.port, copy.directory.path, name=name, beat=lambda: beat(beat_file), web=routes,
-        wire=copy.wire,
+        opened, copy.host, copy.port, copy.directory.path, name=name, beat=lambda: beat(beat_file), web=front,
+        wire=copy.wire, peers=peers,
     )  # fmt: skip

@@ -86,7 +86,18 @@ def folder(directory: Directory, number: int) -> Directory:
 def parts(start: Start, behind: Behind) -> Sequence[Part]:
     """One part for each copy, which has its own."""
     wire = _wire(start)
-    return [_part(start, behind, wire, number, port) for number, port in enumerate(behind.ports, 1)]
+    near = _near(wire, behind)
+    return [_part(start, behind, wire, number, port, near) for number, port in enumerate(behind.ports, 1)]
+
+
+def _near(wire: Wire, behind: Behind) -> tuple[int, ...]:
+    """Where copies of this machine meet each other, on loopback: at their own addresses they show a certificate that may be for
+    names of the site's alone, of an authority that this machine does not know. Empty where they speak no TLS."""
+    ports: list[int] = []
+    for _ in behind.ports if wire.secure else ():
+        after = (ports or behind.ports)[-1]
+        ports.append(free_port(LOOPBACK, after=after, taken=(behind.journal.port, behind.journal.wire.peer_port or 0)))
+    return tuple(ports)
 
 
 def _wire(start: Start) -> Wire:
@@ -101,7 +112,7 @@ def _wire(start: Start) -> Wire:
     return replace(wire, own=False, certificate=authority.server_certificate, key=authority.server_key)
 
 
-def _part(start: Start, behind: Behind, wire: Wire, number: int, port: int) -> Part:
+def _part(start: Start, behind: Behind, wire: Wire, number: int, port: int, near: tuple[int, ...]) -> Part:
     from vaka.access.scopes import FEED, FEED_PRIVATE, RESERVE
     from vaka.api.keyring import Keyring
     from vaka.api.tokens import Tokens
@@ -125,7 +136,11 @@ def _part(start: Start, behind: Behind, wire: Wire, number: int, port: int) -> P
     async def ready() -> bool:
         return await http_status(start.host, port, "/ready", tls=wire.secure) == 200
 
-    urls = {f"copy-{n}": address(wire, start.host, one) for n, one in enumerate(behind.ports, 1) if n != number}
+    if near:
+        wire = replace(wire, near_port=near[number - 1])
+        urls = {f"copy-{n}": f"http://{LOOPBACK}:{one}" for n, one in enumerate(near, 1) if n != number}
+    else:
+        urls = {f"copy-{n}": address(wire, start.host, one) for n, one in enumerate(behind.ports, 1) if n != number}
     _keep_neighbours(own, urls)
     copy = Copy(
         own, behind.journal.url, start.host, port, wire=wire, demo=start.demo, law=start.law,

@@ -19,7 +19,6 @@ from vaka.assemble.copies import Copy
 from vaka.command import options
 from vaka.copy import control
 from vaka.copy.files import Folder
-from vaka.copy.hold import Hold
 from vaka.copy.scope import REGION
 from vaka.fhir.hsa import hsa_id
 
@@ -67,7 +66,11 @@ def asked(command: Callable[..., Any]) -> Callable[..., Any]:
         "--certificate", type=_FILE, metavar="FILE", help="This copy's own certificate with its key (NAME.pem)."
     )
     @click.option(
-        "--neighbour", "neighbours", multiple=True, metavar="URL", help="Another copy, which may give its file."
+        "--neighbour",
+        "neighbours",
+        multiple=True,
+        metavar="URL",
+        help="Another copy: it holds what is entered here in a stop, and may give its file.",
     )
     @click.option(
         "--hold-back", "hold_back_s", default=0.0, type=click.FloatRange(0), metavar="SECONDS",
@@ -218,6 +221,8 @@ def _decide(data: str, what: str, by: str, reason: str) -> Mapping[str, Any]:
     try:
         answer = asyncio.run(control.ask(folder.control, told))
     except (FileNotFoundError, ConnectionRefusedError):
+        from vaka.copy.hold import Hold
+
         hold = Hold(folder.path)
         return (hold.freeze if what == "freeze" else hold.release)(told).told()
     except (OSError, TimeoutError, ValueError) as error:

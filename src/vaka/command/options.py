@@ -75,6 +75,9 @@ def wire(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @click.option("--behind-copies", is_flag=True, hidden=True, help="Read copies of this machine are in front.")
     @click.option("--peer-host", hidden=True, help="The address of --peer-port, where it is another.")
+    @click.option(
+        "--near-port", type=click.IntRange(1, 65535), hidden=True, help="Where other copies of this machine come in."
+    )
     @wraps(command)
     def listening(
         *,
@@ -87,11 +90,13 @@ def wire(command: Callable[..., Any]) -> Callable[..., Any]:
         peer_port: int | None,
         behind_copies: bool,
         peer_host: str | None,
+        near_port: int | None,
         **others: Any,
     ) -> Any:
         chosen = Wire(
-            tls_certificate, tls_key, tls_own, names, behind_proxy, proxies, peer_port, behind_copies, peer_host
-        )
+            tls_certificate, tls_key, tls_own, names, behind_proxy, proxies, peer_port, behind_copies, peer_host,
+            near_port,
+        )  # fmt: skip
         return command(**others, wire=chosen)
 
     return listening

@@ -26,10 +26,14 @@ def command() -> None:
 @click.argument("name")
 @options.data
 @click.option(
+    "--host", "hosts", multiple=True, metavar="HOST",
+    help="A name or address by which other copies reach it, where it has a --peer-port of its own.",
+)  # fmt: skip
+@click.option(
     "--to", "to", type=click.Path(path_type=Path, file_okay=False), default=".", show_default=True, metavar="DIR",
     help="The folder to write the two files to.",
 )  # fmt: skip
-def certificate(name: str, data: str, to: Path) -> None:
+def certificate(name: str, data: str, hosts: tuple[str, ...], to: Path) -> None:
     """Make the certificate of the copy NAME: NAME.pem (with its private key) and authority.pem (whom it trusts).
 
     The private key is in that file and nowhere else. Bring both to the copy over a way that you trust.
@@ -39,7 +43,7 @@ def certificate(name: str, data: str, to: Path) -> None:
     path = to / f"{name}.pem"
     if path.exists():
         raise errors.Conflict(f"{path} is there already", help="give another folder with --to")
-    write_closed(path, authority.peer(name))
+    write_closed(path, authority.peer(name, hosts))
     write_closed(to / "authority.pem", authority.certificate_path.read_bytes())
     click.echo(
         f"{path} is the copy's certificate and private key, {to / 'authority.pem'} what it verifies this Vaka with"

@@ -18,7 +18,7 @@ from vaka import config, log, process
 from vaka.copy import beside, brake, engine, files
 from vaka.copy.board import Board, Field
 from vaka.copy.changes import Changes
-from vaka.copy.client import Client, tls
+from vaka.copy.client import Client
 from vaka.copy.control import Control
 from vaka.copy.files import Folder
 from vaka.copy.follow import Follower
@@ -32,6 +32,7 @@ from vaka.copy.reserve.opening import open_reserve
 from vaka.copy.scope import REGION
 from vaka.copy.seeds import Seeds
 from vaka.copy.taking import keep_taking
+from vaka.copy.tls import tls
 from vaka.errors import Invalid, Setup
 from vaka.store.cursor import Cursor
 from vaka.store.version import instant

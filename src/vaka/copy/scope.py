@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from vaka import config
-from vaka.access.facts import facts_of
-from vaka.copy.lines import Version
-from vaka.fhir.definitions import parameters
-from vaka.fhir.extract import extract
+
+if TYPE_CHECKING:
+    from vaka.copy.lines import Version
 
 REGION: Final = "region"
 _PATIENT: Final = re.compile(rb'"Patient/([A-Za-z0-9.-]{1,64})["/]')
@@ -78,6 +77,9 @@ def named_patients(body: bytes | None) -> set[str]:
 
 def when_us(type_: str, body: bytes, updated_us: int) -> int:
     """Until when what a version tells of goes on: a care relation, or the latest date of care; else when it was written."""
+    from vaka.access.facts import facts_of  # what a copy's start does not wait for
+    from vaka.fhir.extract import extract
+
     resource: dict[str, Any] = orjson.loads(body)
     try:
         if relations := facts_of(resource).relations:
@@ -90,4 +92,6 @@ def when_us(type_: str, body: bytes, updated_us: int) -> int:
 
 
 def _not_of_care(type_: str) -> set[int]:
+    from vaka.fhir.definitions import parameters
+
     return {one.number for one in parameters(type_).values() if one.code in _NOT_OF_CARE}

@@ -52,6 +52,20 @@ def test_what_a_certificate_is_good_for(tmp_path: Path) -> None:
     assert Authority(tmp_path).peers()[0].name == "south-1.ward"  # it stays the same authority
 
 
+def test_a_copy_that_others_reach_shows_a_certificate_for_its_hosts_alone(tmp_path: Path) -> None:
+    """Broken: copies cannot verify each other, or one of them can be taken for the journal."""
+    authority = Authority(tmp_path)
+    authority.server(["journal.example.org", "10.0.0.1"])
+    peer = x509.load_pem_x509_certificate(authority.peer("south", ["south.example.org", "10.0.0.12"]))
+    uses = peer.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert [found._name for found in uses] == ["clientAuth", "serverAuth"]
+    assert names_of(peer) == ["south.example.org", "10.0.0.12"]
+    for host in ("journal.example.org", "JOURNAL.example.org", "10.0.0.1"):
+        with pytest.raises(Invalid, match="own name"):
+            authority.peer("north", [host])
+    assert [one.name for one in authority.peers()] == ["south"]
+
+
 @pytest.mark.parametrize("name", ["", "a/b", "../x", ".x", "a b", "x" * 64, "å\n", "a*"])
 def test_names_of_peers(tmp_path: Path, name: str) -> None:
     """Broken: a peer's name leads out of the folder."""

@@ -20,7 +20,8 @@ from vaka.api.admission.known import Known
 from vaka.api.admission.ladder import Step
 from vaka.api.admission.queue import Entry
 from vaka.api.admission.shared import Shared
-from vaka.api.http import Request
+from vaka.api.http import ClientGone, Request
+from vaka.api.http1 import Exchange
 from vaka.errors import Busy
 
 Told: TypeAlias = Callable[[bool], bool]
@@ -56,11 +57,14 @@ class Admission:
         """How much is to be shown now, at all workers of this place."""
         return self.door.step
 
-    async def wait(self, class_: int, *, writes: bool = False) -> float:
+    async def wait(self, class_: int, *, writes: bool = False, caller: Exchange | None = None) -> float:
         """Until there is a place for who could not ``enter``; when that was (time.perf_counter). Shed, which says to who
-        ``writes`` what became of it."""
-        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        ``writes`` what became of it; ClientGone as soon as ``caller`` has hung up: nobody waits in line for an answer that
+        nobody reads."""
+        future: asyncio.Future[bool | None] = asyncio.get_running_loop().create_future()
         entry = self.line_up(class_, partial(_settle, future), writes=writes)
+        if caller is not None:
+            caller.when_lost(partial(_settle, future, None))
         try:
             admitted = await future
         except asyncio.CancelledError:
@@ -69,6 +73,12 @@ class Admission:
                 self._wake(self.door.leave(class_, now, now))
             self.door.withdraw(entry)
             raise
+        finally:
+            if caller is not None:
+                caller.when_lost(None)
+        if admitted is None:
+            self.door.withdraw(entry)
+            raise ClientGone
         if not admitted:
             raise shed(class_, writes=writes)
         return time.perf_counter()
@@ -180,7 +190,7 @@ def _tell(entry: Entry[Told], admitted: bool) -> bool:
     return not entry.gone and entry.who(admitted)
 
 
-def _settle(future: asyncio.Future[bool], admitted: bool) -> bool:
+def _settle(future: asyncio.Future[bool | None], admitted: bool | None) -> bool:
     if future.done():
         return False
     future.set_result(admitted)

@@ -117,7 +117,7 @@ class Door(Generic[T]):
 
     def withdraw(self, entry: Entry[T]) -> None:
         """Who waited has left by itself."""
-        entry.gone = True
+        self.queues[entry.class_].leave(entry)
 
     def leave(self, class_: int, since: float, now: float) -> Sequence[Entry[T]]:
         """Gives a place back that was taken at ``since``; who has it now."""

@@ -17,13 +17,13 @@ _FEW: Final = 100
 
 
 class Entry(Generic[T]):
-    """One who waits. ``at``: since when; ``gone``: has left by itself."""
+    """One who waits. ``at``: since when; ``gone``: has left by itself; ``waits``: is in the queue, and has not left."""
 
-    __slots__ = ("at", "class_", "gone", "who")
+    __slots__ = ("at", "class_", "gone", "waits", "who")
 
     def __init__(self, who: T, class_: int, at: float) -> None:
         self.who, self.class_, self.at = who, class_, at
-        self.gone = False
+        self.gone, self.waits = False, True
 
 
 class Queue(Generic[T]):
@@ -37,17 +37,28 @@ class Queue(Generic[T]):
         self._deadline_s, self._held_s, self._most = deadline_s, held_s, most
         self._entries: deque[Entry[T]] = deque()
         self._above_since: float | None = None
+        self._gone = 0
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._entries) - self._gone
 
     def put(self, who: T, now: float) -> Entry[T] | None:
         """The place in line; None where too many wait."""
-        if len(self._entries) >= self._most:
+        if len(self) >= self._most:
             return None
         entry = Entry(who, self._class, now)
         self._entries.append(entry)
         return entry
+
+    def leave(self, entry: Entry[T]) -> None:
+        """Has left by itself: counts no more, and is swept out once half of the line is of such."""
+        entry.gone = True
+        if entry.waits:
+            entry.waits = False
+            self._gone += 1
+            if 2 * self._gone > len(self._entries):
+                self._entries = deque(one for one in self._entries if not one.gone)
+                self._gone = 0
 
     def take(self, now: float) -> Entry[T] | None:
         """Who is next; None where nobody is who can still be answered in time."""
@@ -55,8 +66,10 @@ class Queue(Generic[T]):
         while self._entries:
             entry = self._entries.pop() if newest else self._entries.popleft()
             if entry.gone:
+                self._gone -= 1
                 continue
             if now - entry.at < self._deadline_s:
+                entry.waits = False
                 return entry
             (self._entries.append if newest else self._entries.appendleft)(entry)
             return None
@@ -66,6 +79,7 @@ class Queue(Generic[T]):
         """Whether the oldest has waited longer than the target for a whole interval."""
         while self._entries and self._entries[0].gone:
             self._entries.popleft()
+            self._gone -= 1
         if self._target_s is None or not self._entries or now - self._entries[0].at <= self._target_s:
             self._above_since = None
             return False
@@ -91,11 +105,17 @@ class Queue(Generic[T]):
                 if len(found) >= may and (waited < self._held_s or len(found) >= few):
                     break
                 found.append(oldest)
+                oldest.waits = False
+            else:
+                self._gone -= 1
             entries.popleft()
         return found
 
     def clear(self) -> list[Entry[T]]:
         """Takes out all."""
         left = [entry for entry in self._entries if not entry.gone]
+        for entry in left:
+            entry.waits = False
         self._entries.clear()
+        self._gone = 0
         return left

@@ -33,7 +33,9 @@ _OF_CONNECTION: Final = frozenset(
 _TOLD_ANEW: Final = frozenset(
     {"host", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"}
 )
-_OF_COPIES: Final = frozenset({"vaka-reserve-entry", CARRIED})
+BEGUN: Final = "vaka-begun-elsewhere"
+"""Said by a copy that asks another one whether it began a login: that one asks nobody further."""
+_OF_COPIES: Final = frozenset({"vaka-reserve-entry", CARRIED, BEGUN})
 _OF_SERVER: Final = frozenset({"date", "server", "vaka-answered-by", "vaka-as-of", "vaka-behind"})
 _PATH_SAFE: Final = "/$*:@!&'(),;=+~|"
 

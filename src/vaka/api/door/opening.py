@@ -23,6 +23,7 @@ from vaka.accesslog.writer import AccessLog
 from vaka.api.admission import Admission, Shared
 from vaka.api.copy_keys import private_key
 from vaka.api.copy_server import Copy, copy_chores, copy_server
+from vaka.api.door.begun import Begun
 from vaka.api.door.door import Door
 from vaka.api.door.passing import Passing
 from vaka.api.door.serve import Opened
@@ -37,17 +38,18 @@ from vaka.api.snapshots.giving import Giving
 from vaka.copy import control, engine
 from vaka.copy.apply import codec
 from vaka.copy.changes import Changes
-from vaka.copy.client import tls
 from vaka.copy.files import Folder, key
 from vaka.copy.own import Own
 from vaka.copy.reader import Reader
+from vaka.copy.reserve.neighbours import Neighbours
 from vaka.copy.scope import REGION
 from vaka.copy.sheet.answering import CopySheets
 from vaka.copy.store import CopyStore
+from vaka.copy.tls import tls
 from vaka.errors import Unavailable
 from vaka.store.sheet import Freshness
 
-_LOOK_S: Final = 0.1
+_LOOK_S: Final = 0.02
 PostJournal = Callable[[str, bytes], Awaitable[tuple[int, bytes]]]
 
 
@@ -94,13 +96,14 @@ async def open_copy(
     reserve = reserving(folder, store, key_file=key_file, token_file=folder.token, verify=trust)
     at_journal = JournalStore(post)
     carried_over = JournalStore(carried.to_neighbours(private_key(folder.keys), reserve.peers.carry))
+    begun = Begun(Neighbours(folder).peers, verified)
     access_log = await AccessLog.open(
         path / "accesslog" / name, at_journal, f"copy {folder.about().name}",
         fallback=Ladder(at_journal, carried_over, lambda: told.heard),
     )  # fmt: skip
     door = Door(
         Passing(upstream), told, login=True, reserve=reserve, seed=partial(give, folder, secret),
-        held=partial(_held, folder, told), carry=partial(carried.keep, own),
+        held=partial(_held, folder, told), carry=partial(carried.keep, own), begun=begun,
     )  # fmt: skip
     admission = Admission(Shared.open(path / "admission"))
 
@@ -129,6 +132,7 @@ async def open_copy(
         await reserve.close()
         store.close()
         await upstream.close()
+        await begun.close()
 
     waiting = Server(
         store, None, cast("Any", None), cast("Any", None), access_log, cast("Any", None), cast("Any", None),

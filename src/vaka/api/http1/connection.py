@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import httptools
@@ -46,11 +47,12 @@ class Application(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """``closing``: no further request is taken; ``source``: the other side's address, without its port."""
+    """``when_lost``: told once when the caller goes, for who waits for something else than this connection; ``closing``: no
+    further request is taken; ``source``: the other side's address, without its port."""
 
     __slots__ = (
         "_application", "_began", "_client", "_current", "_fresh", "_in_head", "_incoming", "_listener", "_one", "_parser",
-        "_paused", "_queue", "_raw", "_room", "_stuck", "_task", "_transport", "_url", "closing", "source",
+        "_paused", "_queue", "_raw", "_room", "_stuck", "_task", "_transport", "_url", "closing", "source", "when_lost",
     )  # fmt: skip
 
     def __init__(self, listener: Listener) -> None:
@@ -73,6 +75,7 @@ class Connection(asyncio.Protocol):
         self._began = 0.0
         self._fresh = True
         self.closing = False
+        self.when_lost: Callable[[], object] | None = None
 
     # From the loop.
 
@@ -135,6 +138,9 @@ class Connection(asyncio.Protocol):
                 exchange.wake()
         self._queue.clear()
         self.resume_writing()
+        when_lost, self.when_lost = self.when_lost, None
+        if when_lost is not None:
+            when_lost()
 
     def pause_writing(self) -> None:
         self._room = asyncio.get_running_loop().create_future()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vaka import config
@@ -50,6 +50,13 @@ class Exchange:
     def source(self) -> str:
         """The address that it came from, without the port."""
         return self._connection.source
+
+    def when_lost(self, told: Callable[[], object] | None) -> None:
+        """``told`` once, if the caller goes before this is called again; None: nobody."""
+        if self.lost and told is not None:
+            told()
+        else:
+            self._connection.when_lost = told
 
     # The body, as it comes in.
 

@@ -24,8 +24,7 @@ from vaka import config, log
 from vaka.accesslog import blocks
 from vaka.api.http import Request, Response
 from vaka.api.keyring import key_id
-from vaka.api.peer import logged
-from vaka.api.reserve.received import require_copy
+from vaka.api.reserve.of_copies import require_copy
 from vaka.copy.deliver import Post
 from vaka.copy.own import Own
 from vaka.errors import Busy, Forbidden, Invalid, NotAllowed, TooLarge
@@ -99,6 +98,8 @@ async def take(server: Server, told: Mapping[str, Any]) -> dict[str, Any]:
     run = _object(body)
     if run.get("ask") != "run":
         raise Invalid("only runs of a log are carried")
+    from vaka.api.peer import logged
+
     return await logged.log(server, known.copy, run)
 
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import httpx
 import orjson
 
 from vaka import config, log
 from vaka.copy.reserve.entry import Entry, State, wire
 from vaka.copy.reserve.store import ReserveStore, now_us
+
+if TYPE_CHECKING:
+    import httpx
 
 PATH: Final = "/peer/reserve"
 CARRY: Final = "/peer/carry"
@@ -46,14 +48,25 @@ class Peers:
         self, store: ReserveStore, known: Callable[[], Sequence[Peer]], token: Callable[[], str], *, verify: Any = True
     ) -> None:
         self._store, self._known, self._token = store, known, token
-        self._client = httpx.AsyncClient(verify=verify, timeout=config.RESERVE_HOLD_S)
+        self._verify = verify
+        self._made: httpx.AsyncClient | None = None
         self._left: set[asyncio.Task[bool]] = set()
 
     async def close(self) -> None:
         for task in self._left:
             task.cancel()
         await asyncio.gather(*self._left, return_exceptions=True)
-        await self._client.aclose()
+        if self._made is not None:
+            await self._made.aclose()
+
+    @property
+    def _client(self) -> httpx.AsyncClient:
+        """Made when somebody is asked: no start waits for it."""
+        if self._made is None:
+            import httpx
+
+            self._made = httpx.AsyncClient(verify=self._verify, timeout=config.RESERVE_HOLD_S)
+        return self._made
 
     async def hold(self, entry: Entry) -> int:
         """How many machines hold ``entry``, this one counted, as soon as there are two; 1 where no other does. They have it as
@@ -123,6 +136,11 @@ class Peers:
             log.warning("peer keeps no log for us", peer=peer.name, status=answer.status_code)
             break
         return False
+
+    def reached(self) -> tuple[int, int]:
+        """How many peers there are, and how many of them were heard lately."""
+        known = len(self._known())
+        return known, known - len(self.out_of_reach())
 
     def out_of_reach(self) -> list[OutOfReach]:
         """Peers that were not heard for three exchanges."""

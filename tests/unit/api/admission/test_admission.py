@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 import pytest
 from tests.unit.api.admission.callers import asks
 
 from vaka import config
 from vaka.api.admission import Admission, Class, Shed
+from vaka.api.http import ClientGone
+from vaka.api.http1 import Exchange
 
 REQUEST = asks("/fhir/Observation/1")
 
@@ -117,6 +120,45 @@ def test_who_leaves_while_waiting_takes_no_place() -> None:
             leave(admission, Class.READ)
         assert admission.door.total == 0
         assert fill(admission, Class.READ) == places
+
+    run(body)
+
+
+def test_who_hangs_up_leaves_the_line_at_once() -> None:
+    """Broken: callers who have gone stay in line, hold a place in it, and are worked for when their turn comes."""
+
+    class Caller:
+        told: Callable[[], object] | None = None
+
+        def when_lost(self, told: Callable[[], object] | None) -> None:
+            self.told = told
+
+    async def body(admission: Admission) -> None:
+        fill(admission, Class.READ)
+        callers = [Caller() for _ in range(3)]
+        waiting = [
+            asyncio.ensure_future(admission.wait(Class.READ, caller=cast("Exchange", caller))) for caller in callers
+        ]
+        await asyncio.sleep(0)
+        queue = admission.door.queues[Class.READ]
+        assert len(queue) == 3
+        assert callers[0].told is not None
+        callers[0].told()
+        await asyncio.sleep(0)
+        with pytest.raises(ClientGone):
+            await waiting[0]
+        assert len(queue) == 2
+        assert callers[2].told is not None
+        callers[2].told()
+        leave(admission, Class.READ)  # in the same moment: the place goes to who is there
+        await waiting[1]
+        with pytest.raises(ClientGone):
+            await waiting[2]
+        assert len(queue) == 0
+        assert [caller.told for caller in callers] == [None] * 3
+        total = admission.door.total
+        leave(admission, Class.READ)
+        assert admission.door.total == total - 1
 
     run(body)
 

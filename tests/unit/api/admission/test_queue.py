@@ -123,3 +123,46 @@ def test_each_leaves_once_and_in_time(steps: list[tuple[str, float]], target_s: 
             left.append(who)
     rest = [entry.who for entry in one.clear()]
     assert sorted(left + rest) == list(range(number))
+
+
+def test_who_hangs_up_counts_no_more_and_holds_nobody_out() -> None:
+    """Broken: a queue is full of callers who have gone, and refuses those who are there; or it grows with them."""
+    one = queue(most=4)
+    entries = put(one, 0.0, 0.0, 0.0, 0.0)
+    assert one.put(4, 0.0) is None
+    for entry in (entries[1], entries[1], entries[2]):
+        one.leave(entry)
+    assert len(one) == 2
+    assert one.put(4, 0.0) is not None
+    taken = [one.take(0.001) for _ in range(5)]
+    assert [entry.who for entry in taken if entry is not None] == [0, 3, 4]
+    one.leave(entries[0])  # has its place already
+    assert len(one) == 0
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["put", "leave", "take", "refused", "clear"]), st.integers(0, 30)), max_size=60)
+)
+def test_the_count_is_that_of_who_is_there(steps: list[tuple[str, int]]) -> None:
+    """Broken: places in line are lost, or given twice, whatever the order in which callers come, go and are served."""
+    one, here, all_ = queue(most=8), set[int](), list[Entry[int]]()
+    now = 0.0
+    for what, number in steps:
+        now += 0.01
+        if what == "put":
+            made = one.put(len(all_), now)
+            assert (made is None) == (len(here) >= 8)
+            if made is not None:
+                here.add(made.who)
+                all_.append(made)
+        elif what == "leave" and all_:
+            one.leave(all_[number % len(all_)])
+            here.discard(all_[number % len(all_)].who)
+        elif what == "take" and (taken := one.take(now)) is not None:
+            here.remove(taken.who)
+        elif what == "refused":
+            here -= {entry.who for entry in one.refused(now, 0.0, may=2)}
+        elif what == "clear":
+            assert {entry.who for entry in one.clear()} == here
+            here = set()
+        assert len(one) == len(here)
