@@ -201,6 +201,8 @@ def test_the_journal_goes_and_nobody_who_reads_notices(two: Site, how: signal.Si
         os.kill(journal, how)
         if how is signal.SIGSTOP:
             wait_until(lambda: two.ready()["writing"] != "journal", "the copy knows")
+            away = found.answers
+            wait_until(lambda: found.answers > away + 50, "it is read while the journal is away")
         else:
             wait_until(lambda: two.pid("journal") not in (0, journal), "another is started")
         refused = two.client.post(two.urls[0] + "/fhir/Patient", json={"resourceType": "Patient"})
@@ -214,7 +216,6 @@ def test_the_journal_goes_and_nobody_who_reads_notices(two: Site, how: signal.Si
         wait_until(lambda: found.answers > so_far + 20, "it is still being read")
     assert not found.failed, found.failed[:5]
     assert found.by == {"copy"}
-    assert found.answers > 100
     if gap_max_s is not None:
         assert found.gap_s < gap_max_s
     later, _ = two.create()

@@ -95,6 +95,7 @@ def test_a_copy_of_one_unit_and_a_journal_that_was_set_back(tmp_path: Path) -> N
             assert out not in after
             for type_, id_ in (("Patient", ours.patient), ("Patient", came), ("Composition", kept["id"])):
                 assert after[id_] == api.get(f"/{type_}/{id_}").content, "it is what the journal has now"
+            ours.api = api
             late = ours.visit(out)  # who comes in by the new epoch comes in whole
             here(copy, api)
             assert {out, late["id"]} <= held(copy).keys()
