@@ -8,7 +8,6 @@ starting ``vaka copy`` to the first 200 of ``/sheet`` with the whole record behi
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -17,10 +16,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
 from typing import Final
 
-import httpx
+from bench import cold
 from bench.copies import Copy, start, stop
 from bench.figure import Figure, sized
 from bench.place import Place, place, vaka
@@ -29,9 +27,7 @@ from vaka.copy.board import Field
 
 RESOURCES_A_PATIENT: Final = 269
 FILLED_MAX_S: Final = 3_600.0
-STARTS: Final = 5
 _TOLD_EVERY_S: Final = 15.0
-_ASKED_EVERY_S: Final = 0.005
 
 
 def measure() -> list[Figure]:
@@ -53,9 +49,9 @@ def figures(journal: Place, beside: Path) -> list[Figure]:
                 by_file = _filled(second, "neighbour")
                 if _held(second) != held:
                     raise RuntimeError(f"the neighbour's file was not taken whole: {_held(second)} of {held}")
-            patient = _a_patient(first)
+            patient = cold.a_patient(first)
             size_mb = first.folder.record(first.folder.current() or 0).stat().st_size / 1e6
-        starts = [_cold(journal, first, patient) for _ in range(STARTS)]
+        started = cold.figure("cold_start", "a copy of that size", journal, first, patient)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return [
@@ -67,10 +63,7 @@ def figures(journal: Place, beside: Path) -> list[Figure]:
             "seeding", "the same from a neighbour's file, verified and encrypted anew", round(by_file, 1), "s", 600, 180, True,
             f"{held / by_file:,.0f} resources/s",
         ),
-        Figure(
-            "cold_start", "a copy of that size from its start to the first sheet", round(median(starts) * 1_000), "ms", 1_000,
-            200, True, f"median of {STARTS}, longest {max(starts) * 1_000:.0f} ms; its files out of the page cache before each",
-        ),
+        started,
     ]  # fmt: skip
 
 
@@ -121,44 +114,3 @@ def _sheets_made(copy: Copy) -> float:
 
 def _held(copy: Copy) -> int:
     return int(copy.record("SELECT count(*) FROM resource WHERE deleted = 0"))
-
-
-def _a_patient(copy: Copy) -> str:
-    """Whose sheet is asked for: the one with the most entries of those looked at."""
-    text = """SELECT p.id FROM (SELECT patient, count(*) AS many FROM resource WHERE patient IS NOT NULL AND deleted = 0
-              GROUP BY patient ORDER BY patient LIMIT 200) s JOIN resource p ON p.rkey = s.patient ORDER BY s.many DESC LIMIT 1"""
-    return str(copy.record(text))
-
-
-def _cold(journal: Place, before: Copy, patient: str) -> float:
-    """Seconds from starting the copy in the folder of one that has stopped to its first sheet."""
-    _forget(before.folder.path)
-    headers = {"Authorization": f"Bearer {journal.token}"}
-    with httpx.Client(timeout=5) as client:
-        client.build_request("GET", "http://127.0.0.1/")
-        began = time.monotonic()
-        copy = start(journal, before.folder.path)
-        try:
-            while time.monotonic() - began < 60:
-                try:
-                    answer = client.get(f"http://127.0.0.1:{copy.port}/sheet/{patient}", headers=headers)
-                    if answer.status_code == 200 and answer.headers["vaka-answered-by"] == "copy":
-                        return time.monotonic() - began
-                except httpx.TransportError:
-                    pass
-                time.sleep(_ASKED_EVERY_S)
-            raise RuntimeError(f"no sheet: {copy.said()[-3_000:]}")
-        finally:
-            stop(copy)
-
-
-def _forget(folder: Path) -> None:
-    """Takes the files of ``folder`` out of the page cache."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-            finally:
-                os.close(descriptor)

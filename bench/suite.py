@@ -18,7 +18,7 @@ SHARED = ("read", "access", "create", "bulk", "memory", "disk", "access_log", "o
 """Measured one after the other on one journal that holds the demo region."""
 COPIES = ("sheets", "copy_access", "latency", "copy_overload", "copy_disk", "away")
 """Measured one after the other on two copies of a journal that holds the demo region."""
-ALONE = ("recovery", "lag")
+ALONE = ("recovery", "lag", "cold")
 LONG = ("search", "durability", "reserve", "logins", "seeding")
 
 

@@ -121,6 +121,8 @@ ATTEMPT_WAIT_MAX_S: Final = 15 * 60
 ATTEMPT_HALVING_S: Final = 15 * 60
 IDENTITY_SERVICE_TIMEOUT_S: Final = 5.0
 
+# Results that stand under a laboratory's identifier are looked at before another of it is written, the newest first.
+RESULTS_ALIKE_MAX: Final = 100
 # A locked version that nobody has looked at for this long is told by `vaka audit`.
 LOCK_AGE_DAYS: Final = 90
 # The access log (decision 0008). A file is a day's busy hour at most; the ballast is room for several files.
@@ -134,10 +136,15 @@ LOG_RUN_MAX_BLOCKS: Final = 20_000
 LOG_SHIP_EVERY_S: Final = 10.0
 # A part of a run goes to the tables when it is this old: less often, fewer bytes; what reads the log does not wait for it.
 LOG_SHIP_AGE_S: Final = 600.0
+# What another machine told of and has not brought after so long is missing.
+LOG_BROUGHT_S: Final = LOG_SHIP_AGE_S + 6 * LOG_SHIP_EVERY_S
 LOG_KEEP_FILES_S: Final = 24 * 3600.0
 LOG_HEAD_EVERY_S: Final = 1.0
 LOG_RETRY_S: Final = 1.0
 LOG_DATABASE_TIMEOUT_S: Final = 5.0
+# Of these 5 s, so long for the journal, the rest for a neighbour; and how long one that did not answer is passed over.
+LOG_JOURNAL_FIRST_S: Final = 1.5
+LOG_JOURNAL_AGAIN_S: Final = 5.0
 # What waits in memory while neither file nor database takes it.
 # Of other copies' logs, kept for them while their disk is full and the journal away.
 LOG_CARRIED_MAX_BYTES: Final = 256 * 1024 * 1024
@@ -261,6 +268,8 @@ DOOR_LOOK_S: Final = 0.003
 # S1: over this lag, what matters most comes from the journal, of each process so much at once.
 DOOR_LAG_MAX_S: Final = 2.0
 DOOR_LAGGING_MAX: Final = 8
+# Sheets that the journal makes at once for copies that lag; who comes beyond is answered by the copy.
+JOURNAL_SHEETS_MAX: Final = 4
 # The reserve (copy/reserve, safety S10-S18). The journal is tried for so long; then the reserve, until it has committed for so
 # long, asked each second; a longer gap than RESERVE_PROBE_GAP_S begins the count anew.
 RESERVE_TRY_S: Final = 2.0
@@ -277,6 +286,9 @@ RESERVE_LANES: Final = 4
 RESERVE_LOOK_MAX: Final = 2_000
 # Patients who are shown before a reserve number is given; allergies that an order is checked against.
 RESERVE_CANDIDATES_MAX: Final = 20
+# Reserve numbers that the page lists: who each may be is looked up anew.
+RESERVE_NUMBERS_SHOWN_MAX: Final = 20
+RESERVE_NUMBERS_SHOWN_DAYS: Final = 30
 RESERVE_ALLERGIES_MAX: Final = 200
 RESERVE_EXCHANGE_S: Final = 1.0
 RESERVE_EXCHANGE_MAX: Final = 200
@@ -348,6 +360,15 @@ COPY_SCOPE_UNITS_MAX: Final = 50
 COPY_SCOPE_YEARS: Final = 3.0
 COPY_TAKING_AT_ONCE: Final = 4
 COPY_TAKING_RETRY_S: Final = 2.0
+# Who leaves a scope: so long after nothing made them one of its units' patients any more; how often it is looked, how many
+# patients are looked at, or taken out, before the feed gets its turn, and above which rate of the feed none are.
+COPY_LEAVE_AFTER_DAYS: Final = 30.0
+COPY_LEAVE_FIRST_S: Final = 600.0
+COPY_LEAVE_EVERY_S: Final = 24 * 3600.0
+COPY_LEAVE_LOOK: Final = 10
+COPY_LEAVE_AT_ONCE: Final = 20
+COPY_LEAVE_PAUSE_S: Final = 0.1
+COPY_LEAVE_QUIET_PER_S: Final = 50.0
 # A line of the feed: a body of the largest size, every second byte of it a quotation mark, and what stands around it.
 COPY_LINE_MAX_BYTES: Final = 2 * BODY_MAX_BYTES + 64 * 1024
 # One commit while catching up.

@@ -47,9 +47,11 @@ def collect_seldom() -> None:
     gc.set_threshold(20_000, 20, 50)
 
 
-def settle_memory() -> None:
-    """After the start. What is there now stays: the collector need not look through it again and again."""
-    gc.collect()
+def settle_memory(*, collect: bool = True) -> None:
+    """After the start. What is there now stays: the collector need not look through it again and again. Not ``collect``: what
+    imports have left over stays too, and nobody waits until all was looked through."""
+    if collect:
+        gc.collect()
     gc.freeze()
 
 

@@ -1,4 +1,4 @@
-"""The addresses of sheets and lists at the journal, which has none: closed, refused, and logged all the same."""
+"""The addresses of sheets and lists at the journal, which has but sheets, for copies that lag: closed, refused, and logged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_nobody_reads_a_sheet_without_a_token(journal: Instance, address: str) -
     assert httpx.get(journal.url + address).status_code == 401
 
 
-@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("address", ADDRESSES[1:])
 def test_the_journal_has_none_and_says_where(journal: Instance, address: str) -> None:
     """Would break: the journal answers with an empty sheet, or fails."""
     answer = httpx.get(journal.url + address, headers={"Authorization": f"Bearer {journal.token('sheets')}"})

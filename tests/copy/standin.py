@@ -67,6 +67,10 @@ class Told:
         return bool(self._state().get("heard", True))
 
     @property
+    def peers_away(self) -> bool:
+        return bool(self._state().get("peers_away", False))
+
+    @property
     def frozen(self) -> bool:
         return False
 
@@ -142,7 +146,7 @@ async def _open(data: Path, journal_url: str, state: Path) -> Opened:
         await journal.close()
         await registering.close()
 
-    served = replace(made, home=None, door=door)
+    served = replace(made, home=None, at_journal=None, door=door)
 
     async def complete() -> Server:
         return served

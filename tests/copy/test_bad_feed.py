@@ -21,8 +21,10 @@ from vaka.copy import beside
 from vaka.copy.apply import Applied, Applier
 from vaka.copy.board import Distrust, Field, Journal, boottime_ns
 from vaka.copy.brake import Limits
+from vaka.copy.hold import Hold
 from vaka.copy.lease import Lease
 from vaka.copy.lines import Line, instant_us
+from vaka.errors import Invalid
 from vaka.store.version import instant
 
 pytestmark = pytest.mark.anyio
@@ -133,7 +135,7 @@ async def test_a_forged_body_is_asked_for_again_and_then_set_aside(tmp_path: Pat
             assert len(asked) >= config.COPY_BROKEN_TRIES
 
 
-@pytest.mark.parametrize("size", [30, 50, 80])
+@pytest.mark.parametrize("size", [pytest.param(30, marks=pytest.mark.slow), 50, 80])
 async def test_a_row_of_many_megabytes(tmp_path: Path, size: int) -> None:
     """Broken: one huge line ends the follower, or the feed goes no further."""
     big = note("big", "x" * (size * 1024 * 1024))
@@ -256,8 +258,16 @@ async def test_the_brake_holds_a_mass_deletion_until_a_person_lets_it_go(tmp_pat
             assert not row["deleted"]
         async with copy(tmp_path, fake.url, limits=limits) as made:
             await made.until(lambda: made.board[Field.BRAKED] and made.board[Field.JOURNAL] == Journal.HEARD)
-            made.follower.hold.release({"name": "Asa Ek", "reason": "it was ordered"})
-            made.follower.release()
+            with pytest.raises(Invalid):
+                made.follower.hold.freeze({"name": "", "reason": "nobody"})
+            made.follower.hold.freeze({"name": "Eva Ek", "reason": "we look at it"})
+            made.follower.holds_changed()
+            held = made.follower.hold.held
+            assert held is not None and held.by == "Eva Ek"
+            assert held.reason.startswith("we look at it (braked: 20 deletions"), "who releases it knows of both"
+            assert (made.board[Field.FROZEN], made.board[Field.BRAKED]) == (1, 1)
+        Hold(tmp_path).release({"name": "Asa Ek", "reason": "it was ordered"})  # while no follower runs
+        async with copy(tmp_path, fake.url, limits=limits) as made:
             await made.whole(120)
             row = await made.row("Observation", "n1")
             assert row is not None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import apsw
@@ -12,9 +15,12 @@ import orjson
 import pytest
 from tests.copy.feedlines import KEY, NOW_US, mark, read_all, version
 
+from vaka import config
 from vaka.copy import apply, engine
 from vaka.copy.apply import Applier
+from vaka.copy.board import Field
 from vaka.copy.intake import Told
+from vaka.copy.leaving import apart, sweep, take_leave, without_reason
 from vaka.copy.lines import Unread, Version
 from vaka.copy.scope import Scope, named_patients
 from vaka.fhir.keys import resource_key
@@ -306,3 +312,82 @@ def test_of_its_own_as_a_copy_of_the_region(seed: int, tmp_path: Path) -> None:
         tokens = "SELECT key, rkey FROM token WHERE rkey IN (SELECT rkey FROM resource WHERE patient = ?)"
         for key in inside:
             assert set(scoped.connection.execute(tokens, (key,))) == set(region.connection.execute(tokens, (key,)))
+
+
+LATER_US = time.time_ns() // 1_000 + 4 * 365 * DAY_US
+
+
+def test_whom_nothing_makes_a_units_patient_any_more_leaves(copy: Applier, tmp_path: Path) -> None:
+    """Broken: a stolen box holds who left its units years ago; or somebody whom the units still have, or are linked to, goes."""
+    feed, region = Feed(), made(tmp_path, "region.db", None)
+    feed.add({"resourceType": "Practitioner", "id": "dr"})
+    for one in ("p", "q", "r", "s", "t", "half"):
+        feed.add(patient(one))
+    feed.add(note("gone", "p"))
+    feed.add(note("gone", "p"), action="delete")
+    feed.add(visit("ep", "p"), "unit-here")
+    feed.add(visit("eq", "q"), "unit-here")
+    feed.add(note("of-q", "r", performer=[{"reference": "Patient/q"}]))
+    feed.add(visit("es", "s", days_ago=-4 * 365), "unit-here")
+    feed.add(note("of-s", "t", performer=[{"reference": "Patient/s"}]))
+    feed.add({"resourceType": "Bundle", "id": "b", "type": "collection", "entry": [{"resource": note("x", "p")}]})
+    follow(copy, feed.lines, len(feed.lines))
+    settle(copy, feed)
+    follow(copy, [feed.add(visit("eh", "half"), "unit-here")], len(feed.lines))
+    assert held(copy) == {"p", "q", "r", "s", "t"}
+    assert copy.intake is not None
+    assert set(without_reason(copy, ["p", "q", "r", "s", "t", "half"])) == {"r", "t"}
+    assert not apart(without_reason(copy, ["r", "t"]), list(copy.intake.known)), "both name one who stays"
+    everybody = list(copy.intake.known)
+    leaving = apart(without_reason(copy, everybody, LATER_US), everybody)
+    assert set(leaving) == {"p", "q", "r"}
+    before, cursor = stand(copy), copy.at.cursor
+    assert take_leave(copy, ["p"], ["p", "q", "r"]) == [], "it is looked at again: now nobody has left"
+    assert stand(copy) == before
+    assert set(take_leave(copy, leaving, leaving, LATER_US)) == {"p", "q", "r"}
+    assert stand(copy) == {"dr", "s", "es", "t", "of-s"}
+    assert held(copy) == {"s", "t"}
+    assert copy.at.cursor == cursor
+    assert not copy.connection.execute("SELECT count(*) FROM token WHERE rkey NOT IN (SELECT rkey FROM resource)").get
+    follow(copy, [feed.add(visit("again", "p"), "unit-here")], len(feed.lines))
+    assert "ep" not in stand(copy), "nothing shows before all of it is here again"
+    settle(copy, feed)
+    follow(region, feed.lines, len(feed.lines))
+    theirs = {resource_key("Patient", one) for one in ("p", "s", "t", "half")}
+    assert rows(copy.connection, theirs) == rows(region.connection, theirs)
+    region.connection.close()
+
+
+def test_nobody_leaves_a_copy_that_is_busy(copy: Applier, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken: people wait for their copy while it takes others out, or it does so while a person holds it."""
+    feed = Feed()
+    feed.add(visit("e", "p"), "unit-here")
+    follow(copy, feed.lines, 1)
+    settle(copy, feed)
+    monkeypatch.setattr("vaka.copy.leaving.time.time_ns", lambda: LATER_US * 1_000)
+    monkeypatch.setattr(config, "COPY_LEAVE_PAUSE_S", 0.0)
+
+    async def in_thread(work: Callable[[], Any]) -> Any:
+        return work()
+
+    async def show_patients() -> None:
+        pass
+
+    board = dict.fromkeys(Field, 0) | {Field.WHOLE: 1}
+    follower: Any = SimpleNamespace(
+        applier=copy, in_thread=in_thread, show_patients=show_patients, board=board, opened=True,
+        seeds=SimpleNamespace(is_open=True), hold=SimpleNamespace(held=None), rate=SimpleNamespace(per_second=0.0),
+    )  # fmt: skip
+    for busy in (Field.TAKING, Field.DISTRUSTING, Field.DISK_FULL):
+        board[busy] = 1
+        asyncio.run(sweep(follower))
+        board[busy] = 0
+    follower.hold.held = "Eva Ek"
+    asyncio.run(sweep(follower))
+    follower.hold.held, follower.rate.per_second = None, 10_000.0
+    asyncio.run(sweep(follower))
+    assert held(copy) == {"p"}
+    follower.rate.per_second = 0.0
+    asyncio.run(sweep(follower))
+    assert held(copy) == set()
+    assert stand(copy) == set()

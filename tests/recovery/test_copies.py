@@ -184,30 +184,39 @@ def test_status_shows_all_of_it(two: Site) -> None:
     assert {one["address"] for one in told["processes"] if one["name"].startswith("copy-")} >= set(two.urls)
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
-def test_the_journal_goes_and_nobody_who_reads_notices(two: Site, how: signal.Signals) -> None:
-    """Broken: with the journal dead or frozen a read fails, or waits."""
+@pytest.mark.parametrize(
+    ("how", "gap_max_s"), [
+        (signal.SIGKILL, None), (signal.SIGSTOP, None), pytest.param(signal.SIGKILL, GAP_MAX_S, marks=pytest.mark.slow),
+        pytest.param(signal.SIGSTOP, GAP_MAX_S, marks=pytest.mark.slow),
+    ],
+)  # fmt: skip
+def test_the_journal_goes_and_nobody_who_reads_notices(two: Site, how: signal.Signals, gap_max_s: float | None) -> None:
+    """Broken: with the journal dead or frozen a read fails, or waits. The longest gap is a figure (``bench/away.py``): a machine
+    that others use makes it longer, so it is held to only where all is quiet (``--all``)."""
     id_, _ = two.create()
     wait_until(lambda: two.answered_here(id_), "the copy has it")
     journal, url = two.pid("journal"), f"{two.urls[0]}/fhir/Patient/{id_}"
     with reading(lambda client: client.get(url), two.client.headers) as found:
-        time.sleep(0.5)
+        wait_until(lambda: found.answers > 20, "it is being read")
         os.kill(journal, how)
-        time.sleep(3.0)
+        if how is signal.SIGSTOP:
+            wait_until(lambda: two.ready()["writing"] != "journal", "the copy knows")
+        else:
+            wait_until(lambda: two.pid("journal") not in (0, journal), "another is started")
         refused = two.client.post(two.urls[0] + "/fhir/Patient", json={"resourceType": "Patient"})
         if how is signal.SIGSTOP:
             assert refused.status_code in (201, 202, 503)
-            told = two.ready()
-            assert told["reading"] is True
-            assert told["writing"] != "journal"
-            assert told["ageSeconds"] > 2
+            assert two.ready()["reading"] is True
+            wait_until(lambda: two.ready()["ageSeconds"] > 2, "it says how old it is")
             os.kill(journal, signal.SIGCONT)
         wait_until(lambda: two.ready()["writing"] == "journal", "the journal is back")
-        time.sleep(0.5)
+        so_far = found.answers
+        wait_until(lambda: found.answers > so_far + 20, "it is still being read")
     assert not found.failed, found.failed[:5]
     assert found.by == {"copy"}
     assert found.answers > 100
-    assert found.gap_s < GAP_MAX_S
+    if gap_max_s is not None:
+        assert found.gap_s < gap_max_s
     later, _ = two.create()
     wait_until(lambda: two.answered_here(later), "it follows again")
 
@@ -239,11 +248,12 @@ def test_one_of_two_copies_is_killed(two: Site) -> None:
             return client.get(f"{two.urls[1]}/fhir/Patient/{id_}", timeout=1)
 
     with reading(ask, two.client.headers) as found:
-        time.sleep(0.3)
+        wait_until(lambda: found.answers > 20, "it is being read")
         os.kill(serving, signal.SIGKILL)
         wait_until(lambda: two.pid("serve-1", two.copy_folder(1)) not in (0, serving), "another takes its place")
         wait_until(lambda: two.is_up(0), "it answers")
-        time.sleep(0.5)
+        so_far = found.answers
+        wait_until(lambda: found.answers > so_far + 20, "it is read again")
     assert not found.failed, found.failed[:5]
 
 
@@ -293,7 +303,8 @@ def test_a_copy_whose_disk_is_full_has_its_neighbour_keep_its_log(two: Site) -> 
     assert all(logged[one] <= tries[one] for one in tries), "and none more often than it was tried"
 
     def whole() -> bool:
-        return all(found.stream != stream for found in verified(two.vaka.data).findings)
+        found = verified(two.vaka.data)
+        return all(one.stream != stream for one in found.findings) and not any(stream in note for note in found.notes)
 
     wait_until(whole, "the rest of that log has come from its files, and what was carried fits in")
 
@@ -437,7 +448,7 @@ def test_a_frozen_copy_applies_nothing(two: Site) -> None:
         assert two.client.get(f"{two.urls[1]}/fhir/Patient/{id_}").status_code == 404
         assert two.client.get(f"{two.urls[1]}/fhir/metadata").headers["vaka-answered-by"] == "copy"
     finally:
-        assert subprocess.run(command("copy", "thaw", "--data", folder, *who), check=False).returncode == 0
+        assert subprocess.run(command("copy", "release", "--data", folder, *who), check=False).returncode == 0
     wait_until(lambda: two.answered_here(id_, 1), "it goes on")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import signal
 import uuid
@@ -21,6 +22,7 @@ from tests.client import Api, Resource, fresh
 from tests.conftest import Instance
 from tests.copy.test_door import journal_pid
 from tests.recovery.running import vaka, wait_until
+from tests.web.browser import Browser, field
 
 from vaka.copy.files import Folder
 from vaka.copy.reserve import recovery
@@ -127,6 +129,20 @@ def test_status_says_that_there_is_one_copy(stop: Stop) -> None:
     """Would break: nobody who runs it would know that a stop's notes stand on one disk."""
     data = str(stop.running.data)
     assert "stands on one disk alone" in vaka("status", "--data", data).stdout
+
+
+def test_ready_says_that_it_is_alone(stop: Stop) -> None:
+    """Would break: what watches the copies would learn of the one disk when it is needed."""
+    wait_until(
+        lambda: httpx.get(stop.url + "/ready").json()["writing"] == "reserve", "the journal is not heard any more"
+    )
+    answer = httpx.get(stop.url + "/ready")
+    told = answer.json()
+    assert (answer.status_code, told["reading"]) == (200, True)
+    assert {name: told["reserve"][name] for name in ("copies", "takes", "alone")} == {
+        "copies": 1, "takes": "people", "alone": True,
+    }  # fmt: skip
+    assert "this copy is alone" in told["reserve"]["says"]
 
 
 def paper(stop: Stop, **members: Any) -> Resource:
@@ -255,6 +271,53 @@ def test_a_person_gets_a_reserve_number_once_who_it_might_be_was_looked_at(stop:
     assert (passed_over.status_code, "were not shown" in passed_over.text) == (422, True)
     other = reserve_number(stop, unknown=True, nobody_shown=True).json()["parameter"][0]["valueIdentifier"]["value"]
     assert other != number["value"]
+
+
+def test_numbers_are_given_on_a_page_once_who_it_might_be_was_shown(stop: Stop) -> None:
+    """Would break S18: a number would be given without a look, twice for one press, or to who came from another site; or what was
+    typed would be lost (S19)."""
+    browser = Browser(stop.url)
+    assert browser.get("/numbers").status_code == 401
+    browser.cookies["__Host-vaka"] = stop.session
+    page = browser.get("/numbers")
+    assert page.status_code == 200, page.text
+    assert "<script" not in page.text.replace('<script src="/static/vaka.js" defer></script>', "")
+    assert "Reserve numbers" in browser.get("/").text
+    csrf, key = field(page.text, "csrf"), field(page.text, "key")
+    known = {"csrf": csrf, "key": key, "name": "Nils Bergqvist", "born": "1938-07-09"}
+    assert browser.post("/numbers", {**known, "csrf": "x"}).status_code == 403
+    assert browser.post("/numbers", known, Origin="https://elsewhere.example").status_code == 403
+    little = browser.post("/numbers", {**known, "born": ""})
+    assert (little.status_code, 'value="Nils Bergqvist"' in little.text) == (422, True)
+    assert "write it as 1951-03-02" in browser.post("/numbers", {**known, "born": "9/7 38"}).text
+    looked = browser.post("/numbers", known)
+    assert "Nobody whom you may see here has this." in looked.text
+    given = browser.post("/numbers", {**known, "shown": field(looked.text, "shown")})
+    assert given.status_code == 200, given.text
+    (number,) = re.findall(r'<strong class="code">(99\d{10})</strong>', given.text)
+    assert copy_of(number) is not None
+    assert number in browser.post("/numbers", {**known, "shown": ""}).text, "sent twice it is the same"
+    made = stop.ask("POST", "/fhir/Patient", {
+        "resourceType": "Patient", "identifier": [{"system": PERSONAL, "value": number}], "birthDate": "1938-07-09",
+        "name": [{"text": "Nils Bergqvist", "family": "Bergqvist", "given": ["Nils"]}], "gender": "male",
+    })  # fmt: skip
+    assert made.status_code == 201, made.text
+    asked = {**known, "key": field(given.text, "key")}
+    again = browser.post("/numbers", asked)
+    assert f"/sheet/{made.json()['id']}" in again.text
+    assert all(told in again.text for told in ("Nils Bergqvist", number, "male"))
+    passed_over = browser.post("/numbers", {**asked, "shown": ""})
+    assert (passed_over.status_code, "Somebody else may be meant" in passed_over.text) == (422, True)
+    other = browser.post("/numbers", {**asked, "shown": field(again.text, "shown")})
+    assert "It may be the same person as:" in other.text, "who it may be is looked at afterwards"
+    visit = {"csrf": csrf, "key": field(other.text, "key"), "visitor": number}
+    who = browser.post("/numbers/visit", visit)
+    assert field(who.text, "patient") == made.json()["id"]
+    confirmed = browser.post("/numbers/visit", {**visit, "patient": made.json()["id"]})
+    (encounter,) = re.findall(r'<strong class="code">(R\d{10})</strong>', confirmed.text)
+    assert copy_of(encounter) is not None
+    assert encounter in browser.post("/numbers/visit", {**visit, "patient": made.json()["id"]}).text
+    assert browser.post("/numbers/visit", {**visit, "visitor": "nobody"}).status_code == 422
 
 
 def test_an_order_is_checked_against_the_allergies_that_are_known(stop: Stop) -> None:

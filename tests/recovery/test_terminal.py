@@ -99,7 +99,11 @@ def test_one_line_when_ready_and_ctrl_c_stops_it(tmp_path: Path) -> None:
     assert "shut down\n" in done.stdout
 
 
-@pytest.mark.parametrize("begun", [".", "pg/PG_VERSION", "pg/postmaster.pid"])
+@pytest.mark.parametrize(
+    "begun", [
+        pytest.param(".", marks=pytest.mark.slow), "pg/PG_VERSION", pytest.param("pg/postmaster.pid", marks=pytest.mark.slow),
+    ],
+)  # fmt: skip
 def test_ctrl_c_before_it_is_ready(tmp_path: Path, begun: str) -> None:
     """Broken: who changes their mind while it starts gets a stack, half a cluster, or a process that goes on."""
     data = tmp_path / "d"
@@ -114,7 +118,7 @@ def test_ctrl_c_before_it_is_ready(tmp_path: Path, begun: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "after_s"), [("Ctrl-C", 0.5), ("SIGTERM", 3.0)]
+    ("how", "after_s"), [("Ctrl-C", 0.5), pytest.param("SIGTERM", 3.0, marks=pytest.mark.slow)]
 )  # while workers start; while they load
 def test_a_demo_that_is_stopped_while_it_is_filled_goes_on(tmp_path: Path, how: str, after_s: float) -> None:
     """Broken: who stops the first try has to wait, sees stacks, or has half a region for ever."""

@@ -73,6 +73,8 @@ class Act(IntEnum):
     """Written on a copy during a stop, and handed over."""
     GIVEN_BACK = 18
     """Lost by the journal, and given back by a copy."""
+    SAME = 19
+    """A result of a laboratory that came again: it names the other (S16)."""
 
 
 ACKNOWLEDGING: Final[Mapping[str, Act]] = {"received": Act.RECEIVED, "read": Act.READ, "acted-on": Act.ACTED}

@@ -44,6 +44,7 @@ CODES: Final[Mapping[Act, str]] = {
     Act.REFILED: "refiled",
     Act.RESERVED: "written-during-stop",
     Act.GIVEN_BACK: "given-back",
+    Act.SAME: "same-result",
 }
 _BY_CODE: Final = {code: act for act, code in CODES.items()}
 _AGENTS: Final = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"

@@ -13,18 +13,19 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from functools import lru_cache
 from importlib.resources import files
-from typing import TypeAlias
-
-import psycopg
-from psycopg.rows import TupleRow
+from typing import TYPE_CHECKING, TypeAlias
 
 from vaka import config
 from vaka.accesslog.codec import Contents, Described
 from vaka.accesslog.runs import Run, row, take
 from vaka.accesslog.runs import told as told_of
 
-Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
-Connect: TypeAlias = Callable[[], AbstractAsyncContextManager[Connection]]
+if TYPE_CHECKING:  # a copy reads what stands here, and has no PostgreSQL client
+    import psycopg
+    from psycopg.rows import TupleRow
+
+Connection: TypeAlias = "psycopg.AsyncConnection[TupleRow]"
+Connect: TypeAlias = "Callable[[], AbstractAsyncContextManager[Connection]]"
 """Gives a connection in autocommit whose durability was checked (``journal.pool``)."""
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)

@@ -2,9 +2,10 @@
 
 What a kill tore is no finding: a block that was never whole was never acknowledged, and no head tells of it. Invariant: a
 changed byte, a missing, added, moved or doubled block, a cut-off tail and a changed description are each found, and told
-where. What lies past the newest head (a second's worth) rests on the hash alone. Who can write to the database can make a
-chain and its head anew, or say that its beginning was forgotten: that is found against what an earlier ``verify`` told
-(``known``), where that was kept out of their reach.
+where. What lies past the newest head (a second's worth) rests on the hash alone. What another machine (a copy) has told of
+and brings later is not yet here, and no finding, for as long as that may take; what it brings then has to follow. Who can
+write to the database can make a chain and its head anew, or say that its beginning was forgotten: that is found against what
+an earlier ``verify`` told (``known``), where that was kept out of their reach.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from vaka import config
 from vaka.accesslog import blocks, files, runs, tables
 from vaka.accesslog.blocks import Block
 from vaka.accesslog.codec import Damaged, Described
@@ -22,6 +24,8 @@ from vaka.accesslog.forget import oldest_allowed
 from vaka.accesslog.tables import Connection, statements
 
 _RUNS_AT_ONCE = 50
+_BROUGHT = ("copy ", "snapshot ")
+"""How the systems are called whose logs are written on another machine, and brought here later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,9 @@ async def verify(connection: Connection, folder: Path | None, known: Mapping[str
     sql = statements()
     told = Verified()
     # The heads first: what they tell of is in files or tables by then, and stays there.
-    heads = {row[0]: (int(row[2]), bytes(row[3])) for row in await (await connection.execute(sql["heads"])).fetchall()}
+    rows = await (await connection.execute(sql["heads"])).fetchall()
+    heads = {row[0]: (int(row[2]), bytes(row[3])) for row in rows}
+    tellers = {row[0]: (str(row[1]), float(row[4])) for row in rows}
     names = {row[0] for row in await (await connection.execute(sql["streams"])).fetchall()} | set(heads) | set(known)
     own = await asyncio.to_thread(files.stream_name, folder) if folder is not None else None
     for stream in sorted(names | ({own} if own else set())):
@@ -107,12 +113,11 @@ async def verify(connection: Connection, folder: Path | None, known: Mapping[str
         shipped = await _tables(connection, chain)
         if stream == own and folder is not None:
             await asyncio.to_thread(_files, folder, chain, shipped)
-        if chain.head is not None and chain.number < chain.head[0]:
-            what = f"blocks {chain.number + 1} to {chain.head[0]} are missing: the tail was cut off"
-            chain.find(chain.number + 1, "the end", what)
-        elif chain.known is not None and chain.number < chain.known.block:
+        if chain.known is not None and chain.number < chain.known.block:
             what = f"blocks {chain.number + 1} to {chain.known.block}, verified before, are missing"
             chain.find(chain.number + 1, "the end", what)
+        elif chain.head is not None and chain.number < chain.head[0]:
+            _tail(chain, *tellers[stream])
     return told
 
 
@@ -142,6 +147,24 @@ def verify_files(
                 chain.number + 1, "the end", f"blocks {chain.number + 1} to {last} are missing: the tail was cut off"
             )
     return told
+
+
+def _tail(chain: _Chain, system: str, age_s: float) -> None:
+    """Says of blocks that the head tells of and that are not here what can be known. ``age_s``: how long ago ``system`` told of
+    the newest: on another machine it brings them later."""
+    assert chain.head is not None
+    first, last = chain.number + 1, chain.head[0]
+    if not system.startswith(_BROUGHT):
+        chain.find(first, "the end", f"blocks {first} to {last} are missing: the tail was cut off")
+        return
+    if age_s < config.LOG_BROUGHT_S:
+        chain.told.notes.append(
+            f"stream {chain.stream}, blocks {first} to {last}: not yet here; {system} told of them {age_s:.0f} s ago, and brings"
+            f" them within {config.LOG_BROUGHT_S / 60:.0f} minutes"
+        )
+        return
+    what = f"blocks {first} to {last} are missing: {system} has not brought them, or the tail was cut off; verify its own folder"
+    chain.find(first, "the end", what)
 
 
 def _may_be_forgotten_us() -> int:

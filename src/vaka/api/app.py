@@ -18,24 +18,15 @@ from vaka.access.filter import AccessFilter
 from vaka.api.accesses import Address, is_of_one, is_urgent, record_of, segments
 from vaka.api.admission import EXEMPT, Shed, carried
 from vaka.api.again import Again
-from vaka.api.authorization import configuration, token
 from vaka.api.callers import caller, refuse_tokens_in_address
 from vaka.api.cookies import SAFE
 from vaka.api.door import ready as of_copy
-from vaka.api.feed import feed, private, units
-from vaka.api.feed import patient as one_patient
 from vaka.api.health import health, ready
 from vaka.api.http import ClientGone, Request, Response, error_response, parse_query_string
 from vaka.api.http1 import Connection, Exchange
-from vaka.api.interactions.notes import notes
 from vaka.api.interactions.sheet import sheet
-from vaka.api.interactions.unit import unit
-from vaka.api.peer import routes as peer
 from vaka.api.request_log import RequestLog
-from vaka.api.reserve.received import receive
-from vaka.api.routes import dispatch
 from vaka.api.server import Server
-from vaka.api.snapshots.giving import bring_log
 from vaka.errors import Busy, Fault, Forbidden, Invalid, NotFound, NotPassed, VakaError
 from vaka.store.cursor import Cursor
 
@@ -234,8 +225,12 @@ class Application:
             case ("fhir", "metadata"):
                 pass
             case (".well-known", "smart-configuration") | ("fhir", ".well-known", "smart-configuration"):
+                from vaka.api.authorization import configuration
+
                 return configuration(request)
             case ("auth", "token"):
+                from vaka.api.authorization import token
+
                 return await token(self.server, request)
             case _:
                 request.access = await caller(self.server, request)
@@ -250,15 +245,23 @@ class Application:
                     )
                 return await self._for_copies(request)
             case ("fhir", *rest):
+                from vaka.api.routes import dispatch
+
                 request.path = tuple(rest)
                 return await dispatch(self.server, request)
             case ("sheet", id_):
                 return await sheet(self.server, request, id_)
             case ("sheet", id_, "notes"):
+                from vaka.api.interactions.notes import notes
+
                 return await notes(self.server, request, id_)
             case ("unit", named):
+                from vaka.api.interactions.unit import unit
+
                 return await unit(self.server, request, named)
             case ("snapshot", "log"):
+                from vaka.api.snapshots.giving import bring_log
+
                 return await bring_log(self.server, request)
             case ("snapshot", *_) if self.server.giving is not None:
                 return await self.server.giving.answer(self.server, request)
@@ -267,14 +270,6 @@ class Application:
     async def _for_copies(self, request: Request) -> Response:
         door = self.server.door
         match request.path:
-            case ("feed",):
-                return await feed(self.server, request)
-            case ("feed", "patient"):
-                return await one_patient(self.server, request)
-            case ("feed", "units"):
-                return await units(self.server, request)
-            case ("feed", _):
-                return await private(self.server, request)
             case ("peer", "reserve") if door is not None and door.reserve is not None:
                 return await door.reserve.hold(request)
             case ("peer", "seed") if door is not None and door.seed is not None:
@@ -282,9 +277,25 @@ class Application:
             case ("peer", "carry") if door is not None and door.carry is not None:
                 return await door.carry(request)
             case ("peer", *_):
+                from vaka.api.peer import routes as peer
+
                 return await peer.dispatch(self.server, request)
             case ("reserve", *_) if door is None:
+                from vaka.api.reserve.received import receive
+
                 return await receive(self.server, request)
+            case ("feed", *which):
+                from vaka.api import feed
+
+                match which:
+                    case []:
+                        return await feed.feed(self.server, request)
+                    case ["patient"]:
+                        return await feed.patient(self.server, request)
+                    case ["units"]:
+                        return await feed.units(self.server, request)
+                    case [_]:
+                        return await feed.private(self.server, request)
         raise NotFound("there is nothing at this address")
 
     async def _send(self, exchange: Exchange, response: Response) -> bool:

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from vaka.api.http import Preferences, Request, Response, preferences, require_json_answer, require_json_body
 from vaka.api.server import Server, known_type, new_id, written
 from vaka.errors import Conflict, Invalid, Unprocessable
 from vaka.fhir.splice import relative_references
-from vaka.journal.journal import Remembered, Transaction
 from vaka.store.ids import keyed_id
+
+if TYPE_CHECKING:
+    from vaka.journal.journal import Remembered, Transaction
 
 _KEY_MAX_CHARS = 200
 
@@ -45,6 +48,8 @@ class Keyed:
     async def remember(self, transaction: Transaction, *parts: tuple[int, int | None, str | None]) -> None:
         """Keeps the result with the writes, if the request has a key."""
         if self.key is not None:
+            from vaka.journal.journal import Remembered
+
             await transaction.remember(self.key, Remembered(self.digest, parts))
 
 

@@ -19,6 +19,7 @@ from vaka.access.session import Right, Session
 from vaka.api.cookies import CSRF_HEADER, SAFE, SESSION, Proof, cookie, kept
 from vaka.api.http import Request
 from vaka.api.people import People
+from vaka.api.proofs import Proofs
 from vaka.api.revocations import Revocations
 from vaka.api.sessions import REFUSED, Sessions, is_session, longer
 from vaka.api.vouched import Vouched, check, credential_of
@@ -90,6 +91,7 @@ class Callers:
     ) -> None:
         self.sessions, self.revocations, self.people, self.proof = sessions, revocations, people, proof
         self.accounts = accounts
+        self.proofs = Proofs()
         self._proven: dict[str, Vouched] = {}
         self._standing: dict[str, _Standing] = {}
         self._headers: dict[str, _Header] = {}
@@ -141,10 +143,23 @@ class Callers:
             rights = await (self.people.standing(session) if vouched is None else self.people.offered(session))
         except Busy:
             return session, now
+        known = self._stand(session, now, _with_rights(session, rights))
+        return _standing(known), now + config.STANDING_CHECK_S
+
+    def looked_up(self, token: str) -> None:
+        """``token`` was made here now for a login whose person and assignment the record has just been asked for: what it says
+        of them is not asked again before it is due. Of a copy's session: another process asks all the same."""
+        try:
+            session = self.sessions.verify(token)
+        except Unauthenticated:
+            return  # a copy that was shut out: whoever asks with it will be told
+        self._stand(session, time.monotonic(), session)
+
+    def _stand(self, session: Session, at: float, now: Session | None) -> _Standing:
         if len(self._standing) >= _STANDING_MAX:
             self._standing.clear()
-        known = self._standing[session.id] = _Standing(now, session, _with_rights(session, rights))
-        return _standing(known), now + config.STANDING_CHECK_S
+        known = self._standing[session.id] = _Standing(at, session, now)
+        return known
 
     async def prove(self, session: Session, vouched: Vouched) -> None:
         """Unauthenticated unless what vouches for a copy's session holds (``api.vouched``)."""
@@ -152,7 +167,7 @@ class Callers:
             return
         try:
             passkey = await self.accounts.passkey(credential_of(vouched))
-            check(vouched, session, passkey, demo=self.sessions.demo)
+            check(vouched, session, passkey, demo=self.sessions.demo, proofs=self.proofs)
         except ValueError as error:
             raise Unauthenticated(REFUSED, why=f"session of copy key {vouched.kid} refused: {error}") from error
         if len(self._proven) >= _STANDING_MAX:

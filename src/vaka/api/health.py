@@ -11,7 +11,6 @@ from vaka import __version__
 from vaka.api.http import Response
 from vaka.api.server import Server
 from vaka.errors import VakaError
-from vaka.journal import chores
 
 _BEGAN = time.monotonic()
 
@@ -31,6 +30,8 @@ def health(server: Server) -> Response:
 
 async def ready(server: Server) -> Response:
     """200 after a real commit was read back; 503 with the reason if not."""
+    from vaka.journal import chores
+
     began = time.monotonic()
     try:
         await chores.probe(server.journal, f"ready-{os.getpid()}")

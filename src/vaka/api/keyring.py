@@ -10,12 +10,14 @@ import os
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from vaka.api.secrets import Watched, read, renew, secret
-from vaka.journal.copies import Copies
+
+if TYPE_CHECKING:
+    from vaka.journal.copies import Copies
 
 
 def key_id(key: Ed25519PublicKey) -> str:

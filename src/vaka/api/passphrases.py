@@ -12,15 +12,17 @@ import asyncio
 import hmac
 import unicodedata
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from vaka import config
 from vaka.errors import Busy
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
 
 T = TypeVar("T")
 _LOOKED_AT_CHARS: Final = (
@@ -66,11 +68,19 @@ class Passphrases:
 
     def __init__(self, key: bytes) -> None:
         """``key``: 32 secret bytes that lie elsewhere than the hashes; without them no hash of here can be verified."""
-        self._hasher = PasswordHasher()
         self._pepper = HKDFExpand(SHA256(), 32, b"vaka passphrase pepper").derive(key)
-        self._nobodys = self._made("nobody has this passphrase")
         self._free = asyncio.Semaphore(config.PASSPHRASE_CHECKS_AT_ONCE)
         self._waiting = 0
+
+    @cached_property
+    def _hasher(self) -> PasswordHasher:
+        from argon2 import PasswordHasher  # a copy checks no passphrase
+
+        return PasswordHasher()
+
+    @cached_property
+    def _nobodys(self) -> str:
+        return self._made("nobody has this passphrase")
 
     async def _aside(self, work: Callable[[], T]) -> T:
         if self._waiting >= config.PASSPHRASE_CHECKS_WAITING:
@@ -104,8 +114,11 @@ class Passphrases:
     async def verify(self, hashed: str | None, passphrase: str) -> bool:
         """Whether ``passphrase`` has this hash; the same work where there is none."""
 
+        from argon2.exceptions import InvalidHashError, VerificationError
+
         def work() -> bool:
-            kept = hashed or self._nobodys
+            nobodys = self._nobodys  # the first time it takes longer, whoever is asked for
+            kept = hashed or nobodys
             tried = self._peppered(passphrase) if kept.startswith(_PEPPERED) else composed(passphrase)
             try:
                 return self._hasher.verify(kept.removeprefix(_PEPPERED), tried) and hashed is not None

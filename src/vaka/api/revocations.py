@@ -12,8 +12,8 @@ from vaka import config, log
 from vaka.access.session import Session
 from vaka.api.sessions import REFUSED
 from vaka.errors import Unauthenticated, VakaError
-from vaka.journal.people import now_us
 from vaka.store.accounts import Accounts, Revocation
+from vaka.store.through import now_us
 
 
 class Revocations:

@@ -1,12 +1,12 @@
 """Runs the HTTP application in this process until SIGTERM or SIGINT, within one event loop.
 
-Invariants: the socket opens only after the journal is open; on a stop, requests under way get their answers.
+Invariants: the socket opens only after the journal is open, and all that answers was imported: no first request finds out that
+something is missing; on a stop, requests under way get their answers.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -17,27 +17,31 @@ from vaka import log, process
 from vaka.access.settings import CLOSED, Settings
 from vaka.accesslog.store import TableStore
 from vaka.accesslog.writer import AccessLog
-from vaka.api import settled
+from vaka.api import authorization, feed, routes, settled
 from vaka.api.admission import Admission, Shared
 from vaka.api.app import Application, Web
 from vaka.api.callers import Callers
 from vaka.api.cookies import Proof
 from vaka.api.front import Front
 from vaka.api.identity import services
+from vaka.api.interactions import notes, unit
+from vaka.api.journal_sheets import JournalSheets
 from vaka.api.keyring import Keyring, RegionKeys
 from vaka.api.listen import Listeners, until_stopped
 from vaka.api.pages import Pages
 from vaka.api.passphrases import Passphrases
+from vaka.api.peer import routes as peer
 from vaka.api.people import People
 from vaka.api.published import Published, RecoveryHalf
 from vaka.api.request_log import RequestLog
+from vaka.api.reserve import received
 from vaka.api.revocations import Revocations
 from vaka.api.sealed import Sealed
 from vaka.api.secrets import Secret, secret
 from vaka.api.server import Server
 from vaka.api.sessions import Sessions
 from vaka.api.tokens import Tokens
-from vaka.api.wire import Wire
+from vaka.api.wire import Wire, is_loopback
 from vaka.journal import binary, chores, people
 from vaka.journal.accounts import JournalAccounts
 from vaka.journal.clients import Clients
@@ -51,6 +55,8 @@ from vaka.journal.redactions import Redactions
 from vaka.process import take_turns
 
 _FORGET_EVERY_S = 3_600.0
+ANSWERING = (authorization, feed, notes, peer, received, routes, unit)
+"""What ``app`` looks for when it is asked: a copy's start does without, ours has it before it opens."""
 
 
 def serve(
@@ -67,14 +73,6 @@ def serve(
     """Serves the journal at ``dsn`` on ``host:port``, as ``wire`` says. Returns after a clean stop."""
     take_turns()
     uvloop.run(_serve(dsn, host, port, data_dir, demo, web, wire, law))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server that listens at ``host``."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 async def _serve(
@@ -145,7 +143,7 @@ async def _server(
         Sealed(login_key), Passphrases(login_key), clients, JournalOpenings(journal), services(data_dir), demo, demo_login,
         redactions=Redactions(data_dir), settings=law, copies=copies,
         published=Published(session_keys, token_keys, form, page, RecoveryHalf(data_dir)),
-        admission=Admission(Shared.open(data_dir / "run" / "admission")),
+        admission=Admission(Shared.open(data_dir / "run" / "admission")), at_journal=JournalSheets(journal),
     )  # fmt: skip
 
 

@@ -20,10 +20,7 @@ from vaka.api.admission import Admission
 from vaka.api.callers import Callers
 from vaka.api.front import Front
 from vaka.api.http import Preferences, Request, Response, parse_etag
-from vaka.api.identity import Service
 from vaka.api.pages import Pages
-from vaka.api.passphrases import Passphrases
-from vaka.api.published import Published
 from vaka.api.sealed import Sealed
 from vaka.api.slowing import Slowing
 from vaka.api.tokens import Tokens
@@ -35,13 +32,6 @@ from vaka.fhir.elements import for_elements, summarise
 from vaka.fhir.extract import local_references
 from vaka.fhir.outcome import operation_outcome
 from vaka.fhir.parse import Parsed, parse_resource
-from vaka.journal.accept import require_valid
-from vaka.journal.accept import write_of as write_of  # noqa: PLC0414  the interactions have it from here
-from vaka.journal.clients import Clients
-from vaka.journal.copies import Copies
-from vaka.journal.journal import Journal, Transaction
-from vaka.journal.redactions import Redactions
-from vaka.journal.write import Write
 from vaka.store.openings import Openings
 from vaka.store.sheet import SheetStore
 from vaka.store.store import Store
@@ -49,8 +39,17 @@ from vaka.store.version import ANY_VERSION, Action, Version, http_date, parse_ve
 
 if TYPE_CHECKING:
     from vaka.api.door.door import Door
+    from vaka.api.identity import Service
+    from vaka.api.journal_sheets import JournalSheets
+    from vaka.api.passphrases import Passphrases
+    from vaka.api.published import Published
     from vaka.api.snapshots.giving import Giving
     from vaka.api.snapshots.prints import Prints
+    from vaka.journal.clients import Clients
+    from vaka.journal.copies import Copies
+    from vaka.journal.journal import Journal, Transaction
+    from vaka.journal.redactions import Redactions
+    from vaka.journal.write import Write
 
 _TYPES = frozenset(RESOURCE_TYPES)
 _KEY_MAX_CHARS = 200
@@ -88,6 +87,8 @@ class Server:
     door: Door | None = None
     """Where this is a copy."""
     sheets: SheetStore | None = None
+    at_journal: JournalSheets | None = None
+    """Sheets for copies that lag: where this is the journal."""
     published: Published | None = None
     copies: Copies | None = None
     giving: Giving | None = None
@@ -140,6 +141,8 @@ def new_id() -> str:
 
 def accept_resource(body: bytes, type_: str | None) -> Parsed:
     """Parses and validates. Invalid or Unprocessable, with every finding and its path."""
+    from vaka.journal.accept import require_valid
+
     parsed = parse_resource(body, type_)
     require_valid(parsed)
     return parsed

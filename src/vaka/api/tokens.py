@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import jwt
 
@@ -17,7 +17,9 @@ from vaka import config
 from vaka.access.filter import AccessFilter, program_filter
 from vaka.api.keyring import Keys
 from vaka.errors import Invalid, Unauthenticated
-from vaka.journal.clients import Client
+
+if TYPE_CHECKING:
+    from vaka.journal.clients import Client
 
 _ISSUER = "vaka"
 _CACHE_MAX = 10_000

@@ -18,6 +18,14 @@ from vaka.errors import Setup
 _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:]{2,39}")
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server that listens at ``host``."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 @dataclass(frozen=True, slots=True)
 class Wire:
     """``names``: by which callers reach it; ``own``: certificate and key are made here; ``proxies``: addresses, beside

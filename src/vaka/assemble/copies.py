@@ -19,7 +19,6 @@ from vaka import config, errors, log, process
 from vaka.access.settings import CLOSED, Settings
 from vaka.api.wire import Wire, check_pair
 from vaka.assemble.place import check_port, child, end_survivors
-from vaka.copy.client import Client, tls
 from vaka.copy.files import Folder, key, replace
 from vaka.copy.scope import Scope
 from vaka.watch.directory import Directory
@@ -188,6 +187,9 @@ def _scope(copy: Copy, folder: Folder) -> Scope | None:
     if before is not None and before.named == copy.scope:
         return Scope(before.named, before.units, copy.scope_years)
 
+    from vaka.copy.client import Client
+    from vaka.copy.tls import tls
+
     async def ask(named: tuple[str, ...]) -> dict[str, str]:
         client = Client(copy.source, folder.token.read_text().strip(), verify=tls(copy.authority, copy.certificate))
         try:
@@ -212,7 +214,7 @@ def _scope(copy: Copy, folder: Folder) -> Scope | None:
 
 
 def parts(copy: Copy) -> Sequence[Part]:
-    """The follower first: what answers does not wait for it, and stops before it."""
+    """Those that answer first: nobody waits for the follower before a first answer."""
     directory = copy.directory
 
     async def following() -> bool:
@@ -222,7 +224,7 @@ def parts(copy: Copy) -> Sequence[Part]:
         FOLLOW, "copy", [*child("copy-follow", directory), *copy.arguments()], following, address=copy.source,
         essential=False, popen={"cwd": directory.cores}, stop_max_s=15.0,
     )  # fmt: skip
-    return [follow, *(_serving(copy, number) for number in range(1, copy.workers + 1))]
+    return [*(_serving(copy, number) for number in range(1, copy.workers + 1)), follow]
 
 
 def _serving(copy: Copy, number: int) -> Part:
@@ -249,8 +251,8 @@ def serve(copy: Copy, number: int) -> None:
     log.setup(name, copy.directory.log / f"{name}.jsonl")
     from vaka.api.door.opening import open_copy
     from vaka.api.door.serve import serve as serve_copy
-    from vaka.api.serve import is_loopback
-    from vaka.web import routes
+    from vaka.api.wire import is_loopback
+    from vaka.web import front
 
     beat_file = copy.directory.run / f"{name}.beat"
 
@@ -266,6 +268,6 @@ def serve(copy: Copy, number: int) -> None:
 
         peers = Tls(copy.certificate, copy.certificate, copy.authority)
     serve_copy(
-        opened, copy.host, copy.port, copy.directory.path, name=name, beat=lambda: beat(beat_file), web=routes,
+        opened, copy.host, copy.port, copy.directory.path, name=name, beat=lambda: beat(beat_file), web=front,
         wire=copy.wire, peers=peers,
     )  # fmt: skip

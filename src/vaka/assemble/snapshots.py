@@ -15,16 +15,15 @@ from typing import TYPE_CHECKING
 
 from vaka import config, errors, log, process
 from vaka.access.settings import CLOSED, Settings
-from vaka.api.serve import is_loopback
 from vaka.api.snapshots.asking import Asking, token_in
-from vaka.api.wire import Wire
+from vaka.api.wire import Wire, is_loopback
 from vaka.assemble.copies import check_source
 from vaka.assemble.place import check_port
-from vaka.copy.client import tls
 from vaka.copy.files import replace
 from vaka.copy.scope import Scope
 from vaka.copy.snapshot.about import About
 from vaka.copy.snapshot.place import Place
+from vaka.copy.tls import tls
 
 if TYPE_CHECKING:
     from vaka.api.door.serve import Opened

@@ -17,9 +17,8 @@ from vaka.access.settings import Settings
 from vaka.api.wire import Wire
 from vaka.assemble.copies import Copy
 from vaka.command import options
-from vaka.copy import control, frozen
+from vaka.copy import control
 from vaka.copy.files import Folder
-from vaka.copy.hold import Hold
 from vaka.copy.scope import REGION
 from vaka.fhir.hsa import hsa_id
 
@@ -129,7 +128,7 @@ class _Commands(click.Group):
 
 
 @click.group(
-    "copy", cls=_Commands, invoke_without_command=True, subcommand_metavar="[freeze|thaw|release|snapshot|open|revoke]"
+    "copy", cls=_Commands, invoke_without_command=True, subcommand_metavar="[freeze|release|snapshot|open|revoke]"
 )
 @asked
 @click.pass_context
@@ -146,7 +145,7 @@ def command(context: click.Context, copy: Copy | None) -> None:
               --host 0.0.0.0 --port 443 --tls-own --name ehr.example.org --workers 4
     curl localhost:8081/ready                                                           how old it is, where writes go
 
-    `vaka copy freeze` keeps what it has from being changed, `vaka copy thaw` lets it go on. `vaka copy snapshot` fetches one
+    `vaka copy freeze` keeps what it has from being changed, `vaka copy release` lets it go on. `vaka copy snapshot` fetches one
     unit's patients for an ordinary PC, `vaka copy open` opens them there.
 
     Exit code 78: it cannot start here, and says what to do.
@@ -198,49 +197,42 @@ def by_hand(command: Callable[..., Any]) -> Callable[..., Any]:
 @command.command("freeze")
 @by_hand
 def freeze(data: str, by: str, reason: str) -> None:
-    """Keep a copy as it is: it applies nothing more, and serves what it has, until it is thawed.
+    """Keep a copy as it is: it applies nothing more, and serves what it has, until it is released.
 
     \b
     vaka copy freeze --data /srv/copy --by "Eva Ek" --reason "a wrong mass change is on its way"
     """
     _decide(data, "freeze", by, reason)
-    click.echo("It is frozen: it serves what it has. `vaka copy thaw` lets it go on.")
-
-
-@command.command("thaw")
-@by_hand
-def thaw(data: str, by: str, reason: str) -> None:
-    """Let a frozen copy go on from where it stopped."""
-    _decide(data, "thaw", by, reason)
-    click.echo("It goes on.")
+    click.echo("It is frozen: it serves what it has. `vaka copy release` lets it go on.")
 
 
 @command.command("release")
 @by_hand
 def release(data: str, by: str, reason: str) -> None:
-    """Let go on what the brake has stopped: abnormally many deletions or changes."""
-    _decide(data, "release", by, reason)
-    click.echo("It goes on.")
+    """Let a copy go on that a person has frozen, or the brake has stopped: abnormally many deletions or changes."""
+    before = _decide(data, "release", by, reason)
+    click.echo(f"It goes on. {before['by']} had held it since {before['since']}: {before['reason']}")
 
 
-def _decide(data: str, what: str, by: str, reason: str) -> None:
-    """Tells the follower, which keeps the decision; where none runs, the decision is kept for the next one."""
+def _decide(data: str, what: str, by: str, reason: str) -> Mapping[str, Any]:
+    """Tells the follower, which keeps the decision; where none runs, it is kept for the next one. What holds, or has held, it."""
     folder = Folder(_folder(data))
     told: dict[str, Any] = {what: True, "name": _words("--by", by), "reason": _words("--reason", reason)}
     try:
         answer = asyncio.run(control.ask(folder.control, told))
     except (FileNotFoundError, ConnectionRefusedError):
-        if what == "release":
-            Hold(folder.path).release(told)
-        else:
-            (frozen.freeze if what == "freeze" else frozen.thaw)(folder.path, told["name"], told["reason"])
-        return
+        from vaka.copy.hold import Hold
+
+        hold = Hold(folder.path)
+        return (hold.freeze if what == "freeze" else hold.release)(told).told()
     except (OSError, TimeoutError, ValueError) as error:
         raise errors.Unavailable(
             "the copy's follower does not answer", help="vaka status; try again in a moment"
         ) from error
     if "error" in answer:
         raise errors.Invalid(str(answer["error"]), help=answer.get("help"))
+    found: Mapping[str, Any] = answer["held"]
+    return found
 
 
 def _folder(data: str) -> Path:

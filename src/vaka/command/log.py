@@ -24,7 +24,7 @@ from vaka.accesslog.read import Asked, Event
 from vaka.accesslog.record import person_key
 from vaka.accesslog.ship import Shipper
 from vaka.accesslog.store import TableStore
-from vaka.command import options
+from vaka.command import log_carried, options
 from vaka.copy.files import Folder
 from vaka.fhir.keys import resource_key
 from vaka.journal.journal import Journal
@@ -43,7 +43,10 @@ database = click.option(
 
 @click.group("log")
 def command() -> None:
-    """Verify, show, extract, review and forget the access log."""
+    """Verify, show, extract, review and forget the access log; on a copy, what it carries of others'."""
+
+
+command.add_command(log_carried.carried)
 
 
 def folder_of(data: str) -> Path:

@@ -164,6 +164,18 @@ class Applier:
         if redacted or self._log_is_due:
             self.empty_log()
 
+    def let_go(self, keys: Callable[[], Sequence[int]]) -> None:
+        """What ``keys`` gives, inside the transaction, stands here no more, in one commit, nor in the log. DiskFull, Damaged:
+        nothing was taken out."""
+        try:
+            with engine.told(self.path), engine.transaction(self.connection):
+                self._take_out(keys())
+        except BaseException:
+            self._forget()
+            raise
+        self.tell()
+        self.empty_log()
+
     def _put(self, versions: Sequence[Version | Unread]) -> tuple[_Batch, int, bool]:
         """The batch, how many resources are others now, and whether something was redacted."""
         batch = _Batch(self, [one for one in versions if isinstance(one, Version)])

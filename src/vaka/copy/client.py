@@ -10,7 +10,6 @@ import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import httpx
@@ -182,15 +181,3 @@ async def _lines(answer: httpx.Response) -> AsyncIterator[bytes]:
                     return
     except zstandard.ZstdError as error:
         raise Broken("the journal's answer is not what it says it is") from error
-
-
-def tls(authority: Path | None, certificate: Path | None) -> ssl.SSLContext | bool:
-    """How the journal is verified, and this copy's own certificate where there is one."""
-    if authority is None and certificate is None:
-        return True
-    context = httpx.create_ssl_context(verify=True)
-    if authority is not None:
-        context = ssl.create_default_context(cafile=str(authority))
-    if certificate is not None:
-        context.load_cert_chain(str(certificate))
-    return context

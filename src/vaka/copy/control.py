@@ -1,8 +1,8 @@
 """The follower's control socket: JSON lines over a unix socket that only this copy's user may open.
 
 ``{"wait": "EPOCH.XID.SEQ", "ms": 300}``, ``{"apply": {"reserve": N}}``, ``{"status": true}``, and the decisions of persons,
-each with ``name`` and ``reason``: ``freeze``, ``thaw``, ``release`` (the brake), ``anew`` (begin from another journal's
-beginning), ``trust``. An error is answered as ``{"error": "...", "help": "..."}``.
+each with ``name`` and ``reason``: ``freeze``, ``release`` (what a person or the brake holds), ``anew`` (begin from another
+journal's beginning), ``trust``. An error is answered as ``{"error": "...", "help": "..."}``.
 """
 
 from __future__ import annotations

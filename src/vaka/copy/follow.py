@@ -77,7 +77,6 @@ class Follower:
         self.catching_up = CatchingUp(self._buffer)
         self._counted = brake.Counted()
         self._unbraked = True  # until the record has been whole once: what is read from the beginning is history
-        self._released = False
         self._marked = 0.0
         self._wrong: dict[Cursor, int] = {}
         self._waits = 0
@@ -289,7 +288,9 @@ class Follower:
         batch = list(batch)
         if self.hold.held:
             raise Held
-        if not self._unbraked and not self._released:
+        if self.hold.passes:
+            self._counted = brake.Counted()
+        elif not self._unbraked:
             counted, reason = brake.count(self._counted, batch, self._limits)
             if reason is not None:
                 self.hold.brake(reason)
@@ -307,7 +308,8 @@ class Follower:
         if applied.conflicting:
             log.error("versions of ours have other bytes in the journal", versions=applied.conflicting)
         if applied.at.whole:
-            self._unbraked = self._released = False
+            self._unbraked = False
+            self.hold.caught_up()
             self.catching_up.end()
             await self.in_thread(self.seeds.done)
         await self.show_patients()
@@ -366,8 +368,9 @@ class Follower:
             self.board.write({Field.HEARD_NS: known_ns, Field.HORIZON_US: mark.at_us})
 
     def _show_holds(self) -> None:
+        held = self.hold.held
         self.board.write({
-            Field.FROZEN: int(self.hold.frozen is not None), Field.BRAKED: int(self.hold.braked is not None)
+            Field.FROZEN: int(held is not None and held.frozen), Field.BRAKED: int(held is not None and held.braked),
         })  # fmt: skip
 
     async def _while_held(self) -> float:
@@ -381,14 +384,8 @@ class Follower:
 
     # Decisions and findings -------------------------------------------------------------------------------------------
 
-    def release(self) -> None:
-        """The brake was let go by a person: what waits is applied, and counting begins anew once it is all here."""
-        self._counted = brake.Counted()
-        self._released = True
-        self._show_holds()
-        self.wake()
-
     def holds_changed(self) -> None:
+        """A person has held or released it."""
         self._show_holds()
         self.wake()
 

@@ -3,7 +3,8 @@
 Invariants
 - Of who is not in scope nothing is kept, nor of who is and is not whole shown: their lines wait in ``incoming`` until the part of
   the feed that was passed by has come too (``copy.taking``), and are applied together.
-- Who was entered stays until the record is seeded anew; a patient who was merged with one of them is one of them.
+- Who was entered stays until nothing makes them one of the units' any more (``copy.leaving``), or the record is seeded anew; a
+  patient who was merged with one of them is one of them.
 - What leaves a record that is held goes from here at once, and whoever's it is now comes in.
 - All of it stands in the applier's own transactions; ``forget`` after a rollback.
 """
@@ -103,7 +104,11 @@ class Intake:
         """Whose record a line belongs to: a patient's that is in scope from now on, or "", nobody's. None: it is not kept."""
         whole = line if isinstance(line, Version) else None
         if line.patient is None:
-            if line.type in of_nobody() or line.rkey in held or (whole is not None and self.scope.concerns(whole)):
+            if (
+                line.type in of_nobody()
+                or line.rkey in held
+                or (whole is not None and self.scope.concerns(whole.owner.unit, whole.body))
+            ):
                 return ""
             named = [one for one in self._named(whole) if one in self.known]
             return min(named, key=lambda one: self.known[one]) if named else None
@@ -124,6 +129,15 @@ class Intake:
         if patient not in self.known:
             self._connection.execute(self._sql["enter"], (resource_key("Patient", patient), patient, int(whole)))
             self.known[patient] = whole
+
+    def leave(self, patients: Sequence[str]) -> None:
+        """They are not in scope any more: what stood of them is taken out by whoever calls this."""
+        for patient in patients:
+            key = resource_key("Patient", patient)
+            self._connection.execute(self._sql["unstage"], (key,))
+            self._connection.execute(self._sql["leave"], (key,))
+            self.known.pop(patient, None)
+            self._again.discard(patient)
 
     def _fetch_again(self, patient: str) -> None:
         if patient not in self._again:

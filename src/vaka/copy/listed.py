@@ -31,6 +31,7 @@ from vaka.copy.worklists import Listed, line_of, settled, works
 from vaka.fhir.dates import ZONE
 from vaka.fhir.definitions import type_name, type_number
 from vaka.fhir.keys import key, reference_key, resource_key
+from vaka.fhir.laboratory import identifiers, superseded
 from vaka.store.sheet import Worklists
 from vaka.store.through import now_us
 from vaka.store.version import parse_version_id
@@ -135,7 +136,7 @@ def worklists(
         lines: list[Line] = []
         for row in rows[:limit]:
             try:
-                line = _line(reader, listed, row, people)
+                line = _line(reader, listed, row, people, unit)
             except Exception:  # one entry that cannot be read must not take the list along (S4)
                 broken += 1
                 continue
@@ -171,7 +172,7 @@ class _People:
         return who if bool(protected) == who.protected else Identity(who.id, "?", protected=True)
 
 
-def _line(reader: Reader, listed: Listed, row: Row, people: _People) -> Line | None:
+def _line(reader: Reader, listed: Listed, row: Row, people: _People, unit: str) -> Line | None:
     type_, id_, dictionary, packed, rkey, seq, owner, pending, version, epoch, patient = row[1:]
     name = type_name(type_)
     body = reader.codec.decompress(dictionary, packed)
@@ -179,6 +180,8 @@ def _line(reader: Reader, listed: Listed, row: Row, people: _People) -> Line | N
     if listed in (Listed.UNSIGNED, Listed.ANSWERS) and _is_settled(reader, listed, name, id_, version, epoch):
         return None
     if listed is Listed.ORDERS and _is_answered(reader, id_):
+        return None
+    if listed is Listed.ANSWERS and _is_past(reader, resource, row, unit):
         return None
     entry = Entry(name, id_, body, rkey, seq, owner, bool(pending))
     return line_of(listed, entry, resource, people.of(patient), _names(reader))
@@ -204,6 +207,27 @@ def _is_answered(reader: Reader, id_: str) -> bool:
         each.get("resourceType") == "DiagnosticReport" and each.get("status") in _FINAL
         for each in _pointing(reader, "DiagnosticReport.based-on", "ServiceRequest", id_)
     )
+
+
+def _is_past(reader: Reader, resource: Mapping[str, Any], row: Row, unit: str) -> bool:
+    """Whether a later version of the same result has come to this list, from the same owner: that one is read (S16)."""
+    type_, rkey, owner, patient = row[1], row[5], row[7], row[11]
+    numbers = {
+        key(f"{type_name(type_)}.identifier", "sc", *number)
+        for number in identifiers(resource)[:_POINTING_MAX]
+    }  # fmt: skip
+    found: dict[str, Mapping[str, Any]] = {}
+    mine = ""
+    for number in numbers:
+        values = {"key": number, "type": type_, "patient": patient, "owner": owner, "limit": config.RESULTS_ALIKE_MAX}
+        for other, created, dictionary, packed, place in reader.rows(statements("sheet")["alike"], values):
+            name = f"{created:020d} {other}"
+            if other == rkey:
+                mine = name
+            each = orjson.loads(reader.codec.decompress(dictionary, packed))
+            if other == rkey or (_ordered_by(reader.connection, each) or place) == unit:
+                found[name] = each
+    return mine in superseded(found.items())
 
 
 def _pointing(reader: Reader, parameter: str, type_: str, id_: str) -> list[Mapping[str, Any]]:

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import apsw
 import orjson
@@ -32,6 +32,20 @@ _CLOSINGS_KEPT_US: Final = 2 * config.SESSION_MAX_S * 1_000_000
 
 def now_us() -> int:
     return time.time_ns() // 1_000
+
+
+class Carried(NamedTuple):
+    """A part of another copy's access log. ``state``: 0 waits, 2 refused, at ``at_us`` for ``reason``."""
+
+    id: str
+    body: bytes
+    state: int
+    at_us: int | None
+    reason: str | None
+
+    @property
+    def refused(self) -> bool:
+        return self.state == _REFUSED
 
 
 class Own:
@@ -213,9 +227,25 @@ class Own:
         """(id, what) of what waits to be brought to the journal for others, the oldest first."""
         return self._rows("carried", {"limit": config.OWED_BATCH})
 
-    def was_carried(self, id_: str, *, taken: bool) -> None:
-        """The journal has it, or has refused it: then it is kept, and goes no more."""
-        self._write(lambda: self._db.execute(self._sql["carried_taken" if taken else "carried_refused"], {"id": id_}))
+    def was_carried(self, id_: str, *, refused: str | None = None) -> None:
+        """The journal has it, or has ``refused`` it for this reason: then it is kept, and goes no more by itself."""
+        values = {"id": id_} if refused is None else {"id": id_, "at_us": now_us(), "reason": refused}
+        name = "carried_taken" if refused is None else "carried_refused"
+        self._write(lambda: self._db.execute(self._sql[name], values))
+
+    def all_carried(self) -> list[Carried]:
+        """What waits and what was refused, the oldest first."""
+        return [Carried(*row) for row in self._rows("carried_all")]
+
+    def carry_again(self, id_: str | None = None) -> int:
+        """What was refused (``id_``: of that alone) is to go to the journal again; how many."""
+
+        def write() -> int:
+            again = self._db.execute(self._sql["carried_again"], {"id": id_}).fetchall()
+            self._db.execute(self._sql["carried_why_gone"])
+            return len(again)
+
+        return self._write(write)
 
     def seen(self) -> dict[str, int]:
         """Times that were kept with ``see``."""

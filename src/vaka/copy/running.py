@@ -15,15 +15,16 @@ from typing import Any, Final
 import httpx
 
 from vaka import config, log, process
-from vaka.copy import beside, brake, engine, files, frozen
+from vaka.copy import beside, brake, engine, files
 from vaka.copy.board import Board, Field
 from vaka.copy.changes import Changes
-from vaka.copy.client import Client, tls
+from vaka.copy.client import Client
 from vaka.copy.control import Control
 from vaka.copy.files import Folder
 from vaka.copy.follow import Follower
-from vaka.copy.hold import REASON_MAX_CHARS, Hold
+from vaka.copy.hold import Hold
 from vaka.copy.lease import Lease
+from vaka.copy.leaving import keep_leaving
 from vaka.copy.lost import LostFile
 from vaka.copy.own import Own
 from vaka.copy.reserve import running as reserve_running
@@ -31,6 +32,7 @@ from vaka.copy.reserve.opening import open_reserve
 from vaka.copy.scope import REGION
 from vaka.copy.seeds import Seeds
 from vaka.copy.taking import keep_taking
+from vaka.copy.tls import tls
 from vaka.errors import Invalid, Setup
 from vaka.store.cursor import Cursor
 from vaka.store.version import instant
@@ -136,6 +138,7 @@ async def _run(options: Options, folder: Folder) -> None:
                 tasks.create_task(work) for work in (
                     follower.run(), _look_for_damage(follower), beside.keep_private(follower, client, board),
                     beside.keep_sheets(follower), beside.keep_lease(follower, lease), keep_taking(follower, client),
+                    keep_leaving(follower),
                     beside.keep_recovery(follower, folder, key),
                     reserve_running.run(
                         reserve, folder, board, lost, follower.in_thread, token_file=options.token_file, verify=verify
@@ -168,13 +171,6 @@ async def _look_for_damage(follower: Follower) -> None:
         due = time.monotonic() + config.COPY_CHECK_EVERY_S
 
 
-def _who(told: Mapping[str, Any]) -> tuple[str, str]:
-    name, reason = told.get("name"), told.get("reason")
-    if not isinstance(name, str) or not isinstance(reason, str) or not name.strip() or not reason.strip():
-        raise Invalid("a decision needs a name and a reason", help="say who decides, and why")
-    return name[:REASON_MAX_CHARS], reason[:REASON_MAX_CHARS]
-
-
 class Words:
     """What the control socket knows."""
 
@@ -182,7 +178,7 @@ class Words:
         self._follower = follower
         self._reserve = reserve
         self.words = {
-            "wait": self._wait, "apply": self._apply, "status": self._status, "freeze": self._freeze, "thaw": self._thaw,
+            "wait": self._wait, "apply": self._apply, "status": self._status, "freeze": self._freeze,
             "release": self._release, "anew": self._anew, "damaged": self._damaged,
         }  # fmt: skip
 
@@ -219,8 +215,7 @@ class Words:
             **self._scope(board),
             "lost": board[Field.LOST],
             "diskFull": bool(board[Field.DISK_FULL]),
-            "frozen": held.reason if (held := hold.frozen) else None,
-            "braked": hold.braked.reason if hold.braked else None,
+            "held": held.told() if (held := hold.held) is not None else None,
             "perSecond": round(self._follower.rate.per_second, 1),
             "part": self._follower.part,
         }
@@ -232,19 +227,14 @@ class Words:
         return {"scope": scope.named, "patients": board[Field.PATIENTS], "takingIn": board[Field.TAKING]}
 
     async def _freeze(self, value: Any, told: Mapping[str, Any]) -> Mapping[str, Any]:
-        frozen.freeze(self._follower.hold.folder, *_who(told))
+        held = self._follower.hold.freeze(told)
         self._follower.holds_changed()
-        return {"frozen": True}
-
-    async def _thaw(self, value: Any, told: Mapping[str, Any]) -> Mapping[str, Any]:
-        frozen.thaw(self._follower.hold.folder, *_who(told))
-        self._follower.holds_changed()
-        return {"frozen": False}
+        return {"held": held.told()}
 
     async def _release(self, value: Any, told: Mapping[str, Any]) -> Mapping[str, Any]:
-        self._follower.hold.release(told)
-        self._follower.release()
-        return {"braked": False}
+        before = self._follower.hold.release(told)
+        self._follower.holds_changed()
+        return {"held": before.told()}
 
     async def _anew(self, value: Any, told: Mapping[str, Any]) -> Mapping[str, Any]:
         self._follower.hold.decided("anew", told)

@@ -14,9 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
-
-import httpx
+from typing import TYPE_CHECKING, Any, Final
 
 from vaka import config, log
 from vaka.copy import engine
@@ -25,6 +23,9 @@ from vaka.copy.files import KEY_BYTES, RECORD, Folder
 from vaka.copy.held import scope_of
 from vaka.copy.statements import statements
 from vaka.errors import Fault, Invalid, NotFound, Unavailable
+
+if TYPE_CHECKING:
+    import httpx
 
 KEY_HEADER: Final = "vaka-seed-key"
 HASH_HEADER: Final = "vaka-seed-hash"
@@ -92,6 +93,8 @@ async def fetch(client: httpx.AsyncClient, neighbour: str, directory: Path) -> b
 
 async def receive(client: httpx.AsyncClient, address: str, path: Path) -> bytes:
     """The file that ``address`` gives, at ``path``, and the key that was made for it. Unavailable, Fault: it is not there."""
+    import httpx  # what gives a file needs none of it
+
     sent_key = secrets.token_bytes(KEY_BYTES)
     made, size = sha256(), 0
     try:

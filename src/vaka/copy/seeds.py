@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol, TypeVar
-
-import httpx
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from vaka import log
 from vaka.copy import apply, engine, filling, seed
@@ -24,6 +22,9 @@ from vaka.copy.pending import withdraw_all
 from vaka.copy.put import OnChanged
 from vaka.copy.scope import REGION, Scope
 from vaka.errors import Unavailable, VakaError
+
+if TYPE_CHECKING:
+    import httpx
 
 _T = TypeVar("_T")
 

@@ -41,6 +41,7 @@ def json_of(found: Worklists, reader: Reader) -> dict[str, Any]:
         "ageSeconds": int(reader.age_s),
         "shownAt": clock.local(reader.now_us).isoformat(timespec="seconds"),
         "journalAway": reader.away,
+        "behind": reader.behind,
         "notices": reader.told(language="en"),
         "cannotBeShown": found.broken,
         "comingIn": found.coming_in,

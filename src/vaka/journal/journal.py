@@ -21,16 +21,19 @@ from psycopg import errors as pg
 
 from vaka import config, log
 from vaka.access.filter import AccessFilter, system_filter
-from vaka.access.law import NEEDS_PERMISSION
+from vaka.access.law import NEEDS_PERMISSION, Act
+from vaka.access.marks import actor_of
 from vaka.errors import Busy, Conflict, Fault, Unavailable, Unprocessable
 from vaka.fhir.criteria import Criterion, Query
 from vaka.fhir.keys import resource_key
+from vaka.journal import laboratory
 from vaka.journal.access import gate, require_writing
 from vaka.journal.aliases import Aliases
 from vaka.journal.arrays import integers
 from vaka.journal.feed import Feed
 from vaka.journal.feed_rows import FeedRows
 from vaka.journal.known import Known
+from vaka.journal.marks import address, mark
 from vaka.journal.owners import Owners
 from vaka.journal.permission import hidden_from, known_to
 from vaka.journal.pool import Connection, Pool
@@ -39,7 +42,7 @@ from vaka.journal.read import FLIGHTS_MAX, Reader
 from vaka.journal.search import Match, Searcher
 from vaka.journal.searches import Searches
 from vaka.journal.statements import statements
-from vaka.journal.write import Write, Writer
+from vaka.journal.write import Write, Writer, identity_keys
 from vaka.store.codec import Codec
 from vaka.store.granted import READING
 from vaka.store.page import Page, Position
@@ -108,9 +111,10 @@ class Transaction:
         found = await self.standing(type_, id_, reason="records")
         return found if found is not None and (found.type, found.id) == (type_, id_) else None
 
-    async def any_current(self, keys: Sequence[int]) -> list[Version]:
+    async def any_current(self, keys: Sequence[int], *, lock: bool = True) -> list[Version]:
         """Living current versions by key, locked, whatever the caller may see, as ``any_version``."""
-        await self._journal.writer.lock(self.connection, keys)
+        if lock:
+            await self._journal.writer.lock(self.connection, keys)
         found = await self._journal.reader.current(self.connection, keys, access=_RECORDS)
         return [found[key] for key in keys if key in found and not found[key].deleted]
 
@@ -118,12 +122,26 @@ class Transaction:
         # What an operation on records may do, it has decided itself; what it changes of an entry is the person's to write too.
         asked = [w for w in writes if w.act is None or (w.act in NEEDS_PERMISSION and w.type != "Provenance")]
         writer, hidden = self._journal.writer, set[int]()
+        alike: list[laboratory.Result] = []
+        if bringing := laboratory.has_results(writes):
+            await self.lock_identities([lock for write in writes for lock in identity_keys(write.resource)])
+            alike = await laboratory.alike(self, writes)
         if asked and not self.access.full:
             decided = {write.rkey for write in writes} - {write.rkey for write in asked}
             locked = await writer.lock_all(self.connection, writes, known_to(self.access), decided=decided)
             hidden = await hidden_from(self.connection, self.access, asked, locked)
         made = await writer.write(self.connection, writes, access=self.access, hidden=hidden)
+        if bringing:
+            await laboratory.settle(self, alike, writes, made)
         return [seen(self.access, version) if version is not None else None for version in made]
+
+    async def received_again(self, version: Version, other: Version) -> None:
+        """Says of a new result that it is another of one that stands (S16)."""
+        await mark(self, Act.SAME, version, actor_of(self.access), entities=[("source", address(other))])
+
+    def resolve(self, patient: str) -> str:
+        """The id under which this Patient's record goes on."""
+        return self._journal.resolve(patient)
 
     async def amend(self, writes: Sequence[Write]) -> list[Version]:
         """Changes what stands on behalf of an operation that has decided by a rule of its own: owners stay as they are, and
@@ -304,8 +322,9 @@ class Journal(Known):
         async def together(transaction: Transaction) -> list[Version | None]:
             return await transaction.write([write for write, _, _ in batch])
 
+        looks = laboratory.has_results([write for write, _, _ in batch])  # before it writes, under locks
         try:
-            made = await self.run(together, access=access, one_statement=True)
+            made = await self.run(together, access=access, one_statement=not looks)
         except BaseException as error:
             if len(batch) > 1 and isinstance(error, Exception) and not isinstance(error, Unavailable):
                 for item in batch:  # one of them is at fault: each alone, so that it fails alone

@@ -24,7 +24,7 @@ from vaka.fhir.definitions import type_name, type_number
 from vaka.fhir.index import IndexRows
 from vaka.fhir.keys import key, resource_key
 from vaka.fhir.splice import splice
-from vaka.journal import facts, law
+from vaka.journal import facts, laboratory, law
 from vaka.journal.aliases import Aliases
 from vaka.journal.arrays import booleans, byteas, floats, integers, lexemes, texts
 from vaka.journal.owners import Owners
@@ -189,6 +189,7 @@ class Writer:
         # What is hidden looks as if it did not stand: the law says nothing of it either.
         states = await self.lock_all(connection, writes, hidden=hidden)
         await law.require_lawful(connection, writes, states, access, self.aliases.into)
+        await laboratory.require_forward(connection, self._codec, writes, states)
         planned: list[Plan | None] = []
         now_us = time.time_ns() // 1_000_000 * 1_000
         for write in writes:

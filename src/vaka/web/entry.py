@@ -143,7 +143,7 @@ async def enter(server: Server, request: Request, login: Login, found: Flow) -> 
         raise LoginFailed(NO_ASSIGNMENT, why=f"{login.person.hsa} by {login.way}: no assignment")
     began_us = time.time_ns() // 1_000
     if len(offers) == 1:
-        await _start(server, request, login, offers[0].assignment, began_us, activity="login")
+        await _start(server, request, login, offers[0].assignment, began_us, activity="login", looked_up=True)
         return found.next
     content = {
         "id": secrets.token_hex(16), "next": found.next, "hsa": login.person.hsa, "way": login.way, "began_us": began_us,
@@ -198,7 +198,9 @@ async def choose(server: Server, request: Request, choice: Choosing, chosen: str
         raise Forbidden(N_("This assignment is not yours now."), why=f"assignment {chosen[:64]!r} was not offered")
     if not await server.callers.accounts.spend("choice", choice.id, alive_s=config.LOGIN_MAX_S):
         raise Forbidden(N_("This choice was made already. Log in again."), why="choice replayed")
-    await _start(server, request, choice.login, offer.assignment, choice.began_us, activity="assignment")
+    await _start(
+        server, request, choice.login, offer.assignment, choice.began_us, activity="assignment", looked_up=True
+    )
     return choice.next
 
 
@@ -219,8 +221,10 @@ async def again(server: Server, request: Request, login: Login, session: Session
 
 
 async def _start(
-    server: Server, request: Request, login: Login, assignment: Assignment, began_us: int, *, activity: str
-) -> None:
+    server: Server, request: Request, login: Login, assignment: Assignment, began_us: int, *, activity: str,
+    looked_up: bool = False,
+) -> None:  # fmt: skip
+    """``looked_up``: that the person is offered the assignment, in this request."""
     await end_former(server, cookie(request, SESSION))
     person = login.person
     session = sessions.begin(
@@ -229,6 +233,8 @@ async def _start(
     )  # fmt: skip
     token = server.callers.sessions.make(session, proof=login.proof)
     await server.callers.accounts.begun(session, living.coming(request, session), token)
+    if looked_up:
+        server.callers.looked_up(token)
     request.add_headers += [dropped(LOGIN), dropped(CHOICE), kept(SESSION, token)]
     request.access = person_filter(server, request, session)
     request.access.trail.activity = activity

@@ -90,7 +90,7 @@ async def home(server: Server, request: Request) -> Response:
         len(await server.callers.accounts.passkeys_of(session.person)), recent.living if recent is not None else None,
         LastLogin(at_time(other.at_us), told(WAYS.get(other.way, other.way)), other.device, other.source) if other else None,
         tuple(f"{at_time(at_us)}: {told(CHANGES.get(what, what))}" for at_us, what in changes),
-        session.may(Right.LOG),
+        session.may(Right.LOG), server.door is not None and server.door.reserve is not None and session.may(Right.WRITE),
     )  # fmt: skip
     return page(request, shown, head=head)
 

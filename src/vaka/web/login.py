@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from vaka.api.cookies import cookie, dropped
 from vaka.api.http import Request, Response
 from vaka.api.server import Server
 from vaka.web import entry
 from vaka.web.forms import next_path
 from vaka.web.pages.login import LoginPage
-from vaka.web.render import page, redirect, spoken
+from vaka.web.render import page, page_for_all, redirect, spoken
 from vaka.web.ways import demo
 
 
@@ -37,4 +39,6 @@ async def show(
         person=person,
         code=None if server.prints is not None else server.home is not None,
     )
+    if status == 200 and not problem and not person:
+        return page_for_all(request, replace(shown, csrf=""), shown.csrf)
     return page(request, shown, status=status)

@@ -7,8 +7,8 @@ escaped. Source: OWASP ASVS 4.0.3, 14.4; https://www.w3.org/TR/CSP3/.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from functools import cache
+from dataclasses import dataclass, fields, replace
+from functools import cache, lru_cache
 from typing import Any, ClassVar, Final, Protocol
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -20,6 +20,7 @@ from vaka.copy.sheet.clock import ago, in_words
 from vaka.web.texts import language_of, texts
 
 JSON: Final = "application/json"
+_PROOF: Final = "here-stands-the-proof-of-a-form"
 
 
 class Page(Protocol):
@@ -27,6 +28,8 @@ class Page(Protocol):
 
     template: ClassVar[str]
     __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def __hash__(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +80,34 @@ def _environment(language: str) -> Environment:
 def page(request: Request, shown: Page, *, status: int = 200, head: Head | None = None) -> Response:
     """``shown`` in the language of who asks."""
     language = language_of(request.header("accept-language"))
+    return _answer(_drawn(shown, language, head, _fresh(request, language)).encode(), language, status)
+
+
+def page_for_all(request: Request, shown: Page, csrf: str) -> Response:
+    """The same for a page that differs from reader to reader by its form's proof alone: it is drawn once, and kept for a while.
+    ``shown``: without it; nothing of a person's may stand in it."""
+    language = language_of(request.header("accept-language"))
+    return _answer(csrf.encode().join(_parts(shown, language, _fresh(request, language))), language, 200)
+
+
+@lru_cache(maxsize=32)
+def _parts(shown: Page, language: str, fresh: Fresh | None) -> tuple[bytes, ...]:
+    """What stands around the proofs."""
+    return tuple(_drawn(replace(shown, csrf=_PROOF), language, None, fresh).encode().split(_PROOF.encode()))
+
+
+def _fresh(request: Request, language: str) -> Fresh | None:
+    return _freshness(request.freshness, language) if request.freshness is not None else None
+
+
+def _drawn(shown: Page, language: str, head: Head | None, fresh: Fresh | None) -> str:
     values = {field.name: getattr(shown, field.name) for field in fields(shown)}
-    fresh = _freshness(request.freshness, language) if request.freshness is not None else None
-    body = _environment(language).get_template(shown.template).render(values, head=head, freshness=fresh)
+    return _environment(language).get_template(shown.template).render(values, head=head, freshness=fresh)
+
+
+def _answer(body: bytes, language: str, status: int) -> Response:
     headers = [*HEADERS, ("Content-Language", language), ("Vary", "Accept-Language, Cookie")]
-    return Response(status, body.encode(), headers, HTML)
+    return Response(status, body, headers, HTML)
 
 
 def data(body: bytes) -> Response:

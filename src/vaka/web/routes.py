@@ -5,23 +5,16 @@ from __future__ import annotations
 from vaka.api.http import Request, Response
 from vaka.api.server import Server
 from vaka.errors import Busy, Forbidden, Invalid, NotAllowed, NotFound, Unauthenticated, VakaError
-from vaka.web import entry, home, log, login, own, strength, ward
+from vaka.web import entry, home, log, login, numbers, own, strength, ward
 from vaka.web.entry import LoginFailed
+from vaka.web.front import has as has  # noqa: PLC0414  of api.app.Web, like those here
 from vaka.web.pages.message import MessagePage
 from vaka.web.render import page, redirect, spoken
 from vaka.web.static_files import static
 from vaka.web.texts import N_
 from vaka.web.ways import code, demo, enrol, passkey, service
 
-_PLACES = frozenset({"", "login", "assignment", "logout", "static", "log", "print"})
-
-
 FOR_PROGRAMS = N_("This address is for programs. What people read is on the pages here.")
-
-
-def has(path: tuple[str, ...]) -> bool:
-    """Whether the address is that of a page."""
-    return path[0] in _PLACES
 
 
 async def dispatch(server: Server, request: Request) -> Response:
@@ -86,6 +79,12 @@ async def _dispatch(server: Server, request: Request) -> Response:
             return await service.begin(server, request, number)
         case ("GET", "login", "callback"):
             return await service.come_back(server, request)
+        case ("GET", "numbers"):
+            return await numbers.show(server, request)
+        case ("POST", "numbers"):
+            return await numbers.ask(server, request)
+        case ("POST", "numbers", "visit"):
+            return await numbers.visit(server, request)
         case ("POST", "print"):
             return await ward.begin(server, request)
         case ("GET", "print", id_):
@@ -102,7 +101,7 @@ async def _dispatch(server: Server, request: Request) -> Response:
             return await home.log_out(server, request)
         case (_, "log", *_):
             return await log.answer(server, request)
-        case (_, "" | "login" | "assignment" | "logout" | "static" | "print", *rest) if len(rest) <= 2:
+        case (_, "" | "login" | "assignment" | "logout" | "static" | "print" | "numbers", *rest) if len(rest) <= 2:
             raise NotAllowed("this page cannot be used in this way")
     raise NotFound("there is no such page")
 
@@ -147,6 +146,12 @@ _FROM_BELOW = (
     N_("it is fetched anew as soon as a copy can be reached"),
     N_("too many ask at once, and what is more urgent goes first"),
     N_("ask again in a moment"),
+    N_("either identifiers or unknown"),
+    N_("say what is known of the person, or that nothing is"),
+    N_("a reserve number needs two identifiers"),
+    N_("for example name and date of birth; or say that the person is unknown"),
+    N_("this copy has no numbers to give: the journal has not been heard since it was made"),
+    N_("use the paper series of the unit, and enter it afterwards"),
     N_("nothing of it was taken: keep what you have written, and send it again in a moment"),
 )
 

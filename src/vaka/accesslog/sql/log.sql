@@ -44,7 +44,8 @@ SELECT block, hash FROM log.head WHERE stream = %(stream)s
 SELECT system FROM log.head WHERE stream = %(stream)s
 
 -- name: heads
-SELECT stream, system, block, hash FROM log.head ORDER BY stream
+-- age_s: since it was told of the newest block.
+SELECT stream, system, block, hash, extract(epoch FROM now() - at)::float8 AS age_s FROM log.head ORDER BY stream
 
 -- name: last_run
 SELECT last_block, hash FROM log.run WHERE stream = %(stream)s ORDER BY first_block DESC LIMIT 1

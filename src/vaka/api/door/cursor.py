@@ -13,6 +13,8 @@ from vaka.errors import Invalid
 from vaka.store.cursor import Cursor
 
 HEADER: Final = "vaka-cursor"
+OPENING_KEY: Final = "vaka-opening-key"
+"""A copy's own key for an opening that is tried at the journal first: what the journal does of it after all is the same one."""
 COOKIE: Final = "__Host-vaka-cursor"
 
 

@@ -28,7 +28,6 @@ from vaka.api.door.standing import Standing
 from vaka.api.door.table import Who
 from vaka.api.http import Freshness, Request, Response, parse_query_string
 from vaka.api.http1 import Exchange
-from vaka.api.interactions.opening import OPENING_KEY
 from vaka.errors import BegunElsewhere, NotFound, NotPassed, OnlyJournal, OutOfScope, Unauthenticated
 from vaka.store.version import instant
 
@@ -41,12 +40,28 @@ _OF_PROCESS = frozenset({"health", "ready", "static"})
 """What needs no record."""
 
 
+@dataclass(frozen=True, slots=True)
+class Safety:
+    """``copies``: machines that would hold a write of this moment, this one counted: 1 or 2; ``takes``: whose writes are taken
+    so: ``all``, ``people`` or ``nobody``; ``alone``: this copy has no neighbour."""
+
+    copies: int
+    takes: str
+    alone: bool
+
+
 class Reserve(Protocol):
     """Where writes go while the journal is away (``copy.reserve``)."""
 
     @property
     def store(self) -> ReserveStore:
         """Its file, from which numbers are given."""
+
+    def safety(self) -> Safety:
+        """On how many machines what is written now would stand, and whose writes it takes so."""
+
+    def holds(self, patient: str) -> bool:
+        """Whether it holds something of this patient (an id) that the journal does not show."""
 
     def takes(self, request: Request) -> bool:
         """Whether it could take this request: asked before the journal is tried."""
@@ -114,7 +129,10 @@ class Door:
             return await self._passed(server, request, exchange)
         behind = not await self._caught_up(request)
         urgent = self.standing.age_s > config.DOOR_LAG_MAX_S and self.standing.heard and table.is_urgent(request.path)
-        if alone:  # the journal has no such page: what is behind is said on it (S1)
+        if alone:  # where the journal has no such page, or does not answer, what is behind is said on it (S1)
+            answer = await self._sheet(server, request, exchange) if behind or urgent else None
+            if answer is not None:
+                return answer
             return await self._own(server, request, exchange, here, behind=behind or urgent, tried=True)
         tried = (behind and self.passing.hears(self.standing)) or (urgent and self._lagging < config.DOOR_LAGGING_MAX)
         if tried and (answer := await self._briefly(server, request, exchange)) is not None:
@@ -171,6 +189,18 @@ class Door:
             return None
         finally:
             self._lagging -= 1
+
+    async def _sheet(self, server: Server, request: Request, exchange: Exchange) -> Response | None:
+        """The journal's sheet, within this copy's share of it; None where it has none, or not in time, or lacks what waits in a
+        reserve: here, or at a copy that cannot be reached."""
+        if not table.is_sheet(request.path) or self._lagging >= config.DOOR_LAGGING_MAX:
+            return None
+        if not self.passing.hears(self.standing) or self.standing.peers_away:
+            return None
+        if self.reserve is not None and any(map(self.reserve.holds, server.store.same(request.path[1]))):
+            return None
+        answer = await self._briefly(server, request, exchange)
+        return answer if answer is not None and not _has_none(answer) else None
 
     @staticmethod
     def _unmarked(request: Request, path: tuple[str, ...], marks: list[tuple[str, str]]) -> None:
@@ -241,15 +271,20 @@ def _is_away(response: Response) -> bool:
     return response.status == 503 and b'"code":"transient"' in response.body
 
 
+def _has_none(answer: Response) -> bool:
+    """Whether the journal makes no sheet now; or ever, since it is of a release that has none (S36)."""
+    return answer.status >= 429 or (answer.status == 404 and b"sheets and worklists are a read copy" in answer.body)
+
+
 def _key_of(request: Request, needed: bool) -> str | None:
     """The Idempotency-Key of a write; where it is ``needed`` and the caller gave none, one of ours, made before the first try."""
     given = request.header("idempotency-key")
     if given is not None:
         return given
     if request.path[-1] == "$open":  # the copy may have to do it itself: the two are to be one
-        if request.header(OPENING_KEY) is None:
-            request.headers = {**request.headers, OPENING_KEY: f"vaka-{uuid.uuid4()}"}
-        return request.header(OPENING_KEY)
+        if request.header(cursor.OPENING_KEY) is None:
+            request.headers = {**request.headers, cursor.OPENING_KEY: f"vaka-{uuid.uuid4()}"}
+        return request.header(cursor.OPENING_KEY)
     return f"vaka-{uuid.uuid4()}" if needed else None
 
 

@@ -38,7 +38,6 @@ from vaka.api.snapshots.giving import Giving
 from vaka.copy import control, engine
 from vaka.copy.apply import codec
 from vaka.copy.changes import Changes
-from vaka.copy.client import tls
 from vaka.copy.files import Folder, key
 from vaka.copy.own import Own
 from vaka.copy.reader import Reader
@@ -46,10 +45,11 @@ from vaka.copy.reserve.neighbours import Neighbours
 from vaka.copy.scope import REGION
 from vaka.copy.sheet.answering import CopySheets
 from vaka.copy.store import CopyStore
+from vaka.copy.tls import tls
 from vaka.errors import Unavailable
 from vaka.store.sheet import Freshness
 
-_LOOK_S: Final = 0.1
+_LOOK_S: Final = 0.02
 PostJournal = Callable[[str, bytes], Awaitable[tuple[int, bytes]]]
 
 

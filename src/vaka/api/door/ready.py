@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import orjson
 
@@ -16,7 +16,7 @@ from vaka.api.http import Response
 from vaka.store.version import instant
 
 if TYPE_CHECKING:
-    from vaka.api.door.door import Door
+    from vaka.api.door.door import Door, Safety
     from vaka.api.server import Server
 
 _BEGAN = time.monotonic()
@@ -38,6 +38,23 @@ def writing(door: Door) -> Writing:
     return "journal" if door.standing.heard else False
 
 
+_TAKES: Final = {
+    "all": "what is written during a stop stands on this disk alone until the journal is back",
+    "people": "what people write during a stop stands on this disk alone until the journal is back; programs get 503 and keep"
+    " their queue",
+    "nobody": "nothing can be written during a stop, since nothing is to stand on one disk alone",
+}
+
+
+def reserve(safety: Safety) -> dict[str, Any]:
+    """Where a write would stand while the journal is away, in words where that is one disk alone."""
+    told: dict[str, Any] = {"copies": safety.copies, "takes": safety.takes, "alone": safety.alone}
+    if safety.copies > 1:
+        return told
+    why = "this copy is alone" if safety.alone else "no neighbour of this copy can be reached"
+    return {**told, "says": f"{why}: {_TAKES[safety.takes]} (copies=1)"}
+
+
 def ready(door: Door) -> Response:
     """200 where a read is answered: from here, or, before there is a record here, by the journal."""
     standing = door.standing
@@ -48,6 +65,7 @@ def ready(door: Door) -> Response:
         "ageSeconds": round(standing.age_s, 3) if standing.age_s < float("inf") else None,
         "asOf": instant(standing.as_of_us) if standing.readable else None,
         "cursor": str(standing.applied), "frozen": standing.frozen,
+        **({"reserve": reserve(door.reserve.safety())} if door.reserve is not None else {}),
         **(door.held() if door.held is not None else {}),
     }  # fmt: skip
     headers = [] if reading else [("Retry-After", "1")]

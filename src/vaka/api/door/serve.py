@@ -1,6 +1,7 @@
 """Runs the front door of a copy in this process until SIGTERM or SIGINT, within one event loop.
 
-Invariants: it opens whether or not the journal can be reached; several of these share one port (SO_REUSEPORT); it beats as
+Invariants: it opens whether or not the journal can be reached; its first answers wait for nothing that they do not need, and what
+later ones need is imported beside them; several of these share one port (SO_REUSEPORT); it beats as
 long as its loop runs, for who looks after it; on a stop, requests under way get their answers.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +28,11 @@ from vaka.api.wire import Wire
 from vaka.process import take_turns
 
 _BEAT_S: Final = 0.5
+_REST_AFTER_S: Final = 1.0
+_REST: Final = (
+    "vaka.api.routes", "vaka.web.routes", "vaka.api.interactions.unit", "vaka.api.interactions.notes", "httpcore", "httpx",
+)  # fmt: skip
+"""What somebody will ask for soon: pages, logins, reads, what is passed on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,7 @@ async def _serve(
     admission.start()
     behind: list[tuple[Application, Front]] = []
     requests = RequestLog(data_dir / "log" / f"{name}.requests.log")
-    process.settle_memory()
+    process.settle_memory(collect=False)
 
     def application(front: Front) -> Application:
         made = Application(replace(opened.waiting, wire=front), requests, web)
@@ -71,7 +78,11 @@ async def _serve(
         server = await opened.complete()
         for made, front in behind:
             made.server = replace(server, wire=front)
-        await server.callers.revocations.follow()
+        rest = asyncio.create_task(_import_the_rest())
+        try:
+            await server.callers.revocations.follow()
+        finally:
+            rest.cancel()
 
     listeners = Listeners(wire, host, port, data_dir, application, peers)
     log.info("serving", host=host, port=port, scheme=wire.scheme, copy=name)
@@ -83,6 +94,17 @@ async def _serve(
         await opened.close()
         requests.flush()
         log.info("stopped", copy=name)
+
+
+async def _import_the_rest() -> None:
+    """What the first answers could do without, before it is asked for, in a thread of its own. Who asks before waits for it."""
+    await asyncio.sleep(_REST_AFTER_S)
+    for name in _REST:
+        try:
+            await asyncio.to_thread(import_module, name)
+        except Exception as error:  # who asks for it is told; the rest goes on
+            log.error("a part cannot be used", part=name, exception=error)
+    process.settle_memory(collect=False)
 
 
 async def _beat(beat: Callable[[], None]) -> None:

@@ -40,6 +40,10 @@ class Standing(Protocol):
         """Whether the journal answers the follower."""
 
     @property
+    def peers_away(self) -> bool:
+        """Whether a copy that takes entries is out of reach (S10)."""
+
+    @property
     def frozen(self) -> bool:
         """Whether a person has said that nothing is to be applied (S31)."""
 

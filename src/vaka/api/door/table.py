@@ -27,7 +27,7 @@ _ALONE: Final = frozenset({"sheet", "unit"})
 """What the journal does not have."""
 _OWN: Final = frozenset({"health", "ready", "static"}) | _ALONE
 """Addresses that a copy has itself."""
-_PAGES: Final = frozenset({"", "login", "assignment", "logout"})
+_PAGES: Final = frozenset({"", "login", "assignment", "logout", "numbers"})
 _NOT_KEPT: Final = frozenset({"Binary", "AuditEvent"})
 """Types whose content or rows the journal alone has."""
 _EITHER: Final = frozenset({"$access", "$open", "$close"})
@@ -141,6 +141,11 @@ def is_write(method: str, path: Sequence[str]) -> bool:
 def is_copys_alone(path: Sequence[str]) -> bool:
     """Whether only a copy has what is asked for."""
     return path[0] in _ALONE
+
+
+def is_sheet(path: Sequence[str]) -> bool:
+    """Whether this is what the journal makes too, for a copy that lags."""
+    return len(path) == 2 and path[0] == "sheet"
 
 
 def is_urgent(path: Sequence[str]) -> bool:

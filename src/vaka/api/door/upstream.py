@@ -9,13 +9,14 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
-
-import httpcore
 
 from vaka import config
 from vaka.api.door.carried import Headers
+
+if TYPE_CHECKING:
+    import httpcore
 
 _TIMEOUTS: Final = {
     "connect": config.DOOR_CONNECT_TIMEOUT_S,
@@ -49,6 +50,8 @@ class Answer:
 
     async def body(self) -> AsyncIterator[bytes]:
         """Pieces as they come. InDoubt where it breaks off."""
+        import httpcore
+
         try:
             async for piece in self._response.aiter_stream():
                 yield piece
@@ -65,25 +68,37 @@ class Upstream:
     """The journal at ``url``, the address without a path. ``tls``: how it is spoken to beyond this machine."""
 
     def __init__(self, url: str, tls: ssl.SSLContext | None = None) -> None:
-        self._url = httpcore.URL(url)
+        self._url, self._tls = url, tls
         self.netloc = urlsplit(url).netloc
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls,
-            max_connections=config.DOOR_PASSING_MAX,
-            max_keepalive_connections=config.DOOR_KEPT_CONNECTIONS,
-            keepalive_expiry=config.DOOR_KEPT_S,
-        )
+        self._made: httpcore.AsyncConnectionPool | None = None
+
+    @property
+    def _pool(self) -> httpcore.AsyncConnectionPool:
+        """Made when something is passed on: a copy's first answers are its own, and do not wait for it."""
+        if self._made is None:
+            import httpcore
+
+            self._made = httpcore.AsyncConnectionPool(
+                ssl_context=self._tls,
+                max_connections=config.DOOR_PASSING_MAX,
+                max_keepalive_connections=config.DOOR_KEPT_CONNECTIONS,
+                keepalive_expiry=config.DOOR_KEPT_S,
+            )
+        return self._made
 
     async def ask(
         self, method: str, target: str, headers: Headers, content: bytes | AsyncIterator[bytes] | None
     ) -> Answer:
         """The answer's head. NotSent, InDoubt."""
+        import httpcore
+
         if isinstance(content, bytes):
             headers = [*headers, (b"content-length", str(len(content)).encode())]
         elif content is not None and not any(name == b"content-length" for name, _ in headers):
             headers = [*headers, (b"transfer-encoding", b"chunked")]
+        whole = httpcore.URL(self._url)
         url = httpcore.URL(
-            scheme=self._url.scheme, host=self._url.host, port=self._url.port, target=target.encode("ascii", "strict")
+            scheme=whole.scheme, host=whole.host, port=whole.port, target=target.encode("ascii", "strict")
         )
         request = httpcore.Request(method, url, headers=headers, content=content, extensions={"timeout": _TIMEOUTS})
         try:
@@ -95,4 +110,5 @@ class Upstream:
         return Answer(response.status, response.headers, response)
 
     async def close(self) -> None:
-        await self._pool.aclose()
+        if self._made is not None:
+            await self._made.aclose()

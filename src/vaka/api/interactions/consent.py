@@ -16,9 +16,10 @@ from vaka.access.session import Right
 from vaka.api.asked import ask, parameters, require_right, told
 from vaka.api.http import Request, Response, preferences
 from vaka.api.interactions.opening import caring
-from vaka.api.server import Server, accept_resource, check_id, living, write_of, written
+from vaka.api.server import Server, accept_resource, check_id, living, written
 from vaka.errors import Conflict
 from vaka.fhir import exact
+from vaka.journal.accept import write_of
 from vaka.journal.arrays import integers
 from vaka.journal.journal import Transaction
 from vaka.journal.statements import statements

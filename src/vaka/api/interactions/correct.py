@@ -11,9 +11,10 @@ from vaka.access.session import Right
 from vaka.api.asked import begin, told
 from vaka.api.http import Request, Response
 from vaka.api.interactions.sign import require_signed_type
-from vaka.api.server import Server, accept_resource, living, write_of, written
+from vaka.api.server import Server, accept_resource, living, written
 from vaka.errors import Conflict, Invalid
 from vaka.fhir.entries import in_error
+from vaka.journal.accept import write_of
 from vaka.journal.journal import Transaction
 from vaka.journal.marks import address, home, mark, owned_by
 from vaka.store.version import Version

@@ -9,9 +9,9 @@ from vaka.api.server import (
     Server,
     accept_resource,
     require_references,
-    write_of,
     written,
 )
+from vaka.journal.accept import write_of
 from vaka.journal.journal import Transaction
 from vaka.store.version import Version
 

@@ -15,9 +15,10 @@ from vaka.access.merging import linked, may_not_be_linked
 from vaka.access.session import Right
 from vaka.api.asked import Asked, begin, told
 from vaka.api.http import Preferences, Request, Response
-from vaka.api.server import Server, accept_resource, write_of, written
+from vaka.api.server import Server, accept_resource, written
 from vaka.errors import Conflict, Forbidden, Invalid
 from vaka.fhir import exact
+from vaka.journal.accept import write_of
 from vaka.journal.journal import Transaction
 from vaka.journal.marks import address, mark, owned_by
 from vaka.journal.merging import both, gather, proposal, settle

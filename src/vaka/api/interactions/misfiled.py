@@ -12,10 +12,11 @@ from vaka.access.marks import actor_of
 from vaka.access.session import Right
 from vaka.api.asked import Asked, begin, told
 from vaka.api.http import Request, Response
-from vaka.api.server import Server, accept_resource, living, new_id, write_of, written
+from vaka.api.server import Server, accept_resource, living, new_id, written
 from vaka.errors import Conflict, Invalid, NotAllowed, Unprocessable
 from vaka.fhir import exact
 from vaka.fhir.entries import ANNULLABLE, annulled, in_error, moved
+from vaka.journal.accept import write_of
 from vaka.journal.journal import Transaction
 from vaka.journal.marks import Owned, address, home, mark, owned_by
 from vaka.store.version import Version

@@ -25,15 +25,14 @@ from vaka.access.session import Purpose, Right, Session
 from vaka.api.arrival import idempotency_key
 from vaka.api.asked import ask, parameters, require_right, told
 from vaka.api.callers import token_of
+from vaka.api.door.cursor import OPENING_KEY
 from vaka.api.http import Request, Response, require_json_answer
 from vaka.api.interactions.withheld import TOLD_OUTCOMES
-from vaka.api.server import Server, accept_resource, check_id, living, new_id, write_of
+from vaka.api.server import Server, accept_resource, check_id, living, new_id
 from vaka.errors import Forbidden, Invalid, NotFound
 from vaka.store.known import Group
 from vaka.store.through import now_us
 
-OPENING_KEY: Final = "vaka-opening-key"
-"""A copy's own key for an opening that is tried at the journal first: what the journal does of it after all is the same one."""
 _IDS: Final = uuid.UUID("7d1f5a52-6a0c-5b0e-9a55-6f3f0d7c1a11")
 _HOUR_US: Final = 3_600 * 1_000_000
 _NAMES: Final = {
@@ -186,6 +185,8 @@ async def attest(server: Server, request: Request, id_: str) -> Response:
                    "end": (now + timedelta(days=ATTESTED_DAYS)).isoformat(timespec="seconds")},
     })  # fmt: skip
     told(request, "attest", reason)
+    from vaka.journal.accept import write_of
+
     write = write_of(accept_resource(body, "EpisodeOfCare"), new_id(), must_be_new=True)
     version = await server.journal.create(write, access=request.access)
     return Response(201, version.body or b"", [("ETag", version.etag)])

@@ -12,11 +12,11 @@ from vaka.api.server import (
     living,
     require_references,
     require_version,
-    write_of,
     written,
 )
 from vaka.errors import NotFound
 from vaka.fhir.patch import apply_patch, parse_patch
+from vaka.journal.accept import write_of
 from vaka.journal.journal import Transaction
 from vaka.store.version import Version
 

@@ -1,10 +1,12 @@
 """``GET /sheet/[patient id]``: one patient's first five minutes, as JSON or as a page that prints (clinical.md; S2, S3, S7).
 
 Invariants: who the patient is comes through the record's own door, which masks what is protected; what the sheet shows is decided
-by the copy fragment by fragment; each answer says how old it is.
+fragment by fragment; each answer says how old it is. A copy's; the journal makes one for a copy that lags (S1).
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from vaka.api.http import Request, Response
 from vaka.api.negotiated import language, require_get, takes_deflate, told, wants_html
@@ -17,6 +19,9 @@ from vaka.fhir.keys import resource_key
 from vaka.store.sheet import SheetStore
 from vaka.store.through import now_us
 
+if TYPE_CHECKING:
+    from vaka.api.journal_sheets import JournalSheets
+
 
 def sheets_of(server: Server) -> SheetStore:
     """The copy's. NotFound in front of the journal, which has none."""
@@ -28,7 +33,7 @@ def sheets_of(server: Server) -> SheetStore:
 async def sheet(server: Server, request: Request, id_: str) -> Response:
     """The sheet of the record that the Patient's goes on in. NotFound, Gone, Forbidden."""
     require_get(request)
-    store = sheets_of(server)
+    store: SheetStore | JournalSheets = server.at_journal or sheets_of(server)
     check_id(id_)
     html = wants_html(request)
     request.access.trail.activity = request.access.trail.activity or "sheet"
@@ -39,7 +44,7 @@ async def sheet(server: Server, request: Request, id_: str) -> Response:
     request.access.trail.patient = patient.rkey
     spoken = language(request)
     body, aside, until_us = await store.sheet(id_, spoken if html else "json", access=request.access)
-    who, reader = identity(id_, patient.body), reader_of(server, request)
+    who, reader = identity(id_, patient.body), reader_of(server, request, store)
     packed = takes_deflate(request.header("accept-encoding"))
     if id_ != asked:
         stamp = None  # of a record that goes on in another's the stamp says nothing
@@ -48,9 +53,9 @@ async def sheet(server: Server, request: Request, id_: str) -> Response:
     return told(request, shown.content(reader), html=html, packed=packed)
 
 
-def reader_of(server: Server, request: Request) -> page.Reader:
-    """Who looks, and how fresh what is shown is."""
-    store = sheets_of(server)
+def reader_of(server: Server, request: Request, store: SheetStore | JournalSheets | None = None) -> page.Reader:
+    """Who looks, and how fresh what is shown is. ``store``: what shows it, this copy where it is None."""
+    store = store or sheets_of(server)
     fresh, session = store.freshness(), request.access.session
     behind = request.freshness is not None and request.freshness.behind
     spoken = language(request)
@@ -60,5 +65,5 @@ def reader_of(server: Server, request: Request) -> page.Reader:
         spoken, now_us(), fresh.as_of_us, fresh.age_s, fresh.away, fresh.certain and not behind,
         session.name if session is not None else "",
         store.unit_name(session.assignment.unit) if session is not None else "",
-        notices,
+        notices, behind,
     )  # fmt: skip

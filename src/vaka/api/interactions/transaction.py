@@ -37,7 +37,6 @@ from vaka.api.server import (
     living,
     require_references,
     require_version,
-    write_of,
 )
 from vaka.errors import Invalid, Issue, NotAllowed, NotFound, Unprocessable, VakaError
 from vaka.fhir.definitions import RESOURCE_TYPES
@@ -48,6 +47,7 @@ from vaka.fhir.query import parse_query
 from vaka.fhir.splice import conditional_references, relative_references
 from vaka.fhir.transaction import Assigned, Entry, assign_ids, plan
 from vaka.fhir.validate import validate
+from vaka.journal.accept import write_of
 from vaka.journal.deciding import Condition, decide, named, placed
 from vaka.journal.journal import Transaction
 from vaka.journal.write import Write

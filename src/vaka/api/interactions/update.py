@@ -11,10 +11,10 @@ from vaka.api.server import (
     check_id,
     if_match,
     require_references,
-    write_of,
     written,
 )
 from vaka.errors import Invalid
+from vaka.journal.accept import write_of
 from vaka.journal.journal import Transaction
 from vaka.store.version import Action, Version
 

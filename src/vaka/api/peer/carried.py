@@ -3,13 +3,16 @@
 The copy signs the run as it would bring it; its neighbour keeps that as it is, on its disk, and acknowledges; later it brings
 it to the journal, which takes the run from whoever signed it.
 Invariants: what is acknowledged is on the neighbour's disk, encrypted; it goes only when the journal has it, in its tables, once;
-a neighbour that carries can neither change a run nor make one of another's log.
+a neighbour that carries can neither change a run nor make one of another's log; what the journal refuses stays, with the reason,
+until a person has it brought again (`vaka log carried`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,10 +21,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from vaka import config, log
+from vaka.accesslog import blocks
 from vaka.api.http import Request, Response
 from vaka.api.keyring import key_id
-from vaka.api.peer import logged
-from vaka.api.reserve.received import require_copy
+from vaka.api.reserve.of_copies import require_copy
 from vaka.copy.deliver import Post
 from vaka.copy.own import Own
 from vaka.errors import Busy, Forbidden, Invalid, NotAllowed, TooLarge
@@ -66,12 +69,14 @@ async def keep_carrying(own: Own, post: Post) -> None:
     while True:
         try:
             for id_, body in await asyncio.to_thread(own.carried):
-                status, _ = await post(JOURNALS, body)
+                status, answer = await post(JOURNALS, body)
+                refused = None
                 if status in _REFUSED:
+                    refused = f"{status}: {_why(answer)}"
                     log.error("the journal refuses a log that was carried", item=id_, status=status)
                 elif status != 200:
                     raise ConnectionRefusedError(f"the journal answers {status}")
-                await asyncio.to_thread(own.was_carried, id_, taken=status == 200)
+                await asyncio.to_thread(own.was_carried, id_, refused=refused)
             away = False
         except Exception as error:  # whatever it is, it stays here and goes again
             if not away:
@@ -93,7 +98,41 @@ async def take(server: Server, told: Mapping[str, Any]) -> dict[str, Any]:
     run = _object(body)
     if run.get("ask") != "run":
         raise Invalid("only runs of a log are carried")
+    from vaka.api.peer import logged
+
     return await logged.log(server, known.copy, run)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a carried part of a log says of itself. ``copy``: the id of the key that signed it."""
+
+    copy: str
+    stream: str
+    first: int
+    last: int
+    since_us: int
+
+
+def said(content: bytes) -> Said:
+    """Invalid where it cannot be read."""
+    kid, _, body = _parts(_object(content))
+    run = _object(body)
+    try:
+        found = list(blocks.in_run(base64.b64decode(run["blocks"], validate=True), bytes.fromhex(run["before"])))
+        return Said(kid, str(run["stream"]), found[0].number, found[-1].number, found[0].time_us)
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise Invalid("this is no part of an access log") from error
+
+
+def _why(answer: bytes) -> str:
+    """The reason that an error's answer gives."""
+    try:
+        issue = orjson.loads(answer)["issue"][0]
+        text = str(issue.get("diagnostics") or issue["details"]["text"])
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        text = "no reason given"
+    return text[: config.LOG_TEXT_MAX_CHARS]
 
 
 def _read(content: bytes) -> None:

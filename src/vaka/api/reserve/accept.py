@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -23,15 +23,11 @@ from vaka.api.arrival import keyed
 from vaka.api.bundles import bundle, entry, links
 from vaka.api.callers import caller
 from vaka.api.cookies import SESSION, cookie
+from vaka.api.door.door import Safety
 from vaka.api.http import Preferences, Request, Response, preferences, require_json_answer, require_json_body
-from vaka.api.interactions.patch import JSON_PATCH
 from vaka.api.reserve import allergies
-from vaka.api.reserve.numbering import numbered
 from vaka.api.reserve.peer import hold
-from vaka.api.reserve.permitted import Known, require_permitted
-from vaka.api.reserve.wanted import Asking
-from vaka.api.server import Server
-from vaka.copy.reserve.entry import Entry, Part, State
+from vaka.copy.reserve.entry import OPEN, Entry, Part, State
 from vaka.copy.reserve.mode import Mode, Silent, to_reserve
 from vaka.copy.reserve.peers import Peers
 from vaka.copy.reserve.store import ReserveStore
@@ -40,6 +36,10 @@ from vaka.errors import OnlyJournal, Unauthenticated, Unavailable, Unprocessable
 from vaka.fhir.extract import owner_hints
 from vaka.fhir.splice import relative_references
 from vaka.store.version import http_date, instant
+
+if TYPE_CHECKING:
+    from vaka.api.reserve.permitted import Known
+    from vaka.api.server import Server
 
 WITHDRAWN: Final = "this took so long that it was given up meanwhile"
 _HEADERS: Final = ("content-type", "prefer", "if-match", "if-none-match", "if-none-exist")
@@ -77,6 +77,15 @@ class Reserving:
     async def close(self) -> None:
         await self.peers.close()
         self.store.close()
+
+    def safety(self) -> Safety:
+        """On how many machines what is written now would stand, and whose writes it takes so."""
+        known, reached = self.peers.reached()
+        return Safety(2 if reached else 1, str(Single.ALL if reached else self.single()), alone=not known)
+
+    def holds(self, patient: str) -> bool:
+        """Whether something of this patient stands here that the journal does not show."""
+        return bool(self.store.counts().keys() & (OPEN | {State.UNHELD})) and self.store.shows(patient)
 
     def takes(self, request: Request) -> bool:
         """Whether the reserve could take this request; asked before the journal is tried."""
@@ -117,6 +126,8 @@ class Reserving:
             request.access = await caller(server, request)
         require_taken(request.method, _path(request), request.query)
         require_json_answer(request)
+        from vaka.api.interactions.patch import JSON_PATCH  # what a write needs, no start of a copy waits for
+
         patching = request.method == "PATCH"
         body = await request.body()
         if body or request.method != "POST":
@@ -139,6 +150,10 @@ class Reserving:
         return answer(await self._safe(entry_), inner)
 
     async def _new(self, server: Server, inner: Request, body: bytes, key: str, digest: bytes, author: str) -> Entry:
+        from vaka.api.reserve.numbering import numbered
+        from vaka.api.reserve.permitted import require_permitted
+        from vaka.api.reserve.wanted import Asking
+
         id_, at_us = str(uuid.uuid4()), time.time_ns() // 1_000
         wanted = await Asking(server, self.store, inner, body, key, id_, at_us).wanted()
         await require_permitted(server, inner.access, wanted, self.known)

@@ -1,8 +1,9 @@
-"""What of a reserve entry may conflict with what the record says by now (S11, S12, S16). Pure.
+"""What of a reserve entry may conflict with what the record says by now (S11, S12). Pure.
 
 - An order that becomes active in reserve is not active in the record until a person says so: it is entered as on hold.
 - Two doses of one drug closer than the order's interval are both kept, and raise an urgent task.
-- A preliminary result never replaces a final one; the same result twice is linked.
+
+Which of two results is the later is ``fhir.laboratory``, which the journal itself keeps (``journal.laboratory``).
 """
 
 from __future__ import annotations
@@ -15,11 +16,6 @@ from vaka.copy.reserve.taken import ORDERS
 from vaka.fhir.dates import parse
 
 HELD: Final = "on-hold"
-_RANK: Final[Mapping[str, int]] = {
-    "registered": 0, "partial": 1, "preliminary": 1, "final": 2, "amended": 3, "corrected": 3, "appended": 3, "cancelled": 4,
-    "entered-in-error": 4,
-}  # fmt: skip
-_RESULTS: Final = frozenset({"Observation", "DiagnosticReport"})
 _GIVEN: Final = frozenset({"completed", "in-progress", "on-hold", "stopped"})
 _UNIT_US: Final[Mapping[str, int]] = {
     "s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000, "wk": 7 * 86_400_000_000,
@@ -32,25 +28,6 @@ def activates(entered: Mapping[str, Any], standing: Mapping[str, Any] | None) ->
     if entered.get("resourceType") not in ORDERS or entered.get("status") != "active":
         return False
     return standing is None or standing.get("status") != "active"
-
-
-def is_earlier(entered: Mapping[str, Any], standing: Mapping[str, Any]) -> bool:
-    """Whether a result that is not final yet would replace one that is."""
-    if entered.get("resourceType") not in _RESULTS:
-        return False
-    return _RANK.get(str(entered.get("status")), 2) < 2 <= _RANK.get(str(standing.get("status")), 0)
-
-
-def identifiers(resource: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(system, value) of a result, by which the same result is known again."""
-    if resource.get("resourceType") not in _RESULTS:
-        return []
-    found = resource.get("identifier")
-    return [
-        (str(one.get("system", "")), str(one["value"]))
-        for one in (found if isinstance(found, list) else ())
-        if isinstance(one, Mapping) and one.get("value")
-    ]
 
 
 def was_given(dose: Mapping[str, Any]) -> bool:

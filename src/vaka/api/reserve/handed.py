@@ -19,14 +19,17 @@ from vaka.access.marks import actor_of
 from vaka.api.reserve import conflicts
 from vaka.api.reserve.author import written_us
 from vaka.api.reserve.tasks import Finding, Why, task
-from vaka.api.server import accept_resource, write_of
+from vaka.api.server import accept_resource
 from vaka.copy.reserve import numbers
 from vaka.copy.reserve.entry import Entry, Part
 from vaka.errors import Conflict, Unprocessable
 from vaka.fhir import exact
 from vaka.fhir.keys import hash64
+from vaka.fhir.laboratory import takes_back
 from vaka.fhir.query import parse_query
+from vaka.journal.accept import write_of
 from vaka.journal.journal import Journal, Transaction
+from vaka.journal.laboratory import names_version
 from vaka.journal.marks import Owned, address, mark, now_us, owned_by
 from vaka.journal.write import Write
 from vaka.store.ids import keyed_id
@@ -92,6 +95,9 @@ class Handed(Transaction):
         self.made += [version for version in made if version is not None and version.type != "Provenance"]
         return made
 
+    async def received_again(self, version: Version, other: Version) -> None:
+        self._linked[version.rkey] = address(other)
+
     async def finish(self) -> None:
         """Says of each version how it came, and leaves a Task for each finding."""
         entry = self.entry
@@ -144,25 +150,11 @@ class Handed(Transaction):
             self.findings.append(
                 Finding(Why.ORDER, write.patient, f"{write.type}/{write.id}", allergies=self.entry.warnings)
             )
-        if before is not None and conflicts.is_earlier(resource, before):
+        if before is not None and takes_back(resource, before, seen=names_version(write)):
             assert standing is not None
             raise Meanwhile(Finding(Why.RESULT, write.patient, address(standing), (address(standing),)))
-        if standing is None and (same := await self._same_result(write)) is not None:
-            self._linked[write.rkey] = same
         if conflicts.was_given(resource) and write.patient is not None:
             await self._look_at_doses(write, resource)
-
-    async def _same_result(self, write: Write) -> str | None:
-        """Another result of the laboratory's same identifier, as it stands."""
-        named = conflicts.identifiers(write.resource or {})
-        if not named or write.patient is None:
-            return None
-        await self.lock_identities([hash64(f"result\x1f{system}|{value}") for system, value in named])
-        values = ",".join(f"{_plain(system)}|{_plain(value)}" for system, value in named)
-        for found in await self._matching(write.type, ("identifier", values), ("patient", write.patient)):
-            if found.id != write.id:
-                return address(found)
-        return None
 
     async def _look_at_doses(self, write: Write, dose: dict[str, object]) -> None:
         assert write.patient is not None
@@ -239,11 +231,6 @@ def _hold(write: Write) -> None:
 def _reword(write: Write, body: bytes) -> None:
     fresh = write_of(accept_resource(body, write.type), write.id)
     write.resource, write.body, write.rows = fresh.resource, fresh.body, fresh.rows
-
-
-def _plain(text: str) -> str:
-    """A value of a search parameter (https://hl7.org/fhir/R4/search.html#escaping)."""
-    return "".join(f"\\{c}" if c in "\\|,$" else c for c in text)
 
 
 async def give_numbers(tx: Transaction, entry: Entry) -> list[Version]:

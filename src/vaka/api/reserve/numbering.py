@@ -9,7 +9,7 @@ Invariant: nobody gets a number before the candidates were looked at.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +30,7 @@ from vaka.fhir.query import parse_query
 
 if TYPE_CHECKING:
     from vaka.api.server import Server
+    from vaka.store.version import Version
 
 _KINDS: Final = ("name", "born", "number", "described")
 
@@ -69,35 +70,40 @@ async def reserve_number(server: Server, request: Request) -> Response:
     ground = Ground(given, unknown=asked.get("unknown") == [True])
     giving.require_ground(ground)
     store = server.door.reserve.store
-    candidates = await _candidates(server, request, dict(given)) if given else []
+    found = [one.id for one in await candidates(server, request, dict(given))]
     of = server.store.units if isinstance(server.store, CopyStore) else ()
     request.access.trail.activity = "reserve-number"
     shown = [str(one).removeprefix("Patient/") for one in asked.get("shown", ())]
     if not shown and asked.get("nobody-shown") != [True]:
-        return _answer(candidates, None, of)
-    if missing := [one for one in candidates if one not in shown]:
-        raise Unprocessable(
-            f"{len(missing)} who it might be were not shown", help="ask without shown, and look at each of them first"
-        )
+        return _answer(found, None, of)
+    require_shown(found, shown)
     number = await asyncio.to_thread(
         giving.personal, store, replace(ground, shown=shown), by=request.access.principal,
         key=request.header("idempotency-key"),
     )  # fmt: skip
-    return _answer(candidates, number, of)
+    return _answer(found, number, of)
 
 
-async def _candidates(server: Server, request: Request, known: dict[str, str]) -> list[str]:
-    """Ids of the Patients whom the caller may see, and who have one of these: of those whom this copy holds."""
+def require_shown(candidates: Sequence[str], shown: Sequence[str]) -> None:
+    """Unprocessable where somebody who it might be (ids) was not shown."""
+    if missing := [one for one in candidates if one not in shown]:
+        raise Unprocessable(
+            f"{len(missing)} who it might be were not shown", help="ask without shown, and look at each of them first"
+        )
+
+
+async def candidates(server: Server, request: Request, known: Mapping[str, str]) -> list[Version]:
+    """The Patients whom the caller may see, and who have one of these: of those whom this copy holds."""
     searches = server.store.searching(request.access)
-    found: dict[str, None] = {}
+    found: dict[str, Version] = {}
     asked = [[("identifier", known["number"])]] if known.get("number") else []
     person = [(name, value) for name, value in (("name", known.get("name")), ("birthdate", known.get("born"))) if value]
     asked += [person] if person else []
     for parameters in asked:
         query = parse_query(["Patient"], parameters, base_url=request.base_url, strict=True, same=server.store.same)
         page = await searches.search(replace(query, partial=True), count=config.RESERVE_CANDIDATES_MAX)
-        found |= dict.fromkeys(version.id for version in page.matches)
-    return list(found)
+        found |= {version.id: version for version in page.matches}
+    return list(found.values())
 
 
 def _asked(resource: dict[str, Any]) -> dict[str, list[Any]]:

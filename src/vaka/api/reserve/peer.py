@@ -13,7 +13,7 @@ import orjson
 
 from vaka import config
 from vaka.api.http import Request, Response
-from vaka.api.reserve.received import require_copy
+from vaka.api.reserve.of_copies import require_copy
 from vaka.copy.reserve.entry import Entry, from_wire
 from vaka.copy.reserve.store import ReserveStore
 from vaka.errors import NotAllowed, TooLarge

@@ -19,29 +19,21 @@ import orjson
 
 from vaka import config, log
 from vaka.access.filter import AccessFilter
-from vaka.access.scopes import RESERVE
 from vaka.api.accesses import activity_of
 from vaka.api.arrival import keyed
 from vaka.api.http import Request, Response
 from vaka.api.reserve.author import author_of
 from vaka.api.reserve.giving_back import give_back
 from vaka.api.reserve.handed import Handing, Meanwhile, give_numbers, leave_task
+from vaka.api.reserve.of_copies import require_copy
 from vaka.api.reserve.outcome import AS_TASK, outcome, refused
 from vaka.api.reserve.tasks import Finding, Why
 from vaka.api.routes import dispatch
 from vaka.api.server import Server
 from vaka.copy.reserve.entry import LOST, Entry, from_wire
-from vaka.errors import Busy, Conflict, Fault, Forbidden, Gone, Invalid, NotAllowed, VakaError
+from vaka.errors import Busy, Conflict, Fault, Gone, Invalid, NotAllowed, VakaError
 from vaka.journal.journal import Remembered, Transaction
 from vaka.journal.reserve import copy_number
-
-
-def require_copy(request: Request) -> None:
-    """Forbidden unless a copy asks."""
-    if RESERVE not in request.access.scopes and not request.access.full:
-        raise Forbidden(
-            "this needs the scope reserve", help="`vaka copy` is given a token of its own", why="no scope reserve"
-        )
 
 
 async def receive(server: Server, request: Request) -> Response:

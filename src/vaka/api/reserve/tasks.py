@@ -40,7 +40,8 @@ SENTENCES: Final[dict[Why, str]] = {
     " Nothing was overwritten: compare both, and enter what is right.",
     Why.MERGE: "The journal was set back to an earlier time and had lost that these two patients were merged, or taken apart."
     " Do it again if it is right.",
-    Why.RESULT: "A preliminary result came after the final one, which stands. Nothing was replaced.",
+    Why.RESULT: "An earlier version of a result came after a later one (a preliminary after the final, say), which stands."
+    " Nothing was replaced.",
 }
 _URGENT: Final = frozenset({Why.DOSES, Why.ORDER})
 

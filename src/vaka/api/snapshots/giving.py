@@ -26,8 +26,6 @@ from vaka.access.scopes import FEED_PRIVATE, SNAPSHOT
 from vaka.access.trail import Touched
 from vaka.api.http import Request, Response
 from vaka.api.keyring import key_id
-from vaka.api.peer import logged
-from vaka.api.peer.routes import told
 from vaka.copy import seed
 from vaka.copy.files import Folder
 from vaka.copy.snapshot import build
@@ -122,6 +120,9 @@ async def bring_log(server: Server, request: Request) -> Response:
         raise NotAllowed("a log is brought here, with POST")
     _require_scope(request.access, None)
     _ = server.journal  # OnlyJournal on a copy, whose door passes it on
+    from vaka.api.peer import logged
+    from vaka.api.peer.routes import told
+
     answer = await logged.log(server, request.access.principal, await told(request), kind="snapshot")
     return Response(200, orjson.dumps(answer), content_type=_JSON)
 

@@ -7,8 +7,9 @@ gets one only on two identifiers, or where it is said that nothing is known; who
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
 import orjson
 
@@ -17,7 +18,9 @@ from vaka.copy.reserve.journal import Away, JournalClient
 from vaka.copy.reserve.store import ReserveStore
 from vaka.errors import Invalid, Unavailable, Unprocessable
 
-_PERSONAL, _ENCOUNTER = "personal", "encounter"
+PERSONAL: Final = "personal"
+ENCOUNTER: Final = "encounter"
+"""Kinds of numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +60,23 @@ def personal(store: ReserveStore, ground: Ground, *, by: str, key: str | None = 
         "shown": list(ground.shown),
         "key": key,
     }
-    if key is not None and (before := store.given(_PERSONAL, by, key)) is not None:
-        value, ground_before = before
-        if orjson.loads(ground_before) != told:
+    return _once(store, PERSONAL, numbers.personal, by, told)
+
+
+def encounter(store: ReserveStore, *, by: str, patient: str, key: str | None = None) -> str:
+    """A new reserve encounter number, for a visit of this Patient; the same again for the same ``key`` of who asks."""
+    return _once(store, ENCOUNTER, numbers.encounter, by, {"patient": patient, "key": key})
+
+
+def _once(store: ReserveStore, kind: str, make: Callable[[int, int], str], by: str, told: Mapping[str, Any]) -> str:
+    if told["key"] is not None and (before := store.given(kind, by, told["key"])) is not None:
+        value, ground = before
+        if orjson.loads(ground) != told:
             raise Unprocessable(
                 "this Idempotency-Key was used for another request", help="make a new key for each request"
             )
         return value
-    return store.give(_range(store), _PERSONAL, numbers.personal, by=by, ground=orjson.dumps(told).decode())
-
-
-def encounter(store: ReserveStore, *, by: str, patient: str) -> str:
-    """A new reserve encounter number, for a visit of this Patient."""
-    return store.give(
-        _range(store), _ENCOUNTER, numbers.encounter, by=by, ground=orjson.dumps({"patient": patient}).decode()
-    )
+    return store.give(_range(store), kind, make, by=by, ground=orjson.dumps(told).decode())
 
 
 async def get_range(store: ReserveStore, journal: JournalClient) -> bool:

@@ -7,19 +7,22 @@ told, in the order of its changes; a peer that cannot be reached is said, with w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import httpx
 import orjson
 
 from vaka import config, log
 from vaka.copy.reserve.entry import Entry, State, wire
 from vaka.copy.reserve.store import ReserveStore, now_us
 
+if TYPE_CHECKING:
+    import httpx
+
 PATH: Final = "/peer/reserve"
 CARRY: Final = "/peer/carry"
+_CARRY_TRIES: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,30 +48,44 @@ class Peers:
         self, store: ReserveStore, known: Callable[[], Sequence[Peer]], token: Callable[[], str], *, verify: Any = True
     ) -> None:
         self._store, self._known, self._token = store, known, token
-        self._client = httpx.AsyncClient(verify=verify, timeout=config.RESERVE_HOLD_S)
+        self._verify = verify
+        self._made: httpx.AsyncClient | None = None
         self._left: set[asyncio.Task[bool]] = set()
 
     async def close(self) -> None:
         for task in self._left:
             task.cancel()
         await asyncio.gather(*self._left, return_exceptions=True)
-        await self._client.aclose()
+        if self._made is not None:
+            await self._made.aclose()
+
+    @property
+    def _client(self) -> httpx.AsyncClient:
+        """Made when somebody is asked: no start waits for it."""
+        if self._made is None:
+            import httpx
+
+            self._made = httpx.AsyncClient(verify=self._verify, timeout=config.RESERVE_HOLD_S)
+        return self._made
 
     async def hold(self, entry: Entry) -> int:
         """How many machines hold ``entry``, this one counted, as soon as there are two; 1 where no other does. They have it as
         waiting: this one may die before it has said so."""
         entry = replace(entry, state=State.WAITING, copies=2)
-        asked = [asyncio.create_task(self._tell(peer, [entry])) for peer in self._known()]
-        for task in asked:
+        return 1 + await self._soonest([self._tell(peer, [entry]) for peer in self._known()])
+
+    async def _soonest(self, asked: Sequence[Coroutine[Any, Any, bool]]) -> int:
+        """How many have said yes, as soon as one has; the others are not kept from it. 0 where none does."""
+        tasks = [asyncio.create_task(one) for one in asked]
+        for task in tasks:
             self._left.add(task)
             task.add_done_callback(self._left.discard)
-        waiting = set(asked)
+        waiting = set(tasks)
         while waiting:
             _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            held = 1 + sum(task.result() for task in asked if task.done())
-            if held > 1:
-                return held
-        return 1
+            if said := sum(task.result() for task in tasks if task.done()):
+                return said
+        return 0
 
     async def exchange(self) -> None:
         """Tells each peer what it has not been told, until this is cancelled."""
@@ -101,17 +118,29 @@ class Peers:
         return isinstance(held, list) and {entry.id for entry in entries} <= set(held)
 
     async def carry(self, content: bytes) -> bool:
-        """Whether one of them keeps ``content`` on its disk, to bring it to the journal for us (``api.peer.carried``)."""
+        """Whether one of them keeps ``content`` on its disk, to bring it to the journal for us (``api.peer.carried``). All are
+        asked at once: one that is frozen must not take the time of one that is well. What two keep arrives once."""
+        return await self._soonest([self._carry(peer, content) for peer in self._known()]) > 0
+
+    async def _carry(self, peer: Peer, content: bytes) -> bool:
         headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"}
-        for peer in self._known():
+        for _ in range(_CARRY_TRIES):
             try:
                 answer = await self._client.post(peer.url + CARRY, content=content, headers=headers)
-            except httpx.HTTPError:
+            except httpx.TimeoutException:
+                break
+            except httpx.HTTPError:  # a kept connection that the peer has closed meanwhile
                 continue
             if answer.status_code == 200:
                 return True
             log.warning("peer keeps no log for us", peer=peer.name, status=answer.status_code)
+            break
         return False
+
+    def reached(self) -> tuple[int, int]:
+        """How many peers there are, and how many of them were heard lately."""
+        known = len(self._known())
+        return known, known - len(self.out_of_reach())
 
     def out_of_reach(self) -> list[OutOfReach]:
         """Peers that were not heard for three exchanges."""

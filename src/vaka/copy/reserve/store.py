@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import apsw
 import orjson
@@ -39,6 +39,16 @@ def now_us() -> int:
 def clock_s() -> float:
     """Seconds of a clock that never goes back and is the same for all processes of this machine."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Number(NamedTuple):
+    """A number that was given. ``ground``: what it rests on (``copy.reserve.giving``)."""
+
+    kind: str
+    value: str
+    at_us: int
+    by: str
+    ground: dict[str, Any]
 
 
 class ReserveStore:
@@ -210,6 +220,11 @@ class ReserveStore:
         row = self._one("waits", patients=orjson.dumps(list(patients)).decode())
         return row is not None and bool(row[0])
 
+    def shows(self, patient: str) -> bool:
+        """Whether something of this patient is shown that the journal does not have: what waits, and what it refused."""
+        row = self._one("shows", patient=patient)
+        return row is not None and bool(row[0])
+
     def counts(self) -> dict[State, int]:
         return {State(row[0]): int(row[1]) for row in self._rows("count_states")}
 
@@ -292,6 +307,13 @@ class ReserveStore:
         """(number, what was known) of the number that was given for this key."""
         row = self._one("given", kind=kind, by=by, key=key)
         return (str(row[0]), str(row[1])) if row is not None else None
+
+    def numbers(self, by: str | None, since_us: int, limit: int) -> list[Number]:
+        """Those that were given since, to ``by`` (None: to anybody), the newest first."""
+        return [
+            Number(str(row[0]), str(row[1]), int(row[2]), str(row[3]), orjson.loads(row[4]))
+            for row in self._rows("numbers", by=by, since_us=since_us, limit=limit)
+        ]
 
 
 def _numbers(states: Iterable[State]) -> str:

@@ -12,16 +12,19 @@ from typing import Any, TypeVar
 import orjson
 
 from vaka import config
-from vaka.copy.sheet.elements import Json, Line
+from vaka.copy.sheet.elements import Json, Line, one, text
 from vaka.fhir import exact
 from vaka.fhir.entries import in_error
+from vaka.fhir.laboratory import RESULTS, superseded
+from vaka.fhir.times import FROM_PAPER_TAG, is_from_paper, times_of
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A living resource as the record holds it. ``owner``: its owner's number; ``pending``: it shows a reserve entry."""
+    """A living resource as the record holds it. ``owner``: its owner's number; ``pending``: it shows a reserve entry; ``saved``:
+    of what was entered from paper, when it was first saved (an instant), where that is known."""
 
     type: str
     id: str
@@ -30,6 +33,11 @@ class Entry:
     seq: int = 0
     owner: int = 0
     pending: bool = False
+    saved: str = ""
+
+    @property
+    def may_be_from_paper(self) -> bool:
+        return FROM_PAPER_TAG.encode() in self.body
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +58,22 @@ class Found:
         made: Line = {"id": f"{self.entry.type}/{self.entry.id}"}
         if self.entry.pending:
             made["pending"] = True
+        if self.entry.may_be_from_paper and is_from_paper(self.resource):
+            made |= self._from_paper()
         made |= {name.rstrip("_"): value for name, value in members.items() if value not in ("", None, (), [], False)}
         return made
+
+    def _from_paper(self) -> Line:
+        """When it happened, as on the paper, and when it was entered (S6); where it was changed since, when that was."""
+        times = times_of(
+            self.resource,
+            first_saved=self.entry.saved,
+            received=text(one(self.resource.get("meta")).get("lastUpdated")),
+        )
+        made = {"from_paper": True, "happened": times.happened, "entered": times.recorded}
+        if not times.recorded:
+            made["changed"] = times.received
+        return {name: value for name, value in made.items() if value}
 
 
 @dataclass(slots=True)
@@ -91,8 +113,10 @@ def unnamed(_: str) -> str:
 def gather(
     entries: Sequence[Entry], section_of: Callable[[str], str], names: Callable[[str], str] = unnamed
 ) -> Gathered:
-    """Reads ``entries``; those entered in error are left out. ``section_of``: where a type is missed that cannot be read."""
+    """Reads ``entries``; those entered in error are left out, and results of which a later version stands beside (S16).
+    ``section_of``: where a type is missed that cannot be read."""
     gathered = Gathered(names=names)
+    read: list[tuple[Found, bool]] = []
     for entry in entries:
         try:
             if len(entry.body) > config.SHEET_BODY_MAX_BYTES:
@@ -104,6 +128,9 @@ def gather(
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
             gathered.miss(section_of(entry.type))
             continue
-        if not wrong:
-            gathered.by_type.setdefault(entry.type, []).append(Found(entry, resource))
+        read.append((Found(entry, resource), wrong))
+    past = superseded((found.entry.id, found.resource) for found, _ in read if found.entry.type in RESULTS)
+    for found, wrong in read:
+        if not wrong and not (found.entry.type in RESULTS and found.entry.id in past):
+            gathered.by_type.setdefault(found.entry.type, []).append(found)
     return gathered

@@ -6,23 +6,31 @@ changes no resource; a fragment that is not made yet is made by who reads it, in
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
 
 import apsw
 import orjson
 import zstandard
 
 from vaka import config
+from vaka.access.law import Act
+from vaka.access.marks import is_mark, mark_of
 from vaka.copy.sheet.elements import text
 from vaka.copy.sheet.entry import Entry
 from vaka.copy.sheet.fragment import Fragment, fragment, kept_facts, kept_pieces
 from vaka.copy.sheet.sections import SHOWN_KINDS, SHOWN_TYPES
 from vaka.copy.statements import statements
 from vaka.fhir.definitions import type_name
-from vaka.fhir.keys import resource_key
+from vaka.fhir.keys import reference_key, resource_key
 from vaka.store.codec import Codec
+
+SAVED_BEFORE: Final = (Act.RESERVED, Act.GIVEN_BACK)
+"""Marks that tell when something was saved before the journal took it."""
+_MARKS_MAX: Final = 50
 
 
 class Group(NamedTuple):
@@ -78,6 +86,7 @@ def of_group(connection: apsw.Connection, codec: Codec, group: Group) -> Fragmen
     values = {**group._asdict(), "limit": config.SHEET_ENTRIES_MAX + 1}
     rows = connection.execute(statements("sheet")["entries"], values).fetchall()
     entries = [one for row in rows[: config.SHEET_ENTRIES_MAX] if (one := entry_of(codec, row)) is not None]
+    entries = [with_saved(connection, codec, one) if one.may_be_from_paper else one for one in entries]
     if not entries:
         return None
     unread = max(0, len(rows) - config.SHEET_ENTRIES_MAX)
@@ -108,6 +117,31 @@ def entry_of(codec: Codec, row: Sequence[Any]) -> Entry | None:
     except Exception:  # a damaged row is told as one that cannot be shown (S4)
         body = b""
     return Entry(name, id_, body, rkey, seq, owner, bool(pending))
+
+
+def with_saved(connection: apsw.Connection, codec: Codec, entry: Entry) -> Entry:
+    """``entry`` with when it was first saved, as far as that is known here: what was written during a stop was saved by a copy,
+    which its mark tells; of what was changed since no other version is held."""
+    key = reference_key("Provenance.target", entry.type, entry.id)
+    rows: list[Any] = connection.execute(statements("sheet")["pointing"], {"key": key, "limit": _MARKS_MAX}).fetchall()
+    saved = [at for row in rows if (at := saved_at(codec.decompress(row[1], row[2])))]
+    try:
+        meta = orjson.loads(entry.body)["meta"]
+        if not saved and (entry.pending or re.fullmatch(r"1(-e\d+)?", meta["versionId"])):
+            saved = [meta["lastUpdated"]]
+    except (ValueError, KeyError, TypeError):
+        return entry
+    return replace(entry, saved=text(min(saved, default="")))
+
+
+def saved_at(mark: bytes) -> str:
+    """When a copy saved what ``mark`` (a Provenance) is on; empty for a mark of something else."""
+    try:
+        resource = orjson.loads(mark)
+        found = mark_of(resource) if is_mark(resource) else None
+    except (ValueError, AttributeError, TypeError, IndexError):
+        return ""
+    return str(resource.get("recorded", "")) if found is not None and found.act in SAVED_BEFORE else ""
 
 
 def columns(made: Fragment) -> dict[str, bytes]:

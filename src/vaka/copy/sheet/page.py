@@ -76,7 +76,7 @@ def missing(name: str, since_us: int, language: str) -> str:
 class Reader:
     """Who looks, when, and how fresh what is shown is. ``as_of_us``: the copy has all until then; ``age_s``: since then, by a
     clock that never jumps; ``away``: the journal does not answer; ``certain``: no copy that takes entries is out of reach (S11);
-    ``notices``: what else must be said before all."""
+    ``notices``: what else must be said before all; ``behind``: the journal may have what is not shown (S1)."""
 
     language: str
     now_us: int
@@ -87,6 +87,7 @@ class Reader:
     name: str = ""
     unit: str = ""
     notices: tuple[Notice, ...] = ()
+    behind: bool = False
 
     def told(self, language: str | None = None) -> list[str]:
         """The notices in ``language``, None: in the reader's."""
@@ -201,6 +202,7 @@ def json(made: Body, who: Identity, reader: Reader, *, aside: int = 0) -> list[P
         "ageSeconds": int(reader.age_s),
         "shownAt": _instant(reader.now_us),
         "journalAway": reader.away,
+        "behind": reader.behind,
         "cannotBeShown": aside,
         "notices": reader.told(language="en"),
         "dosesCertain": made.certain and reader.certain,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any, Final, NamedTuple
@@ -22,7 +22,7 @@ from vaka.copy.reader import Reader as Connection
 from vaka.copy.reader import Row
 from vaka.copy.sheet import kept, page
 from vaka.copy.sheet.deciding import Decided, Decisions
-from vaka.copy.sheet.entry import Entry
+from vaka.copy.sheet.entry import Entry, unnamed
 from vaka.copy.sheet.fragment import Fragment, Piece, facts_of, fragment, pieces_of
 from vaka.copy.sheet.kept import Group
 from vaka.copy.sheet.page import Body, Hidden, Owned
@@ -123,8 +123,7 @@ class Sheets:
         if access.session is None and not through.everything:
             if ready:
                 return None
-            owned, hidden, touched = self._by_entries(reader, through.on("r"), through.values, patient, form)
-            shown: Shown | None = _shown(form, id_, owned, hidden, now, touched)
+            shown: Shown | None = self._by_entries(reader, through.on("r"), through.values, patient, id_, form, now)
             aside = False  # what its scopes say of a resource that cannot be read is not known
             until_us = now
         else:
@@ -180,8 +179,9 @@ class Sheets:
         return shown
 
     def _by_entries(
-        self, reader: Connection, condition: str, values: Iterable[tuple[str, object]], patient: int, form: str
-    ) -> tuple[list[Owned], Hidden, tuple[Touched, ...]]:
+        self, reader: Connection, condition: str, values: Iterable[tuple[str, object]], patient: int, id_: str, form: str,
+        now: int,
+    ) -> Shown:  # fmt: skip
         """For a program whose scopes are asked of each resource: from what it sees alone, made for it."""
         text = statements("sheet")["visible_entries"].replace("{access}", condition)
         rows = reader.rows(text, {"patient": patient, "limit": 4 * config.SHEET_ENTRIES_MAX, **dict(values)})
@@ -196,19 +196,31 @@ class Sheets:
                 groups.setdefault(Group(patient, kind, provider or "", unit or ""), []).append(entry)
             else:
                 withheld.add(kind)
-        owned, touched = [], []
-        for group, entries in sorted(groups.items()):
-            made = fragment(entries)
-            pieces, facts, versions = _of(made, form)
-            label = self.names.of(reader, group.unit or group.provider)
-            owned.append(_owned(group, label, pieces, facts, newest=kept.newest(made)))
-            touched += [Touched(type_name(t), rkey, seq, patient, owner) for t, rkey, seq, owner in versions]
-        return owned, Hidden(frozenset(withheld)), tuple(touched)
+        return shown_anew(
+            form, id_, groups, Hidden(frozenset(withheld)), now,
+            label=lambda group: self.names.of(reader, group.unit or group.provider),
+        )  # fmt: skip
 
 
 _Facts = tuple[Mapping[str, int], Sequence[Sequence[Any]], Mapping[str, int]]
 _Found = tuple[Sequence[Piece], _Facts, Sequence[Sequence[int]]]
 """Pieces; what is broken, scheduled and given; versions."""
+
+
+def shown_anew(
+    form: str, id_: str, groups: Mapping[Group, Sequence[Entry]], hidden: Hidden, now: int, *, label: Callable[[Group], str],
+    own: str = "", names: Callable[[str], str] = unnamed,
+) -> Shown:  # fmt: skip
+    """A sheet of ``groups`` that the reader sees, each made in memory. ``label``: the name of a group's owner; ``own``: the
+    reader's unit; ``names``: of places by their references."""
+    owned, touched = [], []
+    for group, entries in sorted(groups.items()):
+        made = fragment(entries, names=names)
+        pieces, facts, versions = _of(made, form)
+        mine = bool(own) and group.unit == own
+        owned.append(_owned(group, label(group), pieces, facts, own=mine, newest=kept.newest(made)))
+        touched += [Touched(type_name(t), rkey, seq, group.patient, owner) for t, rkey, seq, owner in versions]
+    return _shown(form, id_, owned, hidden, now, tuple(touched))
 
 
 def _kept(reader: Connection, number: int, form: str) -> _Found | None:

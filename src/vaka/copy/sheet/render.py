@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from jinja2 import Environment, PackageLoader, Undefined
 
 from vaka.copy.sheet.elements import Line
 from vaka.fhir.times import in_words
 from vaka.texts import texts_of
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 PACKAGE: Final = "vaka.copy"
 
@@ -23,6 +25,8 @@ PACKAGE: Final = "vaka.copy"
 @cache
 def environment(language: str) -> Environment:
     """Templates in one language. A member that a line does not have is empty."""
+    from jinja2 import Environment, PackageLoader, Undefined  # a sheet as JSON is made without
+
     made = Environment(
         loader=PackageLoader(PACKAGE), autoescape=True, undefined=Undefined, extensions=["jinja2.ext.i18n"],
         trim_blocks=True, lstrip_blocks=True, auto_reload=False,

@@ -32,6 +32,8 @@ CREATE UNIQUE INDEX IF NOT EXISTS owed_key ON owed (key) WHERE state = 0 AND key
 CREATE TABLE IF NOT EXISTS carried (
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, body BLOB NOT NULL, state INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+-- Why the journal refused one of them (until it is to go again).
+CREATE TABLE IF NOT EXISTS carried_why (id TEXT PRIMARY KEY, at_us INTEGER NOT NULL, reason TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
 -- Of a PC with a ward snapshot: the latest time that was seen (clock), and when its snapshots were revoked (revoked).
 CREATE TABLE IF NOT EXISTS seen (what TEXT PRIMARY KEY, at_us INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -100,7 +102,17 @@ SELECT id, body FROM carried WHERE state = 0 ORDER BY number LIMIT :limit
 DELETE FROM carried WHERE id = :id
 
 -- name: carried_refused
-UPDATE carried SET state = 2 WHERE id = :id
+UPDATE carried SET state = 2 WHERE id = :id;
+INSERT INTO carried_why VALUES (:id, :at_us, :reason) ON CONFLICT (id) DO UPDATE SET at_us = excluded.at_us, reason = excluded.reason;
+
+-- name: carried_all
+SELECT c.id, c.body, c.state, w.at_us, w.reason FROM carried c LEFT JOIN carried_why w USING (id) ORDER BY c.number
+
+-- name: carried_again
+UPDATE carried SET state = 0 WHERE state = 2 AND (:id IS NULL OR id = :id) RETURNING id
+
+-- name: carried_why_gone
+DELETE FROM carried_why WHERE id NOT IN (SELECT id FROM carried WHERE state = 2)
 
 -- name: forget
 DELETE FROM spent WHERE until_us < :now_us;

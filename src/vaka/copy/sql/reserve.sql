@@ -80,6 +80,10 @@ WHERE o.name = :name AND e.state IN (1, 4) ORDER BY o.number DESC LIMIT 1
 SELECT EXISTS (SELECT 1 FROM json_each(:patients) p JOIN of_patient o ON o.patient = p.value JOIN entry e ON e.number = o.number
                WHERE e.state IN (0, 1))
 
+-- name: shows
+-- Whether something of this patient is shown that the journal does not have.
+SELECT EXISTS (SELECT 1 FROM of_patient o JOIN entry e ON e.number = o.number WHERE o.patient = :patient AND e.state IN (0, 1, 4))
+
 -- name: count_states
 SELECT state, count(*) FROM entry GROUP BY state
 
@@ -161,3 +165,8 @@ INSERT INTO given VALUES (:copy, :kind, :serial, :value, :at_us, :by, :ground)
 
 -- name: given
 SELECT value, ground FROM given WHERE kind = :kind AND by = :by AND ground ->> '$.key' = :key
+
+-- name: numbers
+-- Numbers that were given to somebody, or (null) to anybody, since a time.
+SELECT kind, value, at_us, by, ground FROM given WHERE at_us >= :since_us AND (:by IS NULL OR by = :by)
+ORDER BY at_us DESC, value LIMIT :limit

@@ -22,6 +22,31 @@ SELECT id, whole FROM in_scope
 -- name: enter
 INSERT OR IGNORE INTO in_scope (patient, id, whole) VALUES (?, ?, ?)
 
+-- name: leave
+DELETE FROM in_scope WHERE patient = ?
+
+-- name: of_patient
+-- All that stands in a patient's record.
+SELECT r.rkey, r.type, o.unit, r.updated_us, r.dictionary, r.body FROM resource r LEFT JOIN owner o USING (owner)
+WHERE r.patient = ?1 AND r.deleted = 0
+
+-- name: unsettled
+-- Whether something of a patient waits to be settled or could not be read: nothing is said of what it makes of the patient.
+SELECT EXISTS (SELECT 1 FROM resource WHERE pending <> 0 AND patient = ?1)
+    OR EXISTS (SELECT 1 FROM beneath WHERE patient = ?1) OR EXISTS (SELECT 1 FROM aside WHERE patient = ?1)
+    OR EXISTS (SELECT 1 FROM incoming WHERE patient = ?1)
+
+-- name: merged
+-- With whom a patient was merged, on either side.
+SELECT into_id FROM alias WHERE patient = ?1 UNION SELECT id FROM alias WHERE into_patient = ?1
+
+-- name: all_of
+-- What stands here of these patients (a JSON array of keys), deleted or not; and, with whose owner, what is in nobody's record and
+-- may name one of them: not of these types (a JSON array). One look through the table.
+SELECT r.rkey, r.patient, o.unit, r.dictionary, r.body FROM resource r LEFT JOIN owner o USING (owner)
+WHERE r.patient IN (SELECT value FROM json_each(?1))
+   OR (r.patient IS NULL AND r.pending = 0 AND r.type NOT IN (SELECT value FROM json_each(?2)))
+
 -- name: set_whole
 UPDATE in_scope SET whole = ? WHERE patient = ?
 

@@ -137,6 +137,14 @@ FROM resource r WHERE r.rkey = :rkey AND r.deleted = 0
 SELECT r.type, r.dictionary, r.body, r.version FROM token t JOIN resource r ON r.rkey = t.rkey
 WHERE t.key = :key AND r.deleted = 0 AND r.body IS NOT NULL LIMIT :limit
 
+-- name: alike
+-- Results of a patient under a laboratory's identifier, of the same unit and provider as an owner, the newest first.
+SELECT r.rkey, r.created, r.dictionary, r.body, coalesce(o.unit, o.provider)
+FROM token t JOIN resource r ON r.rkey = t.rkey JOIN owner o ON o.owner = r.owner JOIN owner m ON m.owner = :owner
+WHERE t.key = :key AND r.type = :type AND r.patient = :patient AND r.deleted = 0 AND r.body IS NOT NULL
+    AND o.unit IS m.unit AND o.provider IS m.provider
+ORDER BY r.seq DESC LIMIT :limit
+
 -- name: unit_named
 -- An Organization by its HSA-id.
 SELECT r.id FROM token t JOIN resource r ON r.rkey = t.rkey WHERE t.key = :key AND r.type = :type AND r.deleted = 0 ORDER BY r.id LIMIT 1

@@ -17,7 +17,8 @@ class LastLogin:
 @dataclass(frozen=True, slots=True)
 class HomePage:
     """``began``, ``until``: clock times; ``rights``: in words; ``passkeys``, ``sessions``: how many the person has; ``last``: the
-    newest login but this one; ``changes``: what happened to the person's ways in since; ``log``: may go to the access log.
+    newest login but this one; ``changes``: what happened to the person's ways in since; ``log``: may go to the access log;
+    ``numbers``: reserve numbers are given here.
     ``sessions`` None: only the journal knows, and ``last`` and ``changes`` neither."""
 
     template: ClassVar[str] = "home.html"
@@ -36,3 +37,4 @@ class HomePage:
     last: LastLogin | None
     changes: tuple[str, ...]
     log: bool
+    numbers: bool

@@ -25,6 +25,7 @@ from vaka.access.session import Session
 from vaka.api import living
 from vaka.api.cookies import CSRF_HEADER, own_origin
 from vaka.api.http import Request, Response
+from vaka.api.proofs import Against, Answer
 from vaka.api.server import Server
 from vaka.api.sessions import is_fresh
 from vaka.api.vouched import Offered, proof_of
@@ -113,6 +114,11 @@ async def _verified(server: Server, request: Request, told: dict[str, Any], chal
         )  # fmt: skip
     except _MALFORMED as error:
         raise LoginFailed(REFUSED, why=f"passkey: {error}") from error
+    response = told["response"]
+    server.callers.proofs.keep(
+        Answer(told["rawId"], response["authenticatorData"], response["clientDataJSON"], response["signature"]),
+        Against(challenge, known.site, own_origin(request), known.public_key),
+    )
     await server.callers.accounts.passkey_used(credential, verified.new_sign_count)
     return known.person
 

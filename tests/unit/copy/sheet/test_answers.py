@@ -55,6 +55,7 @@ class Here:
     sheets: SheetStore | None
     prints: None = None
     door: None = None
+    at_journal: None = None
 
 
 @dataclass
@@ -165,12 +166,13 @@ def test_a_copy_out_of_reach_is_named_with_when_it_was_last_reached(world: World
 
 def test_a_copy_that_lags_says_so_first(world: World) -> None:
     """Would break: an old list of drugs is read while the journal is well, and nothing says so (S1)."""
+    assert orjson.loads(text(world.ask(sheet, "p1")))["behind"] is False
     world.behind = True
     page = text(world.ask(sheet, "p1", accept="text/html", accept_language="sv"))
-    assert "Kopian släpar efter journalen" in page
+    assert '<p class="warn">Kopian släpar efter journalen' in page
     told = orjson.loads(text(world.ask(sheet, "p1")))
     assert told["notices"] == [sheet_page.BEHIND]
-    assert told["dosesCertain"] is False
+    assert (told["behind"], told["dosesCertain"]) == (True, False)
 
 
 def test_the_log_knows(world: World) -> None:
