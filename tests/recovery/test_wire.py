@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -269,7 +270,7 @@ def test_copies_of_one_machine_hold_each_others_entries_though_they_serve_tls(tm
                 lambda: client.get(f"/fhir/Patient/{patient}").headers["vaka-answered-by"] == "copy",
                 "the copy has the patient",
             )
-            note = {"resourceType": "Observation", "status": "final", "code": {"text": "Vikt"}}
+            note: dict[str, Any] = {"resourceType": "Observation", "status": "final", "code": {"text": "Vikt"}}
             note["subject"] = {"reference": f"Patient/{patient}"}
             journal = running.pid("journal")
             os.kill(journal, signal.SIGSTOP)
@@ -283,4 +284,5 @@ def test_copies_of_one_machine_hold_each_others_entries_though_they_serve_tls(tm
                 wait_until(held, "it is acknowledged")
                 assert made[-1].headers["vaka-reserve"] == "pending; copies=2"
             finally:
-                os.kill(journal, signal.SIGCONT)
+                with contextlib.suppress(ProcessLookupError):  # its supervisor does not bear it for long
+                    os.kill(journal, signal.SIGCONT)
