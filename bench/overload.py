@@ -29,7 +29,7 @@ from vaka.api.admission import Class, Shared
 from vaka.fhir.definitions import type_name
 
 LEVELS: Final = (1, 2, 5, 10)
-PART: Final = 0.12
+PART: Final = 0.15
 URGENT_PART: Final = 0.12
 REST: Final = {Class.READ: 0.5, Class.INTEGRATION: 0.3, Class.BACKGROUND: 0.2}
 CONNECTIONS: Final = {Class.URGENT: 100, Class.READ: 400, Class.INTEGRATION: 200, Class.BACKGROUND: 100}
