@@ -17,7 +17,7 @@ import orjson
 from vaka.fhir.dates import parse
 
 Resource: TypeAlias = Mapping[str, Any]
-_Name: TypeAlias = tuple[str, str, str, str]
+Name: TypeAlias = tuple[str, str, str, str]
 _Version: TypeAlias = tuple[int, int]
 
 RESULTS: Final = frozenset({"Observation", "DiagnosticReport"})
@@ -47,7 +47,7 @@ def identifiers(resource: Resource | None) -> list[tuple[str, str]]:
 
 def is_same(one: Resource, other: Resource) -> bool:
     """Whether both are versions of one result."""
-    return not _names(one).isdisjoint(_names(other))
+    return not names(one).isdisjoint(names(other))
 
 
 def is_earlier(one: Resource, other: Resource) -> bool:
@@ -79,9 +79,9 @@ def takes_back(entered: Resource, standing: Resource, *, seen: bool) -> bool:
 def superseded(results: Iterable[tuple[str, Resource]]) -> set[str]:
     """Of (name, resource) the names of those that a later version of the same result stands beside; of several that say the same
     all but the first by name."""
-    groups: dict[_Name, list[tuple[_Version, str, Resource]]] = {}
+    groups: dict[Name, list[tuple[_Version, str, Resource]]] = {}
     for name, resource in results:
-        for of in _names(resource):
+        for of in names(resource):
             groups.setdefault(of, []).append((_version(resource), name, resource))
     found = set()
     for group in groups.values():
@@ -104,7 +104,7 @@ def _said(resource: Resource) -> bytes:
         return b""
 
 
-def _names(resource: Resource) -> set[_Name]:
+def names(resource: Resource) -> set[Name]:
     """What a result is known again by: its type, an identifier, what is measured."""
     type_ = str(resource.get("resourceType"))
     analyses = sorted(_analyses(resource))[:_NAMES_MAX]

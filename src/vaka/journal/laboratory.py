@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -17,7 +18,7 @@ from vaka import config
 from vaka.errors import Conflict
 from vaka.fhir.definitions import type_number
 from vaka.fhir.keys import key, resource_key
-from vaka.fhir.laboratory import RESULTS, identifiers, is_earlier, is_open, is_same, says_the_same, takes_back
+from vaka.fhir.laboratory import RESULTS, Name, identifiers, is_earlier, is_open, names, says_the_same, takes_back
 from vaka.journal.arrays import integers
 from vaka.journal.statements import statements
 from vaka.store.version import ANY_VERSION, Action, Version
@@ -68,12 +69,16 @@ async def settle(
 ) -> None:
     """Says of what was made anew which of ``before`` it is another of, and takes from the lists what is not the current one."""
     written = {write.rkey for write in writes}
-    standing = [one for one in before if one.version.rkey not in written]
+    standing: dict[Name, list[Result]] = {}  # a bundle may bring thousands
+    for one in reversed(before):
+        if one.version.rkey not in written:
+            _stand(standing, one)
     past: list[tuple[int, int]] = []
     for write, version in zip(writes, made, strict=True):
         if version is None or write.resource is None or not _numbered(write):
             continue
-        same = [one for one in standing if is_same(one.resource, write.resource)]
+        alike = chain.from_iterable(standing.get(name, ()) for name in names(write.resource))
+        same = list({one.version.rkey: one for one in alike}.values())
         for one in same:
             if is_earlier(one.resource, write.resource):
                 past.append((one.version.rkey, version.rkey))
@@ -81,10 +86,18 @@ async def settle(
                 past.append((version.rkey, one.version.rkey))
         if same and version.action is Action.CREATE:
             await tx.received_again(version, _current(same).version)
-        standing.append(Result(version, write.resource))
+        _stand(standing, Result(version, write.resource))
     if past:
         values = {"earlier": integers([one for one, _ in past]), "later": integers([one for _, one in past])}
         await tx.connection.execute(statements("laboratory")["settle"], values)
+
+
+def _stand(standing: dict[Name, list[Result]], result: Result) -> None:
+    """``result`` is there from now on, and of its like the last ones."""
+    for name in names(result.resource):
+        listed = standing.setdefault(name, [])
+        listed.append(result)
+        del listed[: -config.RESULTS_ALIKE_MAX]
 
 
 async def require_forward(

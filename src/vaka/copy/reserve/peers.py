@@ -104,6 +104,8 @@ class Peers:
 
     async def _tell(self, peer: Peer, entries: Sequence[Entry]) -> bool:
         """Whether the peer has all of ``entries`` on its disk."""
+        import httpx
+
         content = b"\n".join(wire(entry) for entry in entries)
         headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/x-ndjson"}
         try:
@@ -123,6 +125,8 @@ class Peers:
         return await self._soonest([self._carry(peer, content) for peer in self._known()]) > 0
 
     async def _carry(self, peer: Peer, content: bytes) -> bool:
+        import httpx
+
         headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"}
         for _ in range(_CARRY_TRIES):
             try:
