@@ -29,7 +29,7 @@ from vaka.api.admission import Class, Shared
 from vaka.fhir.definitions import type_name
 
 LEVELS: Final = (1, 2, 5, 10)
-PART: Final = 0.15
+PART: Final = 0.2
 URGENT_PART: Final = 0.12
 REST: Final = {Class.READ: 0.5, Class.INTEGRATION: 0.3, Class.BACKGROUND: 0.2}
 CONNECTIONS: Final = {Class.URGENT: 100, Class.READ: 400, Class.INTEGRATION: 200, Class.BACKGROUND: 100}
@@ -109,8 +109,8 @@ def measure(place: Place) -> list[Figure]:
 def measured(name: str, asking: Asking, port: int, pid: int, admission: Path) -> list[Figure]:
     """The figures of the serving process ``pid``. ``admission``: where its door tells of itself. Late where the load was."""
     found: list[tuple[list[Stream], float, str]] = []
+    _peak(port, asking)  # at its full speed: who has not been seen yet waits among those who log in
     with held_down(pid, PART):
-        _peak(port, asking)  # to warm it
         before = _peak(port, asking)
         for level in LEVELS:
             streams = _streams(asking, level, before)
