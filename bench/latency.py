@@ -21,7 +21,7 @@ from bench.site import Site
 from bench.wrk import drive
 
 CONNECTIONS: Final = 128
-PEOPLE: Final = 16
+PEOPLE: Final = 4
 """Of whom each has some of the connections."""
 ROUNDS: Final = 5
 SECONDS: Final = 5
