@@ -57,7 +57,7 @@ class Described:
         """owners, seqs, more."""
         try:
             owners, seqs, more = orjson.loads(self.text)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:  # no JSON, or no three of anything
             raise Damaged(f"what was shown: {error}") from error
         if self.kind != SHOWN or not _are_lists([owners, seqs]) or type(more) is not int:
             raise Damaged("what was shown is no numbers")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from vaka import config
 from vaka.accesslog import blocks, runs
-from vaka.accesslog.codec import Damaged, Encoder, contents, records
+from vaka.accesslog.codec import SHOWN, Damaged, Described, Encoder, contents, records
 from vaka.accesslog.record import Actor, Record, cut, person_key
 from vaka.accesslog.writer import in_one_block
 
@@ -62,6 +62,15 @@ def test_what_is_shown_again_is_named_once() -> None:
     assert [len(payload) < 100 for payload in payloads] == [False, False, True, True]
     assert [records(payload, NOW, encoder.described) for payload in payloads] == [sheets] * 4
     assert contents(payloads[3]).named & set(contents(payloads[1]).described)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "5", "null", "[1]", "[1,[2],3]", '[[1],["2"],3]', "[[1],[2],true]", "[[1],[2],3,4]"]
+)
+def test_what_is_described_as_shown_and_is_not_is_damaged(text: str) -> None:
+    """Would break: a description that a copy made up, or that was changed, stops verification with an error that nobody expects."""
+    with pytest.raises(Damaged):
+        Described(SHOWN, text).require()
 
 
 @given(st.binary(max_size=300))
