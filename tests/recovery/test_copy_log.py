@@ -192,6 +192,36 @@ def test_the_journal_stands_in_for_the_files_of_a_copy(
     assert not verified(journal.data).findings
 
 
+def test_a_run_goes_with_what_the_journal_lacks_and_nothing_else(journal: Vaka) -> None:
+    """Broken: each run says again who and what was described long ago, and people wait at the copy while it looks that up; or a
+    journal that was restored takes accesses of which nobody can say whose they were."""
+    proof, stream, encoder, asked = introduced(journal, "lean"), "2b" * 16, Encoder(), list[dict[str, Any]]()
+    post = post_to(journal.url, proof)
+
+    async def heard(address: str, body: bytes) -> tuple[int, bytes]:
+        asked.append(orjson.loads(body))
+        answer: tuple[int, bytes] = await post(address, body)
+        return answer
+
+    made, before = list[blocks.Block](), blocks.genesis(stream)
+    for n in range(1, 5):
+        payload = encoder.payload([record(n, actor=Actor("", f"SE-lean-{n % 2}"))], 1)
+        made.append(blocks.make(n, 1, time.time_ns() // 1_000, payload, before))
+        before = made[-1].hash
+    store = JournalStore(heard)
+    # The first run, in which all is described, is not at this journal.
+    assert asyncio.run(store.put_run(Run(stream, made[2:3], dict(encoder.described)))) == 1
+    assert [len(one.get("described", ())) for one in asked] == [0, 2], "its actor and its form, once it has said so"
+    asked.clear()
+    assert asyncio.run(store.put_run(Run(stream, made[3:], dict(encoder.described)))) == 1
+    assert [len(one.get("described", ())) for one in asked] == [0, 1], "its actor: the form is there"
+    asked.clear()
+    assert asyncio.run(store.put_run(Run(stream, made[:2], {}))) == 2
+    assert [len(one.get("described", ())) for one in asked] == [0], "they describe all by themselves"
+    logged = Counter((one.record.actor.person, one.record.seqs) for one in events(journal.data))
+    assert [logged[f"SE-lean-{n % 2}", (n,)] for n in range(1, 5)] == [1, 1, 1, 1]
+
+
 def head_of(journal: Vaka, stream: str) -> bool:
     async def work(connection: Connection) -> bool:
         return await (await connection.execute(statements()["head"], {"stream": stream})).fetchone() is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -16,7 +16,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, TypeAlias
 
 from vaka import config
-from vaka.accesslog.codec import Contents, Described
+from vaka.accesslog.codec import Contents, Described, Lacking
 from vaka.accesslog.runs import Run, row, take
 from vaka.accesslog.runs import told as told_of
 
@@ -38,14 +38,16 @@ def statements() -> Mapping[str, str]:
     return {name: sql.strip() for name, sql in zip(parts[1::2], parts[2::2], strict=True)}
 
 
-async def put_run(connection: Connection, run: Run) -> int:
-    """Puts what is not there yet of ``run`` into the tables; returns after COMMIT how many blocks that were."""
+async def put_run(connection: Connection, run: Run, *, whole: bool = True) -> int:
+    """Puts what is not there yet of ``run`` into the tables; returns after COMMIT how many blocks that were. ``whole``: ``run``
+    has all that is known of what they use; else the tables are asked, and Lacking tells what these do not know either."""
     sql = statements()
     told = await asyncio.to_thread(told_of, run.blocks)  # a run is thousands of records
     for one in told.values():
         run.described.update(one.described)
     async with connection.transaction():
         await connection.execute(sql["lock_stream"], {"stream": run.stream})
+        known = {**run.described, **({} if whole else await _known(connection, run, told.values()))}
         span = {"first": run.blocks[0].number, "last": run.blocks[-1].number}
         covered = await covered_blocks(connection, run.stream, **span)
         left = [block for block in run.blocks if not any(a <= block.number <= b for a, b in covered)]
@@ -53,9 +55,7 @@ async def put_run(connection: Connection, run: Run) -> int:
         while left:
             count = take(left)
             part, left = left[:count], left[count:]
-            values = await asyncio.to_thread(
-                row, run.stream, part, [told[block.number] for block in part], run.described
-            )
+            values = await asyncio.to_thread(row, run.stream, part, [told[block.number] for block in part], known)
             await _make_partition(connection, values["began"])
             await _describe(
                 connection, run.stream, part[0].chapter, [told[block.number] for block in part], run.described
@@ -63,6 +63,16 @@ async def put_run(connection: Connection, run: Run) -> int:
             await connection.execute(sql["insert_run"], values)
             put += count
     return put
+
+
+async def _known(connection: Connection, run: Run, contents: Iterable[Contents]) -> dict[int, Described]:
+    """What the tables know of what ``run`` uses and does not describe. Lacking."""
+    named = frozenset[int]().union(*(one.named for one in contents)) - run.described.keys()
+    askable = [number for number in named if 0 <= number < 1 << 31]
+    known = await described(connection, run.stream, run.blocks[0].chapter, askable) if askable else {}
+    if lacking := named - known.keys():
+        raise Lacking(sorted(lacking))
+    return known
 
 
 async def make_partitions(connection: Connection, now: datetime) -> None:
@@ -102,9 +112,12 @@ async def covered_blocks(
     return [(a, b) for a, b in await (await connection.execute(statements()["covered"], values)).fetchall()]
 
 
-async def described(connection: Connection, stream: str, chapter: int) -> dict[int, Described]:
-    """What the tables know of a chapter's numbers."""
-    rows = await connection.execute(statements()["described"], {"stream": stream, "chapter": chapter})
+async def described(
+    connection: Connection, stream: str, chapter: int, numbers: Collection[int] | None = None
+) -> dict[int, Described]:
+    """What the tables know of a chapter's ``numbers``, None: of all."""
+    values = {"stream": stream, "chapter": chapter, "numbers": list(numbers) if numbers is not None else None}
+    rows = await connection.execute(statements()["described"], values)
     return {number: Described(kind, content) for number, kind, content in await rows.fetchall()}
 
 

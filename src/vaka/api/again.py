@@ -24,8 +24,8 @@ from vaka.api.door.door import as_of
 from vaka.api.http import Request, Response
 from vaka.api.http1 import Connection, Exchange, refusal
 from vaka.api.http1.head import lines, opening
-from vaka.api.request_log import RequestLog
-from vaka.api.shown import Shown
+from vaka.api.request_log import RequestLog, line_of
+from vaka.api.shown import Moment, Shown, moment_of
 from vaka.copy.sheet.page import Reader
 from vaka.errors import OnlyJournal, Unauthenticated
 from vaka.store.through import now_us
@@ -41,7 +41,7 @@ _OWN: Final = frozenset({"vaka-as-of", "set-cookie"})
 @dataclass(slots=True)
 class _Kept:
     """One request as it was answered. ``proof``: what the session was known by; ``head``: of its answer, without what changes;
-    ``until``: of perf_counter, when it is to be looked at anew."""
+    ``line``: of the request log, likewise; ``until``: of perf_counter, when it is to be looked at anew."""
 
     request: Request
     record: Record
@@ -50,7 +50,7 @@ class _Kept:
     proof: str
     session: Session
     head: bytes
-    path: str
+    line: bytes
     until: float
 
 
@@ -65,6 +65,7 @@ class _Moment:
     epoch: int
     aged: bool
     reader: Reader
+    told: Moment
     head: bytes
 
 
@@ -83,15 +84,18 @@ class Again:
 
     def _give(self, kept: _Kept, data: bytes, connection: Connection) -> bool:
         began, admission = time.perf_counter(), self._server.admission
-        moment = self._at(began)
-        if kept.source != connection.source or not self._holds(kept, moment, began):
+        if kept.source != connection.source:
             return False
         class_ = admission.class_again(kept.proof, kept.shown.id, began)
         if class_ is None:
             return False
         if admission.enter(class_, began):
-            self._answer(kept, moment, data, connection, class_, began)
-            return True
+            moment = self._at(began)
+            if self._holds(kept, moment, began):
+                self._answer(kept, moment, data, connection, class_, began)
+                return True
+            admission.left_again(class_, began, kept.proof, None)
+            return False
         try:
             entry = admission.line_up(class_, partial(self._has_place, kept, data, connection, class_))
             connection.when_lost = partial(admission.door.withdraw, entry)
@@ -125,7 +129,7 @@ class Again:
     ) -> None:
         """There is a place. What cannot be answered here after all, for whatever reason, goes the usual way."""
         try:
-            content = kept.shown.content(moment.reader)
+            content = kept.shown.content(moment.reader, moment.told)
             record = again(kept.record)
             self._server.usage.note(kept.request, record)
         except Exception as error:
@@ -149,7 +153,8 @@ class Again:
         now = time.perf_counter()
         kept = _Kept(
             request, record, shown, exchange.source, request.proof, session,
-            lines([("content-type", response.content_type), *headers]), exchange.path, now + config.AGAIN_KEPT_S,
+            lines([("content-type", response.content_type), *headers]),
+            line_of("GET", exchange.path, 200, request.access.principal), now + config.AGAIN_KEPT_S,
         )  # fmt: skip
         if not self._at(now).fit or not self._lives(kept):
             return
@@ -199,7 +204,7 @@ class Again:
         server, sheets = self._server, self._server.sheets
         door = server.door
         if sheets is None or door is None or not door.standing.readable:
-            return _Moment(now, False, now_us(), 0, 0, True, Reader("", 0, 0), b"")
+            return _Moment(now, False, now_us(), 0, 0, True, Reader("", 0, 0), (), b"")
         standing, fresh = door.standing, sheets.freshness()
         lags = standing.age_s > config.DOOR_LAG_MAX_S and standing.heard
         at_us = now_us()
@@ -212,7 +217,7 @@ class Again:
             epoch = -1
         fit = not lags and not fresh.out_of_reach
         head = opening(200) + lines([("vaka-as-of", as_of(fresh.as_of_us // 1_000))])
-        return _Moment(now, fit, at_us, standing.seed, epoch, sheets.aged, reader, head)
+        return _Moment(now, fit, at_us, standing.seed, epoch, sheets.aged, reader, moment_of(reader), head)
 
     def _send(
         self, kept: _Kept, moment: _Moment, connection: Connection, content: bytes, class_: int, began: float, record: Record,
@@ -224,4 +229,4 @@ class Again:
         length = b"content-length: %d\r\n\r\n" % len(content)
         connection.answer_at_once(b"".join((moment.head, kept.head, length, content)))
         server.admission.left_again(class_, began, kept.proof, kept.shown.id)
-        self._requests.note("GET", kept.path, 200, kept.request.access.principal, began)
+        self._requests.note(kept.line, began)

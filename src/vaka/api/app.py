@@ -25,7 +25,7 @@ from vaka.api.health import health, ready
 from vaka.api.http import ClientGone, Request, Response, error_response, parse_query_string
 from vaka.api.http1 import Connection, Exchange
 from vaka.api.interactions.sheet import sheet
-from vaka.api.request_log import RequestLog
+from vaka.api.request_log import RequestLog, line_of
 from vaka.api.server import Server
 from vaka.errors import Busy, Fault, Forbidden, Invalid, NotFound, NotPassed, VakaError
 from vaka.store.cursor import Cursor
@@ -336,4 +336,4 @@ class Application:
     def _note(self, exchange: Exchange, address: Address, request: Request | None, status: int, began: float) -> None:
         # The address without its query, which holds what was searched for: ids may stand in a log, clinical text never.
         who = request.access.principal if request is not None else _NOBODY
-        self._requests.note(exchange.method, address.text, status, who, began)
+        self._requests.note(line_of(exchange.method, address.text, status, who), began)

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from vaka.copy.changes import Stamp
 from vaka.copy.sheet import page
 from vaka.copy.sheet.identity import Identity
 from vaka.copy.sheet.page import Body, Reader
 from vaka.copy.sheet.stream import content
+
+Moment: TypeAlias = tuple[object, ...]
+
+
+def moment_of(reader: Reader) -> Moment:
+    """What of ``reader`` a sheet in JSON tells. The same within a second: no time in it is finer."""
+    return (
+        reader.now_us // 1_000_000, reader.as_of_us // 1_000_000, int(reader.age_s), reader.away, reader.certain,
+        reader.notices,
+    )  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -29,24 +40,22 @@ class Shown:
     stamp: Stamp | None
     seed: int
     aged: bool
+    _last: tuple[Moment, bytes] | None = None
 
-    def content(self, reader: Reader) -> bytes:
-        """At the moment of ``reader``: for the reader that this was made for."""
+    def content(self, reader: Reader, moment: Moment) -> bytes:
+        """At the ``moment`` of ``reader``: for the reader that this was made for."""
         if self.html:
             own = self.reader
             return self._made(replace(reader, language=own.language, name=own.name, unit=own.unit))
-        # The same for all who see this body; and within a second: no time in it is finer.
-        moment = (
-            reader.now_us // 1_000_000, reader.as_of_us // 1_000_000, int(reader.age_s), reader.away, reader.certain,
-            reader.notices,
-        )  # fmt: skip
-        form = (self.packed, self.aside, self.who)
-        known = self.body.whole.get(form)
-        if known is not None and known[0] == moment:
-            return known[1]
-        made = self._made(reader)
-        self.body.whole[form] = (moment, made)
-        return made
+        # The same for all who see this body at this moment.
+        known = self._last
+        if known is None or known[0] != moment:
+            form = (self.packed, self.aside, self.who)
+            known = self.body.whole.get(form)
+            if known is None or known[0] != moment:
+                known = self.body.whole[form] = (moment, self._made(reader))
+            self._last = known
+        return known[1]
 
     def _made(self, reader: Reader) -> bytes:
         make = page.html if self.html else page.json

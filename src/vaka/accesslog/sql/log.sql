@@ -29,7 +29,8 @@ FROM unnest(%(numbers)s::int[], %(kinds)s::smallint[], %(contents)s::text[]) AS 
 ON CONFLICT DO NOTHING
 
 -- name: described
-SELECT number, kind, content FROM log.described WHERE stream = %(stream)s AND chapter = %(chapter)s
+SELECT number, kind, content FROM log.described
+WHERE stream = %(stream)s AND chapter = %(chapter)s AND (%(numbers)s::bigint[] IS NULL OR number = ANY (%(numbers)s::bigint[]))
 
 -- name: put_head
 -- Never backwards.

@@ -24,6 +24,7 @@ from vaka.api.admission.queue import Entry, Queue
 
 T = TypeVar("T")
 CLASSES: Final = len(Class)
+_CLASSES: Final = tuple(map(int, Class))
 _CAN_WAIT: Final = (int(Class.INTEGRATION), int(Class.BACKGROUND))
 _WINDOW_S: Final = 0.1
 _WINDOW_MAX_S: Final = 1.0
@@ -66,7 +67,7 @@ class Door(Generic[T]):
         self.shed = [0] * CLASSES
         self.queued = [0] * CLASSES
         """How many had to wait, since the start."""
-        self.queues: list[Queue[T]] = [_queue(class_) for class_ in Class]
+        self.queues: list[Queue[T]] = [_queue(class_) for class_ in _CLASSES]
         self.step = Step.FULL
         self.lag_s = 0.0
         self._waiting = 0
@@ -179,29 +180,24 @@ class Door(Generic[T]):
     def _next(self, now: float) -> list[Entry[T]]:
         """Gives the places that are free to those who wait: first to whom a floor owes one, then in the order of the classes."""
         found: list[Entry[T]] = []
-        waiting = [class_ for class_ in ORDER if self.queues[class_]]
+        waiting = [(class_, queue) for class_ in ORDER if (queue := self.queues[class_])]
         for owed in (True, False):
-            for class_ in waiting:
-                queue = self.queues[class_]
-                while len(queue):
-                    if owed and self.within[class_] >= self._floors[class_]:
-                        break
-                    if not owed and not self._has_place(class_):
-                        break
+            for class_, queue in waiting:
+                while self.within[class_] < self._floors[class_] if owed else self._has_place(class_):
                     entry = queue.take(now)
                     if entry is None:
                         break
                     self.total += 1
                     self.within[class_] += 1
                     found.append(entry)
-        self._waiting = sum(map(len, self.queues))
+        self._waiting = sum([len(queue) for _, queue in waiting])
         return found
 
     def _open(self, others: Others) -> None:
         """How far each class may fill the places, and what it always has."""
         limit = self.gradient.limit
         everywhere = limit + others.limit
-        for class_ in Class:
+        for class_ in _CLASSES:
             if self.lag_s >= config.ADMISSION_LAGS_S[class_] or (
                 class_ in _CAN_WAIT and (self.urgent_waits or others.urgent_waits)
             ):
@@ -216,7 +212,7 @@ class Door(Generic[T]):
 
     def _late(self, now: float) -> None:
         self.lag_s = max(self.lag_s, now - self._due + _LATE_S)
-        for class_ in Class:
+        for class_ in _CLASSES:
             if self.lag_s >= config.ADMISSION_LAGS_S[class_]:
                 self._caps[class_] = self._fast[class_] = self._floors[class_] = 0.0
 
@@ -248,7 +244,7 @@ class Door(Generic[T]):
         self.step = max(self._ladder.look(now, reads_refused=refused, urgent_late=urgent_late), others.step)
 
 
-def _queue(class_: Class) -> Queue[T]:
+def _queue(class_: int) -> Queue[T]:
     """Urgent care is never condemned for waiting; programs, which are patient, later than people."""
     urgent = class_ == Class.URGENT
     deadline_s = config.ADMISSION_DEADLINES_S[class_]

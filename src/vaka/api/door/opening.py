@@ -95,7 +95,7 @@ async def open_copy(
     own = Own(engine.writer(folder.own, secret))
     reserve = reserving(folder, store, key_file=key_file, token_file=folder.token, verify=trust)
     at_journal = JournalStore(post)
-    carried_over = JournalStore(carried.to_neighbours(private_key(folder.keys), reserve.peers.carry))
+    carried_over = JournalStore(carried.to_neighbours(private_key(folder.keys), reserve.peers.carry), carried=True)
     begun = Begun(Neighbours(folder).peers, verified)
     access_log = await AccessLog.open(
         path / "accesslog" / name, at_journal, f"copy {folder.about().name}",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from vaka.api.http import Request, Response
 from vaka.api.negotiated import language, require_get, takes_deflate, told, wants_html
 from vaka.api.server import Server, check_id, living
-from vaka.api.shown import Shown
+from vaka.api.shown import Shown, moment_of
 from vaka.copy.sheet import page
 from vaka.copy.sheet.identity import identity
 from vaka.errors import NotFound
@@ -50,7 +50,7 @@ async def sheet(server: Server, request: Request, id_: str) -> Response:
         stamp = None  # of a record that goes on in another's the stamp says nothing
     shown = Shown(asked, key, body, who, aside, html, packed, reader, until_us, stamp, seed, aged)
     request.shown = shown
-    return told(request, shown.content(reader), html=html, packed=packed)
+    return told(request, shown.content(reader, moment_of(reader)), html=html, packed=packed)
 
 
 def reader_of(server: Server, request: Request, store: SheetStore | JournalSheets | None = None) -> page.Reader:

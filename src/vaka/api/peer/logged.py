@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from vaka.accesslog import blocks, direct, tables
-from vaka.accesslog.codec import Damaged, Described
+from vaka.accesslog.codec import Damaged, Described, Lacking
 from vaka.accesslog.runs import Run, take
 from vaka.accesslog.tables import Connection, statements
 from vaka.api.server import Server
@@ -58,7 +58,10 @@ async def _answer(connection: Connection, system: str, stream: str, told: Mappin
             await tables.put_head(
                 connection, stream, system, first.number - 1, first.before
             )  # whose it is, first of all
-            return await tables.put_run(connection, run)
+            try:
+                return await tables.put_run(connection, run, whole="described" in told)
+            except Lacking as lacking:
+                return {"lacking": lacking.numbers}
     raise ValueError(f"{str(told['ask'])[:20]} is not asked here")
 
 
@@ -66,7 +69,7 @@ def _run(stream: str, told: Mapping[str, Any]) -> Run:
     found = list(blocks.in_run(base64.b64decode(told["blocks"], validate=True), _hash(told["before"])))
     if not found or take(found) != len(found):
         raise ValueError("no run: its blocks are none, not consecutive, or of two chapters")
-    described = {int(number): Described(int(kind), str(text)) for number, kind, text in told["described"]}
+    described = {int(number): Described(int(kind), str(text)) for number, kind, text in told.get("described", ())}
     for one in described.values():
         one.require()
     return Run(stream, found, described)

@@ -112,7 +112,7 @@ class Body:
     """What is due, as it was told last."""
     due: dict[object, bytes] = field(default_factory=dict, compare=False)
     """The same as JSON."""
-    whole: dict[object, tuple[object, bytes]] = field(default_factory=dict, compare=False)
+    whole: dict[object, tuple[tuple[object, ...], bytes]] = field(default_factory=dict, compare=False)
     """What was made of it last: by form, with the moment that it holds for."""
 
     @property
