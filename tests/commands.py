@@ -29,18 +29,26 @@ _USED = (
     "audit", "backup", "client", "copy", "dump", "keys", "load", "log", "log_carried", "peer", "person", "provider", "redact",
     "reserve", "reserve_told", "snapshot", "status", "token",
 )  # fmt: skip
-_MORE = ("httpx", "psycopg", "vaka.accesslog.verify", "vaka.api.keyring", "vaka.journal.journal")
+_MORE = ("httpx", "psycopg", "vaka.accesslog.ship", "vaka.accesslog.verify", "vaka.api.keyring", "vaka.journal.journal")
 
 Done = subprocess.CompletedProcess[str]
 
 
 def run(*arguments: str | Path, env: Mapping[str, str] | None = None, timeout: float = 180) -> Done:
     """``vaka`` with these arguments, run to its end. TimeoutExpired: it was killed."""
-    told = list(map(str, arguments))
+    return _run(["vaka", *map(str, arguments)], None, env, timeout)
+
+
+def program(code: str, *arguments: str | Path, timeout: float = 180) -> Done:
+    """``python -c`` with this code, as ``run``."""
+    return _run(["-c", *map(str, arguments)], code, None, timeout)
+
+
+def _run(told: list[str], code: str | None, env: Mapping[str, str] | None, timeout: float) -> Done:
     with tempfile.TemporaryDirectory(prefix="vaka-command-") as folder, socket.socket(socket.AF_UNIX) as connection:
         out, err = Path(folder, "out"), Path(folder, "err")
         asked = {
-            "arguments": told, "env": dict(os.environ if env is None else env), "cwd": str(Path.cwd()), "out": str(out), "err": str(err),
+            "arguments": told, "code": code, "env": dict(os.environ if env is None else env), "cwd": str(Path.cwd()), "out": str(out), "err": str(err),
         }  # fmt: skip
         connection.connect(_beside())
         connection.settimeout(timeout)
@@ -48,11 +56,11 @@ def run(*arguments: str | Path, env: Mapping[str, str] | None = None, timeout: f
         answers = connection.makefile()
         pid = int(answers.readline())
         try:
-            code = int(answers.readline())
+            ended = int(answers.readline())
         except TimeoutError as late:
             os.kill(pid, signal.SIGKILL)
             raise subprocess.TimeoutExpired(told, timeout) from late
-        return subprocess.CompletedProcess(told, code, out.read_text(), err.read_text())
+        return subprocess.CompletedProcess(told, ended, out.read_text(), err.read_text())
 
 
 @cache
@@ -118,16 +126,20 @@ def _become(asked: Mapping[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(asked["env"])
     os.chdir(asked["cwd"])
-    sys.argv = ["vaka", *asked["arguments"]]
+    sys.argv = asked["arguments"]
 
 
-def _command() -> int:
+def _command(program: str | None) -> int:
     """Its exit code, once all that it leaves for its end is done."""
     from vaka.cli import main
 
     code: Any = 1
     try:
-        main()
+        if program is None:
+            main()
+        else:
+            exec(program, {"__name__": "__main__"})
+            code = 0
     except SystemExit as ended:
         code = ended.code
     except BaseException:
@@ -143,5 +155,6 @@ if __name__ == "__main__":
     for name in (*_MORE, *(f"vaka.command.{one}" for one in _USED)):
         importlib.import_module(name)
     gc.freeze()
-    _become(_next(sys.argv[1]))
-    os._exit(_command())  # taking apart all that was imported is the dearest part of an interpreter's end
+    wanted = _next(sys.argv[1])
+    _become(wanted)
+    os._exit(_command(wanted["code"]))  # taking apart all that was imported is the dearest part of an interpreter's end
