@@ -6,8 +6,10 @@ VAKA_TEST_DATA=DIR with VAKA_TEST_URL=URL names a server that runs already, for 
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,25 @@ import httpx
 import orjson
 import pytest
 from bench.running import FULL, running, token
+from httpx._transports import default as _transport
 from tests.client import Api, fresh
 
 from vaka.access.session import CLINICIAN, Assignment, Purpose, Right
 
 LONGEST = ("recovery", "access", "on_copy", "copy", "web", "api", "fuzz", "tidy", "unit")
 """Where several run at once, files are given out in this order: what is long begins first, what is short fills the end."""
+
+_made_anew = _transport.create_ssl_context
+_made_once = cache(_made_anew)
+
+
+def _context(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
+    """httpx reads all authorities of the world for each client, even one that speaks plain HTTP: 50 ms of a core, some thousands
+    of times in a run. The tests' process reads them once; what a test trusts by itself is made as ever."""
+    return _made_once() if (verify, cert, trust_env) == (True, None, True) else _made_anew(verify, cert, trust_env)
+
+
+_transport.create_ssl_context = _context
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

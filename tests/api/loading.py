@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import subprocess
 import sys
 import uuid
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from typing import Any
 
 import orjson
 import zstandard
+from tests import commands
 from tests.client import Resource
 from tests.conftest import Instance
 
@@ -45,29 +45,20 @@ class Way:
         return ["--url", self.journal.url + "/fhir"]
 
     def command(self, *paths: Path | str, workers: int = 2) -> list[str]:
-        named = [str(path) for path in paths]
-        return [
-            sys.executable,
-            "-m",
-            "vaka.cli",
-            "load",
-            *named,
-            *self.arguments(),
-            "--workers",
-            str(workers),
-            "--json",
-        ]
+        return [sys.executable, "-m", "vaka.cli", *self.told(*paths, workers=workers)]
+
+    def told(self, *paths: Path | str, workers: int = 2) -> list[str]:
+        return ["load", *map(str, paths), *self.arguments(), "--workers", str(workers), "--json"]
 
     def env(self) -> dict[str, str]:
         return {**os.environ, "VAKA_TOKEN": self.journal.token("loader")}
 
     def load(self, *paths: Path | str, workers: int = 2) -> Loaded:
         report = self.folder / f"{uuid.uuid4()}.report"
-        command = [*self.command(*paths, workers=workers), "--report", str(report)]
-        done = subprocess.run(command, env=self.env(), capture_output=True, timeout=MAX_S, check=False)
+        done = commands.run(*self.told(*paths, workers=workers), "--report", report, env=self.env())
         counts = orjson.loads(done.stdout) if done.stdout.strip() else {}
         lines = report.read_bytes().splitlines() if report.exists() else []
-        return Loaded(done.returncode, counts, [orjson.loads(line) for line in lines], done.stderr.decode())
+        return Loaded(done.returncode, counts, [orjson.loads(line) for line in lines], done.stderr)
 
     def write(self, name: str, resources: Sequence[Resource | bytes]) -> Path:
         """An NDJSON file; ``.gz`` and ``.zst`` are packed."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import subprocess
-import sys
 import uuid
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from typing import Any
 import orjson
 import psycopg
 import zstandard
-from tests.api.loading import MAX_S
+from tests import commands
 from tests.client import Api
 from tests.conftest import Instance
 
@@ -22,9 +20,8 @@ from vaka.config import BINARY_CHUNK_BYTES
 from vaka.journal import cluster
 
 
-def dumped(journal: Instance, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "vaka.cli", "dump", "--data", str(journal.data), *arguments]
-    return subprocess.run(command, capture_output=True, timeout=MAX_S, check=False)
+def dumped(journal: Instance, *arguments: str) -> commands.Done:
+    return commands.run("dump", "--data", journal.data, *arguments)
 
 
 def lines_of(content: bytes) -> list[dict[str, Any]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from base64 import urlsafe_b64decode
 from pathlib import Path
@@ -13,6 +11,7 @@ import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from tests import commands
 from tests.client import Api, fresh
 from tests.conftest import Instance
 
@@ -27,12 +26,11 @@ def pem(tmp_path: Path) -> Path:
     return path
 
 
-def vaka(data: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-P", "-m", "vaka.cli", *map(str, arguments), "--data", str(data)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+def vaka(data: Path, *arguments: str | Path) -> commands.Done:
+    return commands.run(*arguments, "--data", data)
 
 
-def client(journal: Instance, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def client(journal: Instance, *arguments: str | Path) -> commands.Done:
     return vaka(journal.data, "client", *arguments)
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
 import pytest
-from tests import feeding
+from tests import commands, feeding
 from tests.api.records import Ward, acts, marks, operate, parameters
 from tests.client import Api, fresh, outcome, put
 from tests.conftest import Instance
@@ -247,8 +245,7 @@ def test_what_is_loaded_owes_nothing_and_changes_nothing_signed(
     file = tmp_path / "old.ndjson"
     lines = [{**note, "title": "Other"}, old, {**result, "status": "corrected"}, other]
     file.write_text("\n".join(json.dumps(line) for line in lines))
-    command = [sys.executable, "-P", "-m", "vaka.cli", "load", str(file), "--data", str(journal.data), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = commands.run("load", file, "--data", journal.data, "--json")
     assert done.returncode == 65, done.stderr
     assert json.loads(done.stdout)["refused"] == 1
     assert api.get(f"/Composition/{note['id']}").json()["title"] == "Anteckning"

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
 import pytest
-from tests import feeding
+from tests import commands, feeding
 from tests.api.records import Ward, marks, operate
 from tests.client import Api, fresh, outcome
 from tests.conftest import Instance
@@ -23,9 +21,8 @@ def ward(api: Api) -> Ward:
     return Ward(api)
 
 
-def vaka(journal: Instance, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-P", "-m", "vaka.cli", *map(str, arguments), "--data", str(journal.data)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+def vaka(journal: Instance, *arguments: str | Path) -> commands.Done:
+    return commands.run(*arguments, "--data", journal.data)
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -190,7 +187,7 @@ def test_a_provider_leaves_with_all_that_is_its_own(api: Api, journal: Instance,
     ).text
     assert not [line for line in lines if line.get("id") == kept["id"]]
 
-    def delete(export: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    def delete(export: Path, *more: str) -> commands.Done:
         arguments: tuple[str | Path, ...] = ("--export", export, "--decision", "D-1", "--authority", "Regionen", *more)
         return vaka(journal, "provider", "delete", "--provider", ward.provider, *arguments)
 

@@ -238,8 +238,35 @@ def test_what_matters_most_comes_from_the_journal_while_this_lags(client: httpx.
     assert other.headers["vaka-answered-by"] == "copy"
     answer = client.get("/unit/SE1-2")  # the stand-in has none: it answers that itself
     assert (answer.headers["vaka-answered-by"], answer.headers["vaka-behind"]) == ("copy", "true")
+
+
+def test_a_follower_that_stands_still_is_not_taken_for_a_journal_that_is_away(
+    vaka: Vaka, client: httpx.Client, door: Standin
+) -> None:
+    """Broken (S1): the copy's own follower is stopped, and old lists of drugs are read with the journal well; or, with the journal
+    away or failing, nobody is answered."""
+    id_ = id_of(patient(client))
+    path = f"/fhir/AllergyIntolerance?patient={id_}"
+
+    def by() -> str:
+        answer = client.get(path)
+        assert answer.status_code == 200, answer.text
+        return answer.headers["vaka-answered-by"]
+
     door.tell(age_s=60.0, heard=False)
-    assert client.get(f"/fhir/AllergyIntolerance?patient={id_}").headers["vaka-answered-by"] == "copy"
+    until(lambda: by() == "journal", "the journal is found to be well")
+    assert client.get(f"/sheet/{id_}").headers["vaka-answered-by"] == "journal"
+    assert client.get("/ready").json()["writing"] == "journal"
+    os.kill(journal_pid(vaka), signal.SIGSTOP)
+    try:
+        until(lambda: by() == "copy", "the copy answers")
+        until(lambda: client.get("/ready").json()["writing"] is False, "it knows")
+        began = time.monotonic()
+        assert by() == "copy"
+        assert time.monotonic() - began < config.DOOR_READ_TRY_S, "nobody tries a journal that is away"
+    finally:
+        os.kill(journal_pid(vaka), signal.SIGCONT)
+    until(lambda: by() == "journal", "it is found again")
 
 
 def test_a_sheet_comes_from_the_journal_while_this_lags(vaka: Vaka, client: httpx.Client, door: Standin) -> None:
@@ -273,19 +300,23 @@ def test_a_sheet_comes_from_the_journal_while_this_lags(vaka: Vaka, client: http
         os.kill(journal_pid(vaka), signal.SIGCONT)
 
 
-def test_ready_tells_reading_and_writing_apart(client: httpx.Client, door: Standin) -> None:
+def test_ready_tells_reading_and_writing_apart(vaka: Vaka, client: httpx.Client, door: Standin) -> None:
     """Broken: a copy whose journal is away is taken out of use, or nobody learns how old it is."""
     told = client.get("/ready").json()
     assert (told["reading"], told["writing"], told["from"]) == (True, "journal", "copy")
-    door.tell(age_s=93_600.5, heard=False)
-    answer = client.get("/ready")
-    assert answer.status_code == 200
-    assert (answer.json()["reading"], answer.json()["writing"]) == (True, False)
-    assert answer.json()["ageSeconds"] == 93_600.5
     door.tell(readable=False)
     assert client.get("/ready").json()["from"] == "journal"
     door.tell(readable=False, heard=False)
-    assert client.get("/ready").status_code == 503
+    until(lambda: client.get("/ready").status_code == 503, "there is nobody to answer")
+    os.kill(journal_pid(vaka), signal.SIGSTOP)
+    try:
+        door.tell(age_s=93_600.5, heard=False)
+        answer = client.get("/ready")
+        assert answer.status_code == 200
+        assert (answer.json()["reading"], answer.json()["writing"]) == (True, False)
+        assert answer.json()["ageSeconds"] == 93_600.5
+    finally:
+        os.kill(journal_pid(vaka), signal.SIGCONT)
 
 
 def test_before_there_is_a_record_here_the_journal_is_asked(client: httpx.Client, door: Standin) -> None:

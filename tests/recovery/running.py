@@ -17,18 +17,16 @@ import httpx
 import orjson
 from bench import running
 from bench.running import command, free_port
+from tests.commands import run as vaka
 from tests.waiting import until
 
 from vaka.journal import cluster
 from vaka.watch import status
 
+__all__ = ["Up", "refused", "told", "up", "vaka", "wait_until"]
+
 READY_MAX_S = 60.0
 SETUP = 78
-
-
-def vaka(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=180, check=False)
 
 
 def wait_until(true: Callable[[], object], what: str, seconds: float = READY_MAX_S) -> None:

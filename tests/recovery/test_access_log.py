@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -19,6 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 from bench.running import Vaka, running
+from tests import commands
 from tests.accesses import connect_to, dsn, events, folder, verified
 from tests.waiting import until
 
@@ -368,11 +368,10 @@ def test_a_kill_at_any_step_of_shipping_loses_and_doubles_nothing(vaka: Vaka, tm
         if step % 40 == 1:
             asyncio.run(write(count, 60))
             count += 60
-        arguments = [sys.executable, "-c", SHIPPING, dsn(vaka.data), str(tmp_path / "log"), str(step)]
-        done = subprocess.run(arguments, capture_output=True, timeout=60, check=False)
+        done = commands.program(SHIPPING, dsn(vaka.data), tmp_path / "log", str(step))
         if done.returncode == 0:
             break
-        assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
+        assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
         killed += 1
         step += 7 if killed > 12 else 1
     assert killed > 12, "the kills hit nothing"

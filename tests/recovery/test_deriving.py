@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import orjson
 import psycopg
 import pytest
-from bench.running import Vaka, command, running
+from bench.running import Vaka, running
+from tests import commands
 from tests.access.wards import PROTECTED, build
 from tests.client import Api
 
@@ -53,7 +53,8 @@ def _older(vaka: Vaka) -> None:
 
 
 def _status(vaka: Vaka, *options: str) -> str:
-    done = subprocess.run(command("status", "--data", vaka.data, *options), capture_output=True, text=True, check=True)
+    done = commands.run("status", "--data", vaka.data, *options)
+    assert done.returncode == 0, done.stderr
     return done.stdout
 
 

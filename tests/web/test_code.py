@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +12,7 @@ from hashlib import sha256
 import psycopg
 import pyotp
 import pytest
-from tests import accesses
+from tests import accesses, commands
 from tests.client import Api
 from tests.conftest import Instance
 from tests.waiting import until
@@ -28,9 +26,8 @@ from vaka.web.ways.code import STEP_S
 PASSPHRASE = "korrekt häst batteri klammer"
 
 
-def vaka(demo: Instance, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "vaka.cli", *arguments, "--data", str(demo.data)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+def vaka(demo: Instance, *arguments: str) -> commands.Done:
+    return commands.run(*arguments, "--data", demo.data)
 
 
 def set_up_code(demo: Instance, hsa: str) -> str:

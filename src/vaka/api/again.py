@@ -206,7 +206,6 @@ class Again:
         if sheets is None or door is None or not door.standing.readable:
             return _Moment(now, False, now_us(), 0, 0, True, Reader("", 0, 0), (), b"")
         standing, fresh = door.standing, sheets.freshness()
-        lags = standing.age_s > config.DOOR_LAG_MAX_S and standing.heard
         at_us = now_us()
         reader = Reader(
             "", at_us, fresh.as_of_us, fresh.age_s, fresh.away, fresh.certain, notices=fresh.notices,
@@ -215,7 +214,7 @@ class Again:
             epoch = server.store.epoch
         except OnlyJournal:
             epoch = -1
-        fit = not lags and not fresh.out_of_reach
+        fit = not door.lags and not fresh.out_of_reach
         head = opening(200) + lines([("vaka-as-of", as_of(fresh.as_of_us // 1_000))])
         return _Moment(now, fit, at_us, standing.seed, epoch, sheets.aged, reader, moment_of(reader), head)
 

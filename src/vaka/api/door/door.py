@@ -95,6 +95,11 @@ class Door:
     begun: Begun | None = None
     _lagging: int = 0
 
+    @property
+    def lags(self) -> bool:
+        """Whether what matters most is the journal's to answer (S1): what is here is old, and the journal can be reached."""
+        return self.standing.age_s > config.DOOR_LAG_MAX_S and self.passing.reaches(self.standing)
+
     async def answer(self, server: Server, request: Request, exchange: Exchange, here: Here) -> Response:
         """Answers a request, by ``here`` where the copy can."""
         parameters = request.query
@@ -128,14 +133,14 @@ class Door:
                 )  # fmt: skip
             return await self._passed(server, request, exchange)
         behind = not await self._caught_up(request)
-        urgent = self.standing.age_s > config.DOOR_LAG_MAX_S and self.standing.heard and table.is_urgent(request.path)
+        urgent = self.lags and table.is_urgent(request.path)
         if alone:  # where the journal has no such page, or does not answer, what is behind is said on it (S1)
             answer = await self._sheet(server, request, exchange) if behind or urgent else None
             if answer is not None:
                 return answer
             return await self._own(server, request, exchange, here, behind=behind or urgent, tried=True)
         tried = (behind and self.passing.hears(self.standing)) or (urgent and self._lagging < config.DOOR_LAGGING_MAX)
-        if tried and (answer := await self._briefly(server, request, exchange)) is not None:
+        if tried and (answer := await self._briefly(server, request, exchange)) is not None and answer.status < 429:
             return answer
         return await self._own(server, request, exchange, here, behind=behind or urgent, tried=tried)
 
@@ -144,7 +149,7 @@ class Door:
     ) -> Response:
         """The copy's answer. ``tried``: the journal was asked already, and has not answered, or cannot answer."""
         standing = self.standing
-        request.freshness = Freshness(standing.as_of_us, standing.age_s, not standing.heard, behind)
+        request.freshness = Freshness(standing.as_of_us, standing.age_s, not self.passing.reaches(standing), behind)
         if request.has_body:
             await request.keep()  # it may have to be passed on after all
         marks = _marks(request.freshness)

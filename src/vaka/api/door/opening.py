@@ -124,7 +124,7 @@ async def open_copy(
         giving = Giving(folder, store, private_key(folder.keys), demo=demo_login)
         # Whether a patient is held whole is nothing that the changes tell: a copy of some units keeps no answers.
         changes = Changes(folder.changes) if folder.about().scope is None else None
-        sheets = CopySheets(store, lambda: _freshness(told, reserve), changes)
+        sheets = CopySheets(store, lambda: _freshness(told, door.passing, reserve), changes)
         return replace(made, sheets=sheets, door=door, admission=admission, giving=giving)
 
     async def close() -> None:
@@ -149,10 +149,10 @@ def _held(folder: Folder, told: Told) -> dict[str, Any]:
     return {"scope": scope.named, "patients": told.patients, "takingIn": told.taking}
 
 
-def _freshness(told: Told, reserve: Reserving) -> Freshness:
+def _freshness(told: Told, passing: Passing, reserve: Reserving) -> Freshness:
     away = told.peers_away
     missing = tuple((one.name, one.since_us) for one in reserve.peers.out_of_reach()) if away else ()
-    return Freshness(told.as_of_us, told.age_s, away=not told.heard, certain=not away, out_of_reach=missing)
+    return Freshness(told.as_of_us, told.age_s, away=not passing.reaches(told), certain=not away, out_of_reach=missing)
 
 
 def _post(upstream: Upstream, token: Path) -> PostJournal:

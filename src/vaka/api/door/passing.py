@@ -2,7 +2,8 @@
 
 Invariants: at most ``DOOR_PASSING_MAX`` are on their way, so that a journal that hangs holds up nothing that is answered
 here; a request is sent again only where the journal cannot have carried it out, or knows it by its key; a journal that is
-not heard is waited for ``DOOR_TRY_S``, one that is heard and only slow for as long as its own limits allow."""
+not heard is waited for ``DOOR_TRY_S``, one that is heard and only slow for as long as its own limits allow; whether it can be
+reached is known beforehand, even where the follower stands still: nobody who reads tries it to find out (S1)."""
 
 from __future__ import annotations
 
@@ -33,11 +34,34 @@ class Passing:
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
         self._under_way = 0
-        self._answered = float("-inf")
+        self._answered = self._ready = float("-inf")
 
     def hears(self, standing: Standing) -> bool:
         """Whether the journal was heard just now: by the follower, or by an answer to what was passed on."""
-        return standing.heard or time.monotonic() - self._answered <= config.DOOR_AWAY_S
+        return self.reaches(standing) or time.monotonic() - self._answered <= config.DOOR_AWAY_S
+
+    def reaches(self, standing: Standing) -> bool:
+        """Whether the journal can be asked: the follower hears it, or it has just told this process that it is ready."""
+        return standing.heard or time.monotonic() - self._ready <= config.DOOR_AWAY_S
+
+    async def look(self, standing: Standing) -> None:
+        """Asks the journal itself while what is here grows old and the follower does not hear it: that may be the follower's
+        own fault (stopped, frozen, without a disk). For ever."""
+        while True:
+            await asyncio.sleep(config.DOOR_LOOK_READY_S)
+            if standing.age_s > config.DOOR_LAG_MAX_S and not standing.heard and await self._is_ready():
+                self._ready = time.monotonic()
+
+    async def _is_ready(self) -> bool:
+        """Whether it commits."""
+        try:
+            async with asyncio.timeout(config.DOOR_READ_TRY_S):
+                answer = await self._upstream.ask("GET", "/ready", [(b"host", self._upstream.netloc.encode())], None)
+                async for _ in answer.body():
+                    pass
+        except (NotSent, InDoubt, TimeoutError):
+            return False
+        return answer.status == 200
 
     async def on(
         self,

@@ -33,9 +33,10 @@ def health(server: Server) -> Response:
 
 def writing(door: Door) -> Writing:
     """Where a write of this moment goes."""
-    if door.reserve is not None and (door.standing.reserving or not door.standing.heard):
+    reached = door.passing.reaches(door.standing)
+    if door.reserve is not None and (door.standing.reserving or not reached):
         return "reserve"
-    return "journal" if door.standing.heard else False
+    return "journal" if reached else False
 
 
 _TAKES: Final = {
@@ -58,8 +59,7 @@ def reserve(safety: Safety) -> dict[str, Any]:
 def ready(door: Door) -> Response:
     """200 where a read is answered: from here, or, before there is a record here, by the journal."""
     standing = door.standing
-    heard = standing.heard
-    reading = standing.readable or heard
+    reading = standing.readable or door.passing.reaches(standing)
     told: dict[str, Any] = {
         "ready": reading, "reading": reading, "from": "copy" if standing.readable else "journal", "writing": writing(door),
         "ageSeconds": round(standing.age_s, 3) if standing.age_s < float("inf") else None,

@@ -62,6 +62,7 @@ async def _serve(
     web: Web | None, wire: Wire, peers: Tls | None,
 ) -> None:  # fmt: skip
     opened = await open_()
+    door = opened.door
     admission = opened.waiting.admission
     admission.start()
     behind: list[tuple[Application, Front]] = []
@@ -87,10 +88,10 @@ async def _serve(
     listeners = Listeners(wire, host, port, data_dir, application, peers)
     log.info("serving", host=host, port=port, scheme=wire.scheme, copy=name)
     try:
-        beside = (_beat(beat), listeners.follow(), complete(), *opened.beside)
+        beside = (_beat(beat), listeners.follow(), complete(), door.passing.look(door.standing), *opened.beside)
         await until_stopped(listeners, beside, admission)
     finally:
-        await opened.door.passing.close()
+        await door.passing.close()
         await opened.close()
         requests.flush()
         log.info("stopped", copy=name)

@@ -6,6 +6,7 @@ nothing is passed on and nothing is written; what was asked for and is not here 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
@@ -112,6 +113,8 @@ class Standing:
 class SnapshotDoor:
     """The door of one process."""
 
+    lags = False
+
     def __init__(self, standing: Standing) -> None:
         self.standing = standing
         self.passing = _Nowhere()
@@ -143,5 +146,12 @@ class SnapshotDoor:
 
 
 class _Nowhere:
+    def reaches(self, standing: Standing) -> bool:
+        return False
+
+    async def look(self, standing: Standing) -> None:
+        """There is nobody to look for."""
+        await asyncio.Event().wait()
+
     async def close(self) -> None:
         """There is nothing to close."""

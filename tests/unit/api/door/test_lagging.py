@@ -1,0 +1,121 @@
+"""S1: whether what matters most is asked of the journal, found out beside the requests; and what a failing journal answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from vaka import config
+from vaka.access.filter import system_filter
+from vaka.api.door.door import Door
+from vaka.api.door.passing import Passing
+from vaka.api.door.upstream import NotSent
+from vaka.api.http import Request, Response
+from vaka.store.cursor import Cursor
+
+
+@dataclass
+class Stands:
+    """A copy whose follower stands still: what is here is ``age_s`` old, and nothing is heard."""
+
+    age_s: float = 60.0
+    heard: bool = False
+    readable: bool = True
+    seed: int = 1
+    as_of_us: int = 0
+    peers_away: bool = False
+    frozen: bool = False
+    reserving: bool = False
+
+    @property
+    def applied(self) -> Cursor:
+        return Cursor(1, 1, 1)
+
+    def reached(self, place: Cursor) -> bool:
+        return True
+
+
+@dataclass
+class Journal:
+    """``status``: of its answers; None: it cannot be reached."""
+
+    status: int | None
+    netloc: str = "journal:1"
+    asked: list[str] = field(default_factory=list)
+
+    async def ask(self, method: str, target: str, headers: Any, content: Any) -> Any:
+        self.asked.append(f"{method} {target}")
+        if self.status is None:
+            raise NotSent
+        return self
+
+    async def body(self) -> AsyncIterator[bytes]:
+        yield b"{}"
+
+
+@pytest.mark.parametrize(
+    ("stands", "status", "reached", "asks"),
+    [
+        (Stands(), 200, True, True),
+        (Stands(), 503, False, True),
+        (Stands(), None, False, True),
+        (Stands(age_s=0.5), 200, False, False),
+        (Stands(heard=True), 503, True, False),
+    ],
+    ids=["well", "not ready", "away", "fresh", "heard"],
+)
+def test_the_journal_is_asked_itself_where_the_follower_does_not_tell(
+    stands: Stands, status: int | None, reached: bool, asks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken: with its follower stopped a copy never asks the journal; or it believes one that cannot commit, or burdens one that is
+    heard."""
+    monkeypatch.setattr(config, "DOOR_LOOK_READY_S", 0.001)
+    journal = Journal(status)
+    passing = Passing(cast("Any", journal))
+
+    async def look() -> None:
+        looking = asyncio.create_task(passing.look(stands))
+        await asyncio.sleep(0.05)
+        looking.cancel()
+
+    asyncio.run(look())
+    assert passing.reaches(stands) is reached
+    assert set(journal.asked) == ({"GET /ready"} if asks else set())
+
+
+class Answers:
+    """A journal that can be reached, and answers what is passed on with ``status``."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+    def reaches(self, standing: Stands) -> bool:
+        return True
+
+    hears = reaches
+
+    async def on(self, *_: Any, **__: Any) -> Response:
+        return Response(self.status, b"{}", passed=True)
+
+
+@pytest.mark.parametrize(
+    ("status", "by"), [(200, "journal"), (404, "journal"), (503, "copy"), (500, "copy"), (429, "copy")]
+)
+def test_what_the_journal_fails_to_answer_the_copy_does(status: int, by: str) -> None:
+    """Broken (S1: where it fails, the copy answers): a journal that is overloaded, or without its database, takes the lists of drugs
+    away from who stands at a copy that has them."""
+    door = Door(cast("Any", Answers(status)), Stands())
+    request = Request(
+        "GET", ("fhir", "MedicationRequest"), [("patient", "p")], {}, "http://localhost", b"", system_filter("test")
+    )
+
+    async def here(_: Request) -> Response:
+        return Response(200, b"here")
+
+    answer = asyncio.run(door.answer(cast("Any", None), request, cast("Any", None), here))
+    assert ("copy" if answer.body == b"here" else "journal") == by
+    assert (("vaka-behind", "true") in request.add_headers) is (by == "copy"), "it says that it lags"
