@@ -273,7 +273,8 @@ def serve(copy: Copy, number: int) -> None:
     if copy.certificate is not None and copy.wire.peer_port is not None:
         from vaka.api.http1 import Tls
 
-        peers = Tls(copy.certificate, copy.certificate, copy.authority)
+        removed = Folder(copy.directory.path).revoked
+        peers = Tls(copy.certificate, copy.certificate, copy.authority, removed, awaited=True)
     serve_copy(
         opened, copy.host, copy.port, copy.directory.path, name=name, beat=lambda: beat(beat_file), web=front,
         wire=copy.wire, peers=peers,
