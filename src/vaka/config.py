@@ -339,7 +339,7 @@ COPY_SEARCH_TIMEOUT_S: Final = 1.0
 # A copy that has not heard its journal for so long is not read from any more: weeks of a stop, not of a theft.
 COPY_LEASE_DAYS: Final = 30.0
 COPY_LEASE_LOOK_S: Final = 20.0
-COPY_RECOVERY_LOOK_S: Final = 2.0
+COPY_KEYS_LOOK_S: Final = 2.0
 # What no journal has is made here, however long a file of a busy machine takes.
 COPY_SHEET_TIMEOUT_S: Final = 5.0
 COPY_PROGRESS_STEPS: Final = 20_000

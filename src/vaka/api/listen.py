@@ -112,8 +112,8 @@ class Listeners:
             return
         for watched in self._watched:
             check_pair(watched.certificate, watched.key)  # what it cannot read, the server would die of
-            if watched.revoked is not None:
-                x509.load_pem_x509_crl(watched.revoked.read_bytes())
+            if (found := watched.removals) is not None:
+                x509.load_pem_x509_crl(found.read_bytes())
         self._stamps = now
         for one in self._serving:
             if one.tls is not None:

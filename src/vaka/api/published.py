@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Final
 
 import orjson
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from vaka import log
 from vaka.api.keyring import Keyring
 from vaka.api.secrets import Secret, Watched
+from vaka.copy import revoked
 from vaka.copy.reserve import recovery
 from vaka.errors import VakaError
 
@@ -39,18 +42,40 @@ class RecoveryHalf:
         return self._half
 
 
+class Removed:
+    """The certificates that ``vaka peer remove`` has voided, as its authority's list (DER); None where there is none."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._path = data_dir / "secret" / "tls" / "revoked.pem"
+        self._stamp: int | None = None
+        self._list: bytes | None = None
+
+    def __call__(self) -> bytes | None:
+        try:
+            if (stamp := self._path.stat().st_mtime_ns) != self._stamp:
+                self._list = x509.load_pem_x509_crl(self._path.read_bytes()).public_bytes(Encoding.DER)
+                self._stamp = stamp
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError) as error:  # what copies have had until now stays theirs
+            log.error("list of removed certificates cannot be read", kind=type(error).__name__)
+        return self._list
+
+
 class Published:
     """The keys as they are now, asked for often."""
 
-    def __init__(self, sessions: Keyring, tokens: Keyring, form: bytes, page: Secret, recovers: RecoveryHalf) -> None:
+    def __init__(
+        self, sessions: Keyring, tokens: Keyring, form: bytes, page: Secret, recovers: RecoveryHalf, removed: Removed
+    ) -> None:
         self._sessions, self._tokens, self._form, self._page = sessions, tokens, form, page
-        self._recovers = recovers
-        self._told: tuple[int, int, bytes, bytes | None] | None = None
+        self._recovers, self._removed = recovers, removed
+        self._told: tuple[int, int, bytes, bytes | None, bytes | None] | None = None
         self._line = b""
 
     def line(self) -> bytes:
         """A line of the feed without a cursor; another one when a key has changed."""
-        now = (self._sessions.look(), self._tokens.look(), self._page(), self._recovers())
+        now = (self._sessions.look(), self._tokens.look(), self._page(), self._recovers(), self._removed())
         if now != self._told:
             row = {
                 "session": {kid: key.hex() for kid, key in self._sessions.publics().items()},
@@ -58,6 +83,7 @@ class Published:
                 "form": self._form.hex(),
                 "page": now[2].hex(),
                 **({recovery.USE: now[3].hex()} if now[3] is not None else {}),
+                **({revoked.USE: now[4].hex()} if now[4] is not None else {}),
             }
             line = {"topic": TOPIC, "key": "journal", "row": row}
             self._line = orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SORT_KEYS)

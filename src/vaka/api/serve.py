@@ -32,7 +32,7 @@ from vaka.api.pages import Pages
 from vaka.api.passphrases import Passphrases
 from vaka.api.peer import routes as peer
 from vaka.api.people import People
-from vaka.api.published import Published, RecoveryHalf
+from vaka.api.published import Published, RecoveryHalf, Removed
 from vaka.api.request_log import RequestLog
 from vaka.api.reserve import received
 from vaka.api.revocations import Revocations
@@ -142,7 +142,7 @@ async def _server(
         journal, journal, Tokens(token_keys, clients), Pages(page), access_log, callers,
         Sealed(login_key), Passphrases(login_key), clients, JournalOpenings(journal), services(data_dir), demo, demo_login,
         redactions=Redactions(data_dir), settings=law, copies=copies,
-        published=Published(session_keys, token_keys, form, page, RecoveryHalf(data_dir)),
+        published=Published(session_keys, token_keys, form, page, RecoveryHalf(data_dir), Removed(data_dir)),
         admission=Admission(Shared.open(data_dir / "run" / "admission")), at_journal=JournalSheets(journal),
     )  # fmt: skip
 

@@ -19,6 +19,7 @@ from vaka import config, errors, log, process
 from vaka.access.settings import CLOSED, Settings
 from vaka.api.wire import Wire, check_pair
 from vaka.assemble.place import check_port, child, end_survivors
+from vaka.copy.booting import begin
 from vaka.copy.files import Folder, key, replace
 from vaka.copy.scope import Scope
 from vaka.watch.directory import Directory
@@ -99,7 +100,7 @@ def run(copy: Copy, on_ready: Callable[[float], None]) -> None:
         folder.prepare()
         _take_token(folder, copy.token_file)
         folder.establish(copy.source, scope=_scope(copy, folder))
-        key(folder, copy.key_file)
+        begin(folder, key(folder, copy.key_file))
         _keep_neighbours(folder, copy.neighbours)
         check_port(copy.host, copy.port)
         if copy.wire.peer_port is not None:
@@ -214,7 +215,8 @@ def _scope(copy: Copy, folder: Folder) -> Scope | None:
 
 
 def parts(copy: Copy) -> Sequence[Part]:
-    """Those that answer first: nobody waits for the follower before a first answer."""
+    """The first that answers has the machine to itself until it does: nobody waits for the follower, or for another that answers,
+    before a first answer."""
     directory = copy.directory
 
     async def following() -> bool:
@@ -222,13 +224,17 @@ def parts(copy: Copy) -> Sequence[Part]:
 
     follow = Part(
         FOLLOW, "copy", [*child("copy-follow", directory), *copy.arguments()], following, address=copy.source,
-        essential=False, popen={"cwd": directory.cores}, stop_max_s=15.0,
+        after=_serving_name(1), essential=False, popen={"cwd": directory.cores}, stop_max_s=15.0,
     )  # fmt: skip
     return [*(_serving(copy, number) for number in range(1, copy.workers + 1)), follow]
 
 
+def _serving_name(number: int) -> str:
+    return f"serve-{number}"
+
+
 def _serving(copy: Copy, number: int) -> Part:
-    directory, name = copy.directory, f"serve-{number}"
+    directory, name = copy.directory, _serving_name(number)
     beats = directory.run / f"{name}.beat"
 
     async def ready() -> bool:
@@ -239,14 +245,15 @@ def _serving(copy: Copy, number: int) -> Part:
 
     return Part(
         name, "copy", [*child("copy-serve", directory), *copy.arguments(), "--number", str(number)], ready,
-        address=copy.url, silent_max_s=SILENT_MAX_S, prepare=lambda: beats.unlink(missing_ok=True),
-        popen={"cwd": directory.cores, "env": {**os.environ}}, death_signal=signal.SIGTERM, stop_max_s=15.0,
+        address=copy.url, after="" if number == 1 else _serving_name(1), silent_max_s=SILENT_MAX_S,
+        prepare=lambda: beats.unlink(missing_ok=True), popen={"cwd": directory.cores, "env": {**os.environ}},
+        death_signal=signal.SIGTERM, stop_max_s=15.0,
     )  # fmt: skip
 
 
 def serve(copy: Copy, number: int) -> None:
     """What answers, in this process."""
-    name = f"serve-{number}"
+    name = _serving_name(number)
     process.prepare(name, copy.directory.log)
     log.setup(name, copy.directory.log / f"{name}.jsonl")
     from vaka.api.door.opening import open_copy
@@ -266,7 +273,8 @@ def serve(copy: Copy, number: int) -> None:
     if copy.certificate is not None and copy.wire.peer_port is not None:
         from vaka.api.http1 import Tls
 
-        peers = Tls(copy.certificate, copy.certificate, copy.authority)
+        removed = Folder(copy.directory.path).revoked
+        peers = Tls(copy.certificate, copy.certificate, copy.authority, removed, awaited=True)
     serve_copy(
         opened, copy.host, copy.port, copy.directory.path, name=name, beat=lambda: beat(beat_file), web=front,
         wire=copy.wire, peers=peers,

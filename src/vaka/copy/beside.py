@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import apsw
 
 from vaka import config, log
-from vaka.copy import derived, engine, private
+from vaka.copy import derived, engine, private, revoked
 from vaka.copy.apply import Applier
 from vaka.copy.board import Board, Field, boottime_ns
 from vaka.copy.client import Client
@@ -27,7 +28,7 @@ from vaka.copy.own import Own
 from vaka.copy.reserve import recovery
 from vaka.copy.reserve.record import InRecord
 from vaka.copy.reserve.store import ReserveStore
-from vaka.errors import Conflict, Forbidden, VakaError
+from vaka.errors import Conflict, Forbidden, Invalid, VakaError
 
 _MARKS: Final = (b'{"horizon"', b'{"heartbeat"')
 _LINES_MAX: Final = 500
@@ -166,7 +167,26 @@ async def keep_recovery(follower: Follower, folder: Folder, key: bytes) -> None:
                 told = True
         except (VakaError, OSError, ValueError) as error:
             log.warning("the reserve's key is not wrapped", kind=type(error).__name__)
-        await asyncio.sleep(config.COPY_RECOVERY_LOOK_S)
+        await asyncio.sleep(config.COPY_KEYS_LOOK_S)
+
+
+async def keep_revoked(follower: Follower, folder: Folder, authority: Path) -> None:
+    """Keeps the list of removed certificates as the journal tells it, until cancelled."""
+    seen: bytes | None = None
+    while True:
+        told = seen
+        try:
+            if follower.opened:
+                told = await _with(follower, lambda connection: private.journal_key(connection, revoked.USE))
+            if told is not None and told != seen and await asyncio.to_thread(revoked.keep, folder, authority, told):
+                log.info("the list of removed certificates has changed")
+            seen = told
+        except Invalid as error:  # told once
+            seen = told
+            log.error("the list of removed certificates is not taken", why=error.message)
+        except (VakaError, OSError) as error:
+            log.warning("the list of removed certificates is not kept", kind=type(error).__name__)
+        await asyncio.sleep(config.COPY_KEYS_LOOK_S)
 
 
 async def keep_sheets(follower: Follower) -> None:

@@ -114,6 +114,10 @@ class Board:
         elif make and self._fields[Field.SEQUENCE] % 2:
             self._fields[Field.SEQUENCE] += 1  # the follower before us was killed while it wrote
 
+    @property
+    def of_this_boot(self) -> bool:
+        return self._fields[Field.BOOT] == _boot()
+
     def close(self) -> None:
         self._fields.release()
         self._map.close()
@@ -148,6 +152,6 @@ class Board:
     def age_s(self) -> float | None:
         """How old the copy's knowledge is: since the journal was last heard. None: not since this machine has started."""
         heard = self._fields[Field.HEARD_NS]
-        if not heard or self._fields[Field.BOOT] != _boot():
+        if not heard or not self.of_this_boot:
             return None
         return max(boottime_ns() - heard, 0) / 1e9

@@ -85,6 +85,11 @@ class Folder:
         return self.keys / "lease"
 
     @property
+    def revoked(self) -> Path:
+        """The certificates of copies that the journal has removed (``copy.revoked``)."""
+        return self.keys / "revoked.pem"
+
+    @property
     def token(self) -> Path:
         return self.keys / "token"
 

@@ -32,7 +32,7 @@ from vaka.copy.reserve.opening import open_reserve
 from vaka.copy.scope import REGION
 from vaka.copy.seeds import Seeds
 from vaka.copy.taking import keep_taking
-from vaka.copy.tls import tls
+from vaka.copy.tls import Ways
 from vaka.errors import Invalid, Setup
 from vaka.store.cursor import Cursor
 from vaka.store.version import instant
@@ -92,11 +92,11 @@ async def _run(options: Options, folder: Folder) -> None:
                 f"there is no token in {options.token_file or folder.token}",
                 help="make one on the journal with `vaka token --system NAME --scope feed --scope feed-private` and put it there",
             ) from error
-        verify = tls(options.authority, options.certificate)
-        client = Client(about.journal, token, verify=verify)
+        ways = Ways(options.authority, options.certificate, folder.revoked)
+        client = Client(about.journal, token, verify=ways.journal)
         stack.push_async_callback(client.close)
         http = await stack.enter_async_context(
-            httpx.AsyncClient(verify=verify, trust_env=False, headers={"Authorization": f"Bearer {token}"})
+            httpx.AsyncClient(verify=ways.copies, trust_env=False, headers={"Authorization": f"Bearer {token}"})
         )
         board = Board(folder.board, make=True)
         lost = LostFile(folder.lost, key)
@@ -141,8 +141,10 @@ async def _run(options: Options, folder: Folder) -> None:
                     keep_leaving(follower),
                     beside.keep_recovery(follower, folder, key),
                     reserve_running.run(
-                        reserve, folder, board, lost, follower.in_thread, token_file=options.token_file, verify=verify
+                        reserve, folder, board, lost, follower.in_thread, token_file=options.token_file, ways=ways
                     ),
+                    ways.follow(),
+                    *([beside.keep_revoked(follower, folder, options.authority)] if options.authority is not None else []),
                 )
             ]  # fmt: skip
             await stopping.wait()

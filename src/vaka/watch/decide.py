@@ -1,8 +1,9 @@
 """What the supervisor does next: a pure function of what it sees.
 
 Invariants: a part starts only when what it needs has been started; a part that died starts again at once, and the
-more often it dies without having been ready, the longer it waits; nothing is stopped before what needs it; a start
-that fails for a reason only a person can mend ends everything and says why. Source: facts/continuity.md, STYLE.md 1.
+more often it dies without having been ready, the longer it waits; what others are to come after has the machine to itself until
+it is ready, for HEAD_START_MAX_S at most; nothing is stopped before what needs it; a start that fails for a reason only a person
+can mend ends everything and says why. Source: facts/continuity.md, STYLE.md 1.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Final, Literal
 
 BACKOFF_FIRST_S: Final = 0.25
 BACKOFF_MAX_S: Final = 10.0
+HEAD_START_MAX_S: Final = 3.0
 FIRST_START_DEATHS_MAX: Final = 3
 SETUP_EXIT_CODE: Final = 78
 
@@ -35,6 +37,7 @@ class PartState:
 
     name: str
     needs: tuple[str, ...] = ()
+    after: str = ""  # whose first start it lets go ahead
     essential: bool = True  # Vaka is not up without it
     lingers: bool = False  # when all stops, it ends after what it needs: it takes the last of it
     process: Process = "none"
@@ -90,10 +93,16 @@ def _run(part: PartState, parts: Sequence[PartState]) -> Action | None:
     if any(need not in running for need in part.needs):
         return None
     if part.process == "none":
+        if any(_goes_ahead(other) for other in parts if other.name == part.after):
+            return None
         return Action(Verb.START, part.name, f"{part.name} is not running")
     if part.since_s < backoff_s(part.deaths):
         return None
     return Action(Verb.START, part.name, f"{part.name} ended with {part.exit_code}")
+
+
+def _goes_ahead(part: PartState) -> bool:
+    return part.process == "running" and not part.was_ready and part.since_s < HEAD_START_MAX_S
 
 
 def _stop(parts: Sequence[PartState]) -> Action:

@@ -37,6 +37,7 @@ class Part:
     probe: Probe
     address: str = ""
     needs: tuple[str, ...] = ()
+    after: str = ""  # the part that is to be ready before this one begins, where that is soon
     essential: bool = True
     lingers: bool = False
     prepare: Callable[[], None] | None = None  # runs before each start; what it raises counts as a death
@@ -160,6 +161,7 @@ class Running:
         return PartState(
             name=self.part.name,
             needs=self.part.needs,
+            after=self.part.after,
             essential=self.part.essential,
             lingers=self.part.lingers,
             process=process_state,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from vaka.watch.decide import BACKOFF_MAX_S, PartState, Verb, backoff_s, decide
+from vaka.watch.decide import BACKOFF_MAX_S, HEAD_START_MAX_S, PartState, Verb, backoff_s, decide
 
 DATABASE = PartState("postgres")
 API = PartState("journal", needs=("postgres",), silent_max_s=15.0)
@@ -31,6 +31,19 @@ def test_starts_in_order() -> None:
     """Broken: the API is started where the database is not."""
     assert verb(DATABASE, API) == (Verb.START, "postgres")
     assert verb(running(DATABASE, ready=False), API) == (Verb.START, "journal")
+
+
+def test_what_answers_goes_ahead_of_what_may_wait() -> None:
+    """Broken: the follower takes the processor from a first answer; or it starts the later, the longer nothing answers."""
+    serve, follow = PartState("serve-1"), PartState("follow", after="serve-1", essential=False)
+    starting = running(serve, ready=False, was_ready=False)
+    assert verb(serve, follow) == (Verb.START, "serve-1")
+    assert verb(starting, follow) == (Verb.WAIT, None)
+    assert verb(replace(starting, since_s=HEAD_START_MAX_S), follow) == (Verb.START, "follow")
+    assert verb(running(serve), follow) == (Verb.START, "follow")
+    assert verb(exited(serve, deaths=2), follow) == (Verb.START, "follow"), "it cannot start, and waits"
+    assert verb(starting, exited(follow)) == (Verb.START, "follow"), "it ran already"
+    assert verb(running(serve, ready=False), follow) == (Verb.START, "follow"), "it was ready once"
 
 
 def test_waits_when_all_is_well() -> None:

@@ -45,7 +45,7 @@ from vaka.copy.reserve.neighbours import Neighbours
 from vaka.copy.scope import REGION
 from vaka.copy.sheet.answering import CopySheets
 from vaka.copy.store import CopyStore
-from vaka.copy.tls import tls
+from vaka.copy.tls import Ways
 from vaka.errors import Unavailable
 from vaka.store.sheet import Freshness
 
@@ -87,16 +87,15 @@ async def open_copy(
     """The copy in ``path``, which follows ``journal``. ``name``: of this process."""
     folder = Folder(path)
     folder.prepare()
-    trust = tls(authority, certificate)
-    verified = trust if isinstance(trust, ssl.SSLContext) else None
-    secret, told, upstream = key(folder, key_file), Told(folder.board), Upstream(journal, verified)
+    ways = Ways(authority, certificate, folder.revoked)
+    secret, told, upstream = key(folder, key_file), Told(folder.board), Upstream(journal, _context(ways.journal))
     post = _post(upstream, folder.token)
     store = CopyStore(_Source(folder, secret, told), aged=lambda: told.aged)
     own = Own(engine.writer(folder.own, secret))
-    reserve = reserving(folder, store, key_file=key_file, token_file=folder.token, verify=trust)
+    reserve = reserving(folder, store, key_file=key_file, token_file=folder.token, verify=ways.copies)
     at_journal = JournalStore(post)
     carried_over = JournalStore(carried.to_neighbours(private_key(folder.keys), reserve.peers.carry), carried=True)
-    begun = Begun(Neighbours(folder).peers, verified)
+    begun = Begun(Neighbours(folder).peers, _context(ways.copies))
     access_log = await AccessLog.open(
         path / "accesslog" / name, at_journal, f"copy {folder.about().name}",
         fallback=Ladder(at_journal, carried_over, lambda: told.heard),
@@ -138,7 +137,12 @@ async def open_copy(
         store, None, cast("Any", None), cast("Any", None), access_log, cast("Any", None), cast("Any", None),
         cast("Any", None), None, cast("Any", None), settings=law, door=door, admission=admission,
     )  # fmt: skip
-    return Opened(waiting, door, complete, copy_chores(copy, folder.about().name, post), close)
+    beside = (*copy_chores(copy, folder.about().name, post), ways.follow())
+    return Opened(waiting, door, complete, beside, close)
+
+
+def _context(verify: ssl.SSLContext | bool) -> ssl.SSLContext | None:
+    return verify if isinstance(verify, ssl.SSLContext) else None
 
 
 def _held(folder: Folder, told: Told) -> dict[str, Any]:

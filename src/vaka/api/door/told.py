@@ -29,13 +29,17 @@ class Told:
 
     @property
     def board(self) -> Board | None:
-        """None before the follower has made it."""
+        """None before it was made, since this boot."""
         if self._board is None and time.monotonic() - self._looked >= _LOOK_S:
             self._looked = time.monotonic()
             try:
-                self._board = Board(self._path)
+                found = Board(self._path)
             except (FileNotFoundError, Fault):
                 return None
+            if found.of_this_boot:
+                self._board = found
+            else:
+                found.close()
         return self._board
 
     def _field(self, field: Field) -> int:

@@ -22,16 +22,23 @@ _HANDSHAKE_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """``authority``: whose certificates callers must show; ``revoked``: which of them are void."""
+    """``authority``: whose certificates callers must show; ``revoked``: which of them are void; ``awaited``: that list may not
+    have come yet, and until then none is."""
 
     certificate: Path
     key: Path
     authority: Path | None = None
     revoked: Path | None = None
+    awaited: bool = False
 
     @property
     def files(self) -> tuple[Path, ...]:
-        return tuple(path for path in (self.certificate, self.key, self.authority, self.revoked) if path is not None)
+        return tuple(path for path in (self.certificate, self.key, self.authority, self.removals) if path is not None)
+
+    @property
+    def removals(self) -> Path | None:
+        """The list that there is to look into."""
+        return None if self.awaited and self.revoked is not None and not self.revoked.exists() else self.revoked
 
     def context(self) -> ssl.SSLContext:
         """OSError, ssl.SSLError where one of the files cannot be used."""
@@ -42,8 +49,8 @@ class Tls:
         if self.authority is not None:
             context.verify_mode = ssl.CERT_REQUIRED
             context.load_verify_locations(self.authority)
-            if self.revoked is not None:
-                context.load_verify_locations(self.revoked)
+            if (found := self.removals) is not None:
+                context.load_verify_locations(found)
                 context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
         return context
 

@@ -25,6 +25,7 @@ from vaka.copy.reserve.opening import token
 from vaka.copy.reserve.peers import Peers
 from vaka.copy.reserve.store import ReserveStore
 from vaka.copy.reserve.telling import Telling
+from vaka.copy.tls import Ways
 
 
 async def run(
@@ -35,12 +36,12 @@ async def run(
     in_thread: Callable[[Callable[[], Any]], Awaitable[Any]],
     *,
     token_file: Path | None = None,
-    verify: Any = True,
+    ways: Ways,
 ) -> None:
-    """Until it is cancelled. ``found``: what the journal lost, asked of ``in_thread``; ``verify``: of the journal and of other
-    copies, as httpx takes it."""
-    journal = JournalClient(folder.about().journal, lambda: token(folder, token_file), verify=verify)
-    peers = Peers(store, Neighbours(folder).peers, lambda: token(folder, token_file), verify=verify)
+    """Until it is cancelled. ``found``: what the journal lost, asked of ``in_thread``; ``ways``: to the journal and to
+    other copies."""
+    journal = JournalClient(folder.about().journal, lambda: token(folder, token_file), verify=ways.journal)
+    peers = Peers(store, Neighbours(folder).peers, lambda: token(folder, token_file), verify=ways.copies)
     telling, site = Telling(folder.control), folder.about().name
 
     def may() -> bool:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from vaka.api.door.told import Told
+from vaka.copy import board as board_module
 from vaka.copy.board import Board, Field, Journal, boottime_ns
 from vaka.store.cursor import Cursor
 
@@ -40,3 +43,14 @@ def test_what_the_board_tells(tmp_path: Path) -> None:
     assert not told.heard
     board[Field.DAMAGED] = 1
     assert not told.readable
+
+
+def test_a_board_of_an_earlier_boot_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken: after the machine was started again a copy calls itself fresh by a clock that has begun anew."""
+    board = Board(tmp_path / "board", make=True)
+    later = boottime_ns() + 3_600_000_000_000
+    board.write({Field.SEED: 3, Field.WHOLE: 1, Field.HEARD_NS: later, Field.SIGN_NS: later})
+    told = Told(tmp_path / "board")
+    monkeypatch.setattr(board_module, "_boot", lambda: 1)
+    assert not told.readable and not told.heard and told.aged
+    assert told.age_s == float("inf")
