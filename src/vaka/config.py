@@ -301,6 +301,14 @@ RESERVE_LAG_NORMAL_S: Final = 2.0
 RESERVE_RETRY_S: Final = 1.0
 # Entries that are over stay so long, for who asks what became of them.
 RESERVE_KEEP_DAYS: Final = IDEMPOTENCY_DAYS
+# Drafts (decision 0018): so much of one text, so many texts of one person, so many branches of one draft. One that nobody
+# touches goes after so long, before the journal forgets its key; that one is over is known so long, for copies that were away.
+DRAFT_MAX_BYTES: Final = 64 * 1024
+DRAFTS_MAX: Final = 100
+DRAFT_BRANCHES_MAX: Final = 100
+DRAFT_KEEP_DAYS: Final = 60
+DRAFT_OVER_DAYS: Final = 14
+DRAFT_EXCHANGE_MAX: Final = 20
 # Two given doses of one drug closer than its order says; where no order says, than this.
 DOSE_INTERVAL_S: Final = 4 * 3600
 # The sheet (copy/sheet): what of a record stands on a patient's first page. Texts are cut, and say so.

@@ -13,7 +13,9 @@ from typing import Any
 import httpx
 import pytest
 from bench.running import FULL, Vaka, free_port, running, token
+from tests.api.records import Ward
 from tests.client import Api, fresh
+from tests.conftest import Instance
 from tests.copy.reserve_standin import Fronted, fronted
 from tests.copy.test_door import journal_pid
 from tests.waiting import until
@@ -93,6 +95,7 @@ def test_a_journal_that_stands_still_costs_one_wait_and_comes_back_to_everything
         tried = post(vaka, first, key, patient(value))
         assert time.monotonic() - began > config.DOOR_TRY_S - 0.5
         assert (tried.status_code, tried.headers["vaka-reserve"]) == (201, "pending; copies=2")
+        assert tried.headers.get_list("vaka-answered-by") == ["copy"] and "vaka-as-of" in tried.headers
         began = time.monotonic()
         values = [fresh() for _ in range(20)]
         ids = [post(vaka, first, body=patient(one)).json()["id"] for one in values]
@@ -116,6 +119,68 @@ def test_a_journal_that_stands_still_costs_one_wait_and_comes_back_to_everything
     assert post(vaka, first).headers["vaka-answered-by"] == "journal"
     for store in stores:
         store.close()
+    api.close()
+
+
+def drafted(door: Fronted, method: str, path: str, session: str, body: Any = None, **headers: str) -> httpx.Response:
+    told = {"Authorization": f"Bearer {session}", **headers}
+    return httpx.request(method, door.url + path, json=body, headers=told, timeout=30)
+
+
+def test_a_draft_survives_session_page_and_stop(vaka: Vaka, doors: list[Fronted]) -> None:
+    """Would break S19: what was typed is gone with its page or its copy, stands where it does not belong, or is sent twice."""
+    first, second = doors
+    api = Api(vaka.url, token(vaka.data, "tests", FULL))
+    ward, instance = Ward(api), Instance(vaka.url, vaka.data)
+
+    def login(person: str) -> str:
+        return instance.session(person=person, practitioner=f"n-{person}", unit=ward.unit, provider=ward.provider)
+
+    person = f"SE-{fresh()}"
+    here, there, another = login(person), login(person), login(f"SE-{fresh()}")
+    draft, form, other_form = (str(uuid.uuid4()) for _ in range(3))
+    place = f"?patient={ward.patient}"
+
+    def texts(door: Fronted) -> list[str]:
+        told = drafted(door, "GET", f"/drafts/{draft}{place}", there)
+        return [one["content"] for one in told.json().get("texts", ())]
+
+    with standing_still(vaka):
+        saved = drafted(
+            first, "PUT", f"/drafts/{draft}/{form}{place}", here, {"number": 1, "form": "note", "content": "Sover gott"}
+        )
+        assert saved.status_code == 200, saved.text
+        assert saved.headers["vaka-answered-by"] == "copy"
+        until(lambda: texts(second) == ["Sover gott"], "another session finds it on the other copy")
+        assert drafted(second, "GET", f"/drafts/{draft}{place}", another).status_code == 404
+        assert drafted(second, "GET", "/drafts", another).json() == {"drafts": []}
+        assert drafted(second, "GET", f"/drafts/{draft}?patient={fresh()}", there).status_code == 409
+        drafted(
+            second, "PUT", f"/drafts/{draft}/{other_form}{place}", there,
+            {"number": 1, "form": "note", "content": "Sover gott. Åt frukost", "continues": {form: 1}},
+        )  # fmt: skip
+        until(lambda: texts(first) == ["Sover gott. Åt frukost"], "the first hears that it goes on elsewhere")
+        assert not [entry for door in doors for entry in door.store().open() if ward.patient in entry.patients]
+        note = {
+            "resourceType": "Composition", "status": "final", "type": {"text": "Anteckning"}, "date": "2026-11-29",
+            "title": "Sover gott", "author": [{"display": "x"}], **ward.owned(),
+        }  # fmt: skip
+        sends = {"Vaka-Draft": f"{draft}/{other_form}/1"}
+        elsewhere = {**note, "subject": {"reference": f"Patient/{fresh()}"}}
+        assert drafted(first, "POST", "/fhir/Composition", there, elsewhere, **sends).status_code == 409
+        sent = drafted(first, "POST", "/fhir/Composition", there, note, **sends)
+        assert (sent.status_code, sent.headers["vaka-reserve"]) == (201, "pending; copies=2"), sent.text
+        until(lambda: texts(first) == texts(second) == [], "it leaves the drafts of both")
+        again = drafted(second, "POST", "/fhir/Composition", there, note, **sends)
+        assert again.json() == sent.json()
+        assert drafted(second, "POST", "/fhir/Composition", there, {**note, "title": "x"}, **sends).status_code == 422
+        late = drafted(
+            first, "PUT", f"/drafts/{draft}/{form}{place}", here, {"number": 1, "form": "note", "content": "x"}
+        )
+        assert late.status_code == 409, "the first page saves what was gone on from"
+    until(lambda: not any(door.store().open() for door in doors), "all is handed over", 60)
+    assert api.get(f"/Composition/{sent.json()['id']}").json()["title"] == "Sover gott"
+    assert len(api.ids(f"/Composition?patient={ward.patient}")) == 1
     api.close()
 
 

@@ -259,6 +259,8 @@ class Application:
                 from vaka.api.interactions.unit import unit
 
                 return await unit(self.server, request, named)
+            case ("drafts", *_) if self.server.door is not None and self.server.door.reserve is not None:
+                return await self.server.door.reserve.drafts(self.server, request)
             case ("snapshot", "log"):
                 from vaka.api.snapshots.giving import bring_log
 
@@ -272,6 +274,8 @@ class Application:
         match request.path:
             case ("peer", "reserve") if door is not None and door.reserve is not None:
                 return await door.reserve.hold(request)
+            case ("peer", "drafts") if door is not None and door.reserve is not None:
+                return await door.reserve.hold_drafts(request)
             case ("peer", "seed") if door is not None and door.seed is not None:
                 return await door.seed(request)
             case ("peer", "carry") if door is not None and door.carry is not None:

@@ -17,11 +17,12 @@ import orjson
 from vaka import config
 from vaka.access.filter import AccessFilter
 from vaka.access.law import Act
-from vaka.access.marks import is_mark, mark_of
+from vaka.access.marks import actor_of, is_mark, mark_of
 from vaka.access.masking import masked
 from vaka.access.trail import Touched
 from vaka.copy.gate import gate
 from vaka.copy.reader import Reader, Row
+from vaka.copy.reserve.entry import is_pending
 from vaka.copy.sheet.elements import Line, one, reference_id
 from vaka.copy.sheet.entry import Entry
 from vaka.copy.sheet.identity import Identity, identity
@@ -65,9 +66,11 @@ def drop(connection: apsw.Connection, rkey: int) -> None:
 
 
 def put(connection: apsw.Connection, rkey: int, resource: Mapping[str, Any], whose: Owner, patient: int | None) -> None:
-    """Where a resource stands that stands on no list. Called by the applier within its transaction, once its row stands."""
+    """Where a resource stands that stands on no list. Called by the applier within its transaction, once its row stands. A mark
+    that waits in a reserve, where the journal may still refuse it, takes nothing from a list for good (S17)."""
     if is_mark(resource):
-        _settle(connection, resource)
+        if not is_pending(resource):
+            _settle(connection, resource)
         return
     ordered = _ordered_by(connection, resource)
     for work in works(resource, ordered or whose.unit, whose.source, whose.author):
@@ -136,7 +139,7 @@ def worklists(
         lines: list[Line] = []
         for row in rows[:limit]:
             try:
-                line = _line(reader, listed, row, people, unit)
+                line = _line(reader, listed, row, people, unit, access)
             except Exception:  # one entry that cannot be read must not take the list along (S4)
                 broken += 1
                 continue
@@ -172,12 +175,13 @@ class _People:
         return who if bool(protected) == who.protected else Identity(who.id, "?", protected=True)
 
 
-def _line(reader: Reader, listed: Listed, row: Row, people: _People, unit: str) -> Line | None:
+def _line(reader: Reader, listed: Listed, row: Row, people: _People, unit: str, access: AccessFilter) -> Line | None:
     type_, id_, dictionary, packed, rkey, seq, owner, pending, version, epoch, patient = row[1:]
     name = type_name(type_)
     body = reader.codec.decompress(dictionary, packed)
     resource = orjson.loads(body)
-    if listed in (Listed.UNSIGNED, Listed.ANSWERS) and _is_settled(reader, listed, name, id_, version, epoch):
+    at = (version, epoch)
+    if listed in (Listed.UNSIGNED, Listed.ANSWERS) and _is_settled(reader, listed, f"{name}/{id_}", at, access):
         return None
     if listed is Listed.ORDERS and _is_answered(reader, id_):
         return None
@@ -191,13 +195,17 @@ def _names(reader: Reader) -> Callable[[str], str]:
     return lambda reference: name_of(reader.connection, reader.codec, reference)
 
 
-def _is_settled(reader: Reader, listed: Listed, type_: str, id_: str, version: int, epoch: int) -> bool:
-    """Whether a mark on the current version stands: one that came here before the version it is on, too."""
+def _is_settled(reader: Reader, listed: Listed, name: str, at: tuple[int, int], access: AccessFilter) -> bool:
+    """Whether a mark on the current version stands, ``at`` (number, epoch): one that came here before the version it is on,
+    too. One that waits in a reserve counts for who made it alone: it clears nobody else's list (S17)."""
+    type_, _, id_ = name.partition("/")
     for resource in _pointing(reader, "Provenance.target", type_, id_):
         mark = mark_of(resource) if is_mark(resource) else None
-        if mark is None or (mark.type, mark.id) != (type_, id_) or mark.version_id is None:
+        if mark is None or f"{mark.type}/{mark.id}" != name or mark.version_id is None:
             continue
-        if parse_version_id(mark.version_id) == (version, epoch) and settled(Act(mark.act)) is listed:
+        if is_pending(resource) and mark.actor != actor_of(access).key:
+            continue
+        if parse_version_id(mark.version_id) == at and settled(Act(mark.act)) is listed:
             return True
     return False
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import orjson
 
 from vaka import config
+from vaka.copy.reserve.entry import is_pending
 from vaka.copy.sheet import clock
 from vaka.copy.sheet.elements import at_us, cut, person, text, when, words
 from vaka.copy.sheet.entry import Entry, Found
@@ -26,7 +27,8 @@ _SENTENCE: Final = re.compile(r"(?<=[.!?])\s+|\n+")
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """``text``: the sentences that hold one of the words asked for. ``broken``: it cannot be shown."""
+    """``text``: the sentences that hold one of the words asked for. ``pending``: it shows a reserve entry; ``broken``: it cannot
+    be shown."""
 
     id: str
     what: str
@@ -35,6 +37,7 @@ class Hit:
     by: str
     text: str
     unsigned: bool = False
+    pending: bool = False
     broken: bool = False
 
 
@@ -53,6 +56,7 @@ def hit_of(version: Version, asked: Sequence[str]) -> Hit:
             person(resource.get("author"), resource.get("assessor"), resource.get("authenticator")),
             excerpt(note_text(found.resource, 64 * 1024), asked),
             unsigned="preliminary" in (resource.get("docStatus"), resource.get("status")),
+            pending=is_pending(resource),
         )
     except Exception:  # one hostile note must not take the others along
         return Hit(named, "?", "", -(2**62), "", "", broken=True)

@@ -32,10 +32,13 @@ from vaka.errors import BegunElsewhere, NotFound, NotPassed, OnlyJournal, OutOfS
 from vaka.store.version import instant
 
 if TYPE_CHECKING:
+    from vaka.api.reserve.drafts import Save
     from vaka.api.server import Server
     from vaka.copy.reserve.store import ReserveStore
 
 Here = Callable[[Request], Awaitable[Response]]
+DRAFT = "vaka-draft"
+"""The header of a write that sends a draft (``api.reserve.drafts``)."""
 _OF_PROCESS = frozenset({"health", "ready", "static"})
 """What needs no record."""
 
@@ -74,6 +77,18 @@ class Reserve(Protocol):
 
     async def hold(self, request: Request) -> Response:
         """Keeps and shows entries of another copy (S10)."""
+
+    async def hold_drafts(self, request: Request) -> Response:
+        """Keeps what another copy knows of drafts."""
+
+    async def drafts(self, server: Server, request: Request) -> Response:
+        """What a person asks of their drafts (S19)."""
+
+    async def sending(self, server: Server, request: Request) -> Save:
+        """Which draft a write sends, from now on under the draft's key. Conflict where that is another patient's (S5)."""
+
+    async def sent(self, server: Server, request: Request, save: Save) -> None:
+        """The write is in the record, or in the reserve: what was typed leaves the drafts."""
 
     async def accept(self, server: Server, request: Request, key: str) -> Response:
         """Stores the request under ``key``; the answer, once another copy holds it too. Unavailable, or what is wrong with it."""
@@ -116,7 +131,7 @@ class Door:
                     raise Unauthenticated(  # the journal takes our word for the name
                         "the client is not known here, or its assertion is not valid", why="asked at another name"
                     )
-                return await self._passed(server, request, exchange)
+                return await self._written(server, request, exchange)
             case Who.EITHER:
                 try:
                     return await self._passed(server, request, exchange)
@@ -223,7 +238,7 @@ class Door:
         if reserve is not None and key is not None:
             await request.keep()
             if self.standing.reserving or await reserve.first(request):
-                return await reserve.accept(server, request, key)
+                return await self._reserved(server, request, reserve, key)
         try:
             response = await self.passing.on(
                 request, exchange, self.standing, key=key, brief=reserve is not None or try_s is not None,
@@ -233,12 +248,30 @@ class Door:
             if reserve is None or key is None:
                 raise
             reserve.unanswered()
-            return await reserve.accept(server, request, key)
+            return await self._reserved(server, request, reserve, key)
         if reserve is not None and key is not None and _is_away(response):
             reserve.unanswered()
-            return await reserve.accept(server, request, key)
+            return await self._reserved(server, request, reserve, key)
         self._note_write(request, response)
         return response
+
+    async def _written(self, server: Server, request: Request, exchange: Exchange) -> Response:
+        """As ``_passed``; a draft that was sent so leaves the drafts."""
+        if self.reserve is None or request.header(DRAFT) is None:
+            return await self._passed(server, request, exchange)
+        if not self.standing.readable:
+            raise NotPassed("this copy has no record yet", help="ask another copy, or send it again", retry_after_s=5)
+        save = await self.reserve.sending(server, request)
+        response = await self._passed(server, request, exchange)
+        if 200 <= response.status < 300:
+            await self.reserve.sent(server, request, save)
+        return response
+
+    async def _reserved(self, server: Server, request: Request, reserve: Reserve, key: str) -> Response:
+        """The reserve's answer, which this copy gives."""
+        standing = self.standing
+        request.add_headers += _marks(Freshness(standing.as_of_us, standing.age_s, not standing.heard, behind=False))
+        return await reserve.accept(server, request, key)
 
     def _note_write(self, request: Request, response: Response) -> None:
         """A browser brings the place of its last write by cookie: to this copy, or to another of the same name."""

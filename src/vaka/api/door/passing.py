@@ -97,7 +97,7 @@ class Passing:
         repeatable = not streamed and (key is not None or not table.is_write(request.method, request.path))
         headers = onward(
             request, exchange.headers.items(), journal=self._upstream.netloc,
-            key=None if key == request.header("idempotency-key") else key, length=streamed,
+            key=None if key == exchange.headers.get("idempotency-key") else key, length=streamed,
         )  # fmt: skip
         address = target(exchange.path, exchange.query)
         loop = asyncio.get_running_loop()

@@ -23,7 +23,7 @@ class Who(Enum):
     NOBODY = "nobody"
 
 
-_ALONE: Final = frozenset({"sheet", "unit"})
+_ALONE: Final = frozenset({"sheet", "unit", "drafts"})
 """What the journal does not have."""
 _OWN: Final = frozenset({"health", "ready", "static"}) | _ALONE
 """Addresses that a copy has itself."""
@@ -79,7 +79,7 @@ def who(method: str, path: Sequence[str], query: Pairs, *, login: bool = True) -
     read. ``login``: people can log in at this copy."""
     method = "GET" if method == "HEAD" else method
     match path:
-        case ("peer", "reserve" | "seed" | "carry"):
+        case ("peer", "reserve" | "drafts" | "seed" | "carry"):
             return Who.COPY
         case ("feed" | "peer" | "reserve", *_):
             return Who.NOBODY

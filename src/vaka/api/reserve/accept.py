@@ -38,6 +38,7 @@ from vaka.fhir.splice import relative_references
 from vaka.store.version import http_date, instant
 
 if TYPE_CHECKING:
+    from vaka.api.reserve.drafts import Save
     from vaka.api.reserve.permitted import Known
     from vaka.api.server import Server
 
@@ -103,7 +104,7 @@ class Reserving:
             return True
         if not self.store.counts().keys() & {State.UNHELD, State.WAITING}:
             return False
-        waits = self.store.waits(_patients(await request.body())) or self._shown(*_path(request)[:2])
+        waits = self.store.waits(patients_of(await request.body())) or self._shown(*_path(request)[:2])
         return to_reserve(standing, waits) is not None
 
     def _shown(self, type_: str = "", id_: str = "") -> bool:
@@ -118,6 +119,30 @@ class Reserving:
     async def hold(self, request: Request) -> Response:
         """Keeps and shows entries of another copy (S10)."""
         return await hold(self.store, request, self.changed)
+
+    async def hold_drafts(self, request: Request) -> Response:
+        """Keeps what another copy knows of drafts."""
+        from vaka.api.reserve import drafts  # no start of a copy waits for it
+
+        return await drafts.hold(self.store, request)
+
+    async def drafts(self, server: Server, request: Request) -> Response:
+        """What a person asks of their drafts (S19)."""
+        from vaka.api.reserve import drafts
+
+        return await drafts.answer(server, self.store, self.site, request)
+
+    async def sending(self, server: Server, request: Request) -> Save:
+        """Which draft a write sends, from now on under the draft's key. Conflict where that is another patient's (S5)."""
+        from vaka.api.reserve import drafts
+
+        return await drafts.sending(server, self.store, request)
+
+    async def sent(self, server: Server, request: Request, save: Save) -> None:
+        """The write is in the record, or in the reserve: what was typed leaves the drafts."""
+        from vaka.api.reserve import drafts
+
+        await drafts.sent(self.store, request, save)
 
     async def accept(self, server: Server, request: Request, key: str) -> Response:
         """The answer, once the entry is safe. Unavailable where no other copy holds it, and whatever is wrong with the
@@ -255,7 +280,7 @@ def _orders(part: Part) -> bool:
     return part.type in ORDERS and part.body is not None and orjson.loads(part.body).get("status") == "active"
 
 
-def _patients(body: bytes) -> Iterable[str]:
+def patients_of(body: bytes) -> Iterable[str]:
     """Ids of the patients whom a write names, as far as its body can be read; who writes nonsense is told later."""
     try:
         content = orjson.loads(body) if body else {}

@@ -134,6 +134,12 @@ class Entry:
         )
 
 
+def is_pending(resource: Mapping[str, Any]) -> bool:
+    """Whether a resource is shown as an entry makes it, which the journal does not have yet."""
+    meta = resource.get("meta")
+    return isinstance(meta, Mapping) and str(meta.get("versionId")).startswith(PENDING)
+
+
 def wire(entry: Entry) -> bytes:
     """The entry as another copy or the journal is told it, as JSON: all but its number here."""
     told: dict[str, Any] = {

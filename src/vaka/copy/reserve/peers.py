@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from vaka import config, log
+from vaka.copy.reserve import draft
 from vaka.copy.reserve.entry import Entry, State, wire
 from vaka.copy.reserve.store import ReserveStore, now_us
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 PATH: Final = "/peer/reserve"
 CARRY: Final = "/peer/carry"
+DRAFTS: Final = "/peer/drafts"
 _CARRY_TRIES: Final = 2
 
 
@@ -90,7 +92,8 @@ class Peers:
     async def exchange(self) -> None:
         """Tells each peer what it has not been told, until this is cancelled."""
         while True:
-            await asyncio.gather(*(self._catch_up(peer) for peer in self._known()))
+            known = self._known()
+            await asyncio.gather(*map(self._catch_up, known), *map(self._tell_drafts, known))
             await asyncio.sleep(config.RESERVE_EXCHANGE_S)
 
     async def _catch_up(self, peer: Peer) -> None:
@@ -101,6 +104,24 @@ class Peers:
             self._store.told(peer.name, max((revision for revision, _ in untold), default=0))
             if len(untold) < config.RESERVE_EXCHANGE_MAX:
                 return
+
+    async def _tell_drafts(self, peer: Peer) -> None:
+        """Whatever was learnt of drafts, here or from others. A copy of a release without drafts is told later (S36)."""
+        import httpx
+
+        drafts = self._store.drafts
+        headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/x-ndjson"}
+        while untold := drafts.untold(peer.name):
+            content = b"\n".join(draft.wire(one) for _, one in untold)
+            try:
+                answer = await self._client.post(peer.url + DRAFTS, content=content, headers=headers)
+            except httpx.HTTPError:
+                return
+            if answer.status_code != 200:
+                if answer.status_code != 404:
+                    log.warning("peer refuses drafts", peer=peer.name, status=answer.status_code)
+                return
+            drafts.told(peer.name, untold[-1][0])
 
     async def _tell(self, peer: Peer, entries: Sequence[Entry]) -> bool:
         """Whether the peer has all of ``entries`` on its disk."""

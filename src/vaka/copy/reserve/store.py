@@ -1,4 +1,4 @@
-"""reserve.db: the entries taken here and those held for other copies, the mode, the numbers given. Several processes
+"""reserve.db: the entries taken here and those held for other copies, the mode, the numbers given, drafts. Several processes
 write to it.
 
 Invariants: what a method has returned is on disk (WAL, synchronous FULL); a key of one asker is one entry, whoever
@@ -20,6 +20,7 @@ import orjson
 import zstandard
 
 from vaka import config
+from vaka.copy.reserve.drafts import Drafts
 from vaka.copy.reserve.entry import OPEN, Entry, State, from_wire, wire
 from vaka.copy.reserve.mode import Event, Mode, Standing, after
 from vaka.copy.statements import statements
@@ -63,6 +64,7 @@ class ReserveStore:
         connection.execute("PRAGMA journal_mode = wal; PRAGMA synchronous = full")
         with self._writing():
             connection.execute(_sql()["schema"])
+        self.drafts = Drafts(connection, self._lock, self._writing, self._revision)
 
     def close(self) -> None:
         with self._lock:
@@ -229,11 +231,12 @@ class ReserveStore:
         return {State(row[0]): int(row[1]) for row in self._rows("count_states")}
 
     def forget(self) -> None:
-        """Drops what has been over for ``RESERVE_KEEP_DAYS``."""
+        """Drops what has been over for ``RESERVE_KEEP_DAYS``, and drafts that are too old."""
         with self._writing():
             self._rows("forget", before_us=now_us() - config.RESERVE_KEEP_DAYS * 86_400 * 1_000_000)
             self._rows("forget_of")
             self._rows("forget_resources")
+            self.drafts.forget(now_us())
 
     # What other copies are told
 

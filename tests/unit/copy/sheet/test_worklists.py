@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -138,6 +139,29 @@ def test_answers_and_orders(record: Record) -> None:
     assert ids(record, "answers") == ["DiagnosticReport/r1"]
     record.put(mark(Act.READ, "DiagnosticReport/r1/_history/2", "m2"))
     assert ids(record, "answers") == []
+
+
+def test_a_pending_acknowledgement_clears_nobody_elses_list(record: Record) -> None:
+    """Would break S17: an answer acknowledged in a reserve is on nobody's list, and the journal refuses the acknowledgement."""
+    report = {
+        "resourceType": "DiagnosticReport",
+        "id": "r1",
+        "status": "final",
+        "code": concept("Culture"),
+        "issued": at(0, 1),
+    }
+    record.put(report)
+    read = mark(Act.READ, "DiagnosticReport/r1/_history/1")
+    record.put({**read, "meta": {"versionId": "r-1"}}, pending=7)
+    other = person()
+    assert other.session is not None
+    other.session = replace(other.session, practitioner="pr2")
+    assert ids(record, "answers", person()) == [], "who acknowledged it is done with it"
+    assert ids(record, "answers", other) == ["DiagnosticReport/r1"]
+    record.put(read, deleted=True)
+    assert ids(record, "answers", person()) == ["DiagnosticReport/r1"], "it was refused, and taken back"
+    record.put(read)
+    assert ids(record, "answers", other) == [], "the journal has it"
 
 
 def test_what_is_left_to_enter_from_paper(record: Record) -> None:
