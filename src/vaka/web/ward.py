@@ -28,6 +28,7 @@ from vaka.web.pages.ward import Hit, PrintPage, WardPage
 from vaka.web.render import page, redirect
 from vaka.web.texts import N_, language_of
 
+_FOUND: Final = "found"
 _UNDER_WAY: Final[set[asyncio.Task[None]]] = set()
 
 
@@ -54,26 +55,33 @@ async def _lists(server: Server, request: Request, unit: str, *, logged: bool = 
 
 
 async def show(server: Server, request: Request) -> Response:
-    """The first page."""
+    """The first page, with who was looked for."""
     session = await session_of(server, request)
     if session is None:
         return await home.home(server, request)  # which leads to the login
-    request.access.trail.activity = "worklists"
-    return await _first(server, request, session, await _lists(server, request, session.assignment.unit))
+    sealed = request.option(_FOUND)
+    asked = server.sealed.open(_FOUND, sealed) if sealed else None
+    if asked is None or asked["session"] != session.id:
+        request.access.trail.activity = "worklists"
+        return await _first(server, request, session, await _lists(server, request, session.assignment.unit))
+    request.access.trail.activity = "search"
+    language = language_of(request.header("accept-language"))
+    listed = await _lists(server, request, session.assignment.unit, logged=False)
+    hits, more = await finding.find(server, request.access, asked["q"], listed, language)
+    return await _first(server, request, session, listed, asked=asked["q"], hits=hits, more=more)
 
 
 async def find(server: Server, request: Request) -> Response:
-    """The first page with who was looked for. By POST: a number stands in no address, and in no browser's history."""
-    _prints(server)
+    """Leads to who is looked for. What was typed stands sealed in the address: a browser's history tells no number, and its way
+    back works."""
     session = await _session(server, request)
     fields = await form(request)
     server.callers.proof.check(request, session.id, fields.get(CSRF_FIELD))
     asked = " ".join(fields.get("q", "").split())[: finding.ASKED_MAX_CHARS]
-    request.access.trail.activity = "search"
-    language = language_of(request.header("accept-language"))
-    listed = await _lists(server, request, session.assignment.unit, logged=False)
-    hits, more = await finding.find(server, request.access, asked, listed, language)
-    return await _first(server, request, session, listed, asked=asked, hits=hits, more=more)
+    if not asked:
+        return redirect("/")
+    sealed = server.sealed.seal(_FOUND, {"q": asked, "session": session.id}, alive_s=config.SESSION_MAX_S)
+    return redirect(f"/?{_FOUND}={quote(sealed, safe='')}")
 
 
 async def _first(

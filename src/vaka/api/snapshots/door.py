@@ -119,6 +119,7 @@ class SnapshotDoor:
         self.standing = standing
         self.passing = _Nowhere()
         self.reserve = None
+        self.held = None
 
     async def answer(self, server: Server, request: Request, exchange: Exchange, here: Here) -> Response:
         """Answers a request from the file. Over, Unavailable, NotFound, NotAllowed."""
