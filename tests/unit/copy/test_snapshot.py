@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import zlib
@@ -19,6 +20,7 @@ from tests.unit.copy.sheet.record import Record, person
 from vaka.access.decision import What
 from vaka.access.filter import AccessFilter
 from vaka.access.settings import CLOSED
+from vaka.api.snapshots.opening import open_snapshot
 from vaka.copy import engine, listed
 from vaka.copy.apply import codec
 from vaka.copy.reader import Reader
@@ -30,6 +32,7 @@ from vaka.copy.snapshot import build
 from vaka.copy.snapshot.about import About, Over, about_of, require_usable
 from vaka.copy.snapshot.choose import Chosen, choose
 from vaka.copy.snapshot.place import Clock, Place
+from vaka.copy.store import CopyStore
 from vaka.errors import NotFound, Setup, Unavailable
 from vaka.fhir.definitions import type_name
 from vaka.store.through import now_us
@@ -301,6 +304,10 @@ def test_a_file_that_is_no_snapshot(tmp_path: Path) -> None:
 @pytest.fixture
 def placed(record: Record, tmp_path: Path) -> Place:
     """A snapshot as it was fetched."""
+    return placed_from(record, tmp_path)
+
+
+def placed_from(record: Record, tmp_path: Path) -> Place:
     place = Place.at(tmp_path / "ward.vaka")
     key = os.urandom(32)
     found = chosen(record)
@@ -348,6 +355,28 @@ def test_what_may_not_be_opened_says_why(placed: Place, tmp_path: Path) -> None:
     placed.file.unlink()
     with pytest.raises(Setup, match="no snapshot"):
         placed.require_usable()
+
+
+@pytest.mark.parametrize(("days", "aged"), [(6, False), (8, True)])
+def test_an_opened_snapshot_knows_when_it_cannot_know(record: Record, tmp_path: Path, days: int, aged: bool) -> None:
+    """Broken: what was made late in a stop shows other providers' information for hours longer than a copy would (A8, S20)."""
+    record.connection.execute("UPDATE cursor SET horizon_us = ?", (now_us() - days * 24 * HOUR_US,))
+    place = placed_from(record, tmp_path)
+
+    async def run() -> tuple[bool, bool]:
+        opened = await open_snapshot(place, "snapshot", asking=None)
+        try:
+            store = opened.waiting.store
+            assert isinstance(store, CopyStore)
+            server = await opened.complete()
+            assert server.sheets is not None
+            return store.aged, server.sheets.aged
+        finally:
+            for one in opened.beside:
+                one.close()
+            await opened.close()
+
+    assert asyncio.run(run()) == (aged, aged)
 
 
 def test_a_file_that_is_something_else_is_left_alone(placed: Place, tmp_path: Path) -> None:
