@@ -441,8 +441,8 @@ SNAPSHOT_CLOCK_SKEW_S: Final = 300
 # The highest time seen is kept on disk this often, and revocation is asked about, at least.
 SNAPSHOT_SEEN_EVERY_S: Final = 10.0
 SNAPSHOT_ASK_EVERY_S: Final = 60.0
-# How often a PC renews its snapshot while it reaches a copy.
-SNAPSHOT_RENEW_S: Final = 15 * 60
+# How long a copy may take to make and send one.
+SNAPSHOT_FETCH_S: Final = 600.0
 # Reading what goes into one: of one moment, and so no longer than a reader may stay.
 SNAPSHOT_READ_S: Final = 5.0
 SNAPSHOT_LOOK_S: Final = 1.0

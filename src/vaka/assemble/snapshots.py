@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,9 +44,11 @@ class Keeping:
 
 
 def keep(keeping: Keeping, told: Callable[[About], None]) -> None:
-    """Fetches it once, or again and again until a signal. Setup error, Unavailable, Gone: nothing was fetched."""
+    """Fetches it once, or again and again until a signal, which also ends a fetch. Setup error, Unavailable, Gone: nothing was
+    fetched; KeyboardInterrupt: stopped before it was."""
     check_source(keeping.source)
     place = keeping.place
+    place.require_free()
     if keeping.token_file is not None:
         replace(place.folder.token, keeping.token_file.read_bytes().strip() + b"\n")
     if not place.folder.token.exists():
@@ -67,7 +69,12 @@ async def _keep(keeping: Keeping, told: Callable[[About], None]) -> None:
     try:
         while True:
             try:
-                told(await asking.fetch(keeping.unit, hours=keeping.hours, name=keeping.name))
+                about = await _unless(stopping, asking.fetch(keeping.unit, hours=keeping.hours, name=keeping.name))
+                if about is None:
+                    if keeping.every_s is None:
+                        raise KeyboardInterrupt
+                    return
+                told(about)
                 wait_s = keeping.every_s
             except errors.Gone:
                 await _let_go(keeping.place, asking)
@@ -86,6 +93,17 @@ async def _keep(keeping: Keeping, told: Callable[[About], None]) -> None:
                 return
     finally:
         await asking.close()
+
+
+async def _unless(stopping: asyncio.Event, work: Coroutine[None, None, About]) -> About | None:
+    """What ``work`` gives; None where it was told to stop first: then nothing of it is left."""
+    doing, told = asyncio.ensure_future(work), asyncio.ensure_future(stopping.wait())
+    await asyncio.wait((doing, told), return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    if not doing.done():
+        doing.cancel()
+        await asyncio.wait((doing,))
+    return None if doing.cancelled() else doing.result()
 
 
 async def _let_go(place: Place, asking: Asking) -> None:

@@ -146,7 +146,10 @@ def revoke(name: str, by: str, reason: str, data: str, database: str | None) -> 
 
 
 def _told(file: Path, about: About) -> str:
+    logins = f"{about.logins or 'nobody'} of its staff can log in with a passkey"
+    if not about.logins and not about.demo:
+        logins += ": WITHOUT ONE NOBODY CAN OPEN IT; passkeys are made at /login/passkeys of a copy"
     return (
         f"{file}: {about.unit_name}, {about.patients} patients, as of {in_words(about.as_of_us, 'en')}, "
-        f"to be used until {in_words(about.expires_us, 'en')}"
+        f"to be used until {in_words(about.expires_us, 'en')}; {logins}"
     )

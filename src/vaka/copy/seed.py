@@ -112,7 +112,11 @@ async def receive(client: httpx.AsyncClient, address: str, path: Path) -> bytes:
                     size += len(chunk)
     except (httpx.HTTPError, OSError) as error:
         path.unlink(missing_ok=True)  # noqa: ASYNC240
-        raise Unavailable(f"the file of {address} did not arrive: {type(error).__name__}") from error
+        why = getattr(error, "strerror", None) or type(error).__name__
+        raise Unavailable(
+            f"the file of {address} did not arrive: {why}",
+            help="look whether a copy answers at that address, and whether there is room here",
+        ) from error
     if made.hexdigest() != expected:
         path.unlink(missing_ok=True)  # noqa: ASYNC240
         raise Fault(f"the file of {address} is not what was sent")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 from vaka import config
@@ -24,20 +23,18 @@ from vaka.copy.reserve import giving
 from vaka.copy.reserve.giving import Ground
 from vaka.copy.reserve.store import Number, ReserveStore
 from vaka.copy.sheet.clock import in_words
-from vaka.copy.sheet.identity import identity
 from vaka.copy.store import CopyStore
 from vaka.errors import Invalid, NotFound, Unavailable, Unprocessable
-from vaka.fhir.dates import DAY_US, ZONE, parse
-from vaka.fhir.query import parse_query
+from vaka.fhir.dates import DAY_US, parse
 from vaka.store.through import now_us
 from vaka.store.version import Version
-from vaka.texts import texts_of
 from vaka.web import home
 from vaka.web.entry import NotLoggedIn, session_of
 from vaka.web.forms import form
-from vaka.web.pages.numbers import Given, NumbersPage, Typed, Who
+from vaka.web.pages.numbers import Given, NumbersPage, Typed
 from vaka.web.render import page, spoken
 from vaka.web.texts import N_, language_of
+from vaka.web.who import numbered, who_of
 
 _KINDS: Final = ("name", "born", "number", "described")
 _TYPED_MAX: Final = 200
@@ -86,7 +83,7 @@ async def visit(server: Server, request: Request) -> Response:
     fields = await _fields(server, request, session)
     typed, confirmed = _typed(fields), fields.get("patient")
     try:
-        found = await _numbered(server, request, typed.visitor)
+        found = await numbered(server, request.access, typed.visitor)
         if len(found) != 1:
             raise NotFound(NOT_HERE)
         if confirmed is None:
@@ -140,18 +137,6 @@ def _problem(request: Request, error: Invalid | NotFound | Unavailable) -> str:
     return " ".join(f"{told(part)[:1].upper()}{told(part)[1:]}." for part in (error.message, error.help) if part)
 
 
-async def _numbered(server: Server, request: Request, number: str) -> list[Version]:
-    """The Patients with exactly this number (S5), whom the caller may see."""
-    if not number:
-        return []
-    query = parse_query(
-        ["Patient"], [("identifier", "".join(f"\\{c}" if c in "\\|,$" else c for c in number))],
-        base_url=request.base_url, strict=True, same=server.store.same,
-    )  # fmt: skip
-    found = await server.store.searching(request.access).search(query, count=config.RESERVE_CANDIDATES_MAX)
-    return list(found.matches)
-
-
 async def _page(
     server: Server, request: Request, session: Session, store: ReserveStore, typed: Typed, *, problem: str = "",
     found: Sequence[Version] | None = None, visitor: Version | None = None, number: str | None = None,
@@ -167,9 +152,9 @@ async def _page(
     units = server.store.units if isinstance(server.store, CopyStore) else ()
     shown = NumbersPage(
         server.callers.proof.token(session.id), str(uuid.uuid4()), typed, problem,
-        tuple(_who(one, language) for one in found or ()),
+        tuple(who_of(one, language) for one in found or ()),
         " ".join(one.id for one in found) if found is not None else None,
-        _who(visitor, language) if visitor is not None else None,
+        who_of(visitor, language) if visitor is not None else None,
         next((one for one in given if one.value == number), None), tuple(units), tuple(given), every,
     )  # fmt: skip
     status = 422 if problem else 200
@@ -182,19 +167,12 @@ async def _given(server: Server, request: Request, one: Number, language: str) -
     at, told = in_words(one.at_us, language), spoken(request)
     if one.kind == giving.ENCOUNTER:
         patient = await server.store.read("Patient", str(one.ground.get("patient", "")), access=request.access)
-        whose = (_who(patient, language),) if patient is not None and not patient.deleted else ()
+        whose = (who_of(patient, language),) if patient is not None and not patient.deleted else ()
         return Given(one.value, True, at, "", whose, ())
-    of = await _numbered(server, request, one.value)
+    of = await numbered(server, request.access, one.value)
     mine = {each.id for each in of}
     others = [each for each in await candidates(server, request, known) if each.id not in mine]
     words = ", ".join(known.values()) or told(UNKNOWN)
     return Given(
-        one.value, False, at, words, tuple(_who(o, language) for o in of), tuple(_who(o, language) for o in others)
+        one.value, False, at, words, tuple(who_of(o, language) for o in of), tuple(who_of(o, language) for o in others)
     )
-
-
-def _who(version: Version, language: str) -> Who:
-    found = identity(version.id, version.body)
-    age = found.age(datetime.now(UTC).astimezone(ZONE).date(), language)
-    sex = texts_of("vaka.copy", language).gettext(found.sex) if found.sex else ""
-    return Who(found.id, found.name, found.number, age, sex, found.protected)

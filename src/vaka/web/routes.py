@@ -85,6 +85,8 @@ async def _dispatch(server: Server, request: Request) -> Response:
             return await numbers.ask(server, request)
         case ("POST", "numbers", "visit"):
             return await numbers.visit(server, request)
+        case ("POST", "") if server.prints is not None:
+            return await ward.find(server, request)
         case ("POST", "print"):
             return await ward.begin(server, request)
         case ("GET", "print", id_):

@@ -1,4 +1,4 @@
-"""The pages of an opened ward snapshot: where one begins, and printing all of it.
+"""The pages of an opened ward snapshot: where one begins and finds patients, and printing all of it.
 
 Invariants: only with a session; a print begins with the page's own form; a PDF is handed out to whose print it is, and leaves
 only when the access log has it with all its patients.
@@ -21,13 +21,14 @@ from vaka.api.snapshots.prints import Prints
 from vaka.copy.sheet.clock import in_words
 from vaka.errors import Busy, NotFound
 from vaka.store.sheet import Worklists
-from vaka.web import home, prints
+from vaka.web import finding, home, prints
 from vaka.web.entry import NotLoggedIn, session_of
 from vaka.web.forms import form
-from vaka.web.pages.ward import PrintPage, WardPage
+from vaka.web.pages.ward import Hit, PrintPage, WardPage
 from vaka.web.render import page, redirect
 from vaka.web.texts import N_, language_of
 
+_FOUND: Final = "found"
 _UNDER_WAY: Final[set[asyncio.Task[None]]] = set()
 
 
@@ -44,25 +45,53 @@ async def _session(server: Server, request: Request) -> Session:
     return session
 
 
-async def _lists(server: Server, request: Request, unit: str) -> Worklists:
-    found = await sheets_of(server).worklists(unit, access=request.access, limit=config.SNAPSHOT_PATIENTS_MAX)
+async def _lists(server: Server, request: Request, unit: str, *, logged: bool = True) -> Worklists:
+    """The unit's lists. ``logged``: whoever stands there is shown, and so is in the log."""
+    access = request.access if logged else request.access.anew()
+    found = await sheets_of(server).worklists(unit, access=access, limit=config.SNAPSHOT_PATIENTS_MAX)
     if found is None:
         raise NotFound("there is no such page")
     return found
 
 
 async def show(server: Server, request: Request) -> Response:
-    """The first page."""
+    """The first page, with who was looked for."""
     session = await session_of(server, request)
     if session is None:
         return await home.home(server, request)  # which leads to the login
-    about = _prints(server).about()
+    sealed = request.option(_FOUND)
+    asked = server.sealed.open(_FOUND, sealed) if sealed else None
+    if asked is None or asked["session"] != session.id:
+        request.access.trail.activity = "worklists"
+        return await _first(server, request, session, await _lists(server, request, session.assignment.unit))
+    request.access.trail.activity = "search"
     language = language_of(request.header("accept-language"))
-    request.access.trail.activity = "worklists"
-    found = await _lists(server, request, session.assignment.unit)
+    listed = await _lists(server, request, session.assignment.unit, logged=False)
+    hits, more = await finding.find(server, request.access, asked["q"], listed, language)
+    return await _first(server, request, session, listed, asked=asked["q"], hits=hits, more=more)
+
+
+async def find(server: Server, request: Request) -> Response:
+    """Leads to who is looked for. What was typed stands sealed in the address: a browser's history tells no number, and its way
+    back works."""
+    session = await _session(server, request)
+    fields = await form(request)
+    server.callers.proof.check(request, session.id, fields.get(CSRF_FIELD))
+    asked = " ".join(fields.get("q", "").split())[: finding.ASKED_MAX_CHARS]
+    if not asked:
+        return redirect("/")
+    sealed = server.sealed.seal(_FOUND, {"q": asked, "session": session.id}, alive_s=config.SESSION_MAX_S)
+    return redirect(f"/?{_FOUND}={quote(sealed, safe='')}")
+
+
+async def _first(
+    server: Server, request: Request, session: Session, listed: Worklists, *, asked: str | None = None,
+    hits: tuple[Hit, ...] = (), more: bool = False,
+) -> Response:  # fmt: skip
+    about, language = _prints(server).about(), language_of(request.header("accept-language"))
     shown = WardPage(
         server.callers.proof.token(session.id), about.unit_name, f"/unit/{quote(about.unit)}", in_words(about.as_of_us, language),
-        in_words(about.expires_us, language), len(prints.of_list(found)),
+        in_words(about.expires_us, language), len(prints.of_list(listed)), asked, hits, more, finding.same_name(hits),
     )  # fmt: skip
     return page(request, shown, head=await home.head_of(server, session))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import zlib
@@ -19,6 +20,7 @@ from tests.unit.copy.sheet.record import Record, person
 from vaka.access.decision import What
 from vaka.access.filter import AccessFilter
 from vaka.access.settings import CLOSED
+from vaka.api.snapshots.opening import open_snapshot
 from vaka.copy import engine, listed
 from vaka.copy.apply import codec
 from vaka.copy.reader import Reader
@@ -30,6 +32,7 @@ from vaka.copy.snapshot import build
 from vaka.copy.snapshot.about import About, Over, about_of, require_usable
 from vaka.copy.snapshot.choose import Chosen, choose
 from vaka.copy.snapshot.place import Clock, Place
+from vaka.copy.store import CopyStore
 from vaka.errors import NotFound, Setup, Unavailable
 from vaka.fhir.definitions import type_name
 from vaka.store.through import now_us
@@ -152,6 +155,46 @@ def test_a_block_holds(record: Record) -> None:
     assert "AllergyIntolerance/provider" not in ids(chosen(record))
 
 
+def test_what_a_copy_cannot_know_of_others_consent_is_not_taken_along(record: Record) -> None:
+    """Broken: eight days into a stop a PC gets what a patient may have blocked meanwhile (A8, S20)."""
+    record.open(What.PROVIDER, "v2")
+    record.connection.execute(
+        "INSERT INTO consent (rkey, patient, receiver, from_us, until_us)"
+        " SELECT 99, patient, 'v1', 0, 4611686018427387904 FROM resource WHERE id = 'p1'"
+    )
+    assert "AllergyIntolerance/provider" in ids(chosen(record))
+    aged = choose(record.reader, "u1", CLOSED, now_us(), aged=True)
+    assert "AllergyIntolerance/provider" not in ids(aged)
+    assert "AllergyIntolerance/own" in ids(aged)
+    assert [kind for _, kind in aged.withheld] == ["alert"], "that there is more is said (S3)"
+
+
+def test_what_was_redacted_is_in_no_later_file(record: Record, tmp_path: Path) -> None:
+    """Broken: what an authority ordered removed comes back to the ward with each new snapshot, in an entry, an index or a sheet
+    that was made before (S26)."""
+    rkey = record.put(note("p1", "ordered", "Xylofon"))
+    record.make()
+    with file_of(chosen(record), tmp_path) as reader:
+        assert "Xylofon" in _listed(reader, person())
+    record.connection.execute("UPDATE resource SET body = NULL, redacted = 1 WHERE rkey = ?", (rkey,))
+    found = chosen(record)
+    assert "AllergyIntolerance/ordered" not in ids(found)
+    with file_of(found, tmp_path) as reader:
+        assert "Xylofon" not in _listed(reader, person())
+        for name, text in reader.rows("SELECT name, sql FROM sqlite_schema WHERE type = 'table'", {}):
+            if text and "VIRTUAL" not in text:
+                for row in reader.rows(f'SELECT * FROM "{name}"', {}):
+                    assert b"Xylofon" not in b"".join(one for one in row if isinstance(one, bytes))
+                    assert "ylofon" not in " ".join(one for one in row if isinstance(one, str)).lower()
+
+
+def test_who_can_log_in_is_counted(record: Record) -> None:
+    """Broken: in the night of the stop it shows that nobody of the ward has a passkey."""
+    found = replace(chosen(record), tables={"passkey": [(b"1", "P1"), (b"2", "P1"), (b"3", "P2")]})
+    assert build.about_of(found, name="pc", hours=1, maker="c", key="00", now_us=1, demo=False).logins == 2
+    assert build.about_of(chosen(record), name="pc", hours=1, maker="c", key="00", now_us=1, demo=False).logins == 0
+
+
 def test_what_is_withheld_is_said_in_the_file_too(record: Record, tmp_path: Path) -> None:
     """Broken: a sheet of a snapshot says that there is no more where there is (S3); or whose it is (S21)."""
     with file_of(chosen(record), tmp_path) as reader:
@@ -261,6 +304,10 @@ def test_a_file_that_is_no_snapshot(tmp_path: Path) -> None:
 @pytest.fixture
 def placed(record: Record, tmp_path: Path) -> Place:
     """A snapshot as it was fetched."""
+    return placed_from(record, tmp_path)
+
+
+def placed_from(record: Record, tmp_path: Path) -> Place:
     place = Place.at(tmp_path / "ward.vaka")
     key = os.urandom(32)
     found = chosen(record)
@@ -308,6 +355,41 @@ def test_what_may_not_be_opened_says_why(placed: Place, tmp_path: Path) -> None:
     placed.file.unlink()
     with pytest.raises(Setup, match="no snapshot"):
         placed.require_usable()
+
+
+@pytest.mark.parametrize(("days", "aged"), [(6, False), (8, True)])
+def test_an_opened_snapshot_knows_when_it_cannot_know(record: Record, tmp_path: Path, days: int, aged: bool) -> None:
+    """Broken: what was made late in a stop shows other providers' information for hours longer than a copy would (A8, S20)."""
+    record.connection.execute("UPDATE cursor SET horizon_us = ?", (now_us() - days * 24 * HOUR_US,))
+    place = placed_from(record, tmp_path)
+
+    async def run() -> tuple[bool, bool]:
+        opened = await open_snapshot(place, "snapshot", asking=None)
+        try:
+            store = opened.waiting.store
+            assert isinstance(store, CopyStore)
+            server = await opened.complete()
+            assert server.sheets is not None
+            return store.aged, server.sheets.aged
+        finally:
+            for one in opened.beside:
+                one.close()
+            await opened.close()
+
+    assert asyncio.run(run()) == (aged, aged)
+
+
+def test_a_file_that_is_something_else_is_left_alone(placed: Place, tmp_path: Path) -> None:
+    """Broken: a slip of the finger puts a snapshot in the place of somebody's report; or a damaged snapshot is never renewed."""
+    report = tmp_path / "report.odt"
+    report.write_bytes(b"my report")
+    with pytest.raises(Setup, match="is no snapshot of this machine"):
+        Place.at(report).require_free()
+    assert report.read_bytes() == b"my report"
+    Place.at(tmp_path / "new.vaka").require_free()
+    placed.require_free()
+    placed.file.write_bytes(b"torn" * 1_000)
+    placed.require_free()
 
 
 def test_what_did_not_arrive_whole_is_not_taken(placed: Place, tmp_path: Path) -> None:

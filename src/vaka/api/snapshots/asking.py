@@ -6,6 +6,7 @@ fetched replaces what is here only when it is whole (``copy.snapshot.place``).
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from ssl import SSLContext
 from typing import Any
 from urllib.parse import quote
 
+import apsw
 import httpx
 import orjson
 from cryptography.exceptions import InvalidSignature
@@ -54,14 +56,15 @@ class Asking:
         return answer.status_code, answer.content
 
     async def fetch(self, unit: str, *, hours: float, name: str = "") -> About:
-        """The newest snapshot of ``unit``, in its place. Unavailable: none can be had now; Gone: its name was revoked."""
+        """The newest snapshot of ``unit``, in its place. Unavailable, Busy: none can be had now; Gone: its name was revoked."""
         received = self._place.file.with_name(f".{self._place.file.name}.{secrets.token_hex(4)}")
         asked = f"{self._url}/snapshot/{quote(unit, safe='')}?hours={hours:g}" + (
             f"&name={quote(name)}" if name else ""
         )
         self._client.headers.update(self._proof())
         try:
-            sent_key = await seed.receive(self._client, asked, received)
+            async with asyncio.timeout(config.SNAPSHOT_FETCH_S):
+                sent_key = await seed.receive(self._client, asked, received)
             return self._place.take(received, sent_key)
         except seed.NotGiven as refused:
             if refused.answered == httpx.codes.GONE:
@@ -70,6 +73,13 @@ class Asking:
                 f"no snapshot of {unit} is given ({refused.answered})",
                 help=_HELP.get(refused.answered, "try again in a moment"),
             ) from refused
+        except TimeoutError as late:
+            raise Unavailable("the copy has not sent it in time", help="try again in a moment") from late
+        except (OSError, apsw.Error) as error:
+            raise Unavailable(
+                f"the snapshot cannot be kept at {self._place.file}: {error}",
+                help="free some room on its disk, or look whether it can be written",
+            ) from error
         finally:
             for left in (
                 received,

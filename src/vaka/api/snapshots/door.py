@@ -16,6 +16,7 @@ from vaka import log
 from vaka.api.door.door import Door
 from vaka.api.http import Freshness, Request, Response
 from vaka.api.http1 import Exchange
+from vaka.copy.age import cannot_know
 from vaka.copy.listed import unit_of
 from vaka.copy.own import Own
 from vaka.copy.snapshot.about import About, about_of, require_usable
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 Here = Callable[[Request], Awaitable[Response]]
 _OPEN: Final = frozenset({"health", "ready", "static"})
 _READ: Final = frozenset({"", "login", "assignment", "sheet", "unit", "print"})
-_DONE: Final = frozenset({"login", "assignment", "logout", "print"})
+_DONE: Final = frozenset({"", "login", "assignment", "logout", "print"})
 NOT_HERE: Final = N_("this is not in the ward snapshot")
 PAPER: Final = N_("what is not here is asked by telephone, and written on the printed forms")
 
@@ -67,10 +68,7 @@ class Standing:
         return about
 
     def has(self, path: Sequence[str]) -> bool:
-        """Whether what is at an address is here as a whole: another unit's lists, or a search in notes, would be empty, and empty
-        reads as none (S3)."""
-        if path[0] == "sheet":
-            return len(path) == 2
+        """Whether what is at an address is here as a whole: another unit's lists would be empty, and empty reads as none (S3)."""
         if path[0] == "unit":
             with self._store.readers.trusted():
                 return len(path) == 2 and unit_of(self._store.readers.here(), path[1][:200]) == self.about().unit
@@ -104,6 +102,11 @@ class Standing:
     def age_s(self) -> float:
         return max(0, max(self._clock.read()) - self.as_of_us) / 1_000_000
 
+    @property
+    def aged(self) -> bool:
+        """Whether blocks and consents are too old to be known (A8, S20): a copy may have made it in a long stop."""
+        return cannot_know(self.age_s, whole=True, trusted=True)
+
     heard = False
     frozen = True
     seed = 0
@@ -119,6 +122,7 @@ class SnapshotDoor:
         self.standing = standing
         self.passing = _Nowhere()
         self.reserve = None
+        self.held = None
 
     async def answer(self, server: Server, request: Request, exchange: Exchange, here: Here) -> Response:
         """Answers a request from the file. Over, Unavailable, NotFound, NotAllowed."""

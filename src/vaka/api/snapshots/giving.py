@@ -91,7 +91,10 @@ class Giving:
         stack.callback(_MAKING.release)
         try:
             now_us = time.time_ns() // 1_000
-            chosen = await self._store.readers.run(lambda reader: choose(reader, unit, server.settings, now_us))
+            aged = self._store.aged
+            chosen = await self._store.readers.run(
+                lambda reader: choose(reader, unit, server.settings, now_us, aged=aged)
+            )
             about = build.about_of(
                 chosen, name=name, hours=hours, maker=self._folder.about().name,
                 key=self._private.public_key().public_bytes_raw().hex(), now_us=now_us, demo=self._demo,

@@ -45,7 +45,7 @@ async def open_snapshot(
     about = place.require_usable()
     own = place.own()
     clock, source = Clock(own), Source(place, config.SNAPSHOT_LOOK_S)
-    store = CopyStore(source)
+    store = CopyStore(source, aged=lambda: standing.aged)
     standing = Standing(store, source, own, clock)
     access_log = await AccessLog.open(
         place.folder.path / "accesslog" / name, JournalStore(_post(asking)), f"snapshot {about.name}"

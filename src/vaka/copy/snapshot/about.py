@@ -18,14 +18,17 @@ from vaka.errors import Gone, Setup
 from vaka.texts import N_
 
 _FACT: Final = "snapshot"
-NOTICE: Final = N_("Ward snapshot: nothing can be written here. It may be used until %(at)s.")
+NOTICE: Final = N_(
+    "Ward snapshot: here is what the unit may read of its own patients without asking; what is withheld, ask the patient or by"
+    " telephone. Nothing can be written. It may be used until %(at)s."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class About:
     """``id``: of this making; ``name``: under which it was given, and is revoked; ``unit``, ``provider``: Organization ids;
     ``maker``, ``key``: the copy that made it and the public key (hex) that it signs with; ``as_of_us``: the journal's time of
-    what is in it; times in microseconds UTC."""
+    what is in it; times in microseconds UTC; ``logins``: how many of the unit's staff have a passkey in it."""
 
     id: str
     name: str
@@ -39,6 +42,7 @@ class About:
     maker: str
     key: str
     demo: bool = False
+    logins: int = 0
 
 
 class Over(Gone):

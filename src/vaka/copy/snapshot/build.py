@@ -29,10 +29,10 @@ from vaka.fhir.definitions import type_number
 _FOUND: Final = frozenset(
     type_number(name) for name in (
         "Patient", "Practitioner", "PractitionerRole", "Organization", "Location", "HealthcareService", "Provenance",
-        "DiagnosticReport",
+        "DiagnosticReport", "DocumentReference", "Composition", "ClinicalImpression",
     )
 )  # fmt: skip
-"""What is looked up by what it holds: people at the login, the unit, signatures and answers of the lists."""
+"""What is looked up by what it holds: people, also at the login, the unit, signatures and answers of the lists, notes."""
 
 
 def about_of(chosen: Chosen, *, name: str, hours: float, maker: str, key: str, now_us: int, demo: bool) -> About:
@@ -40,7 +40,7 @@ def about_of(chosen: Chosen, *, name: str, hours: float, maker: str, key: str, n
     return About(
         secrets.token_hex(16), name, chosen.unit, chosen.unit_name, chosen.provider, now_us,
         now_us + int(min(hours, config.SNAPSHOT_MAX_HOURS) * 3_600_000_000), chosen.as_of_us, len(chosen.patients),
-        maker, key, demo,
+        maker, key, demo, len({person for _, person, *_ in chosen.tables["passkey"]}),
     )  # fmt: skip
 
 

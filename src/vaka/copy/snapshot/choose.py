@@ -74,18 +74,18 @@ class Chosen:
         return frozenset(self.patients)
 
 
-def choose(reader: Reader, named: str, settings: Settings, now_us: int) -> Chosen:
-    """All that the snapshot of the unit ``named`` (an HSA-id, or an Organization id) holds, of one moment. NotFound where there
-    is no such unit; Unavailable where this copy does not know enough."""
+def choose(reader: Reader, named: str, settings: Settings, now_us: int, *, aged: bool = False) -> Chosen:
+    """All that the snapshot of the unit ``named`` (an HSA-id, or an Organization id) holds, of one moment. ``aged``: as
+    ``access.rules.rules``. NotFound where there is no such unit; Unavailable where this copy does not know enough."""
     with reader.moment(config.SNAPSHOT_READ_S):
-        return _Choice(reader, settings, now_us).run(named)
+        return _Choice(reader, settings, now_us, aged=aged).run(named)
 
 
 class _Choice:
     """Of one moment of one copy."""
 
-    def __init__(self, reader: Reader, settings: Settings, now_us: int) -> None:
-        self._reader, self._settings, self._now = reader, settings, now_us
+    def __init__(self, reader: Reader, settings: Settings, now_us: int, *, aged: bool) -> None:
+        self._reader, self._settings, self._now, self._aged = reader, settings, now_us, aged
         self._sql = statements("snapshot")
         self._standing = statements("sheet")["standing"]
         self._rows: dict[int, Row] = {}
@@ -142,7 +142,7 @@ class _Choice:
 
     def _of_patient(self, who: Session, patient: int) -> None:
         facts = self._reader.rows(self._standing, {"patient": patient, "person": "", "unit": who.assignment.unit})
-        standing = standing_of(facts, self._now, aged=False)
+        standing = standing_of(facts, self._now, aged=self._aged)
         if not standing.protected:  # else even whose it is would tell a place
             standing = self._with_openings(standing, who, patient)
         allowed = []

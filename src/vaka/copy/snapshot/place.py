@@ -28,6 +28,7 @@ from vaka.errors import Setup
 CLOCK: Final = "clock"
 MADE: Final = "made"
 REVOKED: Final = "revoked"
+TAKEN: Final = "taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +87,24 @@ class Place:
         facts.require_usable(about, *clock.read(), own.seen().get(REVOKED))
         return about
 
+    def require_free(self) -> None:
+        """Setup error where something else has the file's name, which a snapshot would take the place of."""
+        if not self.file.exists() or TAKEN in self.own().seen():
+            return
+        try:
+            self.about()
+        except Setup as error:
+            raise Setup(
+                f"{self.file} is there already, and is no snapshot of this machine",
+                help="give another name with --to, or move that file away",
+            ) from error
+
     def take(self, received: Path, sent_key: bytes) -> About:
         """Makes the file that was received the snapshot here. Setup error, Fault: it is not used, and the one before stays."""
         seed.take(received, sent_key, self.key)
         found = Place(received, self.folder, self.key).about()
         written(received)
+        self.own().see(TAKEN, found.made_us)
         received.replace(self.file)
         written(self.file)
         log.info("snapshot taken", snapshot=found.id, unit=found.unit, patients=found.patients)

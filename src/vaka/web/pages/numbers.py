@@ -5,17 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-
-@dataclass(frozen=True, slots=True)
-class Who:
-    """Somebody whom a number may be of: everything by which people are told apart (S5)."""
-
-    id: str
-    name: str
-    number: str
-    age: str
-    sex: str
-    protected: bool
+from vaka.web.pages.who import Who
 
 
 @dataclass(frozen=True, slots=True)
