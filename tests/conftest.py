@@ -25,17 +25,20 @@ from vaka.access.session import CLINICIAN, Assignment, Purpose, Right
 LONGEST = ("recovery", "access", "on_copy", "copy", "web", "api", "fuzz", "tidy", "unit")
 """Where several run at once, files are given out in this order: what is long begins first, what is short fills the end."""
 
-_made_anew = _transport.create_ssl_context
-_made_once = cache(_made_anew)
+_made_once = cache(httpx.create_ssl_context)
 
 
 def _context(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
     """httpx reads all authorities of the world for each client, even one that speaks plain HTTP: 50 ms of a core, some thousands
     of times in a run. The tests' process reads them once; what a test trusts by itself is made as ever."""
-    return _made_once() if (verify, cert, trust_env) == (True, None, True) else _made_anew(verify, cert, trust_env)
+    return (
+        _made_once()
+        if (verify, cert, trust_env) == (True, None, True)
+        else httpx.create_ssl_context(verify, cert, trust_env)
+    )
 
 
-_transport.create_ssl_context = _context
+vars(_transport)["create_ssl_context"] = _context
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -67,7 +67,7 @@ def test_every_version_is_in_it_exactly(api: Api, journal: Instance, tmp_path: P
     assert b"".join(pieces) == content
 
     api.make({"resourceType": "Patient", "id": f"after-{t}"})
-    rest = lines_of(dumped(journal, "--since", lines[-1]["cursor"]).stdout)
+    rest = lines_of(dumped(journal, "--since", lines[-1]["cursor"]).stdout.encode())
     assert [line["id"] for line in rest if "hash" in line] == [f"after-{t}"]
 
 
