@@ -120,13 +120,26 @@ class Sessions:
                 "title": assignment.title,
             },
         }
+        self._look()
         kid, key = self._keys.signing()
         if self._keys.is_of_copy(kid):
             if former is not None:
                 claims["root"] = jwt.decode(former, options={"verify_signature": False}).get("root", former)
             elif proof is not None:
                 claims["proof"] = dict(proof)
-        return jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": kid, "typ": TYPE})
+        token = jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": kid, "typ": TYPE})
+        self._know(token, kid, claims)
+        return token
+
+    def _know(self, token: str, kid: str, claims: dict[str, Any]) -> None:
+        """What was signed here a moment ago is not verified again, where it would be good."""
+        if len(token) > _TOKEN_MAX_CHARS or self._keys.public(kid) is None:
+            return  # whoever asks with it is told
+        told = _session(claims)
+        try:
+            self._keep(token, told, self._vouches(kid, claims, told))
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError):
+            return
 
     def offer(self) -> Offered | None:
         """A challenge for a passkey, that the session to be made will be vouched for by; None where the journal signs."""
@@ -144,9 +157,7 @@ class Sessions:
 
     def verify(self, token: str) -> Session:
         """The session that ``token`` carries. Unauthenticated if it is forged, expired, or something else."""
-        if (generation := self.generation) != self._generation:  # a key may have been taken away
-            self._forget()
-            self._generation = generation
+        self._look()
         known = self._verified.get(token)
         if known is not None and not _over(known):
             return known
@@ -154,11 +165,7 @@ class Sessions:
             session, vouched = self._decoded(token)
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
             raise Unauthenticated(REFUSED, why=f"session refused: {error}") from error
-        if len(self._verified) >= _CACHE_MAX:
-            self._forget()
-        self._verified[token] = session
-        if vouched is not None:
-            self._vouched[token] = vouched
+        self._keep(token, session, vouched)
         return session
 
     def verify_at(self, token: str, at_us: int) -> tuple[Session, Vouched | None]:
@@ -169,6 +176,18 @@ class Sessions:
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
             raise Unauthenticated(REFUSED, why=f"session refused: {error}") from error
         return session, vouched
+
+    def _look(self) -> None:
+        if (generation := self.generation) != self._generation:  # a key may have been taken away
+            self._forget()
+            self._generation = generation
+
+    def _keep(self, token: str, session: Session, vouched: Vouched | None) -> None:
+        if len(self._verified) >= _CACHE_MAX:
+            self._forget()
+        self._verified[token] = session
+        if vouched is not None:
+            self._vouched[token] = vouched
 
     def _forget(self) -> None:
         self._verified.clear()

@@ -99,6 +99,21 @@ def test_a_program_that_nobody_has_registered(tmp_path: Path) -> None:
         tokens.verify(f"Bearer {made}")
 
 
+def test_what_was_signed_here_is_known_as_others_verify_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken: each login verifies what it has just signed; or this process takes a session that all others refuse."""
+    monkeypatch.setattr(secrets, "LOOK_EVERY_S", 60.0)
+    sessions = Sessions(Keyring(tmp_path, "session"))
+    made = sessions.make(session())
+    elsewhere = Sessions(Keyring(tmp_path, "session")).verify(made)
+    refused = Sessions(Keyring(tmp_path, "session"))
+    monkeypatch.setattr(refused._keys, "public", lambda _: None)  # as of a copy that was shut out
+    void = refused.make(session())
+    with pytest.raises(Unauthenticated):
+        refused.verify(void)
+    monkeypatch.setattr("vaka.api.sessions.jwt.decode", None)
+    assert sessions.verify(made) == elsewhere
+
+
 def test_a_change_of_keys_that_was_cut_off_goes_on(tmp_path: Path) -> None:
     """Would break: a kill between the two steps of a rotation, and the key can never be changed again."""
     keys = Keyring(tmp_path, "session")
