@@ -16,6 +16,7 @@ from tests.reserving import Receiving, entry
 
 from vaka import config
 from vaka.copy.reserve.entry import Entry, wire
+from vaka.store.version import instant
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +99,25 @@ def test_the_first_try_that_was_carried_out_is_found_by_its_key(
     assert acts(api, f"Observation/{one.parts[0].id}") == [], "it was written at the journal"
     other = replace(one, body=one.body.replace(b"Puls", b"Vikt"))
     assert copy.give(other)["outcome"] == "refused"
+
+
+def test_a_first_try_that_came_late_says_when_it_was_written(
+    api: Api, ward: Ward, nurse: Nurse, copy: Receiving, journal: Instance
+) -> None:
+    """Would break J4: what was typed before the journal stood still would be recorded as of when it woke."""
+    key, typed_us = uuid.uuid4().hex, time.time_ns() // 1_000 - 20_000_000
+    one = nurse.writes("POST", "Observation", vital(ward), key=key, recorded_us=typed_us)
+    nurse_ = Api(journal.url, nurse.session)
+    sent = {"Idempotency-Key": key, "Content-Type": "application/fhir+json"}
+    assert nurse_.post("/Observation", content=one.body, headers=sent).status_code == 201
+    nurse_.close()
+    name = copy.done(one)["name"]
+    assert copy.done(one)["name"] == name, "handed over again"
+    (said,) = marks(api, name)
+    assert said["activity"]["coding"][0]["code"] == "written-during-stop"
+    assert said["recorded"].startswith(instant(typed_us)[:19])
+    told = {p["name"]: p for p in api.get(f"/{name}/$times").json()["parameter"]}
+    assert told["written-during-stop"]["valueInstant"] == said["recorded"]
 
 
 def test_what_was_handed_over_and_is_sent_straight_to_the_journal_too_is_one(

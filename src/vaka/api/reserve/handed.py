@@ -8,11 +8,12 @@ acknowledging) is of the time when it was done.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, TypeVar
 
 import orjson
 
+from vaka import config
 from vaka.access.filter import AccessFilter, system_filter
 from vaka.access.law import Act
 from vaka.access.marks import actor_of
@@ -36,6 +37,8 @@ from vaka.store.ids import keyed_id
 from vaka.store.version import Version, instant
 
 T = TypeVar("T")
+_LATE_US: Final = int(2 * config.RESERVE_TRY_S * 1e6)
+"""A first try that the journal carries out later than this was not written when it was saved."""
 
 
 class Meanwhile(Conflict):
@@ -244,3 +247,18 @@ async def give_numbers(tx: Transaction, entry: Entry) -> list[Version]:
         write = write_of(accept_resource(numbers.with_number(found.body, number), type_), id_)
         made += await tx.amend([write])
     return made
+
+
+async def say_when(tx: Transaction, entry: Entry, made: Sequence[Mapping[str, str]]) -> int:
+    """Says of what the journal has carried out of ``entry`` as it was first sent, but long after (it stood still), when that was
+    written; of how many versions. ``made``: what the entry became. What was changed since keeps what it says."""
+    tx.acted_us, said = written_us(entry), 0
+    for one in made:
+        type_, _, id_ = one["name"].partition("/")
+        found = await tx.standing(type_, id_, reason="reserve")
+        if found is None or found.deleted or found.type == "Provenance" or found.version_id != one["version"]:
+            continue
+        if found.updated_us - written_us(entry) > _LATE_US:
+            reason = f"written during a stop at {entry.site}"
+            said += (await mark(tx, Act.RESERVED, found, actor_of(tx.access), reason=reason))[1]
+    return said

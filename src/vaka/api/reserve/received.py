@@ -24,7 +24,7 @@ from vaka.api.arrival import keyed
 from vaka.api.http import Request, Response
 from vaka.api.reserve.author import author_of
 from vaka.api.reserve.giving_back import give_back
-from vaka.api.reserve.handed import Handing, Meanwhile, give_numbers, leave_task
+from vaka.api.reserve.handed import Handing, Meanwhile, give_numbers, leave_task, say_when
 from vaka.api.reserve.of_copies import require_copy
 from vaka.api.reserve.outcome import AS_TASK, outcome, refused
 from vaka.api.reserve.tasks import Finding, Why
@@ -77,7 +77,7 @@ async def _carried_out(server: Server, request: Request, entry: Entry) -> dict[s
     trail.reason = f"written during a stop at {entry.site}, handed over by {copy}"
     before = await _before(server, inner, entry)
     if before is not None:
-        return await _numbered(server, entry, access, before)
+        return await _completed(server, entry, access, before)
     try:
         await dispatch(replace(server, home=Handing(server.journal, entry)), inner)
     except Busy:
@@ -95,9 +95,14 @@ async def _carried_out(server: Server, request: Request, entry: Entry) -> dict[s
     return done
 
 
-async def _numbered(server: Server, entry: Entry, access: AccessFilter, before: dict[str, Any]) -> dict[str, Any]:
-    """What was done ``before``, with the reserve numbers that people were told meanwhile."""
-    if not entry.numbers or before["outcome"] != "done":
+async def _completed(server: Server, entry: Entry, access: AccessFilter, before: dict[str, Any]) -> dict[str, Any]:
+    """What was done ``before``, with the reserve numbers that people were told meanwhile, and when it was written."""
+    if before["outcome"] != "done":
+        return before
+    late = await server.journal.run(lambda tx: say_when(tx, entry, before["made"]), access=access)
+    if late:
+        log.info("a first try came late", entry=entry.id, versions=late)
+    if not entry.numbers:
         return before
     written = await server.journal.run(lambda tx: give_numbers(tx, entry), access=access)
     now = {f"{version.type}/{version.id}": version.version_id for version in written}
