@@ -56,14 +56,13 @@ async def find(
     server: Server, access: AccessFilter, asked: str, listed: Worklists, language: str
 ) -> tuple[tuple[Hit, ...], bool]:
     """Who is meant by ``asked``, and whether there are more than are given. ``listed``: the unit's lists."""
-    looking = access.anew()
     asked = " ".join("".join(c if c.isprintable() else " " for c in asked).split())
     numbers = numbers_of(asked)
     if numbers:
-        ids = [one.id for one in await numbered(server, looking, *numbers)]
+        ids = [one.id for one in await numbered(server, access, *numbers)]
     else:
         words = [("name:contains", escaped(word)) for word in asked.split()[:_WORDS_MAX]]
-        ids = [one.id for one in await searched(server, looking, words)] if words else []
+        ids = [one.id for one in await searched(server, access, words)] if words else []
         ids = ids or alike(asked, (line for _, lines in listed.lists[:2] for line in lines))
     limit = config.RESERVE_CANDIDATES_MAX
     hits = []
