@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -26,8 +27,9 @@ from vaka.api.http1 import Connection, Exchange, refusal
 from vaka.api.http1.head import lines, opening
 from vaka.api.request_log import RequestLog, line_of
 from vaka.api.shown import Moment, Shown, moment_of
+from vaka.copy.changes import Stamp
 from vaka.copy.sheet.page import Reader
-from vaka.errors import OnlyJournal, Unauthenticated
+from vaka.errors import OnlyJournal
 from vaka.store.through import now_us
 
 if TYPE_CHECKING:
@@ -67,6 +69,11 @@ class _Moment:
     reader: Reader
     told: Moment
     head: bytes
+    stamp: Callable[[int], Stamp | None]
+    generation: int
+
+
+_NEVER: Final = _Moment(-_MOMENT_S, False, 0, 0, 0, True, Reader("", 0, 0), (), b"", lambda _: None, 0)
 
 
 class Again:
@@ -75,23 +82,19 @@ class Again:
     def __init__(self, server: Server, requests: RequestLog, most: int = config.AGAIN_MAX) -> None:
         self._server, self._requests, self._most = server, requests, most
         self._kept: dict[bytes, _Kept] = {}
-        self._moment: _Moment | None = None
+        self._moment = _NEVER
 
     def give(self, data: bytes, connection: Connection) -> bool:
         """Whether ``data`` is answered from what is kept, now or as soon as that is logged."""
         kept = self._kept.get(data)
-        return kept is not None and self._give(kept, data, connection)
-
-    def _give(self, kept: _Kept, data: bytes, connection: Connection) -> bool:
-        began, admission = time.perf_counter(), self._server.admission
-        if kept.source != connection.source:
+        if kept is None or kept.source != connection.source:
             return False
+        began, admission = time.perf_counter(), self._server.admission
         class_ = admission.class_again(kept.proof, kept.shown.id, began)
         if class_ is None:
             return False
         if admission.enter(class_, began):
-            moment = self._at(began)
-            if self._holds(kept, moment, began):
+            if (moment := self._holds(kept, began)) is not None:
                 self._answer(kept, moment, data, connection, class_, began)
                 return True
             admission.left_again(class_, began, kept.proof, None)
@@ -112,8 +115,7 @@ class Again:
             self._shed(connection, shed(class_))
             return True
         began = time.perf_counter()
-        moment = self._at(began)
-        if self._holds(kept, moment, began):
+        if (moment := self._holds(kept, began)) is not None:
             self._answer(kept, moment, data, connection, class_, began)
             return True
         connection.pass_on(data)
@@ -156,7 +158,7 @@ class Again:
             lines([("content-type", response.content_type), *headers]),
             line_of("GET", exchange.path, 200, request.access.principal), now + config.AGAIN_KEPT_S,
         )  # fmt: skip
-        if not self._at(now).fit or not self._lives(kept):
+        if self._holds(kept, now) is None:
             return
         if not self._kept:
             asyncio.get_running_loop().call_later(config.AGAIN_KEPT_S, self._sweep)
@@ -173,38 +175,28 @@ class Again:
         if self._kept:
             asyncio.get_running_loop().call_later(config.AGAIN_KEPT_S, self._sweep)
 
-    def _holds(self, kept: _Kept, moment: _Moment, now: float) -> bool:
-        """Whether all that the answer depends on is as it was."""
-        shown = kept.shown
-        return (
+    def _holds(self, kept: _Kept, now: float) -> _Moment | None:
+        """How this copy stands now, or stood a moment ago; None unless all that the answer depends on is as it was."""
+        moment, shown = self._moment, kept.shown
+        if now - moment.at > _MOMENT_S:
+            moment = self._moment = self._look(now)
+        holds = (
             moment.fit
             and now < kept.until
             and moment.now_us < shown.until_us
             and shown.seed == moment.seed
             and shown.aged == moment.aged
             and kept.record.epoch == moment.epoch
-            and self._server.sheets is not None
-            and shown.stamp == self._server.sheets.stamp(shown.patient)
-            and self._lives(kept)
+            and shown.stamp == moment.stamp(shown.patient)
+            and self._server.callers.still(kept.proof, kept.session, moment.generation)
         )
-
-    def _lives(self, kept: _Kept) -> bool:
-        try:
-            return self._server.callers.known(kept.proof) is kept.session
-        except Unauthenticated:
-            return False
-
-    def _at(self, now: float) -> _Moment:
-        """How this copy stands now, or stood a moment ago."""
-        if self._moment is None or now - self._moment.at > _MOMENT_S:
-            self._moment = self._look(now)
-        return self._moment
+        return moment if holds else None
 
     def _look(self, now: float) -> _Moment:
         server, sheets = self._server, self._server.sheets
         door = server.door
         if sheets is None or door is None or not door.standing.readable:
-            return _Moment(now, False, now_us(), 0, 0, True, Reader("", 0, 0), (), b"")
+            return replace(_NEVER, at=now)
         standing, fresh = door.standing, sheets.freshness()
         at_us = now_us()
         reader = Reader(
@@ -216,7 +208,10 @@ class Again:
             epoch = -1
         fit = not door.lags and not fresh.out_of_reach
         head = opening(200) + lines([("vaka-as-of", as_of(fresh.as_of_us // 1_000))])
-        return _Moment(now, fit, at_us, standing.seed, epoch, sheets.aged, reader, moment_of(reader), head)
+        return _Moment(
+            now, fit, at_us, standing.seed, epoch, sheets.aged, reader, moment_of(reader), head, sheets.stamp,
+            server.callers.sessions.generation,
+        )  # fmt: skip
 
     def _send(
         self, kept: _Kept, moment: _Moment, connection: Connection, content: bytes, class_: int, began: float, record: Record,

@@ -23,7 +23,7 @@ from vaka.api.cookies import SAFE
 from vaka.api.door import ready as of_copy
 from vaka.api.health import health, ready
 from vaka.api.http import ClientGone, Request, Response, error_response, parse_query_string
-from vaka.api.http1 import Connection, Exchange
+from vaka.api.http1 import Exchange
 from vaka.api.interactions.sheet import sheet
 from vaka.api.request_log import RequestLog, line_of
 from vaka.api.server import Server
@@ -57,9 +57,8 @@ class Application:
     it serves."""
 
     def __init__(self, server: Server, requests: RequestLog, web: Web | None = None) -> None:
-        self._again = Again(server, requests)
-        self._server = server
         self._requests = requests
+        self.server = server
         self._web = web
         self._long = 0  # long answers under way
 
@@ -70,6 +69,7 @@ class Application:
     @server.setter
     def server(self, server: Server) -> None:
         self._server, self._again = server, Again(server, self._requests)
+        self.at_once = self._again.give
 
     async def __call__(self, exchange: Exchange) -> None:
         began = time.perf_counter()
@@ -86,9 +86,6 @@ class Application:
         if sent and request is not None and request.record is not None:
             exchange.kept = request, request.record, response
         self._note(exchange, address, request, response.status if response is not None and sent else 499, began)
-
-    def at_once(self, data: bytes, connection: Connection) -> bool:
-        return self._again.give(data, connection)
 
     def answered(self, data: bytes, exchange: Exchange) -> None:
         if exchange.kept is not None:

@@ -108,6 +108,14 @@ class Callers:
         self.revocations.check(header.session)
         return header.session
 
+    def still(self, authorization: str, session: Session, generation: int) -> bool:
+        """Whether ``known`` gives this very session, by keys of ``generation``."""
+        header = self._headers.get(authorization)
+        return (
+            header is not None and header.session is session and header.generation == generation
+            and time.monotonic() <= header.until and not self.revocations.ended(session)
+        )  # fmt: skip
+
     async def by_header(self, authorization: str, token: str) -> Session:
         """The living session ``token`` of ``authorization``, for ``known`` to know."""
         session, until = await self._living(token)

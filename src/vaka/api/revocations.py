@@ -65,7 +65,11 @@ class Revocations:
         """Ends the session of this id, which is ``person``'s. On a copy only the journal can (OnlyJournal)."""
         self._note(await self._accounts.revoke(person, session, reason, ""))
 
+    def ended(self, session: Session) -> bool:
+        """Whether ``session`` was ended."""
+        return session.id in self._sessions or session.began_us <= self._persons.get(session.person, 0)
+
     def check(self, session: Session) -> None:
         """Unauthenticated if ``session`` was ended."""
-        if session.id in self._sessions or session.began_us <= self._persons.get(session.person, 0):
+        if self.ended(session):
             raise Unauthenticated(REFUSED, why=f"session {session.id} was ended")

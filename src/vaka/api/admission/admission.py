@@ -49,7 +49,7 @@ class Admission:
         self._timer: asyncio.TimerHandle | None = None
         self._told = Step.FULL
         self._busy_since = 0
-        self.class_of = self._known.class_of
+        self.class_of, self.class_again = self._known.class_of, self._known.class_again
         self.enter = self.door.enter
 
     @property
@@ -100,10 +100,6 @@ class Admission:
         if class_ != URGENT or status == 401 or request.method == "POST":
             self._known.learn(request, path, status, now)
 
-    def class_again(self, proof: str, patient: str, now: float) -> int | None:
-        """The class of a person who reads again of ``patient``; None for who is not known by ``proof``."""
-        return self._known.class_again(proof, patient, now)
-
     def left_again(self, class_: int, since: float, proof: str, patient: str | None) -> None:
         """Gives back the place of such a request; ``patient``: who was shown."""
         now = time.perf_counter()
@@ -134,7 +130,7 @@ class Admission:
             self._timer.cancel()
             self._timer = None
         for entry in self.door.close():
-            _tell(entry, False)
+            _refuse(entry)
         if self._shared is not None:
             self._shared.close()
             self._shared = None
@@ -167,7 +163,7 @@ class Admission:
             moves = self.door.tick(now, max(0.0, now - due), others, pause_s)
             self._wake(moves.admitted)
             for entry in moves.refused:
-                _tell(entry, False)
+                _refuse(entry)
             if self._shared is not None:
                 self._shared.tell(self.door)
             if self.step != self._told:
@@ -181,13 +177,14 @@ class Admission:
 
     def _wake(self, entries: Iterable[Entry[Told]]) -> None:
         for entry in entries:
-            if not _tell(entry, True):  # has left meanwhile: the place is free again
+            if entry.gone or not entry.who(True):  # has left meanwhile: the place is free again
                 now = time.perf_counter()
                 self._wake(self.door.leave(entry.class_, now, now))
 
 
-def _tell(entry: Entry[Told], admitted: bool) -> bool:
-    return not entry.gone and entry.who(admitted)
+def _refuse(entry: Entry[Told]) -> None:
+    if not entry.gone:
+        entry.who(False)
 
 
 def _settle(future: asyncio.Future[bool | None], admitted: bool | None) -> bool:

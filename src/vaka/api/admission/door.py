@@ -25,6 +25,7 @@ from vaka.api.admission.queue import Entry, Queue
 T = TypeVar("T")
 CLASSES: Final = len(Class)
 _CLASSES: Final = tuple(map(int, Class))
+_ORDER: Final = tuple(map(int, ORDER))
 _CAN_WAIT: Final = (int(Class.INTEGRATION), int(Class.BACKGROUND))
 _WINDOW_S: Final = 0.1
 _WINDOW_MAX_S: Final = 1.0
@@ -97,14 +98,12 @@ class Door(Generic[T]):
     def _enter(self, class_: int, now: float) -> bool:
         if now >= self._due:  # the tick itself is late, and so is everybody
             self._late(now)
-        if self._has_place(class_) or self.within[class_] < self._floors[class_]:
+        has_place = self.total < self._caps[class_] and (class_ != LOGIN or self.within[LOGIN] < self._logins_max)
+        if has_place or self.within[class_] < self._floors[class_]:
             self.total += 1
             self.within[class_] += 1
             return True
         return False
-
-    def _has_place(self, class_: int) -> bool:
-        return self.total < self._caps[class_] and (class_ != LOGIN or self.within[LOGIN] < self._logins_max)
 
     def wait(self, class_: int, now: float, who: T) -> Entry[T] | None:
         """A place in line for who could not enter; None: too many wait, refuse at once."""
@@ -151,6 +150,7 @@ class Door(Generic[T]):
         self._answered, self._ticked_at = answered, now
         self._due = now + next_s + _LATE_S
         self._open(others)
+        self._waiting = sum(map(len, self.queues))
         if self._waiting:
             moves.admitted += self._next(now)
             for class_ in reversed(ORDER):
@@ -180,17 +180,23 @@ class Door(Generic[T]):
     def _next(self, now: float) -> list[Entry[T]]:
         """Gives the places that are free to those who wait: first to whom a floor owes one, then in the order of the classes."""
         found: list[Entry[T]] = []
-        waiting = [(class_, queue) for class_ in ORDER if (queue := self.queues[class_])]
-        for owed in (True, False):
-            for class_, queue in waiting:
-                while self.within[class_] < self._floors[class_] if owed else self._has_place(class_):
-                    entry = queue.take(now)
-                    if entry is None:
-                        break
-                    self.total += 1
-                    self.within[class_] += 1
-                    found.append(entry)
-        self._waiting = sum([len(queue) for _, queue in waiting])
+        queues, within = self.queues, self.within
+        waiting = [class_ for class_ in _ORDER if queues[class_].line]
+        for class_ in waiting:
+            while within[class_] < self._floors[class_] and (entry := queues[class_].take(now)) is not None:
+                self.total += 1
+                within[class_] += 1
+                found.append(entry)
+        for class_ in waiting:
+            while (
+                self.total < self._caps[class_]
+                and (class_ != LOGIN or within[LOGIN] < self._logins_max)
+                and (entry := queues[class_].take(now)) is not None
+            ):
+                self.total += 1
+                within[class_] += 1
+                found.append(entry)
+        self._waiting -= len(found)
         return found
 
     def _open(self, others: Others) -> None:

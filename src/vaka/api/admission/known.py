@@ -91,12 +91,12 @@ class Known:
         return READ if class_ == URGENT and request.method in SAFE and not caller.counts(now) else class_
 
     def class_again(self, proof: str, patient: str, now: float) -> int | None:
-        """The class of a request that was answered before: a person's, for the sheet of ``patient``."""
+        """The class of a person who reads again of ``patient``; None for who is not known by ``proof``."""
         caller = self._callers.get(proof)
         if caller is None or not caller.person:
             return None
         if caller.patients.get(patient, 0.0) > now:
-            caller.shown(patient, now)
+            caller.patients[patient] = caller.open_until = now + config.OPEN_PATIENT_S
             return URGENT if caller.counts(now) else READ
         return READ
 

@@ -27,7 +27,8 @@ class Entry(Generic[T]):
 
 
 class Queue(Generic[T]):
-    """``held_s``: how long a refusal may be held back; ``most``: how many may wait. Times in seconds of one clock."""
+    """``held_s``: how long a refusal may be held back; ``most``: how many may wait. Times in seconds of one clock. ``line``: the
+    entries, oldest first, those too that have left and were not swept out yet."""
 
     def __init__(
         self, class_: int, *, target_s: float | None, interval_s: float, deadline_s: float, held_s: float, most: int
@@ -35,19 +36,19 @@ class Queue(Generic[T]):
         self._class = class_
         self._target_s, self._interval_s = target_s, interval_s
         self._deadline_s, self._held_s, self._most = deadline_s, held_s, most
-        self._entries: deque[Entry[T]] = deque()
+        self.line: deque[Entry[T]] = deque()
         self._above_since: float | None = None
         self._gone = 0
 
     def __len__(self) -> int:
-        return len(self._entries) - self._gone
+        return len(self.line) - self._gone
 
     def put(self, who: T, now: float) -> Entry[T] | None:
         """The place in line; None where too many wait."""
-        if len(self) >= self._most:
+        if len(self.line) - self._gone >= self._most:
             return None
         entry = Entry(who, self._class, now)
-        self._entries.append(entry)
+        self.line.append(entry)
         return entry
 
     def leave(self, entry: Entry[T]) -> None:
@@ -56,31 +57,31 @@ class Queue(Generic[T]):
         if entry.waits:
             entry.waits = False
             self._gone += 1
-            if 2 * self._gone > len(self._entries):
-                self._entries = deque(one for one in self._entries if not one.gone)
+            if 2 * self._gone > len(self.line):
+                self.line = deque(one for one in self.line if not one.gone)
                 self._gone = 0
 
     def take(self, now: float) -> Entry[T] | None:
         """Who is next; None where nobody is who can still be answered in time."""
-        newest = self.backlogged(now)
-        while self._entries:
-            entry = self._entries.pop() if newest else self._entries.popleft()
+        newest = self._target_s is not None and self.backlogged(now)
+        while self.line:
+            entry = self.line.pop() if newest else self.line.popleft()
             if entry.gone:
                 self._gone -= 1
                 continue
             if now - entry.at < self._deadline_s:
                 entry.waits = False
                 return entry
-            (self._entries.append if newest else self._entries.appendleft)(entry)
+            (self.line.append if newest else self.line.appendleft)(entry)
             return None
         return None
 
     def backlogged(self, now: float) -> bool:
         """Whether the oldest has waited longer than the target for a whole interval."""
-        while self._entries and self._entries[0].gone:
-            self._entries.popleft()
+        while self.line and self.line[0].gone:
+            self.line.popleft()
             self._gone -= 1
-        if self._target_s is None or not self._entries or now - self._entries[0].at <= self._target_s:
+        if self._target_s is None or not self.line or now - self.line[0].at <= self._target_s:
             self._above_since = None
             return False
         if self._above_since is None:
@@ -93,7 +94,7 @@ class Queue(Generic[T]):
         a time: who came together would else leave, and come back, together."""
         found: list[Entry[T]] = []
         backlogged = self.backlogged(now)
-        entries = self._entries
+        entries = self.line
         few = len(entries) // _FEW + 1
         while entries:
             oldest = entries[0]
@@ -113,9 +114,9 @@ class Queue(Generic[T]):
 
     def clear(self) -> list[Entry[T]]:
         """Takes out all."""
-        left = [entry for entry in self._entries if not entry.gone]
+        left = [entry for entry in self.line if not entry.gone]
         for entry in left:
             entry.waits = False
-        self._entries.clear()
+        self.line.clear()
         self._gone = 0
         return left

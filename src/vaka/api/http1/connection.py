@@ -218,8 +218,9 @@ class Connection(asyncio.Protocol):
 
     def answer_at_once(self, content: bytes) -> None:
         """The whole answer to what ``Application.at_once`` took."""
-        if not self.is_gone:
-            self._transport.write(content)
+        transport = self._transport
+        if not transport.is_closing():
+            transport.write(content)
         self._current = None
         self._began = self._listener.time()
         if self._queue or self.closing:

@@ -14,6 +14,7 @@ from vaka.copy.sheet import clock
 from vaka.copy.sheet.identity import Identity, identity
 from vaka.copy.sheet.page import Hidden
 from vaka.copy.sheet.sections import SECTIONS
+from vaka.copy.snapshot.about import NOTICE
 
 ALLERGY = {"resourceType": "AllergyIntolerance", "code": concept("Penicillin")}
 NONE = {"resourceType": "AllergyIntolerance", "code": concept("No known allergy", "716186003"), "recordedDate": "2026-01-02",
@@ -181,7 +182,7 @@ def test_overdue_is_said_in_words() -> None:
 
 def test_a_notice_can_tell_a_time() -> None:
     """Would break: a ward snapshot's pages do not say until when they count, or in another language than the page."""
-    notice = ("Ward snapshot: nothing can be written here. It may be used until %(at)s.", NOW_US)
+    notice = (NOTICE, NOW_US)
     shown = as_html(reader=replace(READER, notices=(notice, "x")))
     assert "It may be used until Sunday 2026-11-29 14:03." in shown
     swedish = as_html(reader=replace(READER, language="sv", notices=(notice,)))
