@@ -267,8 +267,6 @@ DOOR_WAIT_S: Final = 0.3
 DOOR_LOOK_S: Final = 0.003
 # S1: over this lag, what matters most comes from the journal, of each process so much at once.
 DOOR_LAG_MAX_S: Final = 2.0
-# While what is here is that old and the follower does not hear the journal, each process asks it so often whether it is ready.
-DOOR_LOOK_READY_S: Final = 1.0
 DOOR_LAGGING_MAX: Final = 8
 # Sheets that the journal makes at once for copies that lag; who comes beyond is answered by the copy.
 JOURNAL_SHEETS_MAX: Final = 4

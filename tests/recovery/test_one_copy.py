@@ -117,6 +117,14 @@ def test_a_person_writes_on_the_only_copy_and_is_told_that_it_stands_once(stop: 
     assert shown.json()["title"] == "Under stoppet"
 
 
+def test_an_entry_knows_the_clock_of_its_copy(stop: Stop) -> None:
+    """Would break S6: at a copy that is cut off from time service nobody could tell by how much an entry's time is wrong."""
+    assert stop.ask("POST", "/fhir/Composition", note(stop)).status_code == 201
+    listed = orjson.loads(vaka("reserve", "list", "--data", str(stop.data), "--json").stdout)["entries"]
+    shown = vaka("reserve", "show", str(listed[-1]["number"]), "--data", str(stop.data), "--json").stdout
+    assert orjson.loads(shown)["clock_offset_ms"] == 0, "copy and journal have one clock here, and it knows"
+
+
 def test_a_program_keeps_its_queue_where_one_disk_alone_would_hold_it(stop: Stop) -> None:
     """Would break S15: the laboratory would believe a result delivered that one disk holds."""
     result = {"resourceType": "DiagnosticReport", "status": "final", "code": {"text": "x"}, **stop.ward.owned()}

@@ -58,6 +58,8 @@ class Field(IntEnum):
     SIGN_NS = 26  # when the last mark or heartbeat came in, however long it was on its way
     PATIENTS = 27  # of a copy that holds some units': how many are whole here
     TAKING = 28  # and of how many something is being fetched
+    CLOCK_US = 29  # the journal's clock, at CLOCK_NS (together); 0: not known since this boot
+    CLOCK_NS = 30
     COUNTERS = 64  # COUNTERS to COUNTERS + 255: admission
 
 

@@ -61,13 +61,15 @@ class Answer:
     began_us: int | None = None
     horizon_xid: int | None = None
 
-    def known_ns(self, mark: Mark | Heartbeat) -> int:
-        """Until when, by this machine's clock (``board.boottime_ns``), all that was committed is below ``mark``: what waited on
-        its way, or for a write that is still open, is as old as it is."""
+    def made_ns(self, mark: Mark | Heartbeat) -> int:
+        """When ``mark`` was made, by this machine's clock (``board.boottime_ns``), or somewhat earlier."""
         made = boottime_ns()
-        if self.began_us is not None:
-            made = min(made, self.asked_ns + (mark.at_us - self.began_us) * 1_000)
-        return made - int(mark.age_s * 1e9)
+        return made if self.began_us is None else min(made, self.asked_ns + (mark.at_us - self.began_us) * 1_000)
+
+    def known_ns(self, mark: Mark | Heartbeat) -> int:
+        """Until when, by the same clock, all that was committed is below ``mark``: what waited on its way, or for a write that is
+        still open, is as old as it is."""
+        return self.made_ns(mark) - int(mark.age_s * 1e9)
 
 
 class Client:

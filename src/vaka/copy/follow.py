@@ -362,7 +362,8 @@ class Follower:
         return (self.seeds.current or 0) if self.lease is None or self.lease.holds else 0
 
     def _show_age(self, mark: Mark | Heartbeat, answer: Answer) -> None:
-        """All that precedes it is here."""
+        """All that precedes it is here; and what the journal's clock was."""
+        self.board.write({Field.CLOCK_US: mark.at_us, Field.CLOCK_NS: answer.made_ns(mark)})
         if self.board[Field.WHOLE]:
             known_ns = max(self.board[Field.HEARD_NS], answer.known_ns(mark))
             self.board.write({Field.HEARD_NS: known_ns, Field.HORIZON_US: mark.at_us})

@@ -92,7 +92,10 @@ async def open_copy(
     post = _post(upstream, folder.token)
     store = CopyStore(_Source(folder, secret, told), aged=lambda: told.aged)
     own = Own(engine.writer(folder.own, secret))
-    reserve = reserving(folder, store, key_file=key_file, token_file=folder.token, verify=ways.copies)
+    reserve = reserving(
+        folder, store, key_file=key_file, token_file=folder.token, verify=ways.copies,
+        offset_ms=lambda: told.offset_ms,
+    )  # fmt: skip
     at_journal = JournalStore(post)
     carried_over = JournalStore(carried.to_neighbours(private_key(folder.keys), reserve.peers.carry), carried=True)
     begun = Begun(Neighbours(folder).peers, _context(ways.copies))

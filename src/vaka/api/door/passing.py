@@ -26,6 +26,7 @@ from vaka.store.version import instant
 _AGAIN_S: Final = 0.03
 _AGAIN_MAX_S: Final = 0.5
 _LOOK_S: Final = 0.25
+_ASK_READY_S: Final = 1.0
 
 
 class Passing:
@@ -48,7 +49,7 @@ class Passing:
         """Asks the journal itself while what is here grows old and the follower does not hear it: that may be the follower's
         own fault (stopped, frozen, without a disk). For ever."""
         while True:
-            await asyncio.sleep(config.DOOR_LOOK_READY_S)
+            await asyncio.sleep(_ASK_READY_S)
             if standing.age_s > config.DOOR_LAG_MAX_S and not standing.heard and await self._is_ready():
                 self._ready = time.monotonic()
 

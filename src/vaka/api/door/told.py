@@ -14,8 +14,10 @@ from vaka.copy.age import cannot_know
 from vaka.copy.board import Board, Field, Journal, boottime_ns
 from vaka.errors import Fault
 from vaka.store.cursor import Cursor
+from vaka.store.through import now_us
 
 _LOOK_S: Final = 0.5
+_CLOCKS_AGREE_US: Final = 1_000_000
 _NEVER: Final = float("inf")
 
 
@@ -79,6 +81,18 @@ class Told:
     def age_s(self) -> float:
         heard = self._field(Field.HEARD_NS)
         return max(boottime_ns() - heard, 0) / 1e9 if heard else _NEVER
+
+    @property
+    def offset_ms(self) -> int | None:
+        """How far this machine's clock is ahead of the journal's (S6), by the last that was heard of it and a clock that never
+        jumps; 0 within a second, as exactly as that is known; None before it was heard."""
+        if self.board is None:
+            return None
+        clock_us, at_ns = self.board.read(Field.CLOCK_US, Field.CLOCK_NS)
+        if not clock_us:
+            return None
+        ahead_us = now_us() - clock_us - (boottime_ns() - at_ns) // 1_000
+        return ahead_us // 1_000 if abs(ahead_us) >= _CLOCKS_AGREE_US else 0
 
     @property
     def aged(self) -> bool:

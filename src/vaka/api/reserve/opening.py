@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ def reserving(
     key_file: Path | None = None,
     token_file: Path | None = None,
     verify: Any = True,
+    offset_ms: Callable[[], int | None],
 ) -> Reserving:
-    """Over the copy in ``folder``, whose followed record is ``record``. ``verify``: of the other copies, as httpx takes it."""
+    """Over the copy in ``folder``, whose followed record is ``record``. ``verify``: of the other copies, as httpx takes it;
+    ``offset_ms``: how far this machine's clock is ahead, None where it is not known (S6)."""
     store, neighbours = open_reserve(folder, key_file), Neighbours(folder)
     peers = Peers(store, neighbours.peers, lambda: token(folder, token_file), verify=verify)
 
@@ -31,4 +34,6 @@ def reserving(
         chosen = neighbours.single()
         return Single(chosen) if chosen in set(Single) else Single.NOBODY
 
-    return Reserving(store, peers, OnCopy(record), folder.about().name, single, Telling(folder.control))
+    return Reserving(
+        store, peers, OnCopy(record), folder.about().name, single, Telling(folder.control), offset_ms=offset_ms
+    )

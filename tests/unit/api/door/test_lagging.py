@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import pytest
 
-from vaka import config
 from vaka.access.filter import system_filter
 from vaka.api.door.door import Door
 from vaka.api.door.passing import Passing
@@ -73,7 +72,7 @@ def test_the_journal_is_asked_itself_where_the_follower_does_not_tell(
 ) -> None:
     """Broken: with its follower stopped a copy never asks the journal; or it believes one that cannot commit, or burdens one that is
     heard."""
-    monkeypatch.setattr(config, "DOOR_LOOK_READY_S", 0.001)
+    monkeypatch.setattr("vaka.api.door.passing._ASK_READY_S", 0.001)
     journal = Journal(status)
     passing = Passing(cast("Any", journal))
 

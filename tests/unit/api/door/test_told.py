@@ -10,6 +10,7 @@ from vaka.api.door.told import Told
 from vaka.copy import board as board_module
 from vaka.copy.board import Board, Field, Journal, boottime_ns
 from vaka.store.cursor import Cursor
+from vaka.store.through import now_us
 
 
 def test_without_a_board_nothing_is_known(tmp_path: Path) -> None:
@@ -54,3 +55,16 @@ def test_a_board_of_an_earlier_boot_tells_nothing(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(board_module, "_boot", lambda: 1)
     assert not told.readable and not told.heard and told.aged
     assert told.age_s == float("inf")
+
+
+def test_how_far_the_clock_is_off(tmp_path: Path) -> None:
+    """Broken: an entry of a copy that is cut off from time service stands in the record with a time that nobody knows is wrong."""
+    board, told = Board(tmp_path / "board", make=True), Told(tmp_path / "board")
+    assert told.offset_ms is None, "no journal was heard"
+    board.write({Field.CLOCK_US: now_us() - 90_000_000, Field.CLOCK_NS: boottime_ns()})
+    assert told.offset_ms is not None and 90_000 <= told.offset_ms < 91_000
+    # A minute after it was heard last, by a clock that never jumps.
+    board.write({Field.CLOCK_US: now_us() + 30_000_000, Field.CLOCK_NS: boottime_ns() - 60_000_000_000})
+    assert told.offset_ms is not None and -91_000 < told.offset_ms <= -89_000
+    board.write({Field.CLOCK_US: now_us() - 400_000, Field.CLOCK_NS: boottime_ns()})
+    assert told.offset_ms == 0, "no more exactly than a mark is known to have been made"
