@@ -110,6 +110,8 @@ class Encoder:
         self._kept: list[Actor] = []
         self._forms: dict[tuple[object, ...], int] = {}
         self._shown: dict[tuple[object, ...], int] = {}  # 0: was shown once, and is not described
+        # Those that are described, by the id of their seqs, which stand here so that they are nothing else's.
+        self._shown_known: dict[int, tuple[tuple[int, ...], tuple[int, ...], int, int]] = {}
         self.described: dict[int, Described] = {}
 
     def payload(self, records: Sequence[Record], time_us: int) -> bytes:
@@ -157,6 +159,9 @@ class Encoder:
         """As the columns tell it: the same thing shown for the second time is described, from then on its number is enough."""
         if len(seqs) < _SHOWN_MIN:
             return owners, seqs, more
+        known = self._shown_known.get(id(seqs))
+        if known is not None and known[0] is owners and known[2] == more:  # most: the same answer, given out again
+            return (), known[3], 0
         shown = (owners, seqs, more)
         number = self._shown.get(shown)
         if number is None:
@@ -165,6 +170,8 @@ class Encoder:
             return shown
         if not number:
             number = self._shown[shown] = self._add(SHOWN, orjson.dumps(shown).decode())
+        if len(self._shown_known) < _SHOWN_MAX:
+            self._shown_known[id(seqs)] = (owners, seqs, more, number)
         return (), number, 0
 
     def _describe(self, kind: int, parts: Sequence[object]) -> int:

@@ -97,6 +97,9 @@ class Known:
             return None
         if caller.patients.get(patient, 0.0) > now:
             caller.patients[patient] = caller.open_until = now + config.OPEN_PATIENT_S
+            if now <= caller.counted_until:
+                caller.urgent += 1
+                return URGENT if caller.urgent <= config.OPEN_PATIENT_REQUESTS_MAX else READ
             return URGENT if caller.counts(now) else READ
         return READ
 
