@@ -86,7 +86,7 @@ class Reserving:
 
     def holds(self, patient: str) -> bool:
         """Whether something of this patient stands here that the journal does not show."""
-        return bool(self.store.counts().keys() & (OPEN | {State.UNHELD})) and self.store.shows(patient)
+        return self.store.has(OPEN | {State.UNHELD}) and self.store.shows(patient)
 
     def takes(self, request: Request) -> bool:
         """Whether the reserve could take this request; asked before the journal is tried."""
@@ -102,7 +102,7 @@ class Reserving:
         standing = self.store.standing()
         if standing.mode in (Mode.RESERVE, Mode.FORCED):
             return True
-        if not self.store.counts().keys() & {State.UNHELD, State.WAITING}:
+        if not self.store.has((State.UNHELD, State.WAITING)):
             return False
         waits = self.store.waits(patients_of(await request.body())) or self._shown(*_path(request)[:2])
         return to_reserve(standing, waits) is not None

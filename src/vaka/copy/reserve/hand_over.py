@@ -3,14 +3,18 @@
 
 Invariants: nothing is marked as handed over before the journal has said so; what it did not say is asked again with the
 same key; while the
-mode is reserve or forced nothing goes; a fault of the journal on one entry, often enough, sets that one aside and no other.
+mode is reserve or forced nothing goes; a fault of the journal on one entry, often enough, sets that one aside and no other. What
+a step costs does not grow with what waits: a plan is made anew when all that it let go has gone, from what is known of each
+entry without what was written in it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -19,10 +23,12 @@ from vaka.copy.reserve.entry import LOST, Entry, State
 from vaka.copy.reserve.giving import get_range
 from vaka.copy.reserve.journal import Away, JournalClient, resolved, version_made
 from vaka.copy.reserve.mode import Committed, Drained, Mode, Silent
-from vaka.copy.reserve.plan import plan
+from vaka.copy.reserve.plan import outline, plan
 from vaka.copy.reserve.store import ReserveStore
 
 _FORGET_EVERY_S: Final = 3_600.0
+_LOOK_MAX: Final = 10_000
+"""Entries that a plan is made of, the first ones."""
 Changed: TypeAlias = Callable[[Entry], Awaitable[None]]
 """Told of each entry that has become something else, so that what is shown of it changes."""
 
@@ -47,6 +53,8 @@ class HandOver:
         self._store, self._journal, self._changed, self._may = store, journal, changed, may
         self._whose = frozenset(whose or (store.origin,))
         self._going: dict[int, asyncio.Task[None]] = {}
+        self._known: dict[int, Entry] = {}
+        self._ready: deque[int] = deque()
 
     async def follow(self) -> None:
         """Until it is cancelled."""
@@ -77,18 +85,21 @@ class HandOver:
         """Starts what can go now; whether anything does."""
         mode = self._store.standing().mode
         if mode in (Mode.RESERVE, Mode.FORCED) or not self._may():
+            self._ready.clear()
             return False
-        entries = self._store.open((State.UNHELD, State.WAITING, State.REFUSED))
-        entries.sort(key=lambda one: one.method != LOST)  # what was lost precedes what was written on it since
-        mine = [one for one in entries if one.origin in self._whose and one.state is not State.REFUSED]
-        if not mine:
-            if mode is Mode.RETURNING:
-                self._store.happened(Drained())
-            return False
-        for entry in plan(entries, self._going, whose=self._whose).ready[: config.RESERVE_LANES - len(self._going)]:
-            task = asyncio.create_task(self._one(entry))
-            self._going[entry.number] = task
-            task.add_done_callback(partial(self._gone, entry.number))
+        if not self._ready:
+            entries = self._open()
+            if not any(one.origin in self._whose and one.state is not State.REFUSED for one in entries):
+                if mode is Mode.RETURNING and len(entries) < _LOOK_MAX:
+                    self._store.happened(Drained())
+                return False
+            entries.sort(key=lambda one: one.method != LOST)  # what was lost precedes what was written on it since
+            self._ready.extend(one.number for one in plan(entries, self._going, whose=self._whose).ready)
+        while self._ready and len(self._going) < config.RESERVE_LANES:
+            number = self._ready.popleft()
+            task = asyncio.create_task(self._one(number))
+            self._going[number] = task
+            task.add_done_callback(partial(self._gone, number))
         if self._going:
             await asyncio.wait(self._going.values(), return_when=asyncio.FIRST_COMPLETED)
             return True
@@ -99,10 +110,29 @@ class HandOver:
         while await self.step():
             pass
 
+    def _open(self) -> list[Entry]:
+        """What is open, as a plan needs it."""
+        known: dict[int, Entry] = {}
+        for number, origin, state in self._store.open_numbers(_LOOK_MAX):
+            entry = self._known.get(number)
+            if entry is None:
+                whole = self._store.get(number)
+                if whole is None:
+                    continue
+                entry = outline(whole)
+            if (entry.origin, entry.state) != (origin, state):
+                entry = replace(entry, origin=origin, state=state)
+            known[number] = entry
+        self._known = known
+        return list(known.values())
+
     def _gone(self, number: int, _: asyncio.Task[None]) -> None:
         self._going.pop(number, None)
 
-    async def _one(self, entry: Entry) -> None:
+    async def _one(self, number: int) -> None:
+        entry = self._store.get(number)
+        if entry is None or entry.state is not State.WAITING or entry.origin not in self._whose:
+            return  # somebody has decided about it since
         try:
             outcome = await self._journal.take(resolved(entry, self._made))
         except Away as away:

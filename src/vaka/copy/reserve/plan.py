@@ -10,7 +10,7 @@ everything else goes.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vaka.copy.reserve.entry import Entry, State
 
@@ -53,6 +53,12 @@ def plan(entries: Iterable[Entry], going: Collection[int] = (), *, whose: Collec
             busy |= entry.patients
         makers |= dict.fromkeys((*entry.makes, entry.id), entry.number)
     return Plan(tuple(ready), held_back)
+
+
+def outline(entry: Entry) -> Entry:
+    """``entry`` without what was written: all that a plan looks at."""
+    parts = tuple(replace(part, body=None) for part in entry.parts)
+    return replace(entry, body=b"", parts=parts, author="", headers={}, result={})
 
 
 def _stick(stuck: dict[str, int], entry: Entry, number: int) -> None:

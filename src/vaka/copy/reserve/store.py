@@ -178,7 +178,7 @@ class ReserveStore:
 
     def withdraw_unheld(self, older_than_s: float) -> None:
         """What was stored by a process that then died, and never acknowledged."""
-        if not self.counts().get(State.UNHELD):
+        if not self.has((State.UNHELD,)):
             return
         with self._writing():
             before = now_us() - int(older_than_s * 1e6)
@@ -208,6 +208,15 @@ class ReserveStore:
         """What the journal does not show, in the order in which it came in: all that is rebuilt after a seed, or
         handed over."""
         return [_entry(row) for row in self._rows("open", states=_numbers(states), after=after, limit=limit)]
+
+    def open_numbers(self, limit: int) -> list[tuple[int, str, State]]:
+        """(number, origin, state) of what the journal does not have or has refused, in the order in which it came in."""
+        rows = self._rows("open_numbers", limit=limit)
+        return [(int(number), str(origin), State(state)) for number, origin, state in rows]
+
+    def has(self, states: Iterable[State]) -> bool:
+        """Whether there is an entry in one of these states."""
+        return bool(self._rows("has", states=_numbers(states))[0][0])
 
     def listed(self, states: Iterable[State], *, after: int = 0, limit: int = config.RESERVE_LOOK_MAX) -> list[Entry]:
         return [_entry(row) for row in self._rows("listed", states=_numbers(states), after=after, limit=limit)]

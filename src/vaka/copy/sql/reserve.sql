@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS entry (
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS entry_key ON entry (principal, key) WHERE state <> 6;
 CREATE INDEX IF NOT EXISTS entry_open ON entry (number) WHERE state IN (0, 1, 4);
+CREATE INDEX IF NOT EXISTS entry_state ON entry (state);
 CREATE INDEX IF NOT EXISTS entry_revision ON entry (revision);
 CREATE TABLE IF NOT EXISTS of_patient (patient TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (patient, number)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS of_resource (name TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (name, number)) STRICT, WITHOUT ROWID;
@@ -65,6 +66,12 @@ SELECT number, origin, state, copies, reason, result, content FROM entry WHERE n
 -- What the journal does not have yet, or refused, in the order in which it came in.
 SELECT number, origin, state, copies, reason, result, content FROM entry
 WHERE state IN (0, 1, 4) AND state IN (SELECT value FROM json_each(:states)) AND number > :after ORDER BY number LIMIT :limit
+
+-- name: open_numbers
+SELECT number, origin, state FROM entry WHERE state IN (0, 1, 4) ORDER BY number LIMIT :limit
+
+-- name: has
+SELECT EXISTS (SELECT 1 FROM entry WHERE state IN (SELECT value FROM json_each(:states)))
 
 -- name: listed
 SELECT number, origin, state, copies, reason, result, content FROM entry
