@@ -227,9 +227,9 @@ def _kill(processes: list[Any]) -> None:
 
 
 async def _drained(client: httpx.AsyncClient, copies: Copies) -> list[str]:
-    """Until both reserves are empty; what ended otherwise than in the record."""
-    deadline = time.monotonic() + DRAINED_MAX_S
-    left: list[str] = ["nothing was asked"]
+    """Until both reserves are empty, or nothing has gone for so long; what ended otherwise than in the record."""
+    deadline, fewest = time.monotonic() + DRAINED_MAX_S, sys.maxsize
+    left: list[str] = []
     while time.monotonic() < deadline:
         left = []
         for which in (0, 1):
@@ -239,9 +239,12 @@ async def _drained(client: httpx.AsyncClient, copies: Copies) -> list[str]:
                 left.append(f"copy {which} does not answer")
                 continue
             left += [f"copy {which}: {' '.join(one)}" for one in told["open"]]
+            left += [f"copy {which}: WAITING"] * max(0, told["counts"].get("WAITING", 0) - len(told["open"]))
             left += [f"copy {which}: {told['counts']['TASK']} tasks"] if told["counts"].get("TASK") else []
         if not any("WAITING" in one or "UNHELD" in one or "answer" in one for one in left):
             return left
+        if len(left) < fewest:
+            deadline, fewest = time.monotonic() + DRAINED_MAX_S, len(left)
         await asyncio.sleep(0.5)
     return left
 
