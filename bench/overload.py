@@ -118,7 +118,8 @@ def measure(place: Place) -> list[Figure]:
 
 @dataclass(slots=True)
 class _Level:
-    """What came of one level, a round after the other. ``ratios``: of good answers to the peak just before and after."""
+    """What came of one level, a round after the other. ``ratios``: of good answers to the peak just before and after, or to what
+    was due where that is less: more than is asked nobody can answer."""
 
     ratios: list[float] = field(default_factory=list)
     good: list[float] = field(default_factory=list)
@@ -130,7 +131,7 @@ class _Level:
 
     def add(self, streams: list[Stream], peak: float, how: str) -> None:
         urgent, good = streams[0], sum(stream.good for stream in streams) / SECONDS
-        self.ratios.append(good / peak)
+        self.ratios.append(good / min(peak, sum(stream.due for stream in streams) / SECONDS))
         self.good.append(good)
         self.peaks.append(peak)
         self.urgent_due += urgent.due
