@@ -7,6 +7,7 @@ due. A run that sent fewer than it should is no figure.
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
 import tempfile
@@ -60,14 +61,16 @@ def times_ms(port: int, callers: Sequence[Caller], *, connections: int, per_s: f
 
 
 def read(rows: Sequence[str], *, per_s: float, each_per_s: float, seconds: int) -> list[float]:
-    """``times_ms`` of the rows of h2load's logs (start, status, microseconds). ``each_per_s``: the rate of a connection."""
+    """``times_ms`` of the rows of h2load's logs (start, status, microseconds). ``each_per_s``: the rate of a connection. Who was
+    told to come again (503) counts as longer than any."""
     told = [row.split("\t") for row in rows]
     statuses = {row[1] for row in told}
-    if statuses != {"200"}:
+    if not statuses <= {"200", "503"}:
         raise RuntimeError(f"answers {sorted(statuses)}")
     if len(told) < SENT_MIN * per_s * seconds:
         raise Late(f"of {per_s:,.0f}/s only {len(told) / seconds:,.0f}/s were sent: it could not offer so much")
-    return sorted(_corrected([int(row[2]) / 1_000 for row in told], 1_000 / each_per_s))
+    good = [int(row[2]) / 1_000 for row in told if row[1] == "200"]
+    return [*sorted(_corrected(good, 1_000 / each_per_s)), *[math.inf] * (len(told) - len(good))]
 
 
 def _corrected(times: Sequence[float], interval_ms: float) -> list[float]:
