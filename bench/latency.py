@@ -26,6 +26,7 @@ PEOPLE: Final = 4
 ROUNDS: Final = 5
 SECONDS: Final = 5
 OFFERED_PART_MIN: Final = 33
+TRIES: Final = 4
 
 
 def measure(site: Site) -> list[Figure]:
@@ -48,7 +49,7 @@ def measure(site: Site) -> list[Figure]:
             (site.ports[0], people, _offered(site.ports[0], people, peaks[0])),
             (port, same, _offered(port, same, peaks[1])),
         ]
-        runs = [[_p99_ms(*side) for side in sides] for _ in range(ROUNDS)]
+        runs = [[_in_time(*side) for side in sides] for _ in range(ROUNDS)]
     ours, theirs = (median(run[n] for run in runs) for n in (0, 1))
     told = [f"at {side[2]:,.0f}/s of {peak:,.0f}/s" for side, peak in zip(sides, peaks, strict=True)]
     if sides[0][2] < peaks[0] / 2:
@@ -75,6 +76,15 @@ def _offered(port: int, callers: Sequence[Caller], peak: float) -> float:
         except Late:
             rate /= 2
     raise Late(f"the load cannot offer {rate:,.0f}/s in time")
+
+
+def _in_time(port: int, callers: Sequence[Caller], rate: float) -> float:
+    """As ``_p99_ms``; a run that could not be offered whole, since this machine stood still for a moment, is none: another one.
+    Late where none can."""
+    for _ in range(TRIES - 1):
+        with suppress(Late):
+            return _p99_ms(port, callers, rate)
+    return _p99_ms(port, callers, rate)
 
 
 def _p99_ms(port: int, callers: Sequence[Caller], rate: float) -> float:
