@@ -96,10 +96,7 @@ class Known:
         if caller is None or not caller.person:
             return None
         if caller.patients.get(patient, 0.0) > now:
-            caller.patients[patient] = caller.open_until = now + config.OPEN_PATIENT_S
-            if now <= caller.counted_until:
-                caller.urgent += 1
-                return URGENT if caller.urgent <= config.OPEN_PATIENT_REQUESTS_MAX else READ
+            caller.shown(patient, now)
             return URGENT if caller.counts(now) else READ
         return READ
 

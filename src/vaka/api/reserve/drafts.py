@@ -29,7 +29,7 @@ from vaka.api.asked import require_right
 from vaka.api.callers import caller
 from vaka.api.door.door import DRAFT
 from vaka.api.http import Request, Response, require_json_answer, require_json_body
-from vaka.api.reserve.of_copies import require_copy
+from vaka.api.reserve.of_copies import told_lines
 from vaka.api.server import Server, check_id
 from vaka.api.usage import TooMany
 from vaka.copy.reserve.draft import Draft, Text, ended, from_wire, is_over, saved
@@ -163,13 +163,7 @@ async def sent(store: ReserveStore, request: Request, save: Save) -> None:
 
 async def hold(store: ReserveStore, request: Request) -> Response:
     """POST /peer/drafts: what another copy knows of drafts, as lines of NDJSON. 200 once all are durable."""
-    require_copy(request)
-    if request.method != "POST":
-        raise NotAllowed("drafts are told by POST")
-    request.access.trail.activity = "drafts"
-    lines = [line for line in (await request.body()).split(b"\n") if line]
-    if len(lines) > config.DRAFT_EXCHANGE_MAX:
-        raise TooLarge(f"at most {config.DRAFT_EXCHANGE_MAX} drafts at a time")
+    lines = await told_lines(request, "drafts", "drafts", config.DRAFT_EXCHANGE_MAX)
     for heard in [from_wire(line) for line in lines]:
         await asyncio.to_thread(store.drafts.hold, heard)
     return _json({"held": len(lines)})

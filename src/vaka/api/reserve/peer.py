@@ -13,21 +13,14 @@ import orjson
 
 from vaka import config
 from vaka.api.http import Request, Response
-from vaka.api.reserve.of_copies import require_copy
+from vaka.api.reserve.of_copies import told_lines
 from vaka.copy.reserve.entry import Entry, from_wire
 from vaka.copy.reserve.store import ReserveStore
-from vaka.errors import NotAllowed, TooLarge
 
 
 async def hold(store: ReserveStore, request: Request, changed: Callable[[Entry], Awaitable[None]]) -> Response:
     """200 with ``{"held": [ids]}`` once all are durable. ``changed``: shows each here."""
-    require_copy(request)
-    if request.method != "POST":
-        raise NotAllowed("entries are held by POST")
-    request.access.trail.activity = "reserve"
-    lines = [line for line in (await request.body()).split(b"\n") if line]
-    if len(lines) > config.RESERVE_EXCHANGE_MAX:
-        raise TooLarge(f"at most {config.RESERVE_EXCHANGE_MAX} entries at a time")
+    lines = await told_lines(request, "entries", "reserve", config.RESERVE_EXCHANGE_MAX)
     entries = [from_wire(line) for line in lines]
     held = [(entry.id, entry.digest, await asyncio.to_thread(store.hold, entry)) for entry in entries]
     for _, _, kept in held:

@@ -3,9 +3,8 @@
 
 Invariants: nothing is marked as handed over before the journal has said so; what it did not say is asked again with the
 same key; while the
-mode is reserve or forced nothing goes; a fault of the journal on one entry, often enough, sets that one aside and no other. What
-a step costs does not grow with what waits: a plan is made anew when all that it let go has gone, from what is known of each
-entry without what was written in it.
+mode is reserve or forced nothing goes; a fault of the journal on one entry, often enough, sets that one aside and no other. A
+plan is made anew only when all that it let go has gone, from what is known of each entry without what was written in it.
 """
 
 from __future__ import annotations
