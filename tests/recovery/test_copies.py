@@ -29,6 +29,9 @@ from tests.recovery.sites import Begun, Person, Site, neighbour_keeps_the_log
 from tests.web.browser import Browser
 from tests.web.browser import field as hidden
 
+from vaka.copy.board import Board, Field
+from vaka.copy.files import Folder
+
 pytestmark = pytest.mark.alone
 
 GAP_MAX_S = 0.25
@@ -142,6 +145,8 @@ def test_a_follower_that_stands_still_shows_nobody_an_old_list(two: Site) -> Non
     answering once the journal is away too."""
     id_, _ = two.create()
     wait_until(lambda: two.answered_here(id_), "the copy has it")
+    board = Board(Folder(two.copy_folder(1)).board)
+    wait_until(lambda: not board[Field.PEERS_AWAY], "the neighbour is reached: only then is the journal's sheet whole")
     follower, journal = two.pid("follow", two.copy_folder(1)), two.pid("journal")
     active = {"system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "code": "active"}
     allergy = {
@@ -160,8 +165,9 @@ def test_a_follower_that_stands_still_shows_nobody_an_old_list(two: Site) -> Non
         wait_until(
             lambda: "Penicillin" in get(f"/fhir/AllergyIntolerance?patient={id_}").text, "the journal answers", 10.0
         )
-        sheet = get(f"/sheet/{id_}")
-        assert (sheet.headers["vaka-answered-by"], "Penicillin" in sheet.text) == ("journal", True)
+        # The first sheet a journal makes may be slower than the copy waits for it.
+        wait_until(lambda: "Penicillin" in get(f"/sheet/{id_}").text, "the journal's sheet", 10.0)
+        wait_until(lambda: get(f"/sheet/{id_}").headers["vaka-answered-by"] == "journal", "the journal's sheet", 10.0)
         assert two.ready()["writing"] == "journal"
         os.kill(journal, signal.SIGSTOP)
         try:
