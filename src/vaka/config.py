@@ -328,7 +328,7 @@ SHEET_ENTRIES_MAX: Final = 5_000
 SHEET_MAKE_BATCH: Final = 50
 # What is applied waits no longer for sheets that are made.
 SHEET_MAKE_S: Final = 0.03
-# Joined bodies that a worker keeps, some 10 kB each.
+# Joined bodies that a worker keeps, some 10 kB each; more where somebody asks for them as they are.
 SHEET_CACHE_BYTES: Final = 64 * 1024 * 1024
 # So long at most: what was redacted leaves memory too.
 SHEET_KEPT_US: Final = 15 * 60 * 1_000_000

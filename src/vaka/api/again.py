@@ -27,6 +27,7 @@ from vaka.api.http1 import Connection, Exchange, refusal
 from vaka.api.http1.head import lines, opening
 from vaka.api.request_log import RequestLog, line_of
 from vaka.api.shown import Moment, Shown, moment_of
+from vaka.api.usage import Count
 from vaka.copy.changes import Stamp
 from vaka.copy.sheet.page import Reader
 from vaka.errors import OnlyJournal
@@ -35,7 +36,7 @@ from vaka.store.through import now_us
 if TYPE_CHECKING:
     from vaka.api.server import Server
 
-_MOMENT_S: Final = 0.02
+_MOMENT_S: Final = 0.05
 """So long at most what is known of the copy's own state is used again."""
 _OWN: Final = frozenset({"vaka-as-of", "set-cookie"})
 
@@ -43,7 +44,8 @@ _OWN: Final = frozenset({"vaka-as-of", "set-cookie"})
 @dataclass(slots=True)
 class _Kept:
     """One request as it was answered. ``proof``: what the session was known by; ``head``: of its answer, without what changes;
-    ``line``: of the request log, likewise; ``until``: of perf_counter, when it is to be looked at anew."""
+    ``line``: of the request log, likewise; ``count``: its caller's hour; ``until``: of perf_counter, when it is to be looked at
+    anew."""
 
     request: Request
     record: Record
@@ -53,6 +55,7 @@ class _Kept:
     session: Session
     head: bytes
     line: bytes
+    count: Count | None
     until: float
 
 
@@ -97,7 +100,7 @@ class Again:
             if (moment := self._holds(kept, began)) is not None:
                 self._answer(kept, moment, data, connection, class_, began)
                 return True
-            admission.left_again(class_, began, kept.proof, None)
+            admission.leave_again(class_, kept.proof, None)
             return False
         try:
             entry = admission.line_up(class_, partial(self._has_place, kept, data, connection, class_))
@@ -133,14 +136,16 @@ class Again:
         try:
             content = kept.shown.content(moment.reader, moment.told)
             record = again(kept.record)
-            self._server.usage.note(kept.request, record)
+            if not self._server.usage.note_again(kept.count):
+                kept.count = self._server.usage.note(kept.request, record)
         except Exception as error:
             log.error("sheet asked for again", exception=error)
             self._kept.pop(data, None)
-            self._server.admission.left_again(class_, began, kept.proof, None)
+            self._server.admission.leave_again(class_, kept.proof, None)
             connection.pass_on(data)
             return
-        self._server.log.line_up(record, partial(self._send, kept, moment, connection, content, class_, began, record))
+        self._server.log.line_up(record, partial(self._send, kept, moment, connection, content, began, record))
+        self._server.admission.leave_again(class_, kept.proof, kept.shown.id)  # what is left to do waits for the disk
 
     def keep(self, data: bytes, exchange: Exchange, request: Request, record: Record, response: Response) -> None:
         """``data`` was this request, whose answer this was."""
@@ -156,7 +161,7 @@ class Again:
         kept = _Kept(
             request, record, shown, exchange.source, request.proof, session,
             lines([("content-type", response.content_type), *headers]),
-            line_of("GET", exchange.path, 200, request.access.principal), now + config.AGAIN_KEPT_S,
+            line_of("GET", exchange.path, 200, request.access.principal), None, now + config.AGAIN_KEPT_S,
         )  # fmt: skip
         if self._holds(kept, now) is None:
             return
@@ -214,7 +219,7 @@ class Again:
         )  # fmt: skip
 
     def _send(
-        self, kept: _Kept, moment: _Moment, connection: Connection, content: bytes, class_: int, began: float, record: Record,
+        self, kept: _Kept, moment: _Moment, connection: Connection, content: bytes, began: float, record: Record,
         durable: bool,
     ) -> None:  # fmt: skip
         server = self._server
@@ -222,5 +227,4 @@ class Again:
             server.log.missed(record, urgent=True)  # a person reads of one patient
         length = b"content-length: %d\r\n\r\n" % len(content)
         connection.answer_at_once(b"".join((moment.head, kept.head, length, content)))
-        server.admission.left_again(class_, began, kept.proof, kept.shown.id)
         self._requests.note(kept.line, began)

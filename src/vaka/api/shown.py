@@ -9,17 +9,15 @@ from vaka.copy.changes import Stamp
 from vaka.copy.sheet import page
 from vaka.copy.sheet.identity import Identity
 from vaka.copy.sheet.page import Body, Reader
-from vaka.copy.sheet.stream import content
+from vaka.copy.sheet.stream import content, joined
 
 Moment: TypeAlias = tuple[object, ...]
 
 
 def moment_of(reader: Reader) -> Moment:
-    """What of ``reader`` a sheet in JSON tells. The same within a second: no time in it is finer."""
-    return (
-        reader.now_us // 1_000_000, reader.as_of_us // 1_000_000, int(reader.age_s), reader.away, reader.certain,
-        reader.notices,
-    )  # fmt: skip
+    """When a sheet in JSON that was made for another moment still tells what is: within a second, while no older and with nothing
+    else to say. Since when its data are known may be told up to a second older than they are."""
+    return reader.now_us // 1_000_000, int(reader.age_s), reader.away, reader.certain, reader.notices
 
 
 @dataclass(slots=True)
@@ -40,7 +38,6 @@ class Shown:
     stamp: Stamp | None
     seed: int
     aged: bool
-    _last: tuple[Moment, bytes] | None = None
 
     def content(self, reader: Reader, moment: Moment) -> bytes:
         """At the ``moment`` of ``reader``: for the reader that this was made for."""
@@ -48,15 +45,13 @@ class Shown:
             own = self.reader
             return self._made(replace(reader, language=own.language, name=own.name, unit=own.unit))
         # The same for all who see this body at this moment.
-        known = self._last
-        if known is None or known[0] != moment:
-            form = (self.packed, self.aside, self.who)
-            known = self.body.whole.get(form)
-            if known is None or known[0] != moment:
-                known = self.body.whole[form] = (moment, self._made(reader))
-            self._last = known
-        return known[1]
+        form, who = (self.packed, self.aside), self.who
+        known = self.body.whole.get(form)
+        if known is None or known[0] != moment or (known[1] is not who and known[1] != who):
+            known = self.body.whole[form] = (moment, who, self._made(reader))
+        return known[2]
 
     def _made(self, reader: Reader) -> bytes:
-        make = page.html if self.html else page.json
-        return content(make(self.body, self.who, reader, aside=self.aside), packed=self.packed)
+        make, body = page.html if self.html else page.json, self.body
+        parts = make(body, self.who, reader, aside=self.aside)
+        return joined(parts) if self.packed else content(parts, packed=False, opened=body.opened)

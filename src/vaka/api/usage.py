@@ -32,9 +32,9 @@ class TooMany(Busy):
 
 
 @dataclass(slots=True)
-class _Count:
+class Count:
     """One caller's hour. ``patients``: keys of those whose information a person was given, until they are too many; ``alarms``:
-    those that were told."""
+    those that were told; ``over``: another hour has begun."""
 
     requests: int = 0
     changes: int = 0
@@ -43,6 +43,7 @@ class _Count:
     received_bytes: int = 0
     patients: set[int] = field(default_factory=set)
     alarms: set[str] = field(default_factory=set)
+    over: bool = False
 
 
 class Usage:
@@ -51,7 +52,7 @@ class Usage:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._end = clock() + _HOUR_S
-        self._counts: dict[str, _Count] = {}
+        self._counts: dict[str, Count] = {}
 
     def require(self, request: Request) -> None:
         """TooMany where the caller has used up this hour."""
@@ -76,21 +77,21 @@ class Usage:
                 help="go on when the hour is over; large sets go through `vaka load`",
             )  # fmt: skip
 
-    def note(self, request: Request, record: Record) -> None:
-        """Counts an answer that is logged."""
+    def note(self, request: Request, record: Record) -> Count | None:
+        """Counts an answer that is logged; where it was a person's reading: in what, for ``note_again``."""
         access = request.access
         if access.session is None and not access.scopes:
-            return  # nobody that is known
+            return None  # nobody that is known
         if self._clock() >= self._end:
             self._turn()
         who = access.principal
         count = self._counts.get(who)
         if count is None:
-            count = self._counts[who] = _Count()
+            count = self._counts[who] = Count()
         count.requests += 1
         is_reading = access.session is not None and request.method in SAFE and record.status < REFUSED_FROM
         if is_reading and count.patients.issuperset(record.patients):  # most requests
-            return
+            return count
         count.received_bytes += request.received_bytes
         if record.refused:
             count.refusals += 1
@@ -102,8 +103,16 @@ class Usage:
                 _alarm(who, count, "requests", config.HOURLY_PROGRAM_REQUESTS_TOLD)
         else:
             self._note_person(access, request, record, count)
+        return None
 
-    def _note_person(self, access: AccessFilter, request: Request, record: Record, count: _Count) -> None:
+    def note_again(self, count: Count | None) -> bool:
+        """Counts the same answer once more, where the hour is still the same and nothing else of it is to be counted."""
+        if count is None or count.over or self._clock() >= self._end:
+            return False
+        count.requests += 1
+        return True
+
+    def _note_person(self, access: AccessFilter, request: Request, record: Record, count: Count) -> None:
         if record.activity in EMERGENCIES and not record.refused:
             count.openings += 1
             if count.openings > config.HOURLY_OPENINGS_TOLD:
@@ -122,6 +131,8 @@ class Usage:
                 "hour of a caller", who=who, requests=one.requests, changes=one.changes, patients=len(one.patients),
                 openings=one.openings, refusals=one.refusals, received_mb=one.received_bytes // _MB,
             )  # fmt: skip
+        for one in self._counts.values():
+            one.over = True
         self._counts = {}
         self._end = self._clock() + _HOUR_S
 
@@ -131,7 +142,7 @@ def _changes(request: Request) -> bool:
     return request.method not in SAFE and not any(part[:1] in ("_", "$") for part in request.path)
 
 
-def _alarm(who: str, count: _Count, about: str, limit: int) -> None:
+def _alarm(who: str, count: Count, about: str, limit: int) -> None:
     if about not in count.alarms:
         count.alarms.add(about)
         log.warning("alarm: unusual use", who=who, about=about, over=limit, within_s=_HOUR_S)

@@ -100,10 +100,10 @@ class Admission:
         if class_ != URGENT or status == 401 or request.method == "POST":
             self._known.learn(request, path, status, now)
 
-    def left_again(self, class_: int, since: float, proof: str, patient: str | None) -> None:
-        """Gives back the place of such a request; ``patient``: who was shown."""
+    def leave_again(self, class_: int, proof: str, patient: str | None) -> None:
+        """Gives back the place of such a request; ``patient``: who is shown."""
         now = time.perf_counter()
-        if woken := self.door.leave(class_, since, now):
+        if woken := self.door.leave_at_once(class_, now):
             self._wake(woken)
         if class_ != URGENT and patient is not None:
             self._known.shown_again(proof, patient, now)

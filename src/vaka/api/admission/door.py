@@ -71,6 +71,7 @@ class Door(Generic[T]):
         self.queues: list[Queue[T]] = [_queue(class_) for class_ in _CLASSES]
         self.step = Step.FULL
         self.lag_s = 0.0
+        self._at_once = [0] * CLASSES
         self._waiting = 0
         self._ladder = Ladder()
         self._caps = [0.0] * CLASSES
@@ -126,6 +127,12 @@ class Door(Generic[T]):
         self.done[class_] += 1
         self.spent[class_] += now - since
         return self._next(now) if self._waiting else ()
+
+    def leave_at_once(self, class_: int, now: float) -> Sequence[Entry[T]]:
+        """The same of one whose work was next to none: how long others take is not learned from it."""
+        self.done[class_] += 1
+        self._at_once[class_] += 1
+        return self.lend(class_, now)
 
     def lend(self, class_: int, now: float) -> Sequence[Entry[T]]:
         """A place is not needed for a while; who has it now."""
@@ -229,7 +236,8 @@ class Door(Generic[T]):
         length = now - self._window_at
         if length < _WINDOW_S:
             return
-        counts = [now_ - before for now_, before in zip(self.done, self._window_done, strict=True)]
+        worked = [all_ - at_once for all_, at_once in zip(self.done, self._at_once, strict=True)]
+        counts = [now_ - before for now_, before in zip(worked, self._window_done, strict=True)]
         if sum(counts) < _WINDOW_ANSWERS and length < _WINDOW_MAX_S:
             return
         times = [now_ - before for now_, before in zip(self.spent, self._window_spent, strict=True)]
@@ -239,7 +247,7 @@ class Door(Generic[T]):
         waiting = self._waiting > 0
         samples = list(zip(counts, times, strict=True))
         self.gradient.update(samples, self._window_most, waiting=waiting, lag_s=self._window_lag_s)
-        self._window_done, self._window_spent = list(self.done), list(self.spent)
+        self._window_done, self._window_spent = worked, list(self.spent)
         self._window_at, self._window_most, self._window_lag_s = now, self.total, float("inf")
 
     def _look(self, now: float, others: Others) -> None:

@@ -22,7 +22,7 @@ from vaka.copy.sheet.fragment import Piece
 from vaka.copy.sheet.identity import Identity
 from vaka.copy.sheet.render import PACKAGE, macro
 from vaka.copy.sheet.sections import SECTIONS, Section
-from vaka.copy.sheet.stream import NOTHING, Part, merged, pack, plain
+from vaka.copy.sheet.stream import NOTHING, Part, merged, pack, plain, unpacked
 from vaka.store.sheet import Notice
 from vaka.texts import N_, texts_of
 
@@ -91,12 +91,7 @@ class Reader:
 
     def told(self, language: str | None = None) -> list[str]:
         """The notices in ``language``, None: in the reader's."""
-        language = language or self.language
-        spoken = texts_of(PACKAGE, language).gettext
-        return [
-            spoken(one) if isinstance(one, str) else spoken(one[0]) % {"at": clock.in_words(one[1], language)}
-            for one in self.notices
-        ]
+        return _in_words(self.notices, language or self.language)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +107,20 @@ class Body:
     """What is due, as it was told last."""
     due: dict[object, bytes] = field(default_factory=dict, compare=False)
     """The same as JSON."""
-    whole: dict[object, tuple[tuple[object, ...], bytes]] = field(default_factory=dict, compare=False)
+    whole: dict[object, tuple[tuple[object, ...], Identity, bytes]] = field(default_factory=dict, compare=False)
     """What was made of it last: by form, with the moment that it holds for."""
+    _opened: dict[Part, bytes] = field(default_factory=dict, compare=False)
 
     @property
     def size_bytes(self) -> int:
         return 2 * sum(len(each.packed) for each in self.parts if isinstance(each, Part))
+
+    @property
+    def opened(self) -> Mapping[Part, bytes]:
+        """Its parts as they are, for who does not take them packed."""
+        if not self._opened:
+            self._opened.update((each, unpacked(each)) for each in self.parts if isinstance(each, Part))
+        return self._opened
 
 
 def state_of(section: Section, listed: int, none: int, broken: int, *, withheld: bool) -> str:
@@ -196,19 +199,31 @@ def html(made: Body, who: Identity, reader: Reader, *, aside: int = 0) -> list[P
 
 def json(made: Body, who: Identity, reader: Reader, *, aside: int = 0) -> list[Part]:
     """The same as JSON."""
-    head: dict[str, Any] = {
-        "patient": orjson.Fragment(_who(who, _day(reader.now_us // 60_000_000))),
-        "asOf": _instant(reader.as_of_us),
-        "ageSeconds": int(reader.age_s),
-        "shownAt": _instant(reader.now_us),
-        "journalAway": reader.away,
-        "behind": reader.behind,
-        "cannotBeShown": aside,
-        "notices": reader.told(language="en"),
-        "dosesCertain": made.certain and reader.certain,
-        "due": orjson.Fragment(_due_json(made, reader)),
-    }
-    return [part if isinstance(part, Part) else plain(orjson.dumps(head)[:-1]) for part in made.parts]
+    at = _moment_json(
+        reader.as_of_us // 1_000_000, int(reader.age_s), reader.now_us // 1_000_000, reader.away, reader.behind,
+        reader.notices,
+    )  # fmt: skip
+    certain = b"true" if made.certain and reader.certain else b"false"
+    patient, coming = _who(who, _day(reader.now_us // 60_000_000)), _due_json(made, reader)
+    head = b'{"patient":%b,%b,"cannotBeShown":%d,"dosesCertain":%b,"due":%b' % (patient, at, aside, certain, coming)
+    return [part if isinstance(part, Part) else plain(head) for part in made.parts]
+
+
+@lru_cache(maxsize=16)
+def _moment_json(as_of_s: int, age_s: int, now_s: int, away: bool, behind: bool, notices: tuple[Notice, ...]) -> bytes:
+    """What is the same for all sheets of one moment, without the braces."""
+    return orjson.dumps({
+        "asOf": _second(as_of_s), "ageSeconds": age_s, "shownAt": _second(now_s), "journalAway": away, "behind": behind,
+        "notices": _in_words(notices, "en"),
+    })[1:-1]  # fmt: skip
+
+
+def _in_words(notices: Sequence[Notice], language: str) -> list[str]:
+    spoken = texts_of(PACKAGE, language).gettext
+    return [
+        spoken(one) if isinstance(one, str) else spoken(one[0]) % {"at": clock.in_words(one[1], language)}
+        for one in notices
+    ]
 
 
 def _due_json(made: Body, reader: Reader) -> bytes:

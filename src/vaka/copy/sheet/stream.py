@@ -11,7 +11,8 @@ Weighed and tried: gzip members one after the other, which RFC 1952 allows, are 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 _BASE: Final = 65521
@@ -50,6 +51,11 @@ def plain(content: bytes) -> Part:
 
 def merged(parts: Iterable[Part]) -> Part:
     """One part that holds what all ``parts`` hold."""
+    packed, size, adler = _summed(parts)
+    return Part(b"".join(packed), size, adler)
+
+
+def _summed(parts: Iterable[Part]) -> tuple[list[bytes], int, int]:
     packed = []
     low, high, whole = 1, 0, 0
     for part, size, adler in parts:
@@ -59,18 +65,20 @@ def merged(parts: Iterable[Part]) -> Part:
             # What the sum of this part would have been with all before it (RFC 1950, 8.2): s1 begins at low, not at 1.
             high = (high + (adler >> 16) + size * (low - 1)) % _BASE
             low = (low + (adler & 0xFFFF) - 1) % _BASE
-    return Part(b"".join(packed), whole, high << 16 | low)
+    return packed, whole, high << 16 | low
 
 
 def joined(parts: Iterable[Part]) -> bytes:
     """The stream that holds what all ``parts`` hold."""
-    whole = merged(parts)
-    return b"".join((_HEAD, whole.packed, _LAST, whole.adler.to_bytes(4, "big")))
+    packed, _, adler = _summed(parts)
+    return b"".join((_HEAD, *packed, _LAST, adler.to_bytes(4, "big")))
 
 
-def content(parts: Iterable[Part], *, packed: bool) -> bytes:
-    """What all ``parts`` hold, ``packed`` as a stream or as it is."""
-    return joined(parts) if packed else zlib.decompressobj(-zlib.MAX_WBITS).decompress(merged(parts).packed)
+def content(parts: Iterable[Part], *, packed: bool, opened: Mapping[Part, bytes] = MappingProxyType({})) -> bytes:
+    """What all ``parts`` hold, ``packed`` as a stream or as it is. ``opened``: what some of them hold."""
+    if packed:
+        return joined(parts)
+    return b"".join([known if (known := opened.get(part)) is not None else unpacked(part) for part in parts])
 
 
 def unpacked(part: Part) -> bytes:
