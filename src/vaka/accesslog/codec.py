@@ -114,8 +114,9 @@ class Encoder:
         self._shown_known: dict[int, tuple[tuple[int, ...], tuple[int, ...], int, int]] = {}
         self.described: dict[int, Described] = {}
 
-    def payload(self, records: Sequence[Record], time_us: int) -> bytes:
-        """The payload of a block of one record or more, made at ``time_us``."""
+    def payload(self, records: Sequence[Record], time_us: int, times: Sequence[int] | None = None) -> bytes:
+        """The payload of a block of one record or more, made at ``time_us``. ``times``: of each, where they are not the records'
+        own."""
         first = len(self.described)
         # A column at a time: for a block of many records this is a fifth of the work of a record at a time.
         made, actors, *form, reasons, whys, addresses, patients, owners, seqs, more = zip(*records, strict=True)
@@ -135,7 +136,7 @@ class Encoder:
             shown = [self._showing(*one) for one in zip(owners, seqs, more, strict=True)]
             owners, seqs, more = zip(*shown, strict=True)
         told = [(one.kind, one.text) for one in map(self.described.__getitem__, range(first, len(self.described)))]
-        before = [time_us - at for at in made]
+        before = [time_us - at for at in times or made]
         return orjson.dumps([first, told, before, actor_numbers, form_numbers, patients, owners, seqs, more, words])
 
     def _actor(self, actor: Actor) -> int:

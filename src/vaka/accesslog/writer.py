@@ -78,7 +78,7 @@ class AccessLog:
         self._segment: Segment | None = None
         self._retry_at = 0.0
         self._owed: list[tuple[Block, dict[int, Described]]] = []
-        self._waiting: list[tuple[Record, Told]] = []
+        self._waiting: list[tuple[Record, Told, int]] = []
         self._flushing = False
         self._all_here: asyncio.Future[None] | None = None
         self._one = asyncio.Lock()
@@ -168,14 +168,17 @@ class AccessLog:
         self.line_up(record, partial(_settle, future))
         return future
 
-    def line_up(self, record: Record, told: Told) -> None:
-        """Puts ``record`` in line; ``told``, which must not raise, is called with whether it is durable."""
+    def line_up(self, record: Record, told: Told, at_us: int | None = None) -> None:
+        """Puts ``record`` in line, as of ``at_us`` where the same has happened again since; ``told``, which must not raise, is
+        called with whether it is durable."""
+        if at_us is None:
+            at_us = record.time_us
         if len(record.patients) <= config.LOG_PATIENTS_MAX:  # most records
-            self._waiting.append((record, told))
+            self._waiting.append((record, told, at_us))
         else:
             parts = record.parts()
             each = _All(len(parts), told)
-            self._waiting += [(part, each) for part in parts]
+            self._waiting += [(part, each, at_us) for part in parts]
         if self._all_here is not None and len(self._waiting) >= self.under_way:
             _wake(self._all_here)
         if not self._flushing:
@@ -217,12 +220,12 @@ class AccessLog:
                 durable = False
                 try:
                     async with self._one:
-                        durable = await self._store([record for record, _ in batch])
+                        durable = await self._store([one[0] for one in batch], [one[2] for one in batch])
                 except Exception as error:
                     log.error("access log", exception=error)
                 finally:
-                    for _, told in batch:
-                        told(durable)
+                    for one in batch:
+                        one[1](durable)
                     await asyncio.sleep(0)  # they are answered, and no longer under way
         finally:
             self._flushing = False
@@ -237,7 +240,7 @@ class AccessLog:
         timer.cancel()
         self._all_here = None
 
-    async def _store(self, records: Sequence[Record]) -> bool:
+    async def _store(self, records: Sequence[Record], times: Sequence[int]) -> bool:
         """Makes the next block, and stores it and what is owed."""
         if self._segment is None:
             await self._reopen()
@@ -248,13 +251,13 @@ class AccessLog:
             return False
         time_us = time.time_ns() // 1_000
         number = self._number + 1
-        payload = self._encoder.payload(records, time_us)
+        payload = self._encoder.payload(records, time_us, times)
         block = blocks.make(number, self._chapter or number, time_us, payload, self._hash)
         if self._segment is not None and not self._segment.fits(len(block.framed)):
             self._segment.close()
             self._segment = None
             self._begin_chapter()
-            payload = self._encoder.payload(records, time_us)
+            payload = self._encoder.payload(records, time_us, times)
             block = blocks.make(number, number, time_us, payload, self._hash)
             await self._reopen()
         self._number, self._hash, self._chapter = number, block.hash, block.chapter
@@ -425,7 +428,7 @@ def _wake(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def in_one_block(waiting: Sequence[tuple[Record, object]]) -> int:
+def in_one_block(waiting: Sequence[tuple[Record, object, int]]) -> int:
     """How many of these go into one block: one or more, as far as both limits let."""
     count = min(len(waiting), config.LOG_BLOCK_MAX_RECORDS)
     left = config.LOG_BLOCK_MAX_PATIENTS

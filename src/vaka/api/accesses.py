@@ -80,11 +80,6 @@ def record_of(
     )  # fmt: skip
 
 
-def again(record: Record) -> Record:
-    """The record of the same answer, given now."""
-    return _make((time.time_ns() // 1_000, *record[1:]))
-
-
 def _whom(trail: Trail) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     """(patients, owners, versions) that the request touched."""
     touched = trail.touched

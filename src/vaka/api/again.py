@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Final
 from vaka import config, log
 from vaka.access.session import Session
 from vaka.accesslog.record import Record
-from vaka.api.accesses import again
 from vaka.api.admission import Shed, shed
 from vaka.api.door.door import as_of
 from vaka.api.http import Request, Response
@@ -135,16 +134,16 @@ class Again:
         """There is a place. What cannot be answered here after all, for whatever reason, goes the usual way."""
         try:
             content = kept.shown.content(moment.reader, moment.told)
-            record = again(kept.record)
             if not self._server.usage.note_again(kept.count):
-                kept.count = self._server.usage.note(kept.request, record)
+                kept.count = self._server.usage.note(kept.request, kept.record)
         except Exception as error:
             log.error("sheet asked for again", exception=error)
             self._kept.pop(data, None)
             self._server.admission.leave_again(class_, kept.proof, None)
             connection.pass_on(data)
             return
-        self._server.log.line_up(record, partial(self._send, kept, moment, connection, content, began, record))
+        told = partial(self._send, kept, moment, connection, content, began)
+        self._server.log.line_up(kept.record, told, time.time_ns() // 1_000)
         self._server.admission.leave_again(class_, kept.proof, kept.shown.id)  # what is left to do waits for the disk
 
     def keep(self, data: bytes, exchange: Exchange, request: Request, record: Record, response: Response) -> None:
@@ -219,12 +218,11 @@ class Again:
         )  # fmt: skip
 
     def _send(
-        self, kept: _Kept, moment: _Moment, connection: Connection, content: bytes, began: float, record: Record,
-        durable: bool,
-    ) -> None:  # fmt: skip
+        self, kept: _Kept, moment: _Moment, connection: Connection, content: bytes, began: float, durable: bool
+    ) -> None:
         server = self._server
         if not durable:
-            server.log.missed(record, urgent=True)  # a person reads of one patient
+            server.log.missed(kept.record, urgent=True)  # a person reads of one patient
         length = b"content-length: %d\r\n\r\n" % len(content)
         connection.answer_at_once(b"".join((moment.head, kept.head, length, content)))
         self._requests.note(kept.line, began)

@@ -169,9 +169,9 @@ def test_more_patients_than_a_record_holds_make_several() -> None:
 def test_a_block_has_room_for_so_many_patients() -> None:
     """Would break: a thousand lists of a whole ward each make a block that no segment and no table takes."""
     wide = record(patients=tuple(range(config.LOG_BLOCK_MAX_PATIENTS // 2)))
-    assert in_one_block([(record(), None)] * (config.LOG_BLOCK_MAX_RECORDS + 5)) == config.LOG_BLOCK_MAX_RECORDS
-    assert in_one_block([(wide, None)] * 5) == 2
-    assert in_one_block([(wide._replace(patients=wide.patients * 3), None)] * 5) == 1
+    assert in_one_block([(record(), None, 0)] * (config.LOG_BLOCK_MAX_RECORDS + 5)) == config.LOG_BLOCK_MAX_RECORDS
+    assert in_one_block([(wide, None, 0)] * 5) == 2
+    assert in_one_block([(wide._replace(patients=wide.patients * 3), None, 0)] * 5) == 1
 
 
 def test_texts_are_bounded_and_plain() -> None:

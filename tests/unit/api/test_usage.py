@@ -131,3 +131,18 @@ def test_each_hour_is_told_by_caller_and_forgotten(lines: Lines) -> None:
         ("hour of a caller", "person:SE1-1", 5, 2, 0), ("hour of a caller", "client:lab", 3, 0, 3)
     ]  # fmt: skip
     assert list(usage._counts) == ["person:SE1-1"]
+
+
+def test_what_is_shown_again_is_counted_in_its_own_hour(lines: Lines) -> None:
+    """Broken: who reads the same sheet all day is not told of; or is counted in an hour that is over."""
+    clock = Clock()
+    usage, asked = Usage(clock), request(PERSON)
+    first = Record(0, actor_of(PERSON), "sheet", patients=(1,))
+    assert not usage.note_again(usage.note(asked, first)), "another patient: to be looked at as a whole"
+    count = usage.note(asked, first)
+    assert all(usage.note_again(count) for _ in range(3))
+    clock.at_s += 3_600
+    assert not usage.note_again(count)
+    usage.note(asked, first)
+    assert [(fields["requests"], fields["patients"]) for _, fields in lines] == [(5, 1)]
+    assert not usage.note_again(count), "of the hour before"

@@ -1,0 +1,92 @@
+"""A sheet that is shown again waits for the log, and takes nobody's place meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+from tests.unit.api.admission.callers import asks, person_filter, session
+
+from vaka.accesslog.record import Record, actor_of
+from vaka.api.admission import Admission
+from vaka.api.again import Again, _Kept, _Moment
+from vaka.api.request_log import RequestLog
+from vaka.api.usage import Usage
+from vaka.copy.sheet.page import Reader
+
+DATA = b"GET /sheet/p1 HTTP/1.1\r\n\r\n"
+
+
+class Log:
+    """A disk that is slow: nothing is durable before it is said so."""
+
+    def __init__(self) -> None:
+        self.told: list[Callable[[bool], None]] = []
+
+    def line_up(self, record: Record, told: Callable[[bool], None], at_us: int) -> None:
+        assert at_us > record.time_us, "logged as of now"
+        self.told.append(told)
+
+
+class Caller:
+    source = "192.0.2.1"
+    is_gone = False
+    when_lost: object = None
+
+    def __init__(self) -> None:
+        self.answers: list[bytes] = []
+
+    def answer_at_once(self, content: bytes) -> None:
+        self.answers.append(content)
+
+
+def test_its_place_is_free_while_the_log_is_written() -> None:
+    """Broken: as many as there are places wait for the disk, and everybody else for them; or it is answered before it is logged."""
+
+    async def body() -> None:
+        admission, disk = Admission(), Log()
+        access = person_filter(session())
+        request = asks("/sheet/p1", who="nurse")
+        request.access = access
+        admission._known.learn(request, request.path, 200, time.perf_counter())
+        shown = SimpleNamespace(
+            id="p1", patient=1, seed=1, aged=False, until_us=10, stamp=(0, 0), content=lambda *_: b"{}"
+        )
+        server = SimpleNamespace(
+            admission=admission, log=disk, usage=Usage(), callers=SimpleNamespace(still=lambda *_: True)
+        )
+        admission.start()
+        try:
+            again = Again(cast("Any", server), RequestLog(None))
+            record = Record(0, actor_of(access), "sheet", patients=(1,))
+            now = time.perf_counter()
+            again._moment = _Moment(
+                now + 60, True, 0, 1, 1, False, Reader("", 0, 0), (), b"head: of the moment\r\n", lambda _: (0, 0), 0
+            )
+            again._kept[DATA] = _Kept(
+                request,
+                record,
+                cast("Any", shown),
+                Caller.source,
+                request.proof,
+                cast("Any", None),
+                b"",
+                b"",
+                None,
+                now + 60,
+            )
+            callers = [Caller() for _ in range(500)]
+            assert all(again.give(DATA, cast("Any", caller)) for caller in callers)
+            assert (admission.door.total, sum(admission.door.queued), len(disk.told)) == (0, 0, 500)
+            assert not any(caller.answers for caller in callers)
+            for told in disk.told:
+                told(True)
+            assert [len(caller.answers) for caller in callers] == [1] * 500
+            assert sum(admission.door.done) == 500
+        finally:
+            admission.close()
+
+    asyncio.run(body())
