@@ -23,6 +23,7 @@ from vaka.accesslog.writer import AccessLog
 from vaka.api.admission import Admission, Shared
 from vaka.api.copy_keys import private_key
 from vaka.api.copy_server import Copy, copy_chores, copy_server
+from vaka.api.door.alarm import Alarm
 from vaka.api.door.begun import Begun
 from vaka.api.door.door import Door
 from vaka.api.door.passing import Passing
@@ -149,7 +150,7 @@ async def open_copy(
         store, None, cast("Any", None), cast("Any", None), access_log, cast("Any", None), cast("Any", None),
         cast("Any", None), None, cast("Any", None), settings=law, door=door, admission=admission,
     )  # fmt: skip
-    beside = (*copy_chores(copy, folder.about().name, post), ways.follow())
+    beside = (*copy_chores(copy, folder.about().name, post), ways.follow(), Alarm(told).follow())
     return Opened(waiting, door, complete, beside, close)
 
 
