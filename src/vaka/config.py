@@ -353,8 +353,6 @@ COPY_SEARCHERS: Final = 2
 COPY_SEARCHES_WAITING: Final = 256
 # What is listed with more candidates than this is walked in its order instead, where one page is all that is asked for.
 COPY_BROAD_MATCHES: Final = 20_000
-# What a copy shows is old, and its log says so, from this age on (S2).
-COPY_OLD_S: Final = 60.0
 # Consents and blocks that no journal has been heard about for so long are no longer relied on (S20).
 COPY_CONSENTS_DAYS: Final = 7.0
 # The read copy (decision 0013). A page cache belongs to one connection; an encrypted file is never memory-mapped.

@@ -1,6 +1,6 @@
 """An alarm in the log while what a copy shows is old (S2): the follower cannot give it, since it may itself be what stands still.
 
-Invariants: it is given once the data are ``COPY_OLD_S`` old, again whenever their age has doubled, and its end is told; ages are
+Invariants: it is given once the data are ``OLD_S`` old, again whenever their age has doubled, and its end is told; ages are
 of a clock that never jumps.
 """
 
@@ -11,10 +11,11 @@ import time
 from math import isfinite
 from typing import Final
 
-from vaka import config, log
+from vaka import log
 from vaka.api.door.standing import Standing
 from vaka.store.version import instant
 
+OLD_S: Final = 60.0
 _LOOK_S: Final = 5.0
 
 
@@ -37,7 +38,7 @@ class Alarm:
         age_s = (
             standing.age_s if isfinite(standing.age_s) else time.monotonic() - self._began
         )  # not known since this boot
-        if age_s < config.COPY_OLD_S:
+        if age_s < OLD_S:
             if self._told_s:
                 log.info("what this copy shows is fresh again", age_s=round(age_s, 1))
             self._told_s = 0.0

@@ -7,9 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from vaka import config
 from vaka.api.door import alarm as alarm_module
-from vaka.api.door.alarm import Alarm
+from vaka.api.door.alarm import OLD_S, Alarm
 
 OLD, FRESH = "what this copy shows is old", "what this copy shows is fresh again"
 
@@ -22,7 +21,7 @@ def test_it_is_given_when_the_data_are_old_again_as_they_age_and_its_end_is_told
     now = SimpleNamespace(s=1_000.0)
     monkeypatch.setattr(alarm_module, "time", SimpleNamespace(monotonic=lambda: now.s))
     standing = SimpleNamespace(age_s=float("inf"), as_of_us=0, heard=False, frozen=False)
-    watched, most = Alarm(cast(Any, standing)), config.COPY_OLD_S
+    watched, most = Alarm(cast(Any, standing)), OLD_S
 
     def told(age_s: float) -> list[str]:
         caplog.clear()
