@@ -21,6 +21,8 @@ def folder(tmp_path: Path) -> Folder:
     """Of a copy that read from its third seed, and was fresh."""
     made = Folder(tmp_path)
     made.prepare()
+    made.seed(3).mkdir()
+    made.record(3).touch()
     made.use(3)
     Lease(made.lease, KEY, begins=True)
     board, now = Board(made.board, make=True), boottime_ns()

@@ -23,6 +23,8 @@ from tests.recovery.running import wait_until
 
 from vaka.accesslog import codec, files
 from vaka.accesslog.record import Record
+from vaka.copy import files as copies
+from vaka.copy.files import Folder
 from vaka.fhir.keys import resource_key
 
 pytestmark = pytest.mark.alone
@@ -64,11 +66,12 @@ def from_memory(answer: httpx.Response) -> bool:
     return answer.headers.raw[1][0] == b"vaka-as-of"
 
 
-def on_disk(folder: Path) -> Iterator[Record]:
-    """What stands in the files of an access log."""
+def on_disk(copy: Folder, name: str) -> Iterator[Record]:
+    """What stands in the files of a copy's access log."""
+    folder, key = copy.path / "accesslog" / name, copies.log_key(copies.key(copy))
     described: dict[int, codec.Described] = {}
     for _, path in files.segments(folder):
-        scanned = files.scan(path)
+        scanned = files.scan(path, key)
         assert scanned is not None
         for block in scanned.blocks:
             if block.number == block.chapter:
@@ -123,7 +126,7 @@ def test_it_is_the_same_answer_and_each_is_logged(asking: Asking) -> None:
     patient = resource_key("Patient", asking.ward.patient)
 
     found = [
-        record for record in on_disk(asking.running.data / "copies" / "1" / "accesslog" / "serve-1")
+        record for record in on_disk(Folder(asking.running.data / "copies" / "1"), "serve-1")
         if record.actor.person == asking.person and record.activity == "sheet" and record.status == 200
     ]  # fmt: skip
     assert len(found) == asking.answers

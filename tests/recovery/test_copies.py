@@ -117,7 +117,7 @@ def test_a_write_shows_at_once_at_every_copy(two: Site) -> None:
 
 
 def test_status_shows_all_of_it(two: Site) -> None:
-    """Broken: nobody finds the journal behind its copies, or what runs for which."""
+    """Broken: nobody finds the journal behind its copies, what runs for which, or how old what a copy shows is (S2)."""
     done = vaka("status", "--data", two.vaka.data, "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     told = orjson.loads(done.stdout)
@@ -125,6 +125,8 @@ def test_status_shows_all_of_it(two: Site) -> None:
     names = {one["name"] for one in told["processes"]}
     assert {"journal", "copy-1", "copy-1 follow", "copy-1 serve-1", "copy-2 follow"} <= names
     assert {one["address"] for one in told["processes"] if one["name"].startswith("copy-")} >= set(two.urls)
+    assert set(told["copies"]) == {"copy-1", "copy-2"}
+    assert all(0 <= one["age_s"] < 60 and not one["frozen"] for one in told["copies"].values()), told["copies"]
 
 
 def test_the_follower_goes_and_nobody_who_reads_notices(two: Site) -> None:
@@ -284,6 +286,7 @@ def test_a_frozen_copy_applies_nothing(two: Site) -> None:
     assert vaka("copy", "freeze", "--data", folder, *who).returncode == 0
     try:
         wait_until(lambda: two.ready(1)["frozen"], "it is frozen")
+        assert "frozen by a person" in vaka("status", "--data", two.vaka.data).stdout
         id_, _ = two.create()
         wait_until(lambda: two.answered_here(id_, 0), "the other copy goes on")
         assert two.client.get(f"{two.urls[1]}/fhir/Patient/{id_}").status_code == 404

@@ -33,6 +33,8 @@ from vaka.accesslog.tables import Connection, statements
 from vaka.accesslog.writer import AccessLog, State
 from vaka.api.peer.carried import to_neighbours
 from vaka.api.peer.introduced import introduction
+from vaka.copy import files as copies
+from vaka.copy.files import Folder
 
 _WRITER = """
 import asyncio, sys, time
@@ -361,11 +363,17 @@ def test_a_copys_folder_is_verified(journal: Vaka, tmp_path: Path) -> None:
         orjson.dumps({"name": "verified", "id": "x", "journal": journal.url, "scope": ["region"]})
     )
     folders = [data / "accesslog" / name for name in ("serve-1", "serve-2")]
+    key = copies.log_key(copies.key(Folder(data)))
 
     async def write() -> None:
         for folder in folders:
             log = await AccessLog.open(
-                folder, JournalStore(post_to(journal.url, proof)), "copy", segment_bytes=32 * KIB, ballast_bytes=KIB
+                folder,
+                JournalStore(post_to(journal.url, proof)),
+                "copy",
+                segment_bytes=32 * KIB,
+                ballast_bytes=KIB,
+                key=key,
             )
             for number in range(20):
                 await log.write(record(number, actor=Actor("", "SE-verified")))

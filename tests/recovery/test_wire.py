@@ -115,7 +115,8 @@ def test_a_certificate_of_its_own(tmp_path: Path) -> None:
 
 
 def _copies(tmp_path: Path, running: Up, peers: int) -> None:
-    """Mutual TLS: who comes in at the peer port has a certificate, and one that was removed is refused within seconds."""
+    """Mutual TLS: who comes in at the peer port has a certificate, and one that was removed is refused within seconds, and cut where it
+    stands."""
     data, away = running.data, tmp_path / "copy"
     feed = f"https://localhost:{peers}/feed"
     headers = {"Authorization": f"Bearer {running.feed_token()}"}
@@ -135,6 +136,11 @@ def _copies(tmp_path: Path, running: Up, peers: int) -> None:
     with pytest.raises(httpx.HTTPError):
         httpx.head(feed, headers=headers, verify=trusting(data / AUTHORITY, both))
     assert [one["peer"] for one in told(vaka("peer", "list", "--data", data, "--json"))] == ["south"]
+    standing = context.wrap_socket(socket.create_connection(("localhost", peers)), server_hostname="localhost")
+    standing.settimeout(20)
+    asked = f"GET /feed?wait=60 HTTP/1.1\r\nHost: localhost\r\nAuthorization: {headers['Authorization']}\r\n\r\n"
+    standing.sendall(asked.encode())
+    assert standing.recv(15).startswith(b"HTTP/1.1 200")
     assert vaka("peer", "remove", "south", "--data", data).returncode == 0
 
     def void() -> bool:
@@ -145,6 +151,10 @@ def _copies(tmp_path: Path, running: Up, peers: int) -> None:
         return False
 
     wait_until(void, "a removed peer is refused", 20)
+    with contextlib.suppress(ConnectionError, ssl.SSLError):
+        while standing.recv(65_536):  # what was on its way; then it is cut, and does not time out
+            pass
+    standing.close()
     assert ready(running.port)
 
 

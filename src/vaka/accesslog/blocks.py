@@ -2,7 +2,8 @@
 
 A block is a head (mark, size of the payload, number, chapter, time), the payload, and the SHA-256 of: the hash before, head,
 payload. In tables it stands without its hash, which follows from the chain. Invariants: numbers of a stream go up by one;
-a changed, missing, added or moved block changes every hash after it.
+a changed, missing, added or moved block changes every hash after it; in the files of a copy, which has a key, no payload can be
+read without it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ MARK: Final = b"VKB1"
 HASH_BYTES: Final = 32
 HEAD: Final = struct.Struct("<4sIQQQ")
 _NEAR: Final = 1 << 24
+_NONCE_BYTES: Final = 16
 PAYLOAD_MAX_BYTES: Final = 64 * 1024 * 1024
 """Far over what a block is given (``config.LOG_BLOCK_MAX_BYTES``): more is damage."""
 
@@ -57,13 +59,32 @@ def make(number: int, chapter: int, time_us: int, payload: bytes, before: bytes)
     return Block(number, chapter, time_us, before, sha256(before + bare).digest(), bare)
 
 
-def in_file(content: bytes, at: int, before: bytes) -> Iterator[tuple[Block, int]]:
-    """The blocks of ``content`` from ``at`` on, each with where it ends; stops at what is no block, or does not follow."""
+def sealed(block: Block, key: bytes | None) -> bytes:
+    """As it stands in a file whose payloads are encrypted with ``key``, 32 bytes; None: in plain."""
+    return (
+        block.framed if key is None else block.bare[: HEAD.size] + _cipher(block.payload, key, block.hash) + block.hash
+    )
+
+
+def _cipher(payload: bytes, key: bytes, hash_: bytes) -> bytes:
+    """Encrypts, and decrypts: ChaCha20 under a nonce that two blocks have in common only if they are the same. That it was not
+    changed, the hash tells."""
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
+
+    return Cipher(algorithms.ChaCha20(key, hash_[:_NONCE_BYTES]), None).encryptor().update(payload)
+
+
+def in_file(content: bytes, at: int, before: bytes, key: bytes | None = None) -> Iterator[tuple[Block, int]]:
+    """The blocks of ``content`` from ``at`` on, each with where it ends; stops at what is no block, or does not follow. ``key``:
+    as of ``sealed``; what was written before there was one is read all the same."""
     number = None
     while (found := _bare(content, at)) is not None:
         end = at + len(found) + HASH_BYTES
+        hash_ = content[end - HASH_BYTES : end]
         block = _block(found, before)
-        if content[end - HASH_BYTES : end] != block.hash or number not in (None, block.number - 1):
+        if key is not None and hash_ != block.hash and len(hash_) == HASH_BYTES:
+            block = _block(found[: HEAD.size] + _cipher(found[HEAD.size :], key, hash_), before)
+        if hash_ != block.hash or number not in (None, block.number - 1):
             return
         yield block, end
         number, at, before = block.number, end, block.hash

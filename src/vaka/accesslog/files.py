@@ -233,8 +233,8 @@ def segments(folder: Path) -> list[tuple[int, Path]]:
     return sorted(found)
 
 
-def scan(path: Path) -> Scanned | None:
-    """What is in a segment. None if its head is not one of ours."""
+def scan(path: Path, key: bytes | None = None) -> Scanned | None:
+    """What is in a segment. None if its head is not one of ours. ``key``: as of ``blocks.sealed``."""
     content = path.read_bytes()
     if len(content) < _HEAD.size:
         return None
@@ -243,7 +243,7 @@ def scan(path: Path) -> Scanned | None:
         return None
     blocks: list[Block] = []
     used = _HEAD.size
-    for block, end in in_file(content, used, before):
+    for block, end in in_file(content, used, before, key):
         if not blocks and block.number != first:
             break
         blocks.append(block)
@@ -253,8 +253,9 @@ def scan(path: Path) -> Scanned | None:
     return Scanned(path, stream.hex(), first, before, tuple(blocks), used, torn, after)
 
 
-def read_from(path: Path, at: int, before: bytes) -> Iterator[tuple[Block, int]]:
-    """The blocks of a segment from byte ``at`` (0: its first block) on, each with where it ends."""
+def read_from(path: Path, at: int, before: bytes, key: bytes | None = None) -> Iterator[tuple[Block, int]]:
+    """The blocks of a segment from byte ``at`` (0: its first block) on, each with where it ends. ``key``: as of
+    ``blocks.sealed``."""
     with path.open("rb") as file:
         file.seek(at)
         content = file.read()
@@ -263,7 +264,7 @@ def read_from(path: Path, at: int, before: bytes) -> Iterator[tuple[Block, int]]
             return
         _, _, _, before = _HEAD.unpack_from(content)
         at, content = _HEAD.size, content[_HEAD.size :]
-    for block, end in in_file(content, 0, before):
+    for block, end in in_file(content, 0, before, key):
         yield block, at + end
 
 

@@ -20,10 +20,11 @@ from vaka.accesslog.store import LogStore
 
 
 class Shipper:
-    """Ships the log in ``folder``. It remembers how far it has read, so that each look costs what is new."""
+    """Ships the log in ``folder``. It remembers how far it has read, so that each look costs what is new. ``key``: as of
+    ``blocks.sealed``."""
 
-    def __init__(self, folder: Path, store: LogStore) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, store: LogStore, key: bytes | None = None) -> None:
+        self._folder, self._key = folder, key
         self._store = store
         self._stream = ""
         self._at: tuple[int, int, bytes] | None = None  # segment, byte, hash before
@@ -98,7 +99,7 @@ class Shipper:
         number, at, before = self._at
         following = next((other for other, _ in known if other > number), None)
         path = dict(known)[number]
-        for block, end in files.read_from(path, at, before):
+        for block, end in files.read_from(path, at, before, self._key):
             if not self._waiting or block.number > self._waiting[-1].number:
                 self._waiting.append(block)
             at, before = end, block.hash

@@ -122,17 +122,20 @@ async def verify(connection: Connection, folder: Path | None, known: Mapping[str
 
 
 def verify_files(
-    folder: Path, heads: Mapping[str, tuple[int, bytes]], known: Mapping[str, End] | None = None
+    folder: Path,
+    heads: Mapping[str, tuple[int, bytes]],
+    known: Mapping[str, End] | None = None,
+    key: bytes | None = None,
 ) -> Verified:
     """Follows the logs of a copy in its own folder, without the tables. ``heads``: the newest block of each stream that the
     journal knows of, where it could be asked. What was shipped and is old is not here any more: a chain begins where its
-    files do."""
+    files do. ``key``: as of ``blocks.sealed``."""
     told = Verified()
     for place in files.logs(folder):
         stream = files.stream_name(place)
         assert stream is not None
         told.streams += 1
-        first = next((found for _, path in files.segments(place) if (found := files.scan(path)) is not None), None)
+        first = next((found for _, path in files.segments(place) if (found := files.scan(path, key)) is not None), None)
         number, hash_ = (first.first - 1, first.before) if first is not None else (0, blocks.genesis(stream))
         head, before = heads.get(stream), (known or {}).get(stream)
         chain = _Chain(stream, number, hash_, head, told, before)
@@ -140,7 +143,7 @@ def verify_files(
             told.notes.append(f"{place.name}: blocks 1 to {number} were shipped, and are at the journal alone")
         elif hash_ != blocks.genesis(stream):
             chain.find(1, place.name, "does not begin as this log began")
-        _files(place, chain, {})
+        _files(place, chain, {}, key)
         last = max(head[0] if head is not None else 0, before.block if before is not None else 0)
         if chain.number < last:
             chain.find(
@@ -220,12 +223,12 @@ def _check_run(
         chain.find(found[0].number if found else 0, where, "is indexed under others than its records name")
 
 
-def _files(folder: Path, chain: _Chain, shipped: dict[int, bytes]) -> None:
+def _files(folder: Path, chain: _Chain, shipped: dict[int, bytes], key: bytes | None = None) -> None:
     """Follows the stream on through the files, and compares what is in both."""
     known = files.segments(folder)
     followed: dict[int, bytes] = {}
     for place, (_, path) in enumerate(known):
-        found = files.scan(path)
+        found = files.scan(path, key)
         if found is None or found.stream != chain.stream:
             chain.find(chain.number + 1, path.name, "is no segment of this log")
             continue

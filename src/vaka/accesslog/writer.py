@@ -58,11 +58,12 @@ class AccessLog:
 
     def __init__(
         self, folder: Path, stream: str, lock: IO[str], store: LogStore, system: str, *,
-        segment_bytes: int, ballast_bytes: int, fallback: Ladder | None = None,
+        segment_bytes: int, ballast_bytes: int, fallback: Ladder | None = None, key: bytes | None = None,
     ) -> None:  # fmt: skip
         self.folder, self.stream, self.system = folder, stream, system
-        self.shipper = Shipper(folder, store)
-        self._closed = [Shipper(path, store) for path in files.closed_folders(folder)]
+        self._key = key
+        self.shipper = Shipper(folder, store, key)
+        self._closed = [Shipper(path, store, key) for path in files.closed_folders(folder)]
         self._noted = False
         self.state = State.FILE
         self.under_way = 0
@@ -91,11 +92,12 @@ class AccessLog:
     async def open(
         cls, folder: Path, store: LogStore, system: str, *,
         segment_bytes: int = config.LOG_SEGMENT_BYTES, ballast_bytes: int = config.LOG_BALLAST_BYTES,
-        fallback: Ladder | None = None,
+        fallback: Ladder | None = None, key: bytes | None = None,
     ) -> AccessLog:  # fmt: skip
         """Goes on where the last process ended, in a new segment. Setup where another process writes there. Where the
         store may be away (of a copy) and is: a log whose end may be there alone is put aside, and another begun. So is one whose
-        end may be with a neighbour (``fallback``: where blocks go that no file takes)."""
+        end may be with a neighbour (``fallback``: where blocks go that no file takes). ``key``: 32 bytes, what
+        its files are encrypted with."""
         stream, lock = await asyncio.to_thread(files.open_folder, folder)
         if fallback is not None and await asyncio.to_thread(files.is_elsewhere, folder):
             lock.close()
@@ -118,7 +120,7 @@ class AccessLog:
             if known is not None or not await asyncio.to_thread(files.is_elsewhere, folder):
                 await asyncio.to_thread(files.mark_elsewhere, folder, False)
         found = cls(folder, stream, lock, store, system, segment_bytes=segment_bytes, ballast_bytes=ballast_bytes,
-                    fallback=fallback)  # fmt: skip
+                    fallback=fallback, key=key)  # fmt: skip
         await found._resume(known)
         if not await asyncio.to_thread(files.keep_ballast, folder, ballast_bytes):
             log.warning("access log has no ballast", size_bytes=ballast_bytes)
@@ -129,7 +131,7 @@ class AccessLog:
     async def _resume(self, known: tuple[int, bytes] | None) -> None:
         ends: list[tuple[int, bytes]] = []
         for _, path in reversed(await asyncio.to_thread(files.segments, self.folder)):
-            scanned = await asyncio.to_thread(files.scan, path)
+            scanned = await asyncio.to_thread(files.scan, path, self._key)
             if scanned is None or scanned.stream != self.stream:
                 log.error("access log segment is damaged", path=path.name)
                 continue
@@ -288,7 +290,7 @@ class AccessLog:
         segment = self._segment
         if segment is None:
             return False
-        content = b"".join([block.framed for block, _ in self._owed])
+        content = b"".join([blocks.sealed(block, self._key) for block, _ in self._owed])
         try:
             await self._disk.do(partial(segment.append, content))
             self._owed.clear()

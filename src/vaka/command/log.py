@@ -25,6 +25,7 @@ from vaka.accesslog.record import person_key
 from vaka.accesslog.ship import Shipper
 from vaka.accesslog.store import TableStore
 from vaka.command import log_carried, options
+from vaka.copy import files as copies
 from vaka.copy.files import Folder
 from vaka.fhir.keys import resource_key
 from vaka.journal.journal import Journal
@@ -160,10 +161,14 @@ def show(
     "--since", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
     help="What --json printed at an earlier time, kept where nobody could change it.",
 )  # fmt: skip
+@click.option(
+    "--key-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+    help="In the folder of a copy: its key.  [default: DIR/keys/copy.key]",
+)  # fmt: skip
 @options.data
 @database
 @options.as_json
-def verify_(since: Path | None, data: str, database: str | None, as_json: bool) -> int:
+def verify_(since: Path | None, key_file: Path | None, data: str, database: str | None, as_json: bool) -> int:
     """Follow the chain of every stream through tables and files; in the folder of a copy, through its files against what the
     journal knows. Exit code 1 where something is not as it was written."""
 
@@ -180,8 +185,9 @@ def verify_(since: Path | None, data: str, database: str | None, as_json: bool) 
             await journal.close()
 
     if (copy.path / "copy.json").exists():
+        key = copies.log_key(copies.key(copy, key_file))
         heads, away = asyncio.run(_heads(copy, folder))
-        found = verify.verify_files(folder, heads, known)
+        found = verify.verify_files(folder, heads, known, key)
         found.notes += [f"the journal could not be asked ({away}): a tail that was cut off is not seen"] if away else []
     else:
         found = asyncio.run(work(dsn_of(assemble.directory(data), database)))
@@ -228,7 +234,7 @@ def _trusting(keys: Path) -> ssl.SSLContext | bool:
         return True
     context = ssl.create_default_context(cafile=str(authority))
     for certificate in keys.glob("*.pem"):
-        if certificate != authority:
+        if certificate not in (authority, Folder(keys.parent).revoked):
             context.load_cert_chain(certificate)
     return context
 

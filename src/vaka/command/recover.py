@@ -1,7 +1,8 @@
 """``vaka reserve recover``: what is in the reserve of a copy that has gone dark, and its way home.
 
 Invariants: the dead copy's entries are only read here, but for what the journal itself says of those that it took; an entry keeps
-its id and its key wherever it goes, so that however often, from however many places it is handed over, it is done once.
+its id and its key wherever it goes, so that however often, from however many places it is handed over, it is done once; drafts
+are joined to what a living copy knows of them, never told as to what was typed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from vaka.command import options
 from vaka.command.reserve_told import line_of, told_of
 from vaka.copy.files import Folder
 from vaka.copy.reserve import recovery
+from vaka.copy.reserve.draft import Draft
 from vaka.copy.reserve.entry import Entry, State
 from vaka.copy.reserve.hand_over import HandOver
 from vaka.copy.reserve.journal import JournalClient
@@ -39,7 +41,11 @@ _OPEN = (State.UNHELD, State.WAITING, State.REFUSED)
     "--key", "private", required=True, type=_FILE, metavar="FILE", help="The region's recovery key, its private half."
 )
 @options.passphrase()
-@click.option("--into", metavar="DIR", help="Give its entries to the copy in this folder, which hands them over.")
+@click.option(
+    "--into",
+    metavar="DIR",
+    help="Give its entries and drafts to the copy in this folder, which hands the entries over.",
+)
 @click.option("--into-key-file", type=_FILE, metavar="FILE", help="That copy's key.  [default: its DIR/keys/copy.key]")
 @click.option("--hand-over", "direct", is_flag=True, help="Hand its entries over to the journal from here.")
 @click.option(
@@ -67,12 +73,15 @@ def command(
     key = recovery.opened(dark, private, passphrase)
     store = open_reserve(dark, must_exist=True, recovered=key)
     try:
-        entries = list(_all(store))
+        entries, drafts = list(_all(store)), list(store.drafts.every())
+        standing = sum(bool(one.texts) for one in drafts)
         if into or direct:
             store.note("recovered", str(by), str(reason))
-            log.warning("reserve recovered", copy=dark.about().name, by=by, reason=reason, entries=len(entries))
+            log.warning(
+                "reserve recovered", copy=dark.about().name, by=by, reason=reason, entries=len(entries), drafts=standing
+            )
         if into is not None:
-            entries = _give(entries, Folder(Path(into)), into_key_file)
+            entries = _give(entries, drafts, Folder(Path(into)), into_key_file)
         elif direct:
             store.happened(Left(str(by), str(reason)))
             client = JournalClient(
@@ -82,7 +91,7 @@ def command(
             entries = [now for one in entries if (now := store.get(one.number)) is not None]
     finally:
         store.close()
-    _tell(entries, as_json)
+    _tell(entries, standing, as_json)
     if direct and any(one.state is State.WAITING for one in entries):
         raise errors.Unavailable(
             "the journal has not taken all of it", help="the list says what waits; do it again when the journal is well"
@@ -97,10 +106,13 @@ def _all(store: ReserveStore) -> Iterable[Entry]:
         after = found[-1].number
 
 
-def _give(entries: Iterable[Entry], folder: Folder, key_file: Path | None) -> list[Entry]:
-    """Puts into the reserve of the copy in ``folder`` all that somebody was told is safe; as it stands there now."""
+def _give(entries: Iterable[Entry], drafts: Iterable[Draft], folder: Folder, key_file: Path | None) -> list[Entry]:
+    """Puts into the reserve of the copy in ``folder`` all that somebody was told is safe; as it stands there now.
+    Drafts are joined there, and told on to its neighbours."""
     store, telling = open_reserve(folder, key_file), Telling(folder.control)
     try:
+        for draft in drafts:
+            store.drafts.hold(draft)
         given = [store.take_over(one) for one in entries if one.state is not State.UNHELD]
 
         async def show() -> None:
@@ -121,12 +133,15 @@ async def _hand_over(store: ReserveStore, client: JournalClient) -> None:
         await client.close()
 
 
-def _tell(entries: list[Entry], as_json: bool) -> None:
+def _tell(entries: list[Entry], drafts: int, as_json: bool) -> None:
     counts = Counter(one.state.name.lower() for one in entries)
     if as_json:
-        click.echo(orjson.dumps({"entries": [told_of(one, None) for one in entries], "counts": counts}))
+        told = {"entries": [told_of(one, None) for one in entries], "counts": counts, "drafts": drafts}
+        click.echo(orjson.dumps(told))
         return
     for one in entries:
         never = " (acknowledged to nobody)" if one.state is State.UNHELD else ""
         click.echo(line_of(one) + never)
-    click.echo(", ".join(f"{number} {name}" for name, number in sorted(counts.items())) or "Nothing is in it.")
+    click.echo(", ".join(f"{number} {name}" for name, number in sorted(counts.items())) or "No entry is in it.")
+    if drafts:
+        click.echo(f"{drafts} drafts, which their authors find at a copy: --into gives them to one.")

@@ -14,7 +14,7 @@ import click
 import orjson
 from cryptography import x509
 
-from vaka import assemble
+from vaka import assemble, errors
 from vaka.api.certificates import RENEW_BEFORE_DAYS, names_of
 from vaka.assemble import fronted
 from vaka.command import options
@@ -52,6 +52,7 @@ def command(data: str, as_json: bool) -> int:
         told |= {path[1:]: code for path, code in answers.items()} | {"note": found.note if found else None}
         told |= {"law": found.law if found else None, "deriving_percent": deriving}
         told |= {"admission": _admission(directory), "reserve_alone": _alone(directory, found)}
+        told |= {"copies": {name: asdict(one) for name, one in _copies(directory, found).items()}}
         told |= {
             "url": found.url if found else None,
             "journal": found.journal if found else None,
@@ -66,6 +67,8 @@ def command(data: str, as_json: bool) -> int:
         click.echo("  ".join(f"{path} {code or 'no answer'}" for path, code in answers.items()))
         if (held := _held(directory)) is not None:
             click.echo(held)
+        for name, one in _copies(directory, found).items():
+            click.echo(f"{name}: {one.in_words()}")
         if (step := _admission(directory)["step"]) != "full":
             click.echo(f"too many ask at once: only the {step} is shown")
         if found.journal != found.url:
@@ -97,6 +100,63 @@ def _rows(directory: Directory, found: status.Status) -> list[status.PartStatus]
         inner = status.read(fronted.folder(directory, int(part.name.removeprefix("copy-"))).status)
         rows += [replace(one, name=f"{part.name} {one.name}") for one in inner.parts] if inner is not None else []
     return rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """How a copy stands, as its board tells: ``age_s`` of what it shows, None: not known since the machine started."""
+
+    age_s: float | None
+    as_of: str | None
+    frozen: bool
+    braked: bool
+    distrusting: bool
+    disk_full: bool
+    damaged: bool
+    set_aside: int
+    lost: int
+    waiting: int
+    refused: int
+    peers_away: int
+
+    def in_words(self) -> str:
+        since = f", as of {self.as_of}" if self.as_of else ""
+        age = "of unknown age" if self.age_s is None else f"{self.age_s:.0f} s old"
+        wrong = {
+            "frozen by a person": self.frozen, "the brake is on": self.braked,
+            "the journal's history is another": self.distrusting, "its disk is full": self.disk_full,
+            "its record is damaged": self.damaged,
+            f"{self.set_aside} cannot be interpreted": self.set_aside, f"{self.lost} that the journal lost": self.lost,
+            f"{self.waiting} wait in its reserve": self.waiting, f"{self.refused} were refused": self.refused,
+            f"{self.peers_away} copies out of reach": self.peers_away,
+        }  # fmt: skip
+        return "; ".join([f"what it shows is {age}{since}", *(text for text, holds in wrong.items() if holds)])
+
+
+def _copies(directory: Directory, found: status.Status | None) -> dict[str, _Copy]:
+    """The copies of this Vaka, or the one in this folder, by their names."""
+    from vaka.copy.board import Board, Field
+    from vaka.copy.files import Folder
+    from vaka.store.version import instant
+
+    places = {"this copy": directory.path} if (directory.path / "copy.json").exists() else {}
+    for part in found.parts if found is not None else ():
+        if part.name.startswith("copy-") and part.state != "gone":
+            places[part.name] = fronted.folder(directory, int(part.name.removeprefix("copy-"))).path
+    told = {}
+    for name, path in places.items():
+        try:
+            board = Board(Folder(path).board)
+        except (OSError, errors.Fault):
+            continue  # it has not begun yet
+        told[name] = _Copy(
+            board.age_s(), instant(board[Field.HORIZON_US]) if board[Field.HORIZON_US] else None,
+            bool(board[Field.FROZEN]), bool(board[Field.BRAKED]), bool(board[Field.DISTRUSTING]), bool(board[Field.DISK_FULL]),
+            bool(board[Field.DAMAGED]), board[Field.ASIDE], board[Field.LOST], board[Field.RESERVE_WAITING],
+            board[Field.RESERVE_REFUSED], board[Field.PEERS_AWAY],
+        )  # fmt: skip
+        board.close()
+    return told
 
 
 def _held(directory: Directory) -> str | None:

@@ -38,6 +38,7 @@ from vaka.store.codec import CURRENT, Codec, packaged_dictionary
 from vaka.store.cursor import Cursor
 
 SCHEMA = 1
+"""The form of record.db: raised with each change of it. A file of another is not read from, and the copy is seeded anew."""
 _EMPTY_WAIT_MS = 50
 OnLost: TypeAlias = Callable[[Sequence[Row]], None]
 
@@ -83,6 +84,13 @@ def make(connection: apsw.Connection, scope: Scope | None = None) -> None:
         connection.execute("INSERT INTO fact VALUES ('schema', ?)", (str(SCHEMA),))
         if scope is not None:
             intake.make(connection, scope)
+
+
+def is_ours(connection: apsw.Connection) -> bool:
+    """Whether this release reads and writes such a file: one of its own form, or an empty one."""
+    if not connection.execute("SELECT count(*) FROM sqlite_schema").get:
+        return True
+    return bool(connection.execute(statements("apply")["fact"], ("schema",)).get == str(SCHEMA))
 
 
 def dictionaries(connection: apsw.Connection) -> dict[int, bytes]:

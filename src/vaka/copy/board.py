@@ -60,6 +60,9 @@ class Field(IntEnum):
     TAKING = 28  # and of how many something is being fetched
     CLOCK_US = 29  # the journal's clock, at CLOCK_NS (together); 0: not known since this boot
     CLOCK_NS = 30
+    RESERVE_NS = (
+        31  # the follower's last round beside the reserve: what is entered comes into the record while it goes on
+    )
     COUNTERS = 64  # COUNTERS to COUNTERS + 255: admission
 
 

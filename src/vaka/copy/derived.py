@@ -12,7 +12,7 @@ from typing import Any, Final
 import apsw
 import orjson
 
-from vaka import config
+from vaka import __version__, config
 from vaka.access.law import SIGNED
 from vaka.copy import listed
 from vaka.copy.put import Changed, Home
@@ -32,11 +32,12 @@ _LISTED: Final = frozenset(
 
 
 def prepare(connection: apsw.Connection, codec: Codec) -> None:
-    """Before a file is applied to or read from: makes the tables where they are missing, from the record that stands."""
-    if connection.execute(statements("sheet")["is_there"]).fetchone() is not None:
+    """Before a file is applied to: where this release has not made what is in the tables, they are made from the record."""
+    if connection.execute(statements("sheet")["made_by"]).get == __version__:
         return
-    kept.create(connection)
-    rebuild(connection, codec)
+    with connection:
+        kept.create(connection)
+        rebuild(connection, codec)
 
 
 class Derived:

@@ -133,7 +133,11 @@ class Folder:
         return self.seed(number) / RECORD
 
     def current(self) -> int | None:
-        """The number of the seed in use, None before the first."""
+        """The number of the seed in use, None before the first, and where somebody has removed it."""
+        number = self._named()
+        return number if number is not None and self.record(number).exists() else None
+
+    def _named(self) -> int | None:
         try:
             return int((self.path / "current").read_text())
         except FileNotFoundError:
@@ -154,7 +158,7 @@ class Folder:
 
     def make_seed(self) -> int:
         """A new, empty seed with a number that none had."""
-        number = max([*self.numbers(), self.current() or 0]) + 1
+        number = max([*self.numbers(), self._named() or 0]) + 1
         self.seed(number).mkdir(mode=0o700)
         return number
 
@@ -191,6 +195,11 @@ def key(folder: Folder, given: Path | None = None) -> bytes:
 def reserve_key(key: bytes) -> bytes:
     """The key of the reserve, of the copy's: whoever is given it opens nothing else."""
     return blake2b(b"vaka reserve", key=key, digest_size=KEY_BYTES).digest()
+
+
+def log_key(key: bytes) -> bytes:
+    """The key of the access log's files, of the copy's."""
+    return blake2b(b"vaka access log", key=key, digest_size=KEY_BYTES).digest()
 
 
 def _key(folder: Folder, given: Path | None) -> bytes:

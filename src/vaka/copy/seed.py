@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from vaka import config, log
 from vaka.copy import engine
-from vaka.copy.apply import SCHEMA
+from vaka.copy.apply import SCHEMA, is_ours
 from vaka.copy.files import KEY_BYTES, RECORD, Folder
 from vaka.copy.held import scope_of
 from vaka.copy.statements import statements
@@ -142,9 +142,8 @@ def take(path: Path, sent_key: bytes, key: bytes) -> None:
     connection = engine.writer(path, sent_key)
     try:
         engine.check(connection, path)
-        schema: Any = connection.execute(statements("apply")["fact"], ("schema",)).get
-        if schema != str(SCHEMA):
-            raise Fault(f"the neighbour's record is of schema {schema}, this copy's of {SCHEMA}")
+        if not is_ours(connection):
+            raise Fault(f"the record is of another release: this one reads the form {SCHEMA}")
         with engine.told(path):
             connection.pragma("journal_mode", "delete")
             connection.pragma("rekey", f"raw:{key.hex()}")

@@ -98,11 +98,8 @@ class Seeds:
         return self.folder.current()
 
     async def open(self, run: Run) -> None:
-        """The seed in use, else the newest that is being filled, else a new one."""
-        number = self.folder.current()
-        if number is None:
-            begun = [one for one in self.folder.numbers() if self.folder.record(one).exists()]
-            number = begun[-1] if begun else None
+        """The seed in use, else the newest that is being filled, else a new one; none that is of another release."""
+        number = await run(self._chosen)
         if number is None:
             await self.again(run, damaged=False, anew=False)
         else:
@@ -113,6 +110,23 @@ class Seeds:
                 before=held.text if held is not None else REGION, now=self.scope.text if self.scope is not None else REGION,
             )  # fmt: skip
             await self.again(run, damaged=False, anew=False)
+
+    def _chosen(self) -> int | None:
+        used = self.folder.current()
+        if used is not None and self._is_ours(used):
+            return used
+        if used is not None:
+            log.warning("the record is of another release: it is seeded anew", number=used)
+        begun = [one for one in self.folder.numbers() if one != used and self.folder.record(one).exists()]
+        return begun[-1] if begun and self._is_ours(begun[-1]) else None
+
+    def _is_ours(self, number: int) -> bool:
+        connection = engine.reader(self.folder.record(number), self._key)
+        try:
+            with engine.told(self.folder.record(number)):
+                return apply.is_ours(connection)
+        finally:
+            connection.close()
 
     def _open(self, number: int) -> None:
         path = self.folder.record(number)

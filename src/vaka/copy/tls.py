@@ -2,13 +2,14 @@
 
 Invariants: a certificate, an authority or a list of removed certificates that has changed is taken into use without a stop, for
 each connection made from then on; one that cannot be used is told, and leaves the old one in use; who stands in the list is not
-spoken to.
+spoken to, on no connection that stood before either.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -36,11 +37,12 @@ def tls(authority: Path | None, certificate: Path | None) -> _Verify:
 
 class Ways:
     """This copy's ways to its ``journal`` and to other ``copies``, as httpx takes them. ``revoked``: where the list of removed
-    certificates comes to lie, signed by the ``authority``."""
+    certificates comes to lie, signed by the ``authority``; ``renew``: what makes connections to other copies anew."""
 
     def __init__(self, authority: Path | None, certificate: Path | None, revoked: Path) -> None:
         self._authority, self._certificate, self._revoked = authority, certificate, revoked
         self.journal, self.copies = tls(authority, certificate), tls(authority, certificate)
+        self.renew: list[Callable[[], Awaitable[None]]] = []
         self._stamps = self._now()
         self._refuse()
 
@@ -51,6 +53,7 @@ class Ways:
             try:
                 if changed := self.look():
                     log.info("certificate taken into use", paths=", ".join(map(str, changed)))
+                    await asyncio.gather(*(renew() for renew in self.renew))
             except (OSError, ValueError) as error:
                 log.error("certificate cannot be used", kind=type(error).__name__, why=str(error)[:150])
 

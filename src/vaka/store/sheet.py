@@ -19,7 +19,7 @@ Notice: TypeAlias = str | tuple[str, int]
 @dataclass(frozen=True, slots=True)
 class Freshness:
     """How fresh what is shown is. ``as_of_us``: the copy has all until then; ``age_s``: since then, by a clock that never jumps;
-    ``away``: the journal does not answer; ``certain``: no copy that takes entries is out of reach (S11); ``notices``: what else
+    ``away``: the journal does not answer; ``certain``: all that copies have taken shows here (S10, S11); ``notices``: what else
     must be said before all (in English; translated where they are shown), some with a time in place of ``%(at)s``;
     ``out_of_reach``: (name, when it was last reached) of copies whose entries may be missing (S10)."""
 

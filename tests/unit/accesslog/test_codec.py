@@ -127,6 +127,24 @@ def test_any_changed_byte_breaks_the_chain() -> None:
         assert len(list(blocks.in_file(bytes(changed), 0, blocks.genesis("s")))) < 4, at
 
 
+def test_with_a_key_no_payload_can_be_read_in_a_file_and_none_changed() -> None:
+    """Would break: who takes a copy's disk reads who has read what, and why; or a copy cannot read its own log, or what it wrote before
+    it had a key."""
+    made, key = chain(4), b"k" * 32
+    content = made[0].framed + b"".join(blocks.sealed(block, key) for block in made[1:])
+    for block in made[1:]:
+        assert block.payload[:8] not in content[len(made[0].framed) :]
+    assert [block for block, _ in blocks.in_file(content, 0, blocks.genesis("s"), key)] == made
+    for other in (None, b"j" * 32):
+        assert len(list(blocks.in_file(content, 0, blocks.genesis("s"), other))) == 1
+    for at in range(len(content)):
+        changed = bytearray(content)
+        changed[at] ^= 1
+        assert len(list(blocks.in_file(bytes(changed), 0, blocks.genesis("s"), key))) < 4, at
+    for cut_at in range(len(content) - len(made[-1].framed) + 1, len(content), 7):
+        assert len(list(blocks.in_file(content[:cut_at] + b"\0" * 500, 0, blocks.genesis("s"), key))) == 3
+
+
 def test_dropped_and_swapped_blocks_break_the_chain() -> None:
     """Would break: a block is taken away, or moved, unseen."""
     made = chain(4)

@@ -12,15 +12,19 @@ import pytest
 from click.testing import CliRunner, Result
 from tests.unit.copy.reserve_entries import entry
 
-from vaka import errors
+from vaka import config, errors
 from vaka.command.reserve import command
 from vaka.copy import engine, files
 from vaka.copy.files import Folder
 from vaka.copy.reserve import recovery
+from vaka.copy.reserve.draft import Text, ended, saved
+from vaka.copy.reserve.drafts import Whose
 from vaka.copy.reserve.entry import State
 from vaka.copy.reserve.opening import open_reserve
+from vaka.copy.reserve.store import ReserveStore, now_us
 
 PASSPHRASE = "correct horse battery staple"
+ADA = Whose("Practitioner/ada", "provider")
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +54,20 @@ def dark(tmp_path: Path, halves: tuple[bytes, bytes]) -> Folder:
     done, _ = store.add(entry("c", key="home"))
     store.become(done.number, State.DONE)
     store.add(dataclasses.replace(entry("d", key="a neighbour's"), origin="copy-c"))
+    for number in range(config.DRAFT_EXCHANGE_MAX + 1):
+        typed(store, f"draft-{number}", 1, b'"half a note"')
+    typed(store, "draft-0", 2, b'"a whole note"')
+    store.drafts.change(ADA, "draft-1", "patient", lambda known: ended(known, "form", 1, now_us(), sent=True))
     store.close()
     (folder.keys / "copy.key").unlink()
     (tmp_path / "recovery.p12").write_bytes(halves[0])
     (tmp_path / "passphrase").write_text(PASSPHRASE + "\n")
     return folder
+
+
+def typed(store: ReserveStore, id_: str, number: int, content: bytes) -> None:
+    text = Text("form", number, content, "note", now_us(), "Site copy-a")
+    store.drafts.change(ADA, id_, "patient", lambda known: saved(known, text, {}))
 
 
 def recover(dark: Folder, *arguments: str, key: Path | None = None) -> Result:
@@ -88,6 +101,28 @@ def test_another_copy_takes_it_over_once(dark: Folder, tmp_path: Path) -> None:
     store.become(kept["one"].number, State.DONE)
     recover(dark, *by)
     assert {one.key for one in store.open()} == {"two", "three", "a neighbour's"}, "what is home by now stays home"
+    store.close()
+
+
+def test_what_people_were_typing_is_joined_at_another_copy(dark: Folder, tmp_path: Path) -> None:
+    """Would break S19: a note half written would be gone with the box, one that was sent would be there again, or a later text of
+    the living copy would be written over."""
+    other = copy(tmp_path / "other", "copy-b")
+    store = open_reserve(other)
+    for id_, number in (("draft-0", 3), ("draft-1", 1)):
+        typed(store, id_, number, b'"of the living copy"')
+    assert told(recover(dark))["drafts"] == config.DRAFT_EXCHANGE_MAX
+    for _ in range(2):
+        recover(dark, "--into", str(other.path), "--by", "Ada", "--reason", "copy-a burned")
+        kept = {one.id: [text.content for text in one.texts] for one in store.drafts.of(ADA)}
+        assert kept.pop("draft-0") == [b'"of the living copy"'], "it went on from there"
+        assert "draft-1" not in kept, "it was sent"
+        assert kept == {f"draft-{n}": [b'"half a note"'] for n in range(2, config.DRAFT_EXCHANGE_MAX + 1)}
+    heard: set[str] = set()
+    while untold := store.drafts.untold("a neighbour"):
+        heard |= {one.id for _, one in untold}
+        store.drafts.told("a neighbour", untold[-1][0])
+    assert heard == {*kept, "draft-0", "draft-1"}, "its neighbours hear of them from it"
     store.close()
 
 

@@ -57,6 +57,14 @@ class Begun:
                 return Response(answer.status, body, told, passed=True)
         return None
 
+    async def renew(self) -> None:
+        """Leaves the connections that stand: who was removed is asked nothing on an old one. What is under way may end."""
+        old, self._upstreams = self._upstreams, {}
+        if old:
+            await asyncio.sleep(config.DOOR_TRY_S)
+            for upstream in old.values():
+                await upstream.close()
+
     async def close(self) -> None:
         for upstream in self._upstreams.values():
             await upstream.close()

@@ -23,6 +23,7 @@ from vaka.accesslog.writer import AccessLog
 from vaka.api.admission import Admission, Shared
 from vaka.api.copy_keys import private_key
 from vaka.api.copy_server import Copy, copy_chores, copy_server
+from vaka.api.door.alarm import Alarm
 from vaka.api.door.begun import Begun
 from vaka.api.door.door import Door
 from vaka.api.door.passing import Passing
@@ -36,20 +37,22 @@ from vaka.api.reserve.opening import reserving
 from vaka.api.server import Server
 from vaka.api.snapshots.giving import Giving
 from vaka.copy import control, engine
-from vaka.copy.apply import codec
+from vaka.copy.apply import codec, is_ours
 from vaka.copy.changes import Changes
-from vaka.copy.files import Folder, key
+from vaka.copy.files import Folder, key, log_key
 from vaka.copy.own import Own
 from vaka.copy.reader import Reader
 from vaka.copy.reserve.neighbours import Neighbours
 from vaka.copy.scope import REGION
+from vaka.copy.sheet import page
 from vaka.copy.sheet.answering import CopySheets
 from vaka.copy.store import CopyStore
 from vaka.copy.tls import Ways
-from vaka.errors import Unavailable
-from vaka.store.sheet import Freshness
+from vaka.errors import OnlyJournal, Unavailable
+from vaka.store.sheet import Freshness, Notice
 
 _LOOK_S: Final = 0.02
+_AGAIN_S: Final = 1.0
 PostJournal = Callable[[str, bytes], Awaitable[tuple[int, bytes]]]
 
 
@@ -67,6 +70,13 @@ class _Source:
     def open(self) -> Reader:
         number = self.seed()
         connection = engine.reader(self.folder.record(number), self.key)
+        if not is_ours(connection):
+            connection.close()
+            self.told.foreign = number
+            raise OnlyJournal(
+                "this copy's record is of another release, and is being made anew",
+                help="try another copy, or the journal",
+            )
         return Reader(connection, codec(connection), number)
 
     def damaged(self, seed: int, what: str) -> None:
@@ -99,9 +109,10 @@ async def open_copy(
     at_journal = JournalStore(post)
     carried_over = JournalStore(carried.to_neighbours(private_key(folder.keys), reserve.peers.carry), carried=True)
     begun = Begun(Neighbours(folder).peers, _context(ways.copies))
+    ways.renew += [reserve.peers.renew, begun.renew]
     access_log = await AccessLog.open(
         path / "accesslog" / name, at_journal, f"copy {folder.about().name}",
-        fallback=Ladder(at_journal, carried_over, lambda: told.heard),
+        fallback=Ladder(at_journal, carried_over, lambda: told.heard), key=log_key(secret),
     )  # fmt: skip
     door = Door(
         Passing(upstream), told, login=True, reserve=reserve, seed=partial(give, folder, secret),
@@ -120,8 +131,7 @@ async def open_copy(
     copy = Copy(folder.keys, store, own, lambda: store.readers.here().connection, show)
 
     async def complete() -> Server:
-        while not told.readable:  # noqa: ASYNC110  the board is shared memory, and wakes nobody
-            await asyncio.sleep(_LOOK_S)
+        await _readable(told, store)
         made = await copy_server(copy, access_log, demo=demo, demo_login=demo_login, law=law)
         giving = Giving(folder, store, private_key(folder.keys), demo=demo_login)
         # Whether a patient is held whole is nothing that the changes tell: a copy of some units keeps no answers.
@@ -140,8 +150,20 @@ async def open_copy(
         store, None, cast("Any", None), cast("Any", None), access_log, cast("Any", None), cast("Any", None),
         cast("Any", None), None, cast("Any", None), settings=law, door=door, admission=admission,
     )  # fmt: skip
-    beside = (*copy_chores(copy, folder.about().name, post), ways.follow())
+    beside = (*copy_chores(copy, folder.about().name, post), ways.follow(), Alarm(told).follow())
     return Opened(waiting, door, complete, beside, close)
+
+
+async def _readable(told: Told, store: CopyStore) -> None:
+    """Until there is a record here to read from."""
+    while True:
+        while not told.readable:  # noqa: ASYNC110  the board is shared memory, and wakes nobody
+            await asyncio.sleep(_LOOK_S)
+        try:
+            store.readers.here()
+            return
+        except OnlyJournal:  # of another release, or damaged: the follower makes another
+            await asyncio.sleep(_AGAIN_S)
 
 
 def _context(verify: ssl.SSLContext | bool) -> ssl.SSLContext | None:
@@ -157,9 +179,14 @@ def _held(folder: Folder, told: Told) -> dict[str, Any]:
 
 
 def _freshness(told: Told, passing: Passing, reserve: Reserving) -> Freshness:
-    away = told.peers_away
+    away, since_us = told.peers_away, told.missing_since_us
     missing = tuple((one.name, one.since_us) for one in reserve.peers.out_of_reach()) if away else ()
-    return Freshness(told.as_of_us, told.age_s, away=not passing.reaches(told), certain=not away, out_of_reach=missing)
+    notices: tuple[Notice, ...] = ()
+    if since_us is not None:
+        notices = ((page.NOT_SHOWN_SINCE, since_us),) if since_us else (page.NOT_SHOWN,)
+    return Freshness(
+        told.as_of_us, told.age_s, not passing.reaches(told), not away and since_us is None, notices, missing
+    )  # fmt: skip
 
 
 def _post(upstream: Upstream, token: Path) -> PostJournal:

@@ -19,6 +19,7 @@ from vaka.store.through import now_us
 _LOOK_S: Final = 0.5
 _CLOCKS_AGREE_US: Final = 1_000_000
 _NEVER: Final = float("inf")
+_SHOWS_MAX_S: Final = 5.0
 
 
 class Told:
@@ -28,6 +29,7 @@ class Told:
         self._path = path
         self._board: Board | None = None
         self._looked = -_LOOK_S
+        self.foreign = 0  # the number of a seed that is of another release, and cannot be read here
 
     @property
     def board(self) -> Board | None:
@@ -54,12 +56,22 @@ class Told:
 
     @property
     def readable(self) -> bool:
-        return self.seed > 0 and not self._field(Field.DAMAGED)
+        return self.seed > 0 and self.seed != self.foreign and not self._field(Field.DAMAGED)
 
     @property
     def peers_away(self) -> bool:
         """Whether a copy that takes entries is out of reach (S10)."""
         return bool(self._field(Field.PEERS_AWAY))
+
+    @property
+    def missing_since_us(self) -> int | None:
+        """Since when entries of this copy and of others may be missing in the record, as the follower shows none (S10): by this
+        machine's clock; 0: it has not begun. None: it shows them."""
+        beat = self._field(Field.RESERVE_NS)
+        silent_ns = boottime_ns() - beat
+        if silent_ns <= _SHOWS_MAX_S * 1e9:
+            return None
+        return now_us() - silent_ns // 1_000 if beat else 0
 
     @property
     def applied(self) -> Cursor:

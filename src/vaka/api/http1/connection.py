@@ -241,6 +241,15 @@ class Connection(asyncio.Protocol):
 
     # From the listener.
 
+    def shown(self) -> int | None:
+        """The serial number of the certificate that the caller has shown; None where none was asked for."""
+        told = self._transport.get_extra_info("peercert") or {}
+        return int(told["serialNumber"], 16) if "serialNumber" in told else None
+
+    def cut(self) -> None:
+        """Ends it now, with whatever is under way."""
+        self._transport.abort()
+
     def look(self, now: float) -> None:
         """Ends what has lasted too long. ``now``: seconds of the loop."""
         if self._room is not None:

@@ -1,7 +1,7 @@
 """A socket that listens, with or without TLS, and its connections.
 
 Invariants: several processes may listen at one port (SO_REUSEPORT), each connection is one's; a certificate is replaced by a new
-socket that is there before the old one goes, and connections outlive it.
+socket that is there before the old one goes, and connections outlive it, but for those of callers whose certificate is void now.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ import asyncio
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from vaka import config
 from vaka.api.http1.connection import Application, Connection
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 _LOOK_EVERY_S: Final = 1.0
 _BACKLOG: Final = 1_024
@@ -39,6 +42,14 @@ class Tls:
     def removals(self) -> Path | None:
         """The list that there is to look into."""
         return None if self.awaited and self.revoked is not None and not self.revoked.exists() else self.revoked
+
+    def void(self) -> x509.CertificateRevocationList | None:
+        """Which certificates are removed. OSError, ValueError where the list cannot be read."""
+        if (found := self.removals) is None:
+            return None
+        from cryptography import x509  # a copy of loopback starts without it
+
+        return x509.load_pem_x509_crl(found.read_bytes())
 
     def context(self) -> ssl.SSLContext:
         """OSError, ssl.SSLError where one of the files cannot be used."""
@@ -68,6 +79,7 @@ class Listener:
         self._connections: set[Connection] = set()
         self._gone = asyncio.Event()
         self._stopped = False
+        self._void: x509.CertificateRevocationList | None = None
 
     async def open(self) -> None:
         """Setup errors of the socket are OSError."""
@@ -116,9 +128,17 @@ class Listener:
             await asyncio.sleep(_LOOK_EVERY_S)
             now = self.time()
             for connection in tuple(self._connections):
-                connection.look(now)
+                if self._void is not None and self._is_void(connection.shown()):
+                    connection.cut()
+                else:
+                    connection.look(now)
+
+    def _is_void(self, serial: int | None) -> bool:
+        assert self._void is not None
+        return serial is not None and self._void.get_revoked_certificate_by_serial_number(serial) is not None
 
     async def _listen(self) -> asyncio.Server:
+        self._void = self.tls.void() if self.tls is not None else None
         return await self.loop.create_server(
             lambda: Connection(self), self._host, self._port, backlog=_BACKLOG, reuse_port=True,
             ssl=self.tls.context() if self.tls is not None else None,

@@ -25,6 +25,7 @@ from vaka.api.server import Server
 from vaka.api.snapshots.asking import Asking
 from vaka.api.snapshots.door import SnapshotDoor, Standing
 from vaka.api.snapshots.prints import Prints
+from vaka.copy.files import log_key
 from vaka.copy.own import Own
 from vaka.copy.sheet.answering import CopySheets
 from vaka.copy.snapshot.about import NOTICE
@@ -48,8 +49,9 @@ async def open_snapshot(
     store = CopyStore(source, aged=lambda: standing.aged)
     standing = Standing(store, source, own, clock)
     access_log = await AccessLog.open(
-        place.folder.path / "accesslog" / name, JournalStore(_post(asking)), f"snapshot {about.name}"
-    )
+        place.folder.path / "accesslog" / name, JournalStore(_post(asking)), f"snapshot {about.name}",
+        key=log_key(place.key),
+    )  # fmt: skip
     door = SnapshotDoor(standing)
     admission = Admission(Shared.open(place.folder.path / "admission"))
     sites = [row[0] for row in store.readers.here().connection.execute(statements("snapshot")["sites"])]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple
 
@@ -93,6 +93,13 @@ class Drafts:
         """(revision, draft) of what ``peer`` was not told, oldest change first."""
         rows = self._rows("untold", peer=peer, limit=config.DRAFT_EXCHANGE_MAX)
         return [(int(revision), _draft(content)) for revision, content in rows]
+
+    def every(self) -> Iterator[Draft]:
+        """All that is known of drafts, of those that are over too, the oldest change first."""
+        after = 0
+        while rows := self._rows("every", after=after, limit=config.DRAFT_EXCHANGE_MAX):
+            yield from (_draft(content) for _, content in rows)
+            after = int(rows[-1][0])
 
     def told(self, peer: str, revision: int) -> None:
         with self._writing():

@@ -7,6 +7,7 @@ told, in the order of its changes; a peer that cannot be reached is said, with w
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +26,7 @@ PATH: Final = "/peer/reserve"
 CARRY: Final = "/peer/carry"
 DRAFTS: Final = "/peer/drafts"
 _CARRY_TRIES: Final = 2
+_LATE_S: Final = 3 * (config.RESERVE_EXCHANGE_S + config.RESERVE_HOLD_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Peers:
         self._store, self._known, self._token = store, known, token
         self._verify = verify
         self._made: httpx.AsyncClient | None = None
+        self._exchanging: float | None = None
+        self._reached: dict[str, float] = {}
         self._left: set[asyncio.Task[bool]] = set()
 
     async def close(self) -> None:
@@ -69,6 +73,13 @@ class Peers:
 
             self._made = httpx.AsyncClient(verify=self._verify, timeout=config.RESERVE_HOLD_S)
         return self._made
+
+    async def renew(self) -> None:
+        """Leaves the connections that stand: who was removed is told nothing on an old one. What is under way may end."""
+        old, self._made = self._made, None
+        if old is not None:
+            await asyncio.sleep(config.RESERVE_HOLD_S)
+            await old.aclose()
 
     async def hold(self, entry: Entry) -> int:
         """How many machines hold ``entry``, this one counted, as soon as there are two; 1 where no other does. They have it as
@@ -91,6 +102,7 @@ class Peers:
 
     async def exchange(self) -> None:
         """Tells each peer what it has not been told, until this is cancelled."""
+        self._exchanging = time.monotonic()
         while True:
             known = self._known()
             await asyncio.gather(*map(self._catch_up, known), *map(self._tell_drafts, known))
@@ -102,6 +114,7 @@ class Peers:
             if not await self._tell(peer, [entry for _, entry in untold]):
                 return
             self._store.told(peer.name, max((revision for revision, _ in untold), default=0))
+            self._reached[peer.name] = time.monotonic()
             if len(untold) < config.RESERVE_EXCHANGE_MAX:
                 return
 
@@ -168,7 +181,13 @@ class Peers:
         return known, known - len(self.out_of_reach())
 
     def out_of_reach(self) -> list[OutOfReach]:
-        """Peers that were not heard for three exchanges."""
-        heard = self._store.heard()
-        late_us = now_us() - int(3 * (config.RESERVE_EXCHANGE_S + config.RESERVE_HOLD_S) * 1e6)
-        return [OutOfReach(peer.name, at) for peer in self._known() if (at := heard.get(peer.name, 0)) < late_us]
+        """Peers that were not heard for three exchanges; where it is this that exchanges, a clock that is set back hides none."""
+        heard, late_us = self._store.heard(), now_us() - int(_LATE_S * 1e6)
+        return [
+            OutOfReach(peer.name, at) for peer in self._known()
+            if (at := heard.get(peer.name, 0)) < late_us or self._silent(peer.name)
+        ]  # fmt: skip
+
+    def _silent(self, name: str) -> bool:
+        began = self._exchanging
+        return began is not None and time.monotonic() - self._reached.get(name, began) > _LATE_S

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vaka import config, log
-from vaka.copy.board import Board, Field
+from vaka.copy.board import Board, Field, boottime_ns
 from vaka.copy.files import Folder
 from vaka.copy.reserve import lost
 from vaka.copy.reserve.entry import State
@@ -42,6 +42,7 @@ async def run(
     other copies."""
     journal = JournalClient(folder.about().journal, lambda: token(folder, token_file), verify=ways.journal)
     peers = Peers(store, Neighbours(folder).peers, lambda: token(folder, token_file), verify=ways.copies)
+    ways.renew.append(peers.renew)
     telling, site = Telling(folder.control), folder.about().name
 
     def may() -> bool:
@@ -82,5 +83,6 @@ async def _tell_board(store: ReserveStore, peers: Peers, board: Board) -> None:
         board[Field.RESERVE_WAITING] = counts.get(State.WAITING, 0) + counts.get(State.UNHELD, 0)
         board[Field.RESERVE_REFUSED] = counts.get(State.REFUSED, 0)
         board[Field.PEERS_AWAY] = len(peers.out_of_reach())
+        board[Field.RESERVE_NS] = boottime_ns()
         board[Field.FORCED_AWAY] = int(store.standing().mode is Mode.FORCED)
         await asyncio.sleep(config.RESERVE_EXCHANGE_S)

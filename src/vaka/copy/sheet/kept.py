@@ -16,7 +16,7 @@ import apsw
 import orjson
 import zstandard
 
-from vaka import config
+from vaka import __version__, config
 from vaka.access.law import Act
 from vaka.access.marks import is_mark, mark_of
 from vaka.copy.sheet.elements import text
@@ -43,9 +43,10 @@ class Group(NamedTuple):
 
 
 def create(connection: apsw.Connection) -> None:
-    """Makes the tables where they are missing."""
+    """Makes the tables where they are missing. Whose fragments are in them is for who fills them."""
     with connection:
         connection.execute(statements("sheet")["schema"])
+        connection.execute(statements("sheet")["keep_made_by"], {"release": __version__})
 
 
 def changed(connection: apsw.Connection, pairs: Iterable[tuple[int | None, int]]) -> None:

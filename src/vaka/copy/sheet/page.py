@@ -61,6 +61,11 @@ BEHIND: Final = N_(
     "This copy lags behind the journal: what is newest may not be shown here. Ask before you give a dose."
 )
 """S1: a notice for ``Reader.notices``."""
+NOT_SHOWN: Final = N_("Entries made at any copy may be missing here: this copy does not take them in.")
+NOT_SHOWN_SINCE: Final = N_(
+    "Entries made at any copy after %(at)s may be missing here: this copy does not take them in."
+)
+"""S10: notices for ``Reader.notices``, of a copy whose follower stands still."""
 
 
 def missing(name: str, since_us: int, language: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any, Final, NamedTuple
 
-from vaka import config
+from vaka import __version__, config
 from vaka.access.filter import AccessFilter
 from vaka.access.trail import Touched
 from vaka.copy.gate import gate
@@ -127,7 +127,7 @@ class Sheets:
             aside = False  # what its scopes say of a resource that cannot be read is not known
             until_us = now
         else:
-            rows = reader.rows(self._sql["fragments"], {"patient": patient})
+            rows = reader.rows(self._sql["fragments"], {"patient": patient, "release": __version__})
             decided = self._decisions.of(reader, access, patient, rows, now, aged=aged)
             shown = self._by_owners(reader, access, patient, id_, form, now, rows, decided, ready=ready)
             aside, until_us = decided.aside, decided.until_us

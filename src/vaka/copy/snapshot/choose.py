@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import orjson
 
-from vaka import config
+from vaka import __version__, config
 from vaka.access.decision import Information, Opening, Standing, What, decision
 from vaka.access.masking import masked
 from vaka.access.rules import Outcome
@@ -150,7 +150,9 @@ class _Choice:
             rule = decision(who, self._settings, standing, Information(unit, provider, kind))
             if rule.outcome is Outcome.PERMIT:
                 allowed.append(owner)
-        for kind, provider, unit, *_ in self._reader.rows(statements("sheet")["fragments"], {"patient": patient}):
+        for kind, provider, unit, *_ in self._reader.rows(
+            statements("sheet")["fragments"], {"patient": patient, "release": __version__}
+        ):
             # As a sheet says it (``copy.sheet.deciding``): of what it would show.
             rule = decision(who, self._settings, standing, Information(unit or None, provider or None, kind))
             if rule.outcome in (Outcome.CHOICE, Outcome.EXISTENCE) or rule.id == "A8-unknown":

@@ -35,6 +35,9 @@ ON CONFLICT (person, provider, id, patient) DO UPDATE SET revision = excluded.re
 SELECT revision, content FROM draft WHERE revision > coalesce((SELECT revision FROM draft_told WHERE peer = :peer), 0)
 ORDER BY revision LIMIT :limit
 
+-- name: every
+SELECT revision, content FROM draft WHERE revision > :after ORDER BY revision LIMIT :limit
+
 -- name: told
 INSERT INTO draft_told VALUES (:peer, :revision)
 ON CONFLICT (peer) DO UPDATE SET revision = max(revision, excluded.revision)

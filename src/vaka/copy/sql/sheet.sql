@@ -57,8 +57,9 @@ WHERE patient = :patient AND kind = :kind AND provider = :provider AND unit = :u
 DELETE FROM fragment WHERE patient = :patient AND kind = :kind AND provider = :provider AND unit = :unit
 
 -- name: fragments
--- Whose information of which kind there is about a patient.
-SELECT kind, provider, unit, number, newest FROM fragment WHERE patient = :patient
+-- Whose information of which kind there is about a patient. What another release has made is not read: it is made again.
+SELECT kind, provider, unit, CASE WHEN (SELECT value FROM fact WHERE name = 'fragments') = :release THEN number END, newest
+FROM fragment WHERE patient = :patient
 
 -- name: body_sv
 SELECT facts, sv FROM fragment_body WHERE number = :number
@@ -167,5 +168,9 @@ FROM resource r JOIN owner o ON o.owner = r.owner WHERE r.patient IS NOT NULL AN
 -- name: to_list
 SELECT rkey, type, patient, owner FROM resource WHERE type IN (SELECT value FROM json_each(:types)) AND deleted = 0 ORDER BY rkey
 
--- name: is_there
-SELECT 1 FROM sqlite_schema WHERE name = 'fragment'
+-- name: made_by
+-- Which release has made the fragments and lists.
+SELECT value FROM fact WHERE name = 'fragments'
+
+-- name: keep_made_by
+INSERT OR REPLACE INTO fact (name, value) VALUES ('fragments', :release)
