@@ -46,6 +46,9 @@ class Copy:
     def at_once(self, data: bytes, connection: Connection) -> bool:
         return False
 
+    def marks(self) -> tuple[()]:
+        return ()
+
     def answered(self, data: bytes, exchange: Exchange) -> None:
         pass
 

@@ -87,11 +87,13 @@ class Record:
 
 
 class Copy:
-    """A copy of ``journal``'s record. ``answered``: who answered how many reads; ``aged``: whether it has long not heard the journal."""
+    """A copy of ``journal``'s record. ``answered``: who answered how many reads; ``aged``: whether it has long not heard the journal;
+    ``asked``: who asked last, and what was touched."""
 
     def __init__(self, journal: Instance, folder: Path, *, settings: Settings = CLOSED) -> None:
         self.journal, self.settings = journal, settings
         self.answered: Counter[str] = Counter()
+        self.asked = AccessFilter("nobody")
         self.aged = False
         self.away = False
         self.record = Record(folder / "record.db")
@@ -129,7 +131,7 @@ class Copy:
 
     async def answer(self, request: httpx.Request) -> Response:
         """The copy's own answer."""
-        access = self._access(request.headers["authorization"])
+        self.asked = access = self._access(request.headers["authorization"])
         path = tuple(request.url.path.removeprefix("/fhir").strip("/").split("/"))
         query = parse_query_string(request.url.query.decode()) if request.url.query else []
         headers = {name.lower(): value for name, value in request.headers.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -120,6 +121,26 @@ def test_the_feed_is_not_passed_on(client: httpx.Client) -> None:
     """Broken: the whole record leaves through the door, to who has a token but no certificate."""
     for path in ("/feed", "/feed/private", "/reserve", "/peer/key"):
         assert client.get(path).status_code == 404, path
+
+
+def test_every_answer_says_who_gave_it(client: httpx.Client, door: Standin) -> None:
+    """Broken: who looks at a refusal, a page or a probe cannot tell whether the copy or the journal has spoken, and as of when."""
+    asked = [
+        client.get(path)
+        for path in ("/health", "/ready", "/static/vaka.css", "/login", "/feed", "/fhir/Patient/none", "/")
+    ]
+    asked += [
+        client.get("/fhir/Patient/x", headers={"authorization": "Bearer x"}),
+        client.request("BREW", "/fhir/Patient"),
+    ]
+    asked += [client.get("/fhir/Patient/x?token=secret"), client.get("/fhir/metadata"), client.head("/fhir/metadata")]
+    for answer in asked:
+        said = [answer.headers.get_list(name) for name in ("vaka-answered-by", "vaka-as-of")]
+        assert [len(one) for one in said] == [1, 1], (answer.request.url, answer.headers)
+    with socket.create_connection(("127.0.0.1", httpx.URL(door.url).port or 0), timeout=20) as raw:
+        raw.sendall(b"GET / HTTP/1.1\r\nno header\r\n\r\n")
+        told = raw.recv(65_536)
+    assert told.startswith(b"HTTP/1.1 400 ") and b"\r\nvaka-answered-by: copy\r\nvaka-as-of: 2023-" in told
 
 
 def test_a_large_answer_and_a_large_body_pass(client: httpx.Client) -> None:

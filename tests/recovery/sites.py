@@ -171,9 +171,8 @@ class Begun:
     @classmethod
     def at(cls, url: str, passkey: Authenticator, *, ended_at: str) -> Begun:
         browser = Browser(url)
-        csrf = browser.get("/login").text.split('data-csrf="')[1].split('"')[0]
-        headers = {"X-CSRF-Token": csrf, "Origin": browser.url}
-        challenge = browser.ask("POST", "/login/passkey/options", headers, json={}).json()["challenge"]
+        page = browser.get("/login").text
+        csrf, challenge = (page.split(f'data-{name}="')[1].split('"')[0] for name in ("csrf", "challenge"))
         return cls(dict(browser.cookies), csrf, passkey.answer(challenge, Browser(ended_at).url))
 
     def end(self, url: str, **cookies: str) -> tuple[int, Browser]:

@@ -124,7 +124,8 @@ class Again:
         return False  # it asks for a place itself
 
     def _shed(self, connection: Connection, error: Shed) -> None:
-        connection.answer_at_once(refusal(error))
+        door = self._server.door
+        connection.answer_at_once(refusal(error, door.marks(None) if door is not None else ()))
         if self._server.wire.is_direct:
             connection.rest(error.rest_s)
 

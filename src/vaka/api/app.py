@@ -80,12 +80,19 @@ class Application:
             request, response = await self._respond(exchange, address, began)
         finally:
             access_log.under_way -= 1
+        if response is not None and not response.passed:
+            response.headers += self.marks(request)
         if request is not None and response is not None and request.has_body:
             await request.drain()  # here, where the log waits for nobody
         sent = response is not None and await self._send(exchange, response)
         if sent and request is not None and request.record is not None:
             exchange.kept = request, request.record, response
         self._note(exchange, address, request, response.status if response is not None and sent else 499, began)
+
+    def marks(self, request: Request | None = None) -> list[tuple[str, str]]:
+        """What each answer of a copy says of who gave it and as of when; nothing at the journal."""
+        door = self.server.door
+        return [] if door is None else door.marks(request.freshness if request is not None else None)
 
     def answered(self, data: bytes, exchange: Exchange) -> None:
         if exchange.kept is not None:

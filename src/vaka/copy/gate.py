@@ -2,7 +2,7 @@
 
 What is the copy's alone: where it cannot know whether blocks and consents still hold, other care providers' information is
 shown in an emergency opening alone (``aged``; A8, S20). And since a person's rules ask of a resource only whose it is and who
-owns it, they are asked once for all candidates that are alike in these.
+owns it, they are asked once for all candidates that are alike in these, and tell then by which of them a row is shown.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ def gate(access: AccessFilter, *, letter: str = "r", aged: bool = False) -> Gate
 
 
 def permitted(gate: Gate, candidates: str) -> str | None:
-    """A table ``g`` of the ALIKE of rows in the table ``candidates`` that the gate lets through, to be joined by ``same``; None
-    where the gate asks more of a row than those."""
+    """A table ``g`` of the ALIKE of rows in the table ``candidates``, with the rule that permits it, to be joined by ``same``;
+    None where the gate asks more of a row than those."""
     if not gate.own_versions:
         return None
     columns = ", ".join(ALIKE)
     alike = f"(SELECT DISTINCT {columns} FROM {candidates})"
-    return f"SELECT {columns} FROM {alike} a WHERE {gate.on('a')}"
+    return f"SELECT {columns}, {gate.rule_on('a')} AS rule FROM {alike} a"
 
 
 def same(candidate: str) -> str:
-    """That a row of ``candidate`` is one of those that ``permitted`` lets through."""
-    return " AND ".join(f"g.{column} IS {candidate}.{column}" for column in ALIKE)
+    """That a row of ``candidate`` is one of those that a rule permits."""
+    return " AND ".join(["g.rule > 0", *(f"g.{column} IS {candidate}.{column}" for column in ALIKE)])

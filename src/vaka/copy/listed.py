@@ -33,6 +33,7 @@ from vaka.fhir.dates import ZONE
 from vaka.fhir.definitions import type_name, type_number
 from vaka.fhir.keys import key, reference_key, resource_key
 from vaka.fhir.laboratory import identifiers, superseded
+from vaka.store.gate import Gate
 from vaka.store.sheet import Worklists
 from vaka.store.through import now_us
 from vaka.store.version import parse_version_id
@@ -123,11 +124,11 @@ def worklists(
     not read at all."""
     now = now_us()
     through = gate(access, aged=aged)
-    text = statements("sheet")["works"].replace("{access}", through.on("r"))
+    text = statements("sheet")["works"].replace("{access}", through.on("r")).replace("{rule}", through.rule_on())
     before = {Listed.COMING: after_tomorrow(now)}
     since = {Listed.COMING: now}
     lists, more, broken = [], set(), 0
-    people = _People(reader, access)
+    people = _People(reader, access, through)
     for listed in Listed:
         values = {
             "unit": unit, "list": int(listed), "before": before.get(listed, 2**62), "now": since.get(listed, now),
@@ -146,37 +147,44 @@ def worklists(
             if line is not None:
                 lines.append(line)
                 access.trail.touched.append(Touched(type_name(row[1]), row[5], row[6], row[11], row[7]))
+                access.trail.rules |= row[12]
         lists.append((NAMES[listed], lines))
     name = name_of(reader.connection, reader.codec, f"Organization/{unit}") or unit
     return Worklists(unit, name, lists, frozenset(more), broken)
 
 
 class _People:
-    """The patients of one answer, each looked up once."""
+    """The patients of one answer, each looked up once. A program whose scopes do not cover who they are is not told."""
 
-    def __init__(self, reader: Reader, access: AccessFilter) -> None:
-        self._reader, self._access = reader, access
+    def __init__(self, reader: Reader, access: AccessFilter, through: Gate) -> None:
+        self._reader, self._access, self._values = reader, access, dict(through.values)
+        self._sql = (
+            statements("sheet")["patients"].replace("{access}", through.on()).replace("{rule}", through.rule_on())
+        )
         self._known: dict[int, Identity] = {}
 
     def of(self, rkey: int | None) -> Identity:
         if rkey is None:
             return Identity("", "")
         if rkey not in self._known:
-            rows = self._reader.rows(statements("sheet")["patients"], {"rkey": rkey})
+            rows = self._reader.rows(self._sql, {"rkey": rkey, **self._values})
             self._known[rkey] = self._read(rows[0]) if rows else Identity("", "?", broken=True)
         return self._known[rkey]
 
     def _read(self, row: Row) -> Identity:
-        rkey, id_, dictionary, packed, seq, owner, protected = row
+        rkey, id_, dictionary, packed, seq, owner, protected, permitted, rule = row
+        if not permitted:
+            return Identity(str(id_), "?", protected=bool(protected))
         body = self._reader.codec.decompress(dictionary, packed) if packed is not None else None
         if not protected:  # else nothing of it is shown
             self._access.trail.touched.append(Touched("Patient", rkey, seq, rkey, owner))
+            self._access.trail.rules |= rule
         who = identity(str(id_), masked(body) if protected and body is not None else body)
         return who if bool(protected) == who.protected else Identity(who.id, "?", protected=True)
 
 
 def _line(reader: Reader, listed: Listed, row: Row, people: _People, unit: str, access: AccessFilter) -> Line | None:
-    type_, id_, dictionary, packed, rkey, seq, owner, pending, version, epoch, patient = row[1:]
+    type_, id_, dictionary, packed, rkey, seq, owner, pending, version, epoch, patient = row[1:12]
     name = type_name(type_)
     body = reader.codec.decompress(dictionary, packed)
     resource = orjson.loads(body)

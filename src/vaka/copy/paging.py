@@ -24,9 +24,9 @@ COLUMNS = (
     "r.rkey, r.type, r.id, r.version, r.epoch, r.updated_us, r.action, r.redacted, r.dictionary, r.body, r.seq,"
     " r.patient, r.owner, EXISTS (SELECT 1 FROM protected x WHERE x.patient = r.rkey)"
 )
-"""As in the journal."""
-WIDTH = 14
-"""How many columns these are: what a statement adds comes after them."""
+"""As in the journal; after them comes which rule permits the row."""
+WIDTH = 15
+"""How many columns these are, with the rule: what a statement adds comes after them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +89,14 @@ def matching(sql: Sql, types: Sequence[str], where: Criterion, columns: str, res
 
 
 def page_sql(query: Query, where: Criterion, sql: Sql, at: Position, limit: int, *, walked: bool) -> str:
-    """The page's rows with ``COLUMNS``, creation and sort values. ``walked``: as ``scope``, for the order of creation alone."""
+    """The page's rows with ``COLUMNS``, rule, creation and sort values. ``walked``: as ``scope``, for the order of creation."""
     there = [] if at.upper is None else [Upper.parse(at.upper).condition(sql)]
     within = " AND ".join([scope(sql, query.types, where, walked=walked), *there])
     if walked:
         after = f" AND {_after(sql, 'r', [], at)}" if at.created is not None else ""
         rows = f"SELECT r.rkey, r.created FROM resource r WHERE {within} AND ({sql.access}){after}"
         page = f"{rows} ORDER BY {_order([], 'r')} LIMIT {limit:d}"
-        return _told(f"WITH p AS MATERIALIZED ({page})", [], 0)
+        return _told(f"WITH p AS MATERIALIZED ({page})", [], sql.gate.rule_on())
     keys = list(query.sort)
     columns = ["r.rkey", "r.type", "r.patient", "r.owner", "r.created"]
     columns += [f"{sort_value(sql, n, key)} AS k{n}" for n, key in enumerate(keys)]
@@ -108,16 +108,21 @@ def page_sql(query: Query, where: Criterion, sql: Sql, at: Position, limit: int,
     conditions += [_after(sql, "c", keys, at)] if at.created is not None else []
     values = "".join(f", c.k{n}" for n in range(len(keys)))
     page = (
-        f"SELECT c.rkey, c.created{values} FROM c{' CROSS JOIN g' if alike is not None else ''}"
+        f"SELECT c.rkey, c.created, {ruled(sql)} AS rule{values} FROM c{' CROSS JOIN g' if alike is not None else ''}"
         f"{' WHERE ' + ' AND '.join(conditions) if conditions else ''} ORDER BY {_order(keys, 'c')} LIMIT {limit:d}"
     )
-    return _told(f"WITH {candidates}{g}, p AS MATERIALIZED ({page})", keys, len(keys))
+    return _told(f"WITH {candidates}{g}, p AS MATERIALIZED ({page})", keys, "p.rule")
 
 
-def _told(head: str, keys: Sequence[SortKey], width: int) -> str:
-    values = "".join(f", p.k{n}" for n in range(width))
+def ruled(sql: Sql) -> str:
+    """Which rule permits a row of ``matching``."""
+    return "g.rule" if sql.gate.own_versions else "0"
+
+
+def _told(head: str, keys: Sequence[SortKey], rule: str) -> str:
+    values = "".join(f", p.k{n}" for n in range(len(keys)))
     return (
-        f"{head} SELECT {COLUMNS}, p.created{values} FROM p CROSS JOIN resource r WHERE r.rkey = p.rkey"
+        f"{head} SELECT {COLUMNS}, {rule}, p.created{values} FROM p CROSS JOIN resource r WHERE r.rkey = p.rkey"
         f" ORDER BY {_order(keys, 'p')}"
     )
 

@@ -15,7 +15,7 @@ from vaka import config
 from vaka.access.filter import AccessFilter
 from vaka.copy.compile import Sql
 from vaka.copy.gate import gate
-from vaka.copy.paging import COLUMNS, WIDTH, Upper, matching, page_sql, sort_value
+from vaka.copy.paging import COLUMNS, WIDTH, Upper, matching, page_sql, ruled, sort_value
 from vaka.copy.reader import Reader, Row
 from vaka.copy.settle import Settler
 from vaka.copy.statements import statements
@@ -32,12 +32,12 @@ from vaka.store.page import Page, Position
 from vaka.store.version import Action, Version
 
 
-def version_of(row: Row, codec: Codec, rule: int = 0) -> Version:
-    """A Version from ``COLUMNS``. ``rule``: which permitted it."""
+def version_of(row: Row, codec: Codec) -> Version:
+    """A Version from ``COLUMNS`` and the rule that permits it."""
     body = codec.decompress(row[8], row[9]) if row[9] is not None else None
     return Version(
         type_name(row[1]), row[2], row[3], row[4], row[5], Action(row[6]), bool(row[7]), body, row[10], row[0], row[11],
-        row[12], bool(row[13]), rule,
+        row[12], bool(row[13]), row[14],
     )  # fmt: skip
 
 
@@ -115,7 +115,7 @@ class Searching:
         sql = Sql(through)
         limit = config.SORTED_BY_TEXT
         there = "" if at.upper is None else f" AND {Upper.parse(at.upper).condition(sql)}"
-        columns = [COLUMNS, "r.created", *(sort_value(sql, n, key) for n, key in enumerate(query.sort))]
+        columns = [COLUMNS, ruled(sql), "r.created", *(sort_value(sql, n, key) for n, key in enumerate(query.sort))]
         text = matching(sql, query.types, where, ", ".join(columns), f"{there} LIMIT {limit + 1:d}")
         rows = self.reader.rows(text, sql.values)
         if len(rows) > limit:
@@ -140,8 +140,9 @@ class Searching:
         sql = Sql(self._through("s"))
         shield = "" if sql.gate.everything else " AND NOT EXISTS (SELECT 1 FROM protected x WHERE x.patient = r.rkey)"
         carrying = sql.among("t.key", keys, "bigint")
+        columns = f"{COLUMNS}, {sql.gate.rule_on()}"
         text = (
-            f"SELECT {COLUMNS} FROM resource r WHERE r.rkey IN (SELECT t.rkey FROM token t WHERE {carrying})"
+            f"SELECT {columns} FROM resource r WHERE r.rkey IN (SELECT t.rkey FROM token t WHERE {carrying})"
             f" AND r.deleted = 0 AND ({sql.access}){shield} ORDER BY r.created DESC LIMIT {limit:d}"
         )
         with self.reader.moment():
@@ -152,6 +153,7 @@ class Searching:
         sql = Sql(gate(self.access, letter=READING, aged=self.aged))
         if not keys:
             return []
-        text = f"SELECT {COLUMNS} FROM resource r WHERE {sql.among('r.rkey', keys, 'bigint')} AND ({sql.access})"
+        columns = f"{COLUMNS}, {sql.gate.rule_on()}"
+        text = f"SELECT {columns} FROM resource r WHERE {sql.among('r.rkey', keys, 'bigint')} AND ({sql.access})"
         with self.reader.moment():
             return [version_of(row, self.reader.codec) for row in self.reader.rows(text, sql.values)]

@@ -16,7 +16,7 @@ from vaka.access.session import Right, Session
 from vaka.access.settings import Settings
 from vaka.copy import held
 from vaka.copy.gate import gate
-from vaka.copy.paging import COLUMNS, WIDTH
+from vaka.copy.paging import COLUMNS
 from vaka.copy.reader import Reader
 from vaka.copy.readers import Readers, Source
 from vaka.copy.search import Searching, version_of
@@ -95,7 +95,7 @@ class CopyStore:
             reader = self.readers.here()
             rkey = {"rkey": resource_key(type_, id_)}
             row = reader.one(_reading(through.text, through.rule), {**rkey, **dict(through.values)})
-            found = version_of(row, reader.codec, row[WIDTH]) if row is not None else None
+            found = version_of(row, reader.codec) if row is not None else None
             if (found is None or found.deleted) and reader.one(statements("read")["given_back"], rkey) is not None:
                 raise OnlyJournal(
                     "only the journal says whose this deletion is", help="ask again when it can be reached"

@@ -35,7 +35,16 @@ def on_versions(gate: Gate) -> str:
     """On the version ``v`` of ``r`` that a statement gives out; one of before a merge is the surviving patient's (S23)."""
     if gate.versions != "TRUE":
         return f"({gate.on()} AND {gate.versions})"
-    return gate.text.replace("{r}.patient", _HOME).replace("{r}", "v") if gate.own_versions else gate.on("r")
+    return _of_version(gate.text) if gate.own_versions else gate.on("r")
+
+
+def rule_on_versions(gate: Gate) -> str:
+    """Which rule permits that version, 0 where no table of rules decides."""
+    return _of_version(gate.rule) or "0"
+
+
+def _of_version(text: str) -> str:
+    return text.replace("{r}.patient", _HOME).replace("{r}", "v")
 
 
 def batched(access: AccessFilter) -> str | None:

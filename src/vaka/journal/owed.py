@@ -37,7 +37,12 @@ async def owed(
         part for part, given in (("e.unit = %(unit)s", unit), ("e.person = %(person)s", person)) if given is not None
     )
     through = gate(access)
-    sql = statements("law")["owed"].replace("{whose}", whose).replace("{access}", through.on("r"))
+    sql = (
+        statements("law")["owed"]
+        .replace("{whose}", whose)
+        .replace("{access}", through.on("r"))
+        .replace("{rule}", through.rule_on())
+    )
     values = {
         "owes": integers([int(one) for one in owes]),
         "unit": unit,
@@ -49,11 +54,11 @@ async def owed(
     async with journal.reading.connection() as connection:
         rows = await (await connection.execute(sql.encode(), values)).fetchall()
     found = []
-    for since, owing, rkey, type_, id_, seq, patient, owner, *rest in rows:
+    for since, owing, rkey, type_, id_, seq, patient, owner, rule, *rest in rows:
         version, epoch, updated_us, action, redacted, dictionary, body = rest
         columns = (
             rkey, type_, id_, version, epoch, updated_us, action, redacted, dictionary, body, seq, patient, owner,
-            False,
+            False, rule,
         )  # fmt: skip  # no Patient owes anything
         found.append(Owed(seen(access, version_of(columns, journal.codec)), Owes(owing), since))
     return found

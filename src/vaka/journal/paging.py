@@ -19,8 +19,8 @@ COLUMNS = (
     "r.rkey, r.type, r.id, v.version, v.epoch, v.updated_us, v.action, v.redacted, v.dictionary, v.body, v.seq,"
     " v.patient, v.owner, EXISTS (SELECT 1 FROM protected x WHERE x.patient = r.rkey)"
 )
-WIDTH = 14
-"""How many columns these are: what a statement adds comes after them."""
+WIDTH = 15
+"""How many columns these are, with the one after them that says which rule permits the row: what a statement adds comes then."""
 SEEN = "(SELECT last_value FROM version_seq), pg_current_snapshot()::text"
 # A transaction that was open at the first page has sequence numbers this near to the newest.
 _OPEN_MAX = 1_000_000
@@ -76,13 +76,14 @@ def page_sql(
         for expression, descending, nullable, _ in order
     ]
     order_text += ["r.created DESC", "r.rkey"] if not order else ["r.rkey"]
+    taken = ["r.rkey", "r.type", "r.id", "r.seq", "r.created", "r.patient", "r.owner", *columns]
     inner = (
-        f"SELECT {', '.join(['r.rkey', 'r.type', 'r.id', 'r.seq', 'r.created', *columns])} FROM resource r {' '.join(joins)}"
+        f"SELECT {', '.join(taken)} FROM resource r {' '.join(joins)}"
         f" WHERE {' AND '.join(conditions)} ORDER BY {', '.join(order_text)} LIMIT {limit:d}"
     )
     outer = [f"r.k{n}{' DESC' if key.descending else ''} NULLS LAST" for n, key in enumerate(query.sort)]
     outer += ["r.created DESC", "r.rkey"] if not order else ["r.rkey"]
-    told = ", ".join([COLUMNS, "r.created", SEEN, *(f"r.k{n}" for n in range(len(columns)))])
+    told = ", ".join([COLUMNS, through.rule_on(), "r.created", SEEN, *(f"r.k{n}" for n in range(len(columns)))])
     text = (
         f"WITH r AS MATERIALIZED ({inner}) SELECT {told}"
         f" FROM r JOIN version v ON v.seq = r.seq ORDER BY {', '.join(outer)}"

@@ -17,7 +17,7 @@ from vaka.access.filter import AccessFilter
 from vaka.access.session import Right, Session
 from vaka.fhir.definitions import type_name, type_number
 from vaka.fhir.keys import resource_key
-from vaka.journal.access import ORIGIN, batched, gate, on_versions
+from vaka.journal.access import ORIGIN, batched, gate, on_versions, rule_on_versions
 from vaka.journal.arrays import element, integers, joined
 from vaka.journal.pool import Connection, Pool
 from vaka.journal.statements import statements
@@ -34,12 +34,12 @@ FLIGHTS_MAX = 2
 """Reads that wait while this many statements are under way go together in the next one."""
 
 
-def version_of(row: Sequence[Any], codec: Codec, rule: int = 0) -> Version:
-    """A Version from the columns that every statement of read.sql has. ``rule``: which permitted it."""
+def version_of(row: Sequence[Any], codec: Codec) -> Version:
+    """A Version from the columns that every statement of read.sql has."""
     body = codec.decompress(row[8], row[9]) if row[9] is not None else None
     return Version(
         type_name(row[1]), row[2], row[3], row[4], row[5], Action(row[6]), row[7], body, row[10], row[0], row[11], row[12],
-        row[13], rule,
+        row[13], row[14],
     )  # fmt: skip
 
 
@@ -62,15 +62,17 @@ def _who(session: Session) -> tuple[bytes, bytes, bytes]:
 
 
 def _of_versions(name: str, through: Gate) -> str:
-    return statements("read")[name].replace("{access}", on_versions(through)).replace("{origin}", ORIGIN)
+    sql = (
+        statements("read")[name].replace("{access}", on_versions(through)).replace("{rule}", rule_on_versions(through))
+    )
+    return sql.replace("{origin}", ORIGIN)
 
 
 @dataclass(slots=True)
 class _Waiting:
-    """Reads by key that one statement will answer. ``sessions``: who asks, where the condition is asked of a row ``q``."""
+    """Reads by key that one statement will answer. ``sessions``: who asks, where its rule is asked of a row ``q``."""
 
-    condition: str
-    values: tuple[tuple[str, object], ...]
+    through: Gate
     keys: list[int]
     sessions: list[Session]
     futures: list[asyncio.Future[Version | None]]
@@ -89,18 +91,14 @@ class Reader:
     async def read(self, type_: str, id_: str, *, access: AccessFilter) -> Version | None:
         """The current version, a deletion included; None if there is none that ``access`` lets through."""
         future: asyncio.Future[Version | None] = asyncio.get_running_loop().create_future()
-        condition, through = batched(access), None
-        if condition is None:
-            through = gate(access)
-        values = through.values if through is not None else ()
-        text = condition if through is None else through.on("r")
-        assert text is not None
-        waiting = self._waiting.get((text, values))
+        rule = batched(access)
+        through = gate(access) if rule is None else Gate("", rule=rule)
+        waiting = self._waiting.get(through)
         if waiting is None:
-            waiting = self._waiting[text, values] = _Waiting(text, values, [], [], [])
+            waiting = self._waiting[through] = _Waiting(through, [], [], [])
         waiting.keys.append(resource_key(type_, id_))
         waiting.futures.append(future)
-        if through is None and access.session is not None:
+        if rule is not None and access.session is not None:
             waiting.sessions.append(access.session)
         if self._flights < FLIGHTS_MAX:
             self._flights += 1
@@ -155,36 +153,34 @@ class Reader:
         keys = list(dict.fromkeys(wanted.keys))
         found: dict[int, Version] = {}
         for start in range(0, len(keys), _BATCH_MAX):
-            found |= await self._current(connection, keys[start : start + _BATCH_MAX], wanted.condition, wanted.values)
+            found |= await self._current(connection, keys[start : start + _BATCH_MAX], wanted.through)
         for rkey, future in zip(wanted.keys, wanted.futures, strict=True):
             if not future.done():
                 future.set_result(found.get(rkey))
 
     async def _answer_people(self, connection: Connection, wanted: _Waiting) -> None:
-        sql = _read_for(wanted.condition)
+        sql = _read_for(wanted.through.rule)
         for start in range(0, len(wanted.keys), _BATCH_MAX):
             part = slice(start, start + _BATCH_MAX)
             units, providers, people = zip(*map(_who, wanted.sessions[part]), strict=True)
             values = (integers(wanted.keys[part]), joined(units), joined(providers), joined(people), now_us())
             cursor = AsyncRawCursor(connection)
             await cursor.execute(sql, values, prepare=True, binary=True)
-            found = {row[14]: version_of(row, self._codec, row[15]) for row in await cursor.fetchall()}
+            found = {row[15]: version_of(row, self._codec) for row in await cursor.fetchall()}
             for n, future in enumerate(wanted.futures[part], start=1):
                 if not future.done():
                     future.set_result(found.get(n))
 
-    async def _current(
-        self, connection: Connection, keys: Iterable[int], condition: str, values: Iterable[tuple[str, object]]
-    ) -> dict[int, Version]:
-        sql = statements("read")["read_current"].replace("{access}", condition)
-        bound = {"keys": integers(keys), **dict(values)}
+    async def _current(self, connection: Connection, keys: Iterable[int], through: Gate) -> dict[int, Version]:
+        sql = statements("read")["read_current"].replace("{access}", through.on()).replace("{rule}", through.rule_on())
+        bound = {"keys": integers(keys), **dict(through.values)}
         cursor = await connection.execute(sql, bound, prepare=True, binary=True)
         return {row[0]: version_of(row, self._codec) for row in await cursor.fetchall()}
 
     async def current(self, connection: Connection, keys: Sequence[int], *, access: AccessFilter) -> dict[int, Version]:
         """Current versions by resource key, on a connection that is in the middle of something."""
         through = gate(access, letter=READING)
-        return await self._current(connection, keys, through.on("r"), through.values)
+        return await self._current(connection, keys, through)
 
     async def by_seqs(self, connection: Connection, seqs: Sequence[int], *, access: AccessFilter) -> dict[int, Version]:
         """Versions by sequence number."""

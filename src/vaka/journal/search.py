@@ -199,7 +199,13 @@ class Searcher:
         sql = Sql(through)
         limit = config.SORTED_BY_TEXT
         conditions = [scope(sql, query.types, where), unchanged(sql, at)]
-        columns = [COLUMNS, "r.created", SEEN, *(sort_value(sql, n, key) for n, key in enumerate(query.sort))]
+        columns = [
+            COLUMNS,
+            through.rule_on(),
+            "r.created",
+            SEEN,
+            *(sort_value(sql, n, key) for n, key in enumerate(query.sort)),
+        ]
         text = (
             f"SELECT {', '.join(columns)} FROM resource r JOIN version v ON v.seq = r.seq"
             f" WHERE {' AND '.join(conditions)} LIMIT {limit + 1}"
@@ -251,7 +257,7 @@ class Searcher:
         if identity is not None:
             ways.append(f"({sql.condition(identity)})")
         text = (
-            f"SELECT {COLUMNS}, ({sql.access}) AS visible FROM resource r JOIN version v ON v.seq = r.seq"
+            f"SELECT {COLUMNS}, 0, ({sql.access}) AS visible FROM resource r JOIN version v ON v.seq = r.seq"
             f" WHERE r.type = ANY({numbers}::smallint[]) AND NOT r.deleted AND ({' OR '.join(ways)})"
             f" ORDER BY visible DESC LIMIT {_MATCHES_LOOKED_AT}"
         )
@@ -275,10 +281,10 @@ class Searcher:
         shield = "" if sql.gate.everything else " AND NOT EXISTS (SELECT 1 FROM protected x WHERE x.patient = r.rkey)"
         text = (
             "WITH r AS MATERIALIZED (SELECT DISTINCT x.* FROM unnest(%(keys)s::bigint[]) k CROSS JOIN LATERAL"
-            " (SELECT r.rkey, r.type, r.id, r.seq, r.created FROM resource r"
+            " (SELECT r.rkey, r.type, r.id, r.seq, r.created, r.patient, r.owner FROM resource r"
             f" WHERE r.tokens @> ARRAY[k] AND NOT r.deleted AND ({sql.access}){shield} OFFSET 0) x"
             f" ORDER BY x.created DESC LIMIT {limit:d})"
-            f" SELECT {COLUMNS} FROM r JOIN version v ON v.seq = r.seq ORDER BY r.created DESC"
+            f" SELECT {COLUMNS}, {sql.gate.rule_on()} FROM r JOIN version v ON v.seq = r.seq ORDER BY r.created DESC"
         )
         rows = await (await connection.execute(text.encode(), sql.values, prepare=False)).fetchall()
         return [version_of(row, self._codec) for row in rows]

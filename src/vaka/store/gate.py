@@ -22,3 +22,7 @@ class Gate:
 
     def on(self, alias: str = "r") -> str:
         return self.text.replace("{r}", alias)
+
+    def rule_on(self, alias: str = "r") -> str:
+        """Which rule permits the row ``alias``, 0 where no table of rules decides."""
+        return self.rule.replace("{r}", alias) or "0"

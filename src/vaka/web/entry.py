@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 from vaka import config
@@ -60,13 +61,15 @@ class Flow:
     content: Mapping[str, Any]
 
 
-def begin(server: Server, request: Request, next_: str | None) -> Flow:
-    """The flow of this browser, a new one where it has none."""
+def begin(
+    server: Server, request: Request, next_: str | None, content: Mapping[str, Any] = MappingProxyType({})
+) -> Flow:
+    """The flow of this browser, a new one where it has none; its time begins anew with each page. ``content``: what is remembered
+    from now on, beside what is already."""
     found = flow(server, request)
-    if found is not None and next_ is None:
-        keep(server, request, found)  # its time begins anew with each page
-        return found
-    made = Flow(secrets.token_hex(16), next_path(next_), {})
+    if found is None or next_ is not None:
+        found = Flow(secrets.token_hex(16), next_path(next_), {})
+    made = replace(found, content={**found.content, **content})
     keep(server, request, made)
     return made
 

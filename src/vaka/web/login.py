@@ -11,7 +11,7 @@ from vaka.web import entry
 from vaka.web.forms import next_path
 from vaka.web.pages.login import LoginPage
 from vaka.web.render import page, page_for_all, redirect, spoken
-from vaka.web.ways import demo
+from vaka.web.ways import demo, passkey
 
 
 async def show(
@@ -30,9 +30,12 @@ async def show(
         request.add_headers.append(dropped(entry.CHOICE))
     if next_ is None and request.path == ("login",):
         next_ = request.option("next")
-    found = entry.begin(server, request, next_)
+    challenge, content = passkey.offer(server)
+    found = entry.begin(server, request, next_, content)
     shown = LoginPage(
         csrf=server.callers.proof.token(found.id),
+        challenge=challenge,
+        site=passkey.site_above(server, request),
         services=tuple(service.name for service in server.identity),
         staff=await demo.staff(server) if demo.allowed(server, request) else (),
         problem=spoken(request)(problem) if problem else "",
@@ -40,5 +43,5 @@ async def show(
         code=None if server.prints is not None else server.home is not None,
     )
     if status == 200 and not problem and not person:
-        return page_for_all(request, replace(shown, csrf=""), shown.csrf)
+        return page_for_all(request, replace(shown, csrf="", challenge=""), csrf=shown.csrf, challenge=challenge)
     return page(request, shown, status=status)

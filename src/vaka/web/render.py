@@ -6,6 +6,7 @@ escaped. Source: OWASP ASVS 4.0.3, 14.4; https://www.w3.org/TR/CSP3/.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache
@@ -20,7 +21,7 @@ from vaka.copy.sheet.clock import ago, in_words
 from vaka.web.texts import language_of, texts
 
 JSON: Final = "application/json"
-_PROOF: Final = "here-stands-the-proof-of-a-form"
+_ONCE: Final = re.compile(rb"here-stands-once-([a-z]+)-")
 
 
 class Page(Protocol):
@@ -83,17 +84,20 @@ def page(request: Request, shown: Page, *, status: int = 200, head: Head | None 
     return _answer(_drawn(shown, language, head, _fresh(request, language)).encode(), language, status)
 
 
-def page_for_all(request: Request, shown: Page, csrf: str) -> Response:
-    """The same for a page that differs from reader to reader by its form's proof alone: it is drawn once, and kept for a while.
-    ``shown``: without it; nothing of a person's may stand in it."""
+def page_for_all(request: Request, shown: Page, **once: str) -> Response:
+    """The same for a page that differs from answer to answer by the fields of ``once`` alone: it is drawn once, and kept for a
+    while. ``shown``: without them; nothing of a person's may stand in it. They are made here, of letters that need no escape."""
     language = language_of(request.header("accept-language"))
-    return _answer(csrf.encode().join(_parts(shown, language, _fresh(request, language))), language, 200)
+    parts = list(_parts(shown, tuple(once), language, _fresh(request, language)))
+    parts[1::2] = [once[name.decode()].encode() for name in parts[1::2]]
+    return _answer(b"".join(parts), language, 200)
 
 
 @lru_cache(maxsize=32)
-def _parts(shown: Page, language: str, fresh: Fresh | None) -> tuple[bytes, ...]:
-    """What stands around the proofs."""
-    return tuple(_drawn(replace(shown, csrf=_PROOF), language, None, fresh).encode().split(_PROOF.encode()))
+def _parts(shown: Page, once: tuple[str, ...], language: str, fresh: Fresh | None) -> tuple[bytes, ...]:
+    """The page in pieces: between any two of it the name of a field of ``once``."""
+    places = {name: f"here-stands-once-{name}-" for name in once}
+    return tuple(_ONCE.split(_drawn(replace(shown, **places), language, None, fresh).encode()))
 
 
 def _fresh(request: Request, language: str) -> Fresh | None:

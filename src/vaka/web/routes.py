@@ -55,8 +55,8 @@ async def _dispatch(server: Server, request: Request) -> Response:
             return await enrol.check(server, request)
         case ("POST", "login", "enrol", "finish"):
             return await enrol.finish(server, request)
-        case ("POST", "login", "passkey", "options"):
-            return passkey.options(server, request)
+        case ("POST", "login", "passkey", "challenge"):
+            return passkey.again(server, request)
         case ("POST", "login", "passkey"):
             return await passkey.log_in(server, request)
         case ("GET", "login", "passkeys"):

@@ -10,7 +10,8 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from vaka.api.admission import Admission
+from vaka.api.admission import Admission, shed
+from vaka.api.again import Again
 from vaka.api.app import Application
 from vaka.api.front import Front
 from vaka.api.http import Request, Response
@@ -77,6 +78,23 @@ def test_what_nobody_foresaw_is_answered_without_its_inside(
     assert told.getMessage() == "fault"
     assert told.exc_info is not None
     assert told.exc_info[1] is fault
+
+
+def test_who_is_shed_is_told_by_whom() -> None:
+    """Broken: under overload nobody can tell whether a copy or the journal has refused."""
+    told = server()
+    told.admission.enter = lambda *_: False  # and nobody waits before the door's first look
+    assert b"vaka-" not in ask(Application(told, RequestLog(None)), "/nowhere").sent
+    told.door = SimpleNamespace(marks=lambda fresh: [("vaka-answered-by", "copy"), ("x-fresh", str(fresh))])
+    application = Application(told, RequestLog(None))
+    answer = ask(application, "/nowhere")
+    assert answer.status == 503
+    assert b"\r\nvaka-answered-by: copy\r\nx-fresh: None\r\n" in answer.sent
+    known = Connection()
+    at_once = SimpleNamespace(answer_at_once=known.write, rest=lambda _: None)
+    Again(told, RequestLog(None))._shed(cast("Any", at_once), shed(0))
+    assert known.status == 503
+    assert b"\r\nvaka-answered-by: copy\r\n" in known.sent
 
 
 def test_the_request_log_has_the_address_without_what_was_searched_for(

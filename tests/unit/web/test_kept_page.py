@@ -12,9 +12,9 @@ from vaka.web.pages.login import LoginPage, Staff
 from vaka.web.render import page, page_for_all
 
 PAGES = (
-    LoginPage(csrf="", services=("Region <Vikmark>",)),
-    LoginPage(csrf="", code=False),
-    LoginPage(csrf="", staff=(Staff("TST1", "Åsa & Lund", "Läkare", "Ward"),)),
+    LoginPage(csrf="", challenge="", services=("Region <Vikmark>",)),
+    LoginPage(csrf="", challenge="", code=False, site="example.org"),
+    LoginPage(csrf="", challenge="", staff=(Staff("TST1", "Åsa & Lund", "Läkare", "Ward"),)),
 )
 
 
@@ -29,10 +29,12 @@ def asked(language: str, freshness: Freshness | None = None) -> Request:
 @pytest.mark.parametrize("language", ["sv", "en"])
 @pytest.mark.parametrize("away", [None, False, True])
 def test_what_is_kept_is_what_would_be_drawn(shown: LoginPage, language: str, away: bool | None) -> None:
-    """Broken: who comes second sees another page, language or age of the copy than the first, or the first one's proof."""
+    """Broken: who comes second sees another page, language or age of the copy than the first, or the first one's proof or
+    challenge."""
     fresh = None if away is None else Freshness(1_700_000_000_000_000, 3.0, away, False)
     for proof in ("one-proof", "another_proof"):
-        kept = page_for_all(asked(language, fresh), shown, proof)
-        drawn = page(asked(language, fresh), replace(shown, csrf=proof))
+        challenge = f"challenge-for-{proof}"
+        kept = page_for_all(asked(language, fresh), shown, csrf=proof, challenge=challenge)
+        drawn = page(asked(language, fresh), replace(shown, csrf=proof, challenge=challenge))
         assert (kept.status, kept.body, kept.headers) == (drawn.status, drawn.body, drawn.headers)
-        assert proof.encode() in kept.body
+        assert f'data-csrf="{proof}" data-challenge="{challenge}"'.encode() in kept.body

@@ -54,6 +54,11 @@ class Begun:
                 continue
             if answer.status != _NOT_ITS:
                 told = [*homeward(answer.headers, length=False), ("vaka-answered-by", "copy")]
+                told += [
+                    ("vaka-as-of", value.decode("latin-1"))
+                    for name, value in answer.headers
+                    if name.lower() == b"vaka-as-of"
+                ]
                 return Response(answer.status, body, told, passed=True)
         return None
 

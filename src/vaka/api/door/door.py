@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 Here = Callable[[Request], Awaitable[Response]]
 DRAFT = "vaka-draft"
 """The header of a write that sends a draft (``api.reserve.drafts``)."""
+_ANSWERED = ("vaka-answered-by", "copy")
+_AS_OF = "vaka-as-of"
 _OF_PROCESS = frozenset({"health", "ready", "static"})
 """What needs no record."""
 
@@ -110,6 +112,14 @@ class Door:
     begun: Begun | None = None
     _lagging: int = 0
 
+    def marks(self, fresh: Freshness | None) -> list[tuple[str, str]]:
+        """Who answers, and as of when, as the headers of an answer that was not passed on. ``fresh``: of what it shows; None: of
+        this moment, where there is a record here."""
+        if fresh is not None:
+            marks = [_ANSWERED, (_AS_OF, as_of(fresh.as_of_us // 1_000))]
+            return [*marks, ("vaka-behind", "true")] if fresh.behind else marks
+        return [_ANSWERED, (_AS_OF, as_of(self.standing.as_of_us // 1_000))] if self.standing.readable else [_ANSWERED]
+
     @property
     def lags(self) -> bool:
         """Whether what matters most is the journal's to answer (S1): what is here is old, and the journal can be reached."""
@@ -167,15 +177,13 @@ class Door:
         request.freshness = Freshness(standing.as_of_us, standing.age_s, not self.passing.reaches(standing), behind)
         if request.has_body:
             await request.keep()  # it may have to be passed on after all
-        marks = _marks(request.freshness)
-        request.add_headers += marks
         path = request.path
         try:
             return await here(request)
         except OnlyJournal as only:
             if tried:
                 raise NotPassed(only.message, help=only.help) from only
-            self._unmarked(request, path, marks)
+            request.freshness, request.path = None, path
             if isinstance(only, BegunElsewhere) and self.begun is not None:
                 if (answer := await self.begun.ask(request, exchange)) is not None:
                     return answer
@@ -195,7 +203,7 @@ class Door:
                 raise
             if not self.passing.hears(standing):
                 raise
-            self._unmarked(request, path, marks)
+            request.freshness, request.path = None, path
             if (answer := await self._briefly(server, request, exchange)) is not None:
                 return answer
             raise unknown from None
@@ -221,12 +229,6 @@ class Door:
             return None
         answer = await self._briefly(server, request, exchange)
         return answer if answer is not None and not _has_none(answer) else None
-
-    @staticmethod
-    def _unmarked(request: Request, path: tuple[str, ...], marks: list[tuple[str, str]]) -> None:
-        """As the request was before this copy tried to answer it."""
-        request.freshness, request.path = None, path
-        request.add_headers = [header for header in request.add_headers if header not in marks]
 
     async def _passed(
         self, server: Server, request: Request, exchange: Exchange, *, try_s: float | None = None
@@ -269,8 +271,6 @@ class Door:
 
     async def _reserved(self, server: Server, request: Request, reserve: Reserve, key: str) -> Response:
         """The reserve's answer, which this copy gives."""
-        standing = self.standing
-        request.add_headers += _marks(Freshness(standing.as_of_us, standing.age_s, not standing.heard, behind=False))
         return await reserve.accept(server, request, key)
 
     def _note_write(self, request: Request, response: Response) -> None:
@@ -329,8 +329,3 @@ def _key_of(request: Request, needed: bool) -> str | None:
 @lru_cache(maxsize=16)
 def as_of(at_ms: int) -> str:
     return instant(at_ms * 1_000)
-
-
-def _marks(fresh: Freshness) -> list[tuple[str, str]]:
-    marks = [("vaka-answered-by", "copy"), ("vaka-as-of", as_of(fresh.as_of_us // 1_000))]
-    return [*marks, ("vaka-behind", "true")] if fresh.behind else marks

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import httptools
@@ -41,6 +41,9 @@ class Application(Protocol):
     def at_once(self, data: bytes, connection: Connection) -> bool:
         """Whether ``data`` is a request that was answered before and is answered again, now or soon, by
         ``connection.answer_at_once``."""
+
+    def marks(self) -> Sequence[tuple[str, str]]:
+        """Headers that say who answers, for an answer without an exchange."""
 
     def answered(self, data: bytes, exchange: Exchange) -> None:
         """``data`` was all of a request without a body, which got its answer: for ``at_once``."""
@@ -318,5 +321,5 @@ class Connection(asyncio.Protocol):
         self._queue.clear()
 
     def _refuse(self, error: VakaError, status: int) -> None:
-        self._transport.write(refusal(error, status=status, close=True))
+        self._transport.write(refusal(error, self._application.marks(), status=status, close=True))
         self._transport.close()

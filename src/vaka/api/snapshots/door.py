@@ -135,14 +135,21 @@ class SnapshotDoor:
         if request.method not in ("GET", "HEAD") and first not in _DONE:
             raise NotAllowed(N_("nothing is written in a ward snapshot"), help=PAPER)
         request.freshness = Freshness(self.standing.as_of_us, self.standing.age_s, True, False)
-        request.add_headers += [
-            ("vaka-answered-by", "snapshot"), ("vaka-as-of", instant(self.standing.as_of_us)),
-            ("vaka-expires", instant(self.standing.about().expires_us)),
-        ]  # fmt: skip
         try:
             return await here(request)
         except OnlyJournal as only:
             raise NotFound(NOT_HERE, help=PAPER) from only
+
+    def marks(self, fresh: Freshness | None) -> list[tuple[str, str]]:
+        """As ``Door.marks``. ``fresh``: None where nothing of the file is shown, which then may not be used, or not be read."""
+        answered = ("vaka-answered-by", "snapshot")
+        if fresh is None:
+            return [answered]
+        return [
+            answered,
+            ("vaka-as-of", instant(fresh.as_of_us)),
+            ("vaka-expires", instant(self.standing.about().expires_us)),
+        ]
 
     def as_door(self) -> Door:
         """For what takes a door: this one answers what is asked of one."""

@@ -121,16 +121,18 @@ DELETE FROM worklist WHERE rkey = :rkey AND list = :list
     AND EXISTS (SELECT 1 FROM resource r WHERE r.rkey = :rkey AND r.version = :version AND r.epoch = :epoch)
 
 -- name: works
--- One list of a unit as a reader may see it.
-SELECT w.list, r.type, r.id, r.dictionary, r.body, r.rkey, r.seq, r.owner, r.pending, r.version, r.epoch, r.patient
+-- One list of a unit as a reader may see it, and by which rule.
+SELECT w.list, r.type, r.id, r.dictionary, r.body, r.rkey, r.seq, r.owner, r.pending, r.version, r.epoch, r.patient,
+    {rule}
 FROM worklist w JOIN resource r ON r.rkey = w.rkey
 WHERE w.unit = :unit AND w.list = :list AND w.from_us < :before AND w.until_us > :now AND r.deleted = 0 AND r.body IS NOT NULL
     AND ({access})
 ORDER BY w.from_us, w.rkey LIMIT :limit
 
 -- name: patients
--- Who they are; whether the identity is protected.
-SELECT r.rkey, r.id, r.dictionary, r.body, r.seq, r.owner, EXISTS (SELECT 1 FROM protected x WHERE x.patient = r.rkey)
+-- Who they are; whether the identity is protected; whether the reader may see it, and by which rule.
+SELECT r.rkey, r.id, r.dictionary, r.body, r.seq, r.owner, EXISTS (SELECT 1 FROM protected x WHERE x.patient = r.rkey),
+    ({access}), {rule}
 FROM resource r WHERE r.rkey = :rkey AND r.deleted = 0
 
 -- name: pointing

@@ -58,7 +58,7 @@ SELECT id FROM resource WHERE rkey = %(rkey)s
 SELECT x.*, v.version, v.epoch, v.updated_us, v.action, v.redacted, v.dictionary, v.body
 FROM (
     SELECT q.* FROM unnest(%(owes)s::smallint[]) AS k (owes) CROSS JOIN LATERAL (
-        SELECT e.since, e.owes, r.rkey, r.type, r.id, r.seq, r.patient, r.owner
+        SELECT e.since, e.owes, r.rkey, r.type, r.id, r.seq, r.patient, r.owner, {rule} AS rule
         FROM entry e JOIN resource r ON r.rkey = e.rkey
         WHERE {whose} AND e.owes = k.owes AND e.since > %(after)s AND NOT r.deleted AND {access}
         ORDER BY e.since LIMIT %(limit)s

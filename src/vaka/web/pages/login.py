@@ -18,12 +18,15 @@ class Staff:
 
 @dataclass(frozen=True, slots=True)
 class LoginPage:
-    """``services``: names of identity services in the order of their numbers; ``staff``: who can be clicked, in a demo only;
+    """``challenge``: for a passkey, once; ``site``: the name that passkeys belong to, where that is not the page's own;
+    ``services``: names of identity services in the order of their numbers; ``staff``: who can be clicked, in a demo only;
     ``problem``: why the last try did not succeed; ``person``: what was typed then; ``code``: passphrase and code
     are taken here, not on a page that only the journal has; None: nowhere (a ward snapshot)."""
 
     template: ClassVar[str] = "login.html"
     csrf: str
+    challenge: str
+    site: str = ""
     services: tuple[str, ...] = ()
     staff: tuple[Staff, ...] = ()
     problem: str = ""

@@ -1,17 +1,20 @@
 """The way in with a passkey (WebAuthn): needs no service, and its public keys may lie on every copy.
 
 Invariants: the authenticator verifies its user, so that one passkey is two factors; a challenge belongs to one browser's login
-and works once; a key made by a demo login opens a demo only. Source: https://www.w3.org/TR/webauthn-3/.
+and works once, and the login's page brings it; a key made by a demo login opens a demo only. Source: https://www.w3.org/TR/webauthn-3/.
 """
 
 from __future__ import annotations
 
 import base64
+import secrets
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import orjson
 import webauthn
+from webauthn.helpers import bytes_to_base64url
 from webauthn.helpers.exceptions import WebAuthnException
 from webauthn.helpers.structs import (
     AuthenticatorSelectionCriteria,
@@ -28,7 +31,7 @@ from vaka.api.http import Request, Response
 from vaka.api.proofs import Against, Answer
 from vaka.api.server import Server
 from vaka.api.sessions import is_fresh
-from vaka.api.vouched import Offered, proof_of
+from vaka.api.vouched import proof_of
 from vaka.errors import Forbidden, Invalid
 from vaka.journal import people
 from vaka.web import entry, home
@@ -39,6 +42,7 @@ from vaka.web.render import data, page, redirect
 from vaka.web.texts import N_
 
 REFUSED: Final = N_("The passkey could not be used. Try again, or log in another way.")
+_CHALLENGE_BYTES: Final = 32
 _MALFORMED = (WebAuthnException, ValueError, TypeError, KeyError)
 
 
@@ -54,13 +58,8 @@ def _proven(server: Server, request: Request) -> Flow:
     return entry.proven(server, request, {"csrf": request.header(CSRF_HEADER) or ""})
 
 
-def _remember(
-    server: Server, request: Request, found: Flow, challenge: bytes, session: str = "", offered: Offered | None = None
-) -> None:
-    content: dict[str, Any] = {"challenge": base64.b64encode(challenge).decode(), "session": session}
-    if offered is not None:
-        content["offered"] = [offered.nonce, offered.at_us]
-    entry.keep(server, request, Flow(found.id, found.next, content))
+def _remembered(challenge: bytes, session: str = "") -> dict[str, Any]:
+    return {"challenge": base64.b64encode(challenge).decode(), "session": session}
 
 
 async def _challenge(server: Server, found: Flow | None, session: str = "") -> bytes:
@@ -71,16 +70,26 @@ async def _challenge(server: Server, found: Flow | None, session: str = "") -> b
     return base64.b64decode(text)
 
 
-def options(server: Server, request: Request) -> Response:
-    """What the browser asks its authenticators with; any passkey of this site will do."""
-    found = _proven(server, request)
+def offer(server: Server) -> tuple[str, Mapping[str, Any]]:
+    """A challenge as the page of a login has it, and what its flow remembers of it."""
     offered = server.callers.sessions.offer()
-    made = webauthn.generate_authentication_options(
-        rp_id=_site(server, request), user_verification=UserVerificationRequirement.REQUIRED,
-        challenge=offered.challenge if offered is not None else None,
-    )  # fmt: skip
-    _remember(server, request, found, made.challenge, offered=offered)
-    return data(webauthn.options_to_json(made).encode())
+    challenge = offered.challenge if offered is not None else secrets.token_bytes(_CHALLENGE_BYTES)
+    content = _remembered(challenge) | {"offered": [offered.nonce, offered.at_us] if offered is not None else None}
+    return bytes_to_base64url(challenge), content
+
+
+def site_above(server: Server, request: Request) -> str:
+    """The name that passkeys belong to, where that is not the page's own, which a browser takes without being told."""
+    site = _site(server, request)
+    return site if site == server.site else ""
+
+
+def again(server: Server, request: Request) -> Response:
+    """Another challenge for a page whose own was used."""
+    found = _proven(server, request)
+    challenge, content = offer(server)
+    entry.keep(server, request, Flow(found.id, found.next, {**found.content, **content}))
+    return data(orjson.dumps({"challenge": challenge}))
 
 
 async def log_in(server: Server, request: Request) -> Response:
@@ -159,7 +168,7 @@ async def new_options(server: Server, request: Request) -> Response:
         ),
         exclude_credentials=[PublicKeyCredentialDescriptor(id=one) for one in known],
     )  # fmt: skip
-    _remember(server, request, entry.begin(server, request, None), made.challenge, session.id)
+    entry.begin(server, request, None, _remembered(made.challenge, session.id))
     return data(webauthn.options_to_json(made).encode())
 
 

@@ -11,9 +11,10 @@ from tests.unit.copy.sheet.building import concept
 from tests.unit.copy.sheet.record import FULL, Record, person
 
 from vaka.access.decision import What
-from vaka.access.filter import AccessFilter
+from vaka.access.filter import AccessFilter, program_filter
 from vaka.access.law import Act
 from vaka.access.marks import Actor, provenance
+from vaka.access.rules import permitted_by
 from vaka.copy import listed
 from vaka.copy.sheet.page import Reader
 from vaka.copy.unit_page import html_of, json_of
@@ -185,6 +186,31 @@ def test_a_list_shows_what_its_reader_may_see(record: Record) -> None:
     assert ids(record, "unsigned") == []
     assert lists(record, person(unit="u3", provider="v2"))["here"] == []
     assert ids(record, "unsigned", FULL) == ["DocumentReference/n1"]
+
+
+def test_the_rules_of_a_list_are_told(record: Record) -> None:
+    """Would break: the access log cannot say on what ground somebody has seen who is on the ward (L1)."""
+    record.put(encounter("e1"))
+    access = person()
+    lists(record, access)
+    assert permitted_by(access.trail.rules) == "A1-identity A2"
+    nobody = person(unit="u3", provider="v2")
+    lists(record, nobody)
+    assert permitted_by(nobody.trail.rules) == ""
+
+
+def test_a_program_is_not_told_who_it_may_not_read(record: Record) -> None:
+    """Would break: a program with the right to encounters alone learns the names and numbers of a ward's patients."""
+    record.put(encounter("e1"))
+    narrow = program_filter("monitor", "system/Encounter.rs")
+    (line,) = lists(record, narrow)["here"]
+    assert "Lindberg" not in str(line) and "1948" not in str(line) and line["id"] == "Encounter/e1"
+    assert {one.type for one in narrow.trail.touched} == {"Encounter"}
+    (line,) = lists(record, program_filter("lists", "system/Encounter.rs system/Patient.rs"))["here"]
+    assert "Lindberg" in str(line)
+    record.put({"resourceType": "Patient", "id": "p1", "meta": {"security": [{"code": "sekretessmarkering"}]}})
+    (line,) = lists(record, program_filter("monitor", "system/Encounter.rs"))["here"]
+    assert line == {"id": "Encounter/e1", "patient": "p1", "protected": True}, "S24 holds for programs too"
 
 
 def test_a_protected_identity_has_neither_name_nor_place_nor_time(record: Record) -> None:
