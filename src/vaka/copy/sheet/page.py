@@ -132,9 +132,12 @@ def state_of(section: Section, listed: int, none: int, broken: int, *, withheld:
     return "none-known" if none else "not-recorded"
 
 
-def body(language: str, id_: str, owned: Sequence[Owned], hidden: Hidden, now_us: int) -> Body:
-    """The body of an HTML page of the Patient ``id_``."""
+def body(language: str, id_: str, owned: Sequence[Owned], hidden: Hidden, now_us: int, *, alone: bool = False) -> Body:
+    """The body of an HTML page of the Patient ``id_``. ``alone``: in a ward snapshot, which has no more than sheets."""
     parts: list[Part | Gap] = [_fixed(language, "head"), "head"]
+    if alone:
+        withheld = bool(hidden.withheld or hidden.closed)
+        parts.append(pack(macro(language, _FRAME, "alone", id_, withheld).encode()))
     for each in _joined(owned, hidden, now_us):
         name = each.section.name
         parts.append(
@@ -150,7 +153,7 @@ def body(language: str, id_: str, owned: Sequence[Owned], hidden: Hidden, now_us
         if name == "contacts":
             parts.append("own")
         parts.append(_fixed(language, "close"))
-    parts.append(pack(macro(language, _FRAME, "foot", id_).encode()))
+    parts.append(pack(macro(language, _FRAME, "foot", id_, alone).encode()))
     return _body(parts, owned, hidden, now_us)
 
 
