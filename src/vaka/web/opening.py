@@ -20,7 +20,7 @@ from vaka.api.cookies import CSRF_FIELD
 from vaka.api.http import Request, Response
 from vaka.api.interactions.opening import HOURS, caring, keep
 from vaka.api.server import Server, check_id, living
-from vaka.copy.snapshot.choose import OPENED_HERE
+from vaka.copy.sheet.sections import OPENED_ALONE
 from vaka.errors import Invalid
 from vaka.store.known import Group
 from vaka.store.through import now_us
@@ -87,7 +87,7 @@ async def _groups(
     """Of what can be opened here at all: what a choice opens, and what an emergency opening would show."""
     settings = request.access.settings
     standing, found = await server.store.groups(session, settings, patient.rkey)
-    hidden = [one for one in found if one.about.kind in OPENED_HERE and one.rule.outcome is not Outcome.PERMIT]
+    hidden = [one for one in found if one.about.kind in OPENED_ALONE and one.rule.outcome is not Outcome.PERMIT]
     opened = replace(
         standing, openings=[*standing.openings, Opening(What.EMERGENCY, None, standing.now_us, now_us() + 1)]
     )

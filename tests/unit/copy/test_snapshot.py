@@ -425,6 +425,21 @@ def test_others_hypersensitivity_opens_in_an_emergency_for_who_opened_it(record:
         store.close()
 
 
+def test_a_sheet_of_a_snapshot_links_what_is_there(record: Record) -> None:
+    """Broken: a link of the page leads nowhere, at a PC where nobody can be asked; or there is no way back, nor to the notes."""
+
+    def links(access: AccessFilter, *, alone: bool) -> set[str]:
+        found = Sheets(alone=alone).body(record.reader, access, "p1", "en")
+        assert found is not None
+        html = zlib.decompress(joined(page.html(found[0], identity("p1", None), READER))).decode()
+        return set(re.findall(r'(?:href|action)="(/[^"]*)"', html)) - {"/static/sheet.css", "/static/vaka.svg"}
+
+    assert links(person(), alone=False) == {"/fhir/Patient/p1/$everything"}
+    assert links(person(), alone=True) == {"/", "/sheet/p1/notes", "/open/p1"}
+    record.open(What.EMERGENCY)
+    assert links(person(), alone=True) == {"/", "/sheet/p1/notes"}, "there is no more to open"
+
+
 def test_what_no_relation_left_out_is_not_none_in_an_emergency(record: Record, tmp_path: Path) -> None:
     """Broken: a patient comes without a care relation, somebody opens in an emergency, and the sheet says that there are no
     problems, since they are not in the file (S3)."""

@@ -31,6 +31,7 @@ from vaka.copy.put import Row
 from vaka.copy.reader import Reader
 from vaka.copy.sheet.deciding import standing_of
 from vaka.copy.sheet.kept import name_of
+from vaka.copy.sheet.sections import OPENED_ALONE
 from vaka.copy.statements import statements
 from vaka.errors import NotFound, TooLarge, Unavailable
 from vaka.fhir.definitions import type_number
@@ -43,8 +44,6 @@ _NAMED: Final = re.compile(
     rb'"reference":"((?:Organization|Location|Practitioner|PractitionerRole|HealthcareService|Medication|Device)/[A-Za-z0-9.-]{1,64})"'
 )
 """What an entry may name that is no patient's."""
-OPENED_HERE: Final = frozenset({"alert"})
-"""Kinds of information that can be opened in the snapshot: hypersensitivity and alerts."""
 _UNRELATED: Final = frozenset({"A2-none", "A3-none", "A4-none"})
 """Rules that deny only while there is no care relation: an emergency opening, or a visit that begins, ends that."""
 _DEPTH_MAX: Final = 4
@@ -158,7 +157,7 @@ class _Choice:
         def opens(about: Information) -> bool:
             """Whether an emergency opening on the PC would show it."""
             return (
-                about.kind in OPENED_HERE and decision(who, self._settings, emergency, about).outcome is Outcome.PERMIT
+                about.kind in OPENED_ALONE and decision(who, self._settings, emergency, about).outcome is Outcome.PERMIT
             )
 
         allowed = []
