@@ -50,6 +50,7 @@ TABOO = (
     "Annanstans",
     "189001019802",
     "Bettkli",
+    "Penicillinchock",
     "Hemligvägen",
     "resourceType",
     "Warfarin",
@@ -99,11 +100,21 @@ def world() -> list[dict[str, Any]]:
         {"resourceType": "DocumentReference", "id": "na", "status": "current", "date": ago(hours=3), "subject": {"reference": "Patient/a"},
          "context": {"encounter": [{"reference": "Encounter/ea"}]}, "type": {"text": "Note"}, "description": "klioklada bettklio",
          "content": [{"attachment": {"contentType": "text/plain", "title": "klioklada bettklio"}}]},
-        {"resourceType": "Encounter", "id": "eao", "status": "finished", "class": {"code": "AMB"}, "subject": {"reference": "Patient/a"},
-         "period": {"start": ago(days=9), "end": ago(days=8)}, "serviceProvider": {"reference": "Organization/other"}},
+        *(
+            {"resourceType": "Encounter", "id": f"e{id_}o", "status": "finished", "class": {"code": "AMB"},
+             "subject": {"reference": f"Patient/{id_}"}, "period": {"start": ago(days=9), "end": ago(days=8)},
+             "serviceProvider": {"reference": "Organization/other"}}
+            for id_ in ("a", "s")
+        ),
         {"resourceType": "Observation", "id": "oao", "status": "final", "code": {"text": "Annanstansprov"}, "valueString": "Annanstans",
          "subject": {"reference": "Patient/a"}, "encounter": {"reference": "Encounter/eao"}, "effectiveDateTime": ago(days=8),
          "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "laboratory"}]}]},
+        *(
+            {"resourceType": "AllergyIntolerance", "id": f"al{id_}o", "patient": {"reference": f"Patient/{id_}"},
+             "encounter": {"reference": f"Encounter/e{id_}o"}, "code": {"text": "Penicillinchock"},
+             "clinicalStatus": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "code": "active"}]}}
+            for id_ in ("a", "s")
+        ),
     ]  # fmt: skip
     return made
 
@@ -258,7 +269,12 @@ def test_a_ward_reads_and_prints_when_all_else_is_dead_and_its_log_comes_home_on
             assert "Information is withheld" in sheet, "S3: what is withheld is not shown as none"
             assert browser.get(f"/unit/{UNIT}").status_code == 200
             assert browser.get("/ready").json()["reading"] is True
+            assert "$everything" not in sheet, "nothing that is not there is linked"
+            assert {'href="/"', 'action="/sheet/a/notes"', 'href="/open/a"'} <= set(
+                re.findall(r'(?:href|action)="[^"]*"', sheet)
+            )
             _finds(browser)
+            _opens(browser)
             for hidden in (
                 "/sheet/x", "/fhir/Patient/x", "/fhir/Observation/oao", "/unit/other", "/sheet/x/notes?q=prov",
                 "/fhir/Patient", "/feed", "/peer/seed", "/snapshot/standing",
@@ -294,7 +310,11 @@ def test_a_ward_reads_and_prints_when_all_else_is_dead_and_its_log_comes_home_on
         pass
     assert len(told("print")) == 1, "once"
     assert len(told("print")[0].patients) == 3, "with each patient"
-    assert len([one for one in told("sheet") if one.status == 200]) == 2
+    assert len([one for one in told("sheet") if one.status == 200]) == 4
+    (emergency,) = [one for one in told("emergency") if one.status < 400]
+    assert emergency.reason == "septic shock, antibiotic now | unconscious since arrival"
+    assert len(emergency.patients) == 1
+    assert emergency.actor.unit == "ward"
     found = sorted(len(one.patients) for one in told("search") if one.method == "GET" and one.status == 200)
     assert found == [0, 0, 1, 1], "of a search who was found, not who was looked through"
     assert [one for one in told("sheet") if one.status == 404], "who asked for another unit's patient is known too"
@@ -321,6 +341,38 @@ def _finds(browser: Browser) -> None:
     assert "Hjortsberg" not in stranger.get(to).text
     assert "bettklio" in browser.get("/sheet/a/notes?q=klioklada", Accept="text/html").text
     assert "No note" in browser.get("/sheet/b/notes?q=klioklada", Accept="text/html").text
+
+
+def _opens(browser: Browser) -> None:
+    """Another unit's hypersensitivity, in an emergency, for who opened it; of a protected identity nothing is there (S22, S24)."""
+    assert Browser(browser.url).get("/open/a").status_code == 401
+    page = browser.get("/open/a").text
+    assert "Hjortsberg" in page
+    assert "Avdelning 9" in page, "whose it is, where a choice alone is missing (A3)"
+    assert "Penicillinchock" not in page
+    asked = {
+        "csrf": browser.form("/open/a"),
+        "patient": "a",
+        "reason": "septic shock, antibiotic now",
+        "no-consent": "no",
+    }
+    for bad in ({"csrf": "x"}, {"patient": "b"}, {"what": "unit", "target": "prov"}):
+        assert browser.post("/open/a", asked | {"no-consent": "unconscious since arrival"} | bad).status_code in (
+            400,
+            403,
+        ), bad
+    answer = browser.post("/open/a", asked)
+    assert answer.status_code == 422
+    assert 'value="septic shock, antibiotic now"' in answer.text, "S19: nothing that was typed is lost"
+    assert "Penicillinchock" not in browser.get("/sheet/a", Accept="text/html").text
+    answer = browser.post("/open/a", asked | {"no-consent": "unconscious since arrival"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sheet/a")
+    sheet = browser.get("/sheet/a", Accept="text/html").text
+    assert "Penicillinchock" in sheet
+    assert "Avdelning 9" in sheet
+    assert "Annanstansprov" not in sheet
+    assert "Nothing more can be opened here" in browser.get("/open/s").text
+    assert browser.get("/open/x").status_code == 404, "another ward's patient"
 
 
 def _no_plain_text(folder: Path) -> None:

@@ -111,9 +111,8 @@ def open_command(
 
     def told(about: About) -> None:
         click.echo(_told(file, about))
-        click.echo(
-            f"Open {wire.scheme}://{'localhost' if host in ('127.0.0.1', '::1') else host}:{port} (Ctrl-C stops it)"
-        )
+        name = wire.names[0] if wire.names else "localhost" if host in ("127.0.0.1", "::1") else host
+        click.echo(f"Open {wire.scheme}://{name}:{port} (Ctrl-C stops it)")
 
     open_(Opening(place, host, port, wire, law, authority), told)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vaka.api.server import Server
     from vaka.errors import VakaError
 
-PLACES: Final = frozenset({"", "login", "assignment", "logout", "static", "log", "print", "numbers"})
+PLACES: Final = frozenset({"", "login", "assignment", "logout", "static", "log", "print", "numbers", "open"})
 
 
 def has(path: tuple[str, ...]) -> bool:

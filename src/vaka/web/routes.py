@@ -5,7 +5,7 @@ from __future__ import annotations
 from vaka.api.http import Request, Response
 from vaka.api.server import Server
 from vaka.errors import Busy, Forbidden, Invalid, NotAllowed, NotFound, Unauthenticated, VakaError
-from vaka.web import entry, home, log, login, numbers, own, strength, ward
+from vaka.web import entry, home, log, login, numbers, opening, own, strength, ward
 from vaka.web.entry import LoginFailed
 from vaka.web.front import has as has  # noqa: PLC0414  of api.app.Web, like those here
 from vaka.web.pages.message import MessagePage
@@ -93,6 +93,10 @@ async def _dispatch(server: Server, request: Request) -> Response:
             return await ward.progress(server, request, id_)
         case ("GET", "print", id_, number):
             return await ward.part(server, request, id_, number)
+        case ("GET", "open", id_) if server.prints is not None:
+            return await opening.show(server, request, id_)
+        case ("POST", "open", id_) if server.prints is not None:
+            return await opening.open_(server, request, id_)
         case ("POST", "login", "demo"):
             return redirect(await demo.log_in(server, request))
         case ("GET", "assignment"):
@@ -103,7 +107,9 @@ async def _dispatch(server: Server, request: Request) -> Response:
             return await home.log_out(server, request)
         case (_, "log", *_):
             return await log.answer(server, request)
-        case (_, "" | "login" | "assignment" | "logout" | "static" | "print" | "numbers", *rest) if len(rest) <= 2:
+        case (_, "" | "login" | "assignment" | "logout" | "static" | "print" | "numbers" | "open", *rest) if (
+            len(rest) <= 2
+        ):
             raise NotAllowed("this page cannot be used in this way")
     raise NotFound("there is no such page")
 

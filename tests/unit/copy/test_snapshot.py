@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import uuid
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import Any
 import orjson
 import pytest
 from tests.unit.copy.sheet.building import READER
-from tests.unit.copy.sheet.record import Record, person
+from tests.unit.copy.sheet.record import Record, home, person
 
 from vaka.access.decision import What
 from vaka.access.filter import AccessFilter
@@ -31,7 +32,7 @@ from vaka.copy.sheet.stream import joined
 from vaka.copy.snapshot import build
 from vaka.copy.snapshot.about import About, Over, about_of, require_usable
 from vaka.copy.snapshot.choose import Chosen, choose
-from vaka.copy.snapshot.place import Clock, Place
+from vaka.copy.snapshot.place import Clock, Place, Source
 from vaka.copy.store import CopyStore
 from vaka.errors import NotFound, Setup, Unavailable
 from vaka.fhir.definitions import type_name
@@ -60,9 +61,15 @@ def note(patient: str, id_: str, text: str) -> dict[str, Any]:
     }
 
 
+def problem(patient: str, id_: str) -> dict[str, Any]:
+    active = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "active"}]}
+    return of(patient, "Condition", id_, code={"text": "Gout"}, clinicalStatus=active)
+
+
 @pytest.fixture
 def record() -> Record:
-    """p1 here, with an entry of the unit, one of another unit and one of another provider; p2 elsewhere."""
+    """p1 here, with allergies that the unit, another unit and another provider wrote, and a diagnosis of the other unit; p2
+    elsewhere."""
     made = Record()
     for id_, above in (("u1", "v1"), ("u2", "v1"), ("v1", None)):
         made.put({
@@ -78,6 +85,7 @@ def record() -> Record:
     made.put(note("p1", "own", "Egg"))
     made.put(note("p1", "unit", "Nuts"), "u2/v1")
     made.put(note("p1", "provider", "Fish"), "u3/v2")
+    made.put(problem("p1", "told"), "u2/v1")
     made.put(
         {
             "resourceType": "RelatedPerson",
@@ -119,18 +127,20 @@ def test_the_units_patients_with_what_it_may_read_and_no_more(record: Record) ->
     found = chosen(record)
     assert ids(found) == {
         "Patient/p1", "Encounter/e1", "AllergyIntolerance/own", "RelatedPerson/mother", "Organization/u1", "Organization/v1",
+        "AllergyIntolerance/unit", "AllergyIntolerance/provider", "Organization/u2",  # to be opened (decision 0024)
     }  # fmt: skip
-    assert [kind for _, kind in found.withheld] == ["alert"]
+    assert [kind for _, kind in found.withheld] == ["diagnosis"]
 
 
 def test_what_somebody_has_open_goes_along_for_them_alone(record: Record, tmp_path: Path) -> None:
     """Broken: what a doctor opened this morning is gone at noon; or a colleague reads it."""
+    record.put(problem("p1", "far"), "u3/v2")
     record.open(What.UNIT, "u2")
     found = chosen(record)
-    assert "AllergyIntolerance/unit" in ids(found)
-    assert "AllergyIntolerance/provider" not in ids(found)
+    assert "Condition/told" in ids(found)
+    assert "Condition/far" not in ids(found)
     record.open(What.EMERGENCY)
-    assert "AllergyIntolerance/provider" in ids(chosen(record))
+    assert "Condition/far" in ids(chosen(record))
     with file_of(chosen(record), tmp_path) as reader:
         assert _listed(reader, person()) == {"Egg", "Nuts", "Fish"}
         mine = person().session
@@ -151,22 +161,33 @@ def _listed(reader: Reader, access: AccessFilter) -> set[str]:
 def test_a_block_holds(record: Record) -> None:
     """Broken: blocked information leaves the region on a PC."""
     record.block("/v2", outer=True)
+    record.block("u2/v1", inner=True)
     record.open(What.EMERGENCY)
-    assert "AllergyIntolerance/provider" not in ids(chosen(record))
+    found = chosen(record)
+    assert not ids(found) & {
+        "AllergyIntolerance/provider",
+        "AllergyIntolerance/unit",
+        "Condition/told",
+        "Organization/u2",
+    }
+    assert {kind for _, kind in found.withheld} == {"alert", "diagnosis"}, "that there is more is said (S3)"
 
 
 def test_what_a_copy_cannot_know_of_others_consent_is_not_taken_along(record: Record) -> None:
     """Broken: eight days into a stop a PC gets what a patient may have blocked meanwhile (A8, S20)."""
+    record.put(problem("p1", "far"), "u3/v2")
     record.open(What.PROVIDER, "v2")
     record.connection.execute(
         "INSERT INTO consent (rkey, patient, receiver, from_us, until_us)"
         " SELECT 99, patient, 'v1', 0, 4611686018427387904 FROM resource WHERE id = 'p1'"
     )
-    assert "AllergyIntolerance/provider" in ids(chosen(record))
+    record.make()
+    assert "Condition/far" in ids(chosen(record))
     aged = choose(record.reader, "u1", CLOSED, now_us(), aged=True)
-    assert "AllergyIntolerance/provider" not in ids(aged)
+    assert "Condition/far" not in ids(aged)
     assert "AllergyIntolerance/own" in ids(aged)
-    assert [kind for _, kind in aged.withheld] == ["alert"], "that there is more is said (S3)"
+    assert [kind for _, kind in aged.withheld] == ["diagnosis"], "that there is more is said (S3)"
+    assert "AllergyIntolerance/provider" in ids(aged), "for an emergency, which opens aged data too (S20)"
 
 
 def test_what_was_redacted_is_in_no_later_file(record: Record, tmp_path: Path) -> None:
@@ -200,9 +221,10 @@ def test_what_is_withheld_is_said_in_the_file_too(record: Record, tmp_path: Path
     with file_of(chosen(record), tmp_path) as reader:
         assert Sheets().body(reader, person(), "p1", "json") is not None
         rows = reader.rows("SELECT kind, provider, unit, number FROM fragment WHERE number = 0", {})
-        assert [row[0] for row in rows] == ["alert"]
+        assert [row[0] for row in rows] == ["diagnosis"]
         assert {row[1:3] for row in rows} == {("", "")}
-        assert not reader.rows("SELECT 1 FROM owner WHERE provider = 'v2' OR unit = 'u2'", {})
+        others = reader.rows("SELECT DISTINCT kind FROM owner WHERE provider = 'v2' OR unit = 'u2'", {})
+        assert others == [("alert",)], "of what is not in the file, not even whose it is"
         found = listed.worklists(reader, "u1", person())
         assert [line["name"] for line in dict(found.lists)["here"]] == ["Berg"]
         assert not reader.rows("SELECT 1 FROM worklist WHERE unit <> 'u1'", {})
@@ -216,6 +238,9 @@ def test_of_a_protected_identity_no_place_leaves(record: Record, tmp_path: Path)
     record.put(of("p1", "Encounter", "elsewhere", status="finished"), "u2/v1")
     found = chosen(record)
     assert not ids(found) & {"RelatedPerson/mother", "Encounter/elsewhere"}
+    assert not ids(found) & {"AllergyIntolerance/unit", "AllergyIntolerance/provider", "Organization/u2"}, (
+        "not even to be opened"
+    )
     with file_of(found, tmp_path) as reader:
         dictionary, body = reader.rows("SELECT dictionary, body FROM resource WHERE id = 'p1'", {})[0]
         whole = reader.codec.decompress(dictionary, body)
@@ -355,6 +380,82 @@ def test_what_may_not_be_opened_says_why(placed: Place, tmp_path: Path) -> None:
     placed.file.unlink()
     with pytest.raises(Setup, match="no snapshot"):
         placed.require_usable()
+
+
+def states(store: CopyStore, access: AccessFilter) -> dict[str, tuple[str, bool, set[str]]]:
+    """Of the sheet's sections: state, whether more is withheld, and what is listed."""
+    with store.readers.trusted():
+        found = Sheets().body(store.readers.here(), access, "p1", "json")
+    assert found is not None
+    told = orjson.loads(zlib.decompress(joined(page.json(found[0], identity("p1", None), READER))))
+    return {
+        one["name"]: (one["state"], one["withheld"], {line["what"] for owner in one["owners"] for line in owner["lines"]})
+        for one in told["sections"] if one["name"] in ("allergies", "problems")
+    }  # fmt: skip
+
+
+def opened_here(place: Place, what: What, *, target: str | None = None, hours: float = 12) -> None:
+    """As ``vaka copy open`` keeps it for P1 at u1, while the file is being read."""
+    now = now_us()
+    place.own().open({
+        "opening": str(uuid.uuid4()), "patient": home("p1"), "person": "P1", "unit": "u1", "provider": "v1", "what": int(what),
+        "target": target, "session": "s", "opened_us": now - 2 * HOUR_US, "until_us": now + int(hours * HOUR_US),
+    }, "", "")  # fmt: skip
+
+
+def test_others_hypersensitivity_opens_in_an_emergency_for_who_opened_it(record: Record, tmp_path: Path) -> None:
+    """Broken: penicillin is given in a stop though the record knew better; or what one nurse has opened, everybody reads; or for
+    ever (A9, S22)."""
+    place = placed_from(record, tmp_path)
+    store, mine = CopyStore(Source(place, 0.0)), person().session
+    assert mine is not None
+    colleague = AccessFilter("person:P2", session=replace(mine, person="P2"))
+    try:
+        closed = {"allergies": ("listed", True, {"Egg"}), "problems": ("withheld", True, set[str]())}
+        assert states(store, person()) == closed
+        opened_here(place, What.EMERGENCY, hours=-1)
+        assert states(store, person()) == closed, "it is over"
+        opened_here(place, What.UNIT, target="u2")
+        assert states(store, person())["allergies"] == ("listed", True, {"Egg", "Nuts"})
+        opened_here(place, What.EMERGENCY)
+        found = states(store, person())
+        assert found == {"allergies": ("listed", False, {"Egg", "Nuts", "Fish"}), "problems": ("withheld", True, set())}
+        assert states(store, colleague) == closed
+    finally:
+        store.close()
+
+
+def test_a_sheet_of_a_snapshot_links_what_is_there(record: Record) -> None:
+    """Broken: a link of the page leads nowhere, at a PC where nobody can be asked; or there is no way back, nor to the notes."""
+
+    def links(access: AccessFilter, *, alone: bool) -> set[str]:
+        found = Sheets(alone=alone).body(record.reader, access, "p1", "en")
+        assert found is not None
+        html = zlib.decompress(joined(page.html(found[0], identity("p1", None), READER))).decode()
+        return set(re.findall(r'(?:href|action)="(/[^"]*)"', html)) - {"/static/sheet.css", "/static/vaka.svg"}
+
+    assert links(person(), alone=False) == {"/fhir/Patient/p1/$everything"}
+    assert links(person(), alone=True) == {"/", "/sheet/p1/notes", "/open/p1"}
+    record.open(What.EMERGENCY)
+    assert links(person(), alone=True) == {"/", "/sheet/p1/notes"}, "there is no more to open"
+
+
+def test_what_no_relation_left_out_is_not_none_in_an_emergency(record: Record, tmp_path: Path) -> None:
+    """Broken: a patient comes without a care relation, somebody opens in an emergency, and the sheet says that there are no
+    problems, since they are not in the file (S3)."""
+    record.put(problem("p1", "ours"))
+    record.make()
+    record.connection.execute("DELETE FROM care_relation")
+    place = placed_from(record, tmp_path)
+    store = CopyStore(Source(place, 0.0))
+    try:
+        assert states(store, person())["problems"] == ("withheld", False, set()), "nothing is told of what is closed"
+        opened_here(place, What.EMERGENCY)
+        found = states(store, person())
+        assert found["allergies"][2] == {"Egg", "Nuts", "Fish"}
+        assert found["problems"] == ("withheld", True, set())
+    finally:
+        store.close()
 
 
 @pytest.mark.parametrize(("days", "aged"), [(6, False), (8, True)])

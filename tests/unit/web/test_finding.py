@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,19 +11,15 @@ from typing import Any, cast
 import pytest
 from tests.unit.copy.sheet.building import NOW_US
 from tests.unit.copy.sheet.record import Record, home, person
-from tests.unit.copy.test_snapshot import SECRET, visit
+from tests.unit.copy.test_snapshot import SECRET, placed_from, visit
 
 from vaka import config
 from vaka.access.filter import AccessFilter
-from vaka.access.settings import CLOSED
 from vaka.api.interactions.notes import notes
 from vaka.copy.sheet.answering import CopySheets
-from vaka.copy.snapshot import build
-from vaka.copy.snapshot.choose import choose
-from vaka.copy.snapshot.place import Place, Source
+from vaka.copy.snapshot.place import Source
 from vaka.copy.store import CopyStore
 from vaka.store.sheet import Freshness
-from vaka.store.through import now_us
 from vaka.web import finding
 from vaka.web.pages.ward import Hit
 
@@ -58,13 +53,7 @@ def ward(tmp_path: Path) -> Iterator[Any]:
         }, whose, patient="p2")  # fmt: skip
     record.make()
     record.connection.execute("UPDATE cursor SET whole = 1, horizon_us = ?, epoch = 1", (NOW_US,))
-    place, key, received = Place.at(tmp_path / "ward.vaka"), os.urandom(32), tmp_path / "received"
-    found = choose(record.reader, "u1", CLOSED, now_us())
-    about = build.about_of(found, name="pc", hours=24, maker="copy", key="00", now_us=now_us(), demo=False)
-    with build.built(tmp_path, found, about, key) as made:
-        received.write_bytes(made.path.read_bytes())
-    place.take(received, key)
-    store = CopyStore(Source(place, 0.0))
+    store = CopyStore(Source(placed_from(record, tmp_path), 0.0))
     yield SimpleNamespace(
         store=store, sheets=CopySheets(store, lambda: Freshness(NOW_US)), door=None, prints=None, at_journal=None
     )

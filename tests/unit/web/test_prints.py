@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,20 +14,16 @@ import pytest
 from pypdf import PdfReader
 from tests.unit.copy.sheet.building import NOW_US, READER, WHO, as_html, concept, made, owned
 from tests.unit.copy.sheet.record import Record, person
-from tests.unit.copy.test_snapshot import ABOUT, SECRET, note, visit
+from tests.unit.copy.test_snapshot import ABOUT, SECRET, note, placed_from, visit
 
 from vaka import config
 from vaka.access.filter import system_filter
-from vaka.access.settings import CLOSED
 from vaka.api.snapshots.prints import Print, Prints
 from vaka.copy.sheet.answering import CopySheets
-from vaka.copy.snapshot import build
-from vaka.copy.snapshot.choose import choose
-from vaka.copy.snapshot.place import Place, Source
+from vaka.copy.snapshot.place import Source
 from vaka.copy.store import CopyStore
 from vaka.errors import NotFound
 from vaka.store.sheet import Freshness
-from vaka.store.through import now_us
 from vaka.web import paper, prints
 from vaka.web.prints import Asker
 
@@ -134,13 +129,7 @@ def ward(tmp_path: Path) -> Iterator[tuple[CopySheets, CopyStore]]:
         record.relation(patient=f"p{n}")
     record.make()
     record.connection.execute("UPDATE cursor SET whole = 1, horizon_us = ?, epoch = 1", (NOW_US,))
-    place, key, received = Place.at(tmp_path / "ward.vaka"), os.urandom(32), tmp_path / "received"
-    found = choose(record.reader, "u1", CLOSED, now_us())
-    about = build.about_of(found, name="pc", hours=24, maker="copy", key="00", now_us=now_us(), demo=False)
-    with build.built(tmp_path, found, about, key) as made_file:
-        received.write_bytes(made_file.path.read_bytes())
-    place.take(received, key)
-    store = CopyStore(Source(place, 0.0))
+    store = CopyStore(Source(placed_from(record, tmp_path), 0.0))
     yield CopySheets(store, lambda: Freshness(NOW_US)), store
     store.close()
 

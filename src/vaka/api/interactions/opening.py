@@ -136,12 +136,26 @@ async def open_(server: Server, request: Request, id_: str) -> Response:
     if what in _WITHOUT_CONSENT:
         reason += " | " + given.reason("no-consent")
     target = None if what is What.EMERGENCY else given.reference("target", "Organization")
+    opening, until = await keep(server, request, session, id_, what, target, reason, hours)
+    return Response(201, parameters(opening__valueId=str(opening), until__valueInstant=_instant(until)))
+
+
+async def keep(
+    server: Server,
+    request: Request,
+    session: Session,
+    id_: str,
+    what: What,
+    target: str | None,
+    reason: str,
+    hours: int,
+) -> tuple[uuid.UUID, int]:
+    """Opens it for who asks, and logs why: which opening it is, and until when (microseconds UTC)."""
     patient = await _patient(server, request, id_)
     told(request, _ACTIVITIES.get(what, "open"), reason)
-    until = now_us() + hours * _HOUR_US
-    opening = _id(request)
+    opening, until = _id(request), now_us() + hours * _HOUR_US
     await server.openings.open(opening, session, patient, what, target, reason, until, token_of(request))
-    return Response(201, parameters(opening__valueId=str(opening), until__valueInstant=_instant(until)))
+    return opening, until
 
 
 def _id(request: Request) -> uuid.UUID:

@@ -1,7 +1,7 @@
 """The door of an opened ward snapshot: its answers come from the file alone, for as long as it may be used.
 
 Invariants: before each answer that shows anything the expiry, the clock and the revocation are asked (``copy.snapshot.about``);
-nothing is passed on and nothing is written; what was asked for and is not here is said to be not here, alike for what is hidden.
+nothing is passed on and nothing of the record is written; what is not here is said to be not here, alike for what is hidden.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 Here = Callable[[Request], Awaitable[Response]]
 _OPEN: Final = frozenset({"health", "ready", "static"})
-_READ: Final = frozenset({"", "login", "assignment", "sheet", "unit", "print"})
-_DONE: Final = frozenset({"", "login", "assignment", "logout", "print"})
+_READ: Final = frozenset({"", "login", "assignment", "sheet", "unit", "print", "open"})
+_DONE: Final = frozenset({"", "login", "assignment", "logout", "print", "open"})
 NOT_HERE: Final = N_("this is not in the ward snapshot")
 PAPER: Final = N_("what is not here is asked by telephone, and written on the printed forms")
 

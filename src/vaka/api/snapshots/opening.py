@@ -57,14 +57,14 @@ async def open_snapshot(
     sites = [row[0] for row in store.readers.here().connection.execute(statements("snapshot")["sites"])]
 
     async def show() -> None:
-        """Nothing is opened here that would have to show."""
+        """What is opened here shows by itself (``copy.snapshot.place``)."""
 
     copy = Copy(place.folder.keys, store, own, lambda: store.readers.here().connection, show)
 
     async def complete() -> Server:
         made = await copy_server(copy, access_log, demo=about.demo, demo_login=demo_login and about.demo, law=law)
         return replace(
-            made, sheets=CopySheets(store, lambda: _freshness(standing)), door=door.as_door(), admission=admission,
+            made, sheets=CopySheets(store, lambda: _freshness(standing), alone=True), door=door.as_door(), admission=admission,
             prints=Prints(standing.about), site=sites[0] if sites else "",
         )  # fmt: skip
 

@@ -21,12 +21,20 @@ from vaka.store.sheet import Freshness, Worklists
 
 
 class CopySheets:
-    """``freshness``: how old what this copy has is now; ``changes``: None where nobody tells what has changed."""
+    """``freshness``: how old what this copy has is now; ``changes``: None where nobody tells what has changed; ``alone``: as
+    ``page.body``."""
 
-    def __init__(self, store: CopyStore, freshness: Callable[[], Freshness], changes: Changes | None = None) -> None:
+    def __init__(
+        self,
+        store: CopyStore,
+        freshness: Callable[[], Freshness],
+        changes: Changes | None = None,
+        *,
+        alone: bool = False,
+    ) -> None:
         self._store = store
         self._changes = changes
-        self._sheets = Sheets()
+        self._sheets = Sheets(alone=alone)
         self.freshness = freshness
 
     async def sheet(self, id_: str, form: str, *, access: AccessFilter) -> Made:

@@ -21,7 +21,7 @@ from vaka.copy.sheet import clock, due
 from vaka.copy.sheet.fragment import Piece
 from vaka.copy.sheet.identity import Identity
 from vaka.copy.sheet.render import PACKAGE, macro
-from vaka.copy.sheet.sections import SECTIONS, Section
+from vaka.copy.sheet.sections import OPENED_ALONE, SECTIONS, Section
 from vaka.copy.sheet.stream import NOTHING, Part, merged, pack, plain, unpacked
 from vaka.store.sheet import Notice
 from vaka.texts import N_, texts_of
@@ -140,9 +140,12 @@ def state_of(section: Section, listed: int, none: int, broken: int, *, withheld:
     return "none-known" if none else "not-recorded"
 
 
-def body(language: str, id_: str, owned: Sequence[Owned], hidden: Hidden, now_us: int) -> Body:
-    """The body of an HTML page of the Patient ``id_``."""
+def body(language: str, id_: str, owned: Sequence[Owned], hidden: Hidden, now_us: int, *, alone: bool = False) -> Body:
+    """The body of an HTML page of the Patient ``id_``. ``alone``: in a ward snapshot, which has no more than sheets."""
     parts: list[Part | Gap] = [_fixed(language, "head"), "head"]
+    if alone:
+        opens = hidden.closed or not hidden.withheld.isdisjoint(OPENED_ALONE)
+        parts.append(pack(macro(language, _FRAME, "alone", id_, opens).encode()))
     for each in _joined(owned, hidden, now_us):
         name = each.section.name
         parts.append(
@@ -158,7 +161,7 @@ def body(language: str, id_: str, owned: Sequence[Owned], hidden: Hidden, now_us
         if name == "contacts":
             parts.append("own")
         parts.append(_fixed(language, "close"))
-    parts.append(pack(macro(language, _FRAME, "foot", id_).encode()))
+    parts.append(pack(macro(language, _FRAME, "foot", id_, alone).encode()))
     return _body(parts, owned, hidden, now_us)
 
 

@@ -105,9 +105,10 @@ class Bodies:
 
 
 class Sheets:
-    """Makes bodies for readers. One for each worker; its threads may share it."""
+    """Makes bodies for readers. One for each worker; its threads may share it. ``alone``: as ``page.body``."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, alone: bool = False) -> None:
+        self._alone = alone
         self.names = Names()
         self._bodies = Bodies()
         self._decisions = Decisions()
@@ -173,7 +174,7 @@ class Sheets:
             pieces, facts, versions = found
             owned.append(_owned(group, label, pieces, facts, own=bool(own) and unit == own, newest=newest))
             touched += [Touched(type_name(t), rkey, seq, patient, owner) for t, rkey, seq, owner in versions]
-        shown = _shown(form, id_, owned, decided.hidden, now, tuple(touched))
+        shown = _shown(form, id_, owned, decided.hidden, now, tuple(touched), alone=self._alone)
         if None not in numbers:
             self._bodies.put(key, shown)
         return shown
@@ -250,8 +251,17 @@ def _owned(
 
 
 def _shown(
-    form: str, id_: str, owned: Sequence[Owned], hidden: Hidden, now: int, touched: tuple[Touched, ...]
+    form: str,
+    id_: str,
+    owned: Sequence[Owned],
+    hidden: Hidden,
+    now: int,
+    touched: tuple[Touched, ...],
+    *,
+    alone: bool = False,
 ) -> Shown:
-    made = page.json_body(owned, hidden, now) if form == "json" else page.body(form, id_, owned, hidden, now)
+    made = (
+        page.json_body(owned, hidden, now) if form == "json" else page.body(form, id_, owned, hidden, now, alone=alone)
+    )
     made = replace(made, until_us=min(made.until_us, now + config.SHEET_KEPT_US))
     return Shown(made, touched)

@@ -47,6 +47,8 @@ SECTIONS: Final = (
     Section("reports", 11, N_("Imaging"), frozenset({"imaging", "laboratory"}), results.reports),
     Section("vaccinations", 12, N_("Vaccinations"), frozenset({"vaccination"}), more.vaccinations),
 )  # fmt: skip
+OPENED_ALONE: Final = frozenset({"alert"})
+"""Kinds of other units' information that a ward snapshot has to be opened: hypersensitivity and alerts (decision 0024)."""
 BY_NAME: Final[Mapping[str, Section]] = {section.name: section for section in SECTIONS}
 
 _OF_TYPE: Final[Mapping[str, str]] = {

@@ -19,8 +19,8 @@ from vaka.texts import N_
 
 _FACT: Final = "snapshot"
 NOTICE: Final = N_(
-    "Ward snapshot: here is what the unit may read of its own patients without asking; what is withheld, ask the patient or by"
-    " telephone. Nothing can be written. It may be used until %(at)s."
+    "Ward snapshot: here is what the unit may read of its own patients without asking. Other units' hypersensitivity and alerts"
+    " can be opened; what else is withheld, ask the patient or by telephone. Nothing can be written. It may be used until %(at)s."
 )
 
 

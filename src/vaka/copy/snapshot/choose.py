@@ -3,7 +3,8 @@
 Invariants
 - The patients are those who are here, and who come until tomorrow's end; with them those whose records were merged with theirs.
 - Of their information goes along what somebody at the unit may read now by the rules (``access.decision``): the unit's own, and
-  what its staff has open. Of all else there is the kind alone, so that what is withheld is not read as "none" (S3, S21).
+  what its staff has open; of hypersensitivity and alerts also what an emergency opening would open, and shows to nobody before
+  (decision 0024). Of all else there is the kind alone, so that what is withheld is not read as "none" (S3, S21).
 - Of a protected identity neither address, nor contacts, nor other units' whereabouts (S24): the Patient is masked, and what
   other units wrote stays, whoever has it open.
 - Beside patients: the unit's staff, and what the chosen entries name. Keys, secrets and other people's sessions never.
@@ -30,6 +31,7 @@ from vaka.copy.put import Row
 from vaka.copy.reader import Reader
 from vaka.copy.sheet.deciding import standing_of
 from vaka.copy.sheet.kept import name_of
+from vaka.copy.sheet.sections import OPENED_ALONE
 from vaka.copy.statements import statements
 from vaka.errors import NotFound, TooLarge, Unavailable
 from vaka.fhir.definitions import type_number
@@ -42,6 +44,8 @@ _NAMED: Final = re.compile(
     rb'"reference":"((?:Organization|Location|Practitioner|PractitionerRole|HealthcareService|Medication|Device)/[A-Za-z0-9.-]{1,64})"'
 )
 """What an entry may name that is no patient's."""
+_UNRELATED: Final = frozenset({"A2-none", "A3-none", "A4-none"})
+"""Rules that deny only while there is no care relation: an emergency opening, or a visit that begins, ends that."""
 _DEPTH_MAX: Final = 4
 _NOBODYS: Final = -2_000_000_000
 """In the place of the owner of a protected Patient: who registered it may be the clinic around the corner (S24)."""
@@ -90,6 +94,7 @@ class _Choice:
         self._standing = statements("sheet")["standing"]
         self._rows: dict[int, Row] = {}
         self._withheld: set[tuple[int, str]] = set()
+        self._others: set[str] = set()
 
     def run(self, named: str) -> Chosen:
         reader, now = self._reader, self._now
@@ -143,19 +148,34 @@ class _Choice:
     def _of_patient(self, who: Session, patient: int) -> None:
         facts = self._reader.rows(self._standing, {"patient": patient, "person": "", "unit": who.assignment.unit})
         standing = standing_of(facts, self._now, aged=self._aged)
+        emergency = standing
         if not standing.protected:  # else even whose it is would tell a place
             standing = self._with_openings(standing, who, patient)
+            opened = Opening(What.EMERGENCY, None, self._now, 2**62)
+            emergency = replace(standing, openings=[*standing.openings, opened])
+
+        def opens(about: Information) -> bool:
+            """Whether an emergency opening on the PC would show it."""
+            return (
+                about.kind in OPENED_ALONE and decision(who, self._settings, emergency, about).outcome is Outcome.PERMIT
+            )
+
         allowed = []
         for owner, kind, provider, unit in self._reader.rows(self._sql["owners"], {"patient": patient}):
-            rule = decision(who, self._settings, standing, Information(unit, provider, kind))
-            if rule.outcome is Outcome.PERMIT:
+            about = Information(unit, provider, kind)
+            if decision(who, self._settings, standing, about).outcome is Outcome.PERMIT:
                 allowed.append(owner)
+            elif opens(about):
+                allowed.append(owner)
+                self._others.update(one for one in (unit, provider) if one)
         for kind, provider, unit, *_ in self._reader.rows(
             statements("sheet")["fragments"], {"patient": patient, "release": __version__}
         ):
             # As a sheet says it (``copy.sheet.deciding``): of what it would show.
-            rule = decision(who, self._settings, standing, Information(unit or None, provider or None, kind))
-            if rule.outcome in (Outcome.CHOICE, Outcome.EXISTENCE) or rule.id == "A8-unknown":
+            about = Information(unit or None, provider or None, kind)
+            rule = decision(who, self._settings, standing, about)
+            told = rule.outcome in (Outcome.CHOICE, Outcome.EXISTENCE) or rule.id == "A8-unknown"
+            if (told or rule.id in _UNRELATED) and not opens(about):
                 self._withheld.add((patient, kind))
         self._add(self._reader.rows(self._sql["rows_of"], {
             "patient": patient, "owners": orjson.dumps(allowed).decode(),
@@ -205,7 +225,7 @@ class _Choice:
             self._sql["pointing"],
             {"key": reference_key("PractitionerRole.organization", "Organization", unit), "type": _ROLE},
         )
-        new = [row[0] for row in roles] + [resource_key("Organization", one) for one in above]
+        new = [row[0] for row in roles] + [resource_key("Organization", one) for one in (*above, *sorted(self._others))]
         looked: set[int] = set()
         for _ in range(_DEPTH_MAX):
             before = [row for row in self._rows.values() if row.rkey not in looked]

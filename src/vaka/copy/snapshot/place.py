@@ -23,6 +23,7 @@ from vaka.copy.reader import Reader
 from vaka.copy.snapshot import about as facts
 from vaka.copy.snapshot.about import About
 from vaka.copy.snapshot.build import written
+from vaka.copy.statements import statements
 from vaka.errors import Setup
 
 CLOCK: Final = "clock"
@@ -66,6 +67,13 @@ class Place:
             ) from error
         except engine.Damaged as error:
             raise damaged(self.file) from error
+
+    def show_opened(self, connection: apsw.Connection) -> None:
+        """Who reads on ``connection`` sees what was opened on this machine from then on, too."""
+        sql = statements("snapshot")
+        with engine.told(self.folder.own):
+            connection.execute(sql["beside"], {"own": str(self.folder.own), "key": f"raw:{self.key.hex()}"})
+            connection.execute(sql["opened_here"])
 
     def about(self, *, through: bool = False) -> About:
         """What the file is. ``through``: each of its pages is looked at. Setup error where it cannot be used at all."""
@@ -177,6 +185,7 @@ class Source:
         connection = self._place.open()
         try:
             facts.about_of(connection)
+            self._place.show_opened(connection)
             return Reader(connection, codec(connection), number)
         except BaseException:
             connection.close()

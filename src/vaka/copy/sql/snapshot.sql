@@ -20,6 +20,17 @@ WHERE r.patient = :patient AND r.deleted = 0 AND r.body IS NOT NULL
 -- What anybody at the unit has open of a patient.
 SELECT what, target, opened_us, until_us FROM opening WHERE patient = :patient AND unit = :unit AND closed_us IS NULL
 
+-- name: beside
+-- own.db of this PC beside a snapshot's file: with what was opened here.
+ATTACH :own AS own KEY :key
+
+-- name: opened_here
+-- What was opened before the snapshot was made, and here since: in the place of the file's own table, for who reads on this connection.
+CREATE TEMP VIEW opening AS
+SELECT opening, patient, person, unit, provider, what, target, session, opened_us, until_us, closed_us FROM main.opening
+UNION ALL
+SELECT opening, patient, person, unit, provider, what, target, session, opened_us, until_us, closed_us FROM own.opening
+
 -- name: rows_of
 SELECT rkey, type, id, version, epoch, updated_us, created, seq, xid, patient, owner, action, deleted, redacted, pending, indexed,
        hash, dictionary, body
