@@ -73,6 +73,8 @@ def test_a_number_is_never_used_twice(folder: Folder) -> None:
     folder.use(first)
     second = folder.make_seed()
     folder.use(second)
+    assert folder.current() is None, "there is no record in it"
+    folder.record(second).touch()
     folder.clear()
     assert (first, second, folder.current(), folder.numbers()) == (1, 2, 2, [2])
     folder.set_aside(2)

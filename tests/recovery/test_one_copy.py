@@ -121,63 +121,6 @@ def test_a_person_writes_on_the_only_copy_and_is_told_that_it_stands_once(stop: 
     assert shown.json()["title"] == "Under stoppet"
 
 
-def test_nothing_that_people_write_or_say_is_plain_on_the_copys_disk(stop: Stop) -> None:
-    """Would break: who takes the disk reads what was entered, what was being typed, and why somebody opened a record: in reserve,
-    record, sheets, search words, drafts, log or whatever else lies there."""
-    secret, draft = f"Hemligsson{fresh()}", str(uuid.uuid4())
-    written = stop.ask("POST", "/fhir/Composition", note(stop, title=secret))
-    assert written.status_code == 201, written.text
-    owned, active = stop.ward.owned(), "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
-    allergy = {
-        "resourceType": "AllergyIntolerance", "code": {"text": secret}, "patient": owned["subject"],
-        "encounter": owned["encounter"], "clinicalStatus": {"coding": [{"system": active, "code": "active"}]},
-    }  # fmt: skip
-    assert stop.ask("POST", "/fhir/AllergyIntolerance", allergy).status_code == 201
-    text = {"number": 1, "form": "note", "content": secret}
-    place = f"?patient={stop.ward.patient}"
-    assert stop.ask("PUT", f"/drafts/{draft}/{uuid.uuid4()}{place}", text).status_code == 200
-    why = {"what": "emergency", "reason": secret, "no-consent": secret}
-    names = {"what": "valueCode"}
-    said = [{"name": name, names.get(name, "valueString"): value} for name, value in why.items()]
-    told = {"resourceType": "Parameters", "parameter": said}
-    opened = stop.ask("POST", f"/fhir/Patient/{stop.ward.patient}/$open", told)
-    assert opened.status_code in (200, 201), opened.text
-    assert secret in stop.ask("GET", f"/fhir/Composition/{written.json()['id']}").text
-    wait_until(lambda: secret in stop.ask("GET", f"/sheet/{stop.ward.patient}").text, "the sheet shows it")
-    address = f"Okand{fresh()}"
-    assert stop.ask("GET", f"/fhir/Patient/{address}").status_code != 200  # a refusal that is logged
-    time.sleep(1.0)  # logs are gathered
-    looked = {path: path.read_bytes() for path in stop.data.rglob("*") if path.is_file()}
-    there = {path.name for path in looked}
-    assert {
-        "record.db",
-        "record.db-wal",
-        "reserve.db",
-        "own.db",
-        "board",
-        "00000001.log",
-        "serve-1.requests.log",
-    } <= there
-    for path, content in looked.items():
-        for shape in (content, *unpacked(content)):
-            assert secret.encode() not in shape and secret.lower().encode() not in shape, path
-            # The request log tells addresses as they were asked for, which hold ids (decision 0022).
-            assert address.encode() not in shape or path.name.endswith(".requests.log"), path
-
-
-def unpacked(content: bytes) -> Iterator[bytes]:
-    """Whatever in it begins like something packed, as far as it can be unpacked."""
-    for mark, opener in ((b"\x28\xb5\x2f\xfd", zstandard.ZstdDecompressor().decompressobj), (b"\x1f\x8b\x08", gunzip)):
-        at = -1
-        while (at := content.find(mark, at + 1)) >= 0:
-            with suppress(zstandard.ZstdError, zlib.error):
-                yield opener().decompress(content[at : at + 1024 * 1024])
-
-
-def gunzip() -> Any:
-    return zlib.decompressobj(31)
-
-
 def test_an_entry_knows_the_clock_of_its_copy(stop: Stop) -> None:
     """Would break S6: at a copy that is cut off from time service nobody could tell by how much an entry's time is wrong."""
     assert stop.ask("POST", "/fhir/Composition", note(stop)).status_code == 201
@@ -402,6 +345,63 @@ def test_an_order_is_checked_against_the_allergies_that_are_known(stop: Stop) ->
     other = {**order, "medicationCodeableConcept": {"coding": [{"system": ATC, "code": "N02BE01"}], "text": "Alvedon"}}
     assert stop.ask("POST", "/fhir/MedicationRequest", other).headers["vaka-allergies"] == "known=1"
     assert "vaka-allergies" not in stop.ask("POST", "/fhir/Composition", note(stop)).headers
+
+
+def test_nothing_that_people_write_or_say_is_plain_on_the_copys_disk(stop: Stop) -> None:
+    """Would break: who takes the disk reads what was entered, what was being typed, and why somebody opened a record: in reserve,
+    record, sheets, search words, drafts, log or whatever else lies there."""
+    secret, draft = f"Hemligsson{fresh()}", str(uuid.uuid4())
+    written = stop.ask("POST", "/fhir/Composition", note(stop, title=secret))
+    assert written.status_code == 201, written.text
+    owned, active = stop.ward.owned(), "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
+    allergy = {
+        "resourceType": "AllergyIntolerance", "code": {"text": secret}, "patient": owned["subject"],
+        "encounter": owned["encounter"], "clinicalStatus": {"coding": [{"system": active, "code": "active"}]},
+    }  # fmt: skip
+    assert stop.ask("POST", "/fhir/AllergyIntolerance", allergy).status_code == 201
+    text = {"number": 1, "form": "note", "content": secret}
+    place = f"?patient={stop.ward.patient}"
+    assert stop.ask("PUT", f"/drafts/{draft}/{uuid.uuid4()}{place}", text).status_code == 200
+    why = {"what": "emergency", "reason": secret, "no-consent": secret}
+    names = {"what": "valueCode"}
+    said = [{"name": name, names.get(name, "valueString"): value} for name, value in why.items()]
+    told = {"resourceType": "Parameters", "parameter": said}
+    opened = stop.ask("POST", f"/fhir/Patient/{stop.ward.patient}/$open", told)
+    assert opened.status_code in (200, 201), opened.text
+    assert secret in stop.ask("GET", f"/fhir/Composition/{written.json()['id']}").text
+    wait_until(lambda: secret in stop.ask("GET", f"/sheet/{stop.ward.patient}").text, "the sheet shows it")
+    address = f"Okand{fresh()}"
+    assert stop.ask("GET", f"/fhir/Patient/{address}").status_code != 200  # a refusal that is logged
+    time.sleep(1.0)  # logs are gathered
+    looked = {path: path.read_bytes() for path in stop.data.rglob("*") if path.is_file()}
+    there = {path.name for path in looked}
+    assert {
+        "record.db",
+        "record.db-wal",
+        "reserve.db",
+        "own.db",
+        "board",
+        "00000001.log",
+        "serve-1.requests.log",
+    } <= there
+    for path, content in looked.items():
+        for shape in (content, *unpacked(content)):
+            assert secret.encode() not in shape and secret.lower().encode() not in shape, path
+            # The request log tells addresses as they were asked for, which hold ids (decision 0022).
+            assert address.encode() not in shape or path.name.endswith(".requests.log"), path
+
+
+def unpacked(content: bytes) -> Iterator[bytes]:
+    """Whatever in it begins like something packed, as far as it can be unpacked."""
+    for mark, opener in ((b"\x28\xb5\x2f\xfd", zstandard.ZstdDecompressor().decompressobj), (b"\x1f\x8b\x08", gunzip)):
+        at = -1
+        while (at := content.find(mark, at + 1)) >= 0:
+            with suppress(zstandard.ZstdError, zlib.error):
+                yield opener().decompress(content[at : at + 1024 * 1024])
+
+
+def gunzip() -> Any:
+    return zlib.decompressobj(31)
 
 
 def test_a_neighbour_that_cannot_be_reached_is_named_on_the_pages(stop: Stop) -> None:

@@ -1,7 +1,7 @@
 """Local times of Sweden as FHIR texts, from a day and a time of day.
 
-Invariants: a local time that does not exist (the hour lost in March) becomes the same moment in the zone that follows;
-one that exists twice (the hour won in October) is the first. Source: https://hl7.org/fhir/R4/datatypes.html#dateTime.
+Invariants: a local time that does not exist (the hour lost in March) becomes the end of that hour; one that exists twice (the
+hour won in October) is the first; so of two local times the later is never the earlier moment. Source: https://hl7.org/fhir/R4/datatypes.html#dateTime.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ def midnight(day: date) -> datetime:
 def moment(ordinal: int, clock: str) -> datetime:
     """The moment of a local time; ``clock`` is ``hh:mm:ss``."""
     local = datetime.combine(date.fromordinal(ordinal), time.fromisoformat(clock), ZONE)
-    return local.astimezone(UTC).astimezone(ZONE)
+    found = local.astimezone(UTC).astimezone(ZONE)
+    return found if found.hour == local.hour else found.replace(minute=0, second=0)
 
 
 def text(when: datetime) -> bytes:
