@@ -6,7 +6,6 @@ import os
 import re
 import secrets
 import signal
-import time
 import uuid
 import zlib
 from collections.abc import Iterator
@@ -372,7 +371,8 @@ def test_nothing_that_people_write_or_say_is_plain_on_the_copys_disk(stop: Stop)
     wait_until(lambda: secret in stop.ask("GET", f"/sheet/{stop.ward.patient}").text, "the sheet shows it")
     address = f"Okand{fresh()}"
     assert stop.ask("GET", f"/fhir/Patient/{address}").status_code != 200  # a refusal that is logged
-    time.sleep(1.0)  # logs are gathered
+    asked = stop.data / "log" / "serve-1.requests.log"
+    wait_until(lambda: address in asked.read_text(), "what was gathered for the logs is written")
     looked = {path: path.read_bytes() for path in stop.data.rglob("*") if path.is_file()}
     there = {path.name for path in looked}
     assert {

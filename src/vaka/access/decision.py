@@ -6,7 +6,7 @@ The filter asks the same table in SQL (``store.conditions``); this is for tellin
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from vaka.access.facts import Block, Consented
@@ -75,6 +75,11 @@ class Standing:
             one.what is what and one.from_us <= self.now_us < one.until_us and target in (None, one.target)
             for one in self.openings
         )
+
+    def in_emergency(self) -> Standing:
+        """The same if who asks opened it in an emergency at this moment."""
+        opened = Opening(What.EMERGENCY, None, self.now_us, self.now_us + 1)
+        return replace(self, openings=[*self.openings, opened])
 
 
 def decision(session: Session, settings: Settings, standing: Standing, about: Information) -> Rule:

@@ -9,7 +9,7 @@ from vaka.copy.changes import Stamp
 from vaka.copy.sheet import page
 from vaka.copy.sheet.identity import Identity
 from vaka.copy.sheet.page import Body, Reader
-from vaka.copy.sheet.stream import content, joined
+from vaka.copy.sheet.stream import joined, opened
 
 Moment: TypeAlias = tuple[object, ...]
 
@@ -54,4 +54,4 @@ class Shown:
     def _made(self, reader: Reader) -> bytes:
         make, body = page.html if self.html else page.json, self.body
         parts = make(body, self.who, reader, aside=self.aside)
-        return joined(parts) if self.packed else content(parts, packed=False, opened=body.opened)
+        return joined(parts) if self.packed else opened(parts, body.opened)

@@ -124,7 +124,7 @@ def worklists(
     not read at all."""
     now = now_us()
     through = gate(access, aged=aged)
-    text = statements("sheet")["works"].replace("{access}", through.on("r")).replace("{rule}", through.rule_on())
+    text = through.into(statements("sheet")["works"])
     before = {Listed.COMING: after_tomorrow(now)}
     since = {Listed.COMING: now}
     lists, more, broken = [], set(), 0
@@ -158,9 +158,7 @@ class _People:
 
     def __init__(self, reader: Reader, access: AccessFilter, through: Gate) -> None:
         self._reader, self._access, self._values = reader, access, dict(through.values)
-        self._sql = (
-            statements("sheet")["patients"].replace("{access}", through.on()).replace("{rule}", through.rule_on())
-        )
+        self._sql = through.into(statements("sheet")["patients"])
         self._known: dict[int, Identity] = {}
 
     def of(self, rkey: int | None) -> Identity:

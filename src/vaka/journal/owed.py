@@ -37,12 +37,7 @@ async def owed(
         part for part, given in (("e.unit = %(unit)s", unit), ("e.person = %(person)s", person)) if given is not None
     )
     through = gate(access)
-    sql = (
-        statements("law")["owed"]
-        .replace("{whose}", whose)
-        .replace("{access}", through.on("r"))
-        .replace("{rule}", through.rule_on())
-    )
+    sql = through.into(statements("law")["owed"].replace("{whose}", whose))
     values = {
         "owes": integers([int(one) for one in owes]),
         "unit": unit,

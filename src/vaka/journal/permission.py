@@ -43,7 +43,7 @@ async def hidden_from(
         return set()
     require_writing(access)
     through = known_to(access)
-    sql = statements("access")["standing"].replace("{access}", through.on("r"))
+    sql = through.into(statements("access")["standing"])
     values = {"keys": integers(sorted(write.rkey for write in writes)), **dict(through.values)}
     rows = await (await connection.execute(sql, values)).fetchall()
     standing = {row[0]: row[1:] for row in rows}

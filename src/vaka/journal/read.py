@@ -172,7 +172,7 @@ class Reader:
                     future.set_result(found.get(n))
 
     async def _current(self, connection: Connection, keys: Iterable[int], through: Gate) -> dict[int, Version]:
-        sql = statements("read")["read_current"].replace("{access}", through.on()).replace("{rule}", through.rule_on())
+        sql = through.into(statements("read")["read_current"])
         bound = {"keys": integers(keys), **dict(through.values)}
         cursor = await connection.execute(sql, bound, prepare=True, binary=True)
         return {row[0]: version_of(row, self._codec) for row in await cursor.fetchall()}

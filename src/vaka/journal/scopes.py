@@ -43,7 +43,7 @@ async def _require_standing(connection: Connection, access: AccessFilter, writes
         return
     for letter, doing in (("d", [w for w in writes if w.deletes]), ("u", [w for w in writes if not w.deletes])):
         through = gate(access, letter=letter)
-        sql = statements("access")["standing"].replace("{access}", through.on("r"))
+        sql = through.into(statements("access")["standing"])
         values = {"keys": integers(sorted(write.rkey for write in doing)), **dict(through.values)}
         rows = await (await connection.execute(sql, values)).fetchall()
         within = {row[0] for row in rows if row[1]}

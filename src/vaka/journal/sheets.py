@@ -41,7 +41,7 @@ async def rows(
 ) -> tuple[list[Row], bool]:
     """The newest ``limit`` rows of ``patient`` (a resource key), and whether there are more."""
     through = gate(access, letter=READING)
-    text = statements("sheets")["rows"].replace("{access}", through.on("r"))
+    text = through.into(statements("sheets")["rows"])
     values = {
         "patient": patient, "types": integers([type_number(type_) for type_ in types]), "limit": limit + 1,
         **dict(through.values),

@@ -148,7 +148,7 @@ class Writer:
             cursor = await connection.execute(sql["lock_resources"], values)
         else:
             values |= {"decided": integers(decided), **dict(through.values)}
-            cursor = await connection.execute(sql["lock_visible"].replace("{access}", through.on("r")), values)
+            cursor = await connection.execute(through.into(sql["lock_visible"]), values)
         rows = await cursor.fetchall()
         epochs: dict[int, int] = {}
         if self.epoch > 1 and rows:  # the first epoch has no other before it

@@ -23,6 +23,10 @@ class Gate:
     def on(self, alias: str = "r") -> str:
         return self.text.replace("{r}", alias)
 
+    def into(self, sql: str) -> str:
+        """A statement that asks ``{access}`` of its rows ``r``, and tells their ``{rule}`` where it wants to know it."""
+        return sql.replace("{access}", self.on()).replace("{rule}", self.rule_on())
+
     def rule_on(self, alias: str = "r") -> str:
         """Which rule permits the row ``alias``, 0 where no table of rules decides."""
         return self.rule.replace("{r}", alias) or "0"

@@ -8,22 +8,20 @@ is told where a choice alone is missing, in an emergency only afterwards.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
-from vaka.access.decision import Opening, What, decision
+from vaka.access.decision import What, decision
 from vaka.access.limits import REASON_MAX_CHARS, REASON_MIN_CHARS
 from vaka.access.rules import Outcome
 from vaka.access.session import Right, Session
 from vaka.api.asked import require_right, told
 from vaka.api.cookies import CSRF_FIELD
 from vaka.api.http import Request, Response
-from vaka.api.interactions.opening import HOURS, caring, keep
-from vaka.api.server import Server, check_id, living
+from vaka.api.interactions.opening import HOURS, caring, keep, patient_of
+from vaka.api.server import Server, check_id
 from vaka.copy.sheet.sections import OPENED_ALONE
 from vaka.errors import Invalid
 from vaka.store.known import Group
-from vaka.store.through import now_us
 from vaka.store.version import Version
 from vaka.web import home
 from vaka.web.entry import NotLoggedIn, session_of
@@ -65,7 +63,7 @@ async def open_(server: Server, request: Request, id_: str) -> Response:
         if (fields.get("what"), target) not in [one[:2] for one in _choices(session, found[0])]:
             raise Invalid("the form cannot be read", why="nothing of this owner to choose")
         reason = ""
-    await keep(server, request, session, patient.id, what, target, reason, HOURS[what])
+    await keep(server, request, session, patient.rkey, what, target, reason, HOURS[what])
     return redirect(f"/sheet/{patient.id}")
 
 
@@ -76,9 +74,7 @@ async def _begin(server: Server, request: Request, id_: str) -> tuple[Session, V
         raise NotLoggedIn(f"/open/{id_}")
     caring(request)
     id_ = server.store.resolve(id_)
-    patient = living(await server.store.read("Patient", id_, access=request.access), "Patient", id_)
-    request.access.trail.patient = patient.rkey
-    return session, patient
+    return session, await patient_of(server, request, id_)
 
 
 async def _groups(
@@ -88,9 +84,7 @@ async def _groups(
     settings = request.access.settings
     standing, found = await server.store.groups(session, settings, patient.rkey)
     hidden = [one for one in found if one.about.kind in OPENED_ALONE and one.rule.outcome is not Outcome.PERMIT]
-    opened = replace(
-        standing, openings=[*standing.openings, Opening(What.EMERGENCY, None, standing.now_us, now_us() + 1)]
-    )
+    opened = standing.in_emergency()
     emergency = [one for one in hidden if decision(session, settings, opened, one.about).outcome is Outcome.PERMIT]
     return [one for one in hidden if one.rule.outcome is Outcome.CHOICE], emergency
 

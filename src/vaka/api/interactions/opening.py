@@ -32,6 +32,7 @@ from vaka.api.server import Server, accept_resource, check_id, living, new_id
 from vaka.errors import Forbidden, Invalid, NotFound
 from vaka.store.known import Group
 from vaka.store.through import now_us
+from vaka.store.version import Version
 
 _IDS: Final = uuid.UUID("7d1f5a52-6a0c-5b0e-9a55-6f3f0d7c1a11")
 _HOUR_US: Final = 3_600 * 1_000_000
@@ -62,19 +63,19 @@ def caring(request: Request) -> Session:
     return session
 
 
-async def _patient(server: Server, request: Request, id_: str) -> int:
-    """The key of a patient who is there."""
+async def patient_of(server: Server, request: Request, id_: str) -> Version:
+    """A patient who is there."""
     check_id(id_)
     version = living(await server.store.read("Patient", id_, access=request.access), "Patient", id_)
     request.access.trail.patient = version.rkey
-    return version.rkey
+    return version
 
 
 async def access(server: Server, request: Request, id_: str) -> Response:
     """What there is about a patient that the caller does not see yet, and which rule stands before it."""
     require_json_answer(request)
     session = caring(request)
-    patient = await _patient(server, request, id_)
+    patient = (await patient_of(server, request, id_)).rkey
     blocked = request.option("blocked") == "name"
     standing, found = await server.store.groups(session, request.access.settings, patient)
     if blocked and not standing.opened(What.EMERGENCY):
@@ -136,7 +137,8 @@ async def open_(server: Server, request: Request, id_: str) -> Response:
     if what in _WITHOUT_CONSENT:
         reason += " | " + given.reason("no-consent")
     target = None if what is What.EMERGENCY else given.reference("target", "Organization")
-    opening, until = await keep(server, request, session, id_, what, target, reason, hours)
+    patient = await patient_of(server, request, id_)
+    opening, until = await keep(server, request, session, patient.rkey, what, target, reason, hours)
     return Response(201, parameters(opening__valueId=str(opening), until__valueInstant=_instant(until)))
 
 
@@ -144,14 +146,13 @@ async def keep(
     server: Server,
     request: Request,
     session: Session,
-    id_: str,
+    patient: int,
     what: What,
     target: str | None,
     reason: str,
     hours: int,
 ) -> tuple[uuid.UUID, int]:
     """Opens it for who asks, and logs why: which opening it is, and until when (microseconds UTC)."""
-    patient = await _patient(server, request, id_)
     told(request, _ACTIVITIES.get(what, "open"), reason)
     opening, until = _id(request), now_us() + hours * _HOUR_US
     await server.openings.open(opening, session, patient, what, target, reason, until, token_of(request))
@@ -170,7 +171,7 @@ async def close(server: Server, request: Request, id_: str) -> Response:
     given = await ask(server, request, "Patient", id_, "opening")
     if isinstance(given, Response):
         return given
-    patient = await _patient(server, request, id_)
+    patient = (await patient_of(server, request, id_)).rkey
     try:
         opening = uuid.UUID(str(given.values.get("opening")))
     except ValueError as error:
@@ -188,7 +189,7 @@ async def attest(server: Server, request: Request, id_: str) -> Response:
     if isinstance(given, Response):
         return given
     reason = given.reason()
-    await _patient(server, request, id_)
+    await patient_of(server, request, id_)
     now = datetime.now(UTC)
     body = orjson.dumps({
         "resourceType": "EpisodeOfCare", "status": "active", "patient": {"reference": f"Patient/{id_}"},

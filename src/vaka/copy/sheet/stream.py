@@ -74,11 +74,14 @@ def joined(parts: Iterable[Part]) -> bytes:
     return b"".join((_HEAD, *packed, _LAST, adler.to_bytes(4, "big")))
 
 
-def content(parts: Iterable[Part], *, packed: bool, opened: Mapping[Part, bytes] = MappingProxyType({})) -> bytes:
-    """What all ``parts`` hold, ``packed`` as a stream or as it is. ``opened``: what some of them hold."""
-    if packed:
-        return joined(parts)
-    return b"".join([known if (known := opened.get(part)) is not None else unpacked(part) for part in parts])
+def content(parts: Iterable[Part], *, packed: bool) -> bytes:
+    """What all ``parts`` hold, ``packed`` as a stream or as it is."""
+    return joined(parts) if packed else opened(parts)
+
+
+def opened(parts: Iterable[Part], known: Mapping[Part, bytes] = MappingProxyType({})) -> bytes:
+    """What all ``parts`` hold, as it is. ``known``: what some of them hold."""
+    return b"".join([held if (held := known.get(part)) is not None else unpacked(part) for part in parts])
 
 
 def unpacked(part: Part) -> bytes:

@@ -151,8 +151,7 @@ class _Choice:
         emergency = standing
         if not standing.protected:  # else even whose it is would tell a place
             standing = self._with_openings(standing, who, patient)
-            opened = Opening(What.EMERGENCY, None, self._now, 2**62)
-            emergency = replace(standing, openings=[*standing.openings, opened])
+            emergency = standing.in_emergency()
 
         def opens(about: Information) -> bool:
             """Whether an emergency opening on the PC would show it."""
