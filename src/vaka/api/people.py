@@ -18,6 +18,7 @@ from vaka.access.professions import purpose_of, rights_of, title_of
 from vaka.access.session import Assignment, Right, Session
 from vaka.fhir import dates
 from vaka.fhir.hsa import HSA
+from vaka.fhir.keys import key, reference_key
 from vaka.fhir.query import parse_query
 from vaka.store.store import Store
 from vaka.store.through import now_us
@@ -94,10 +95,14 @@ class People:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def _search(self, type_: str, *parameters: tuple[str, str], count: int) -> list[Resource]:
-        query = parse_query([type_], parameters, base_url="", strict=True)
+    async def _all(self, type_: str, count: int) -> list[Resource]:
+        query = parse_query([type_], (), base_url="", strict=True)
         page = await self._store.searching(system_filter("login")).search(query, count=count)
         return [orjson.loads(version.body) for version in page.matches if version.body is not None]
+
+    async def _under(self, type_: str, key: int, count: int) -> list[Resource]:
+        found = await self._store.carrying(type_, key, access=system_filter("login"), limit=count)
+        return [orjson.loads(version.body) for version in found if version.body is not None]
 
     async def _read(self, *references: tuple[str, str]) -> dict[str, Resource]:
         """Living resources by ``Type/id``."""
@@ -106,16 +111,15 @@ class People:
 
     async def person(self, hsa: str) -> Person | None:
         """Who has this HSA-id; None if nobody has who may work, or several have."""
-        found = await self._search("Practitioner", ("identifier", f"{HSA}|{hsa}"), count=2)
+        found = await self._under("Practitioner", key("Practitioner.identifier", "sc", HSA, hsa), 2)
         if len(found) != 1 or found[0].get("active", True) is not True:
             return None
         return Person(hsa, str(found[0]["id"]), _name(found[0]))
 
     async def assignments_of(self, person: Person) -> list[Offer]:
         """What ``person`` may choose from now, by name of unit."""
-        roles = await self._search(
-            "PractitionerRole", ("practitioner", f"Practitioner/{person.practitioner}"), count=_ROLES_MAX
-        )
+        here = reference_key("PractitionerRole.practitioner", "Practitioner", person.practitioner)
+        roles = await self._under("PractitionerRole", here, _ROLES_MAX)
         at_us = now_us()
         offers = [await self._offer(role) for role in roles if _current(role, at_us)]
         return sorted((one for one in offers if one is not None), key=lambda one: (one.unit, one.assignment.id))
@@ -146,8 +150,8 @@ class People:
 
     async def everybody(self) -> list[tuple[Person, str, list[str]]]:
         """All who may work, by name, with title and names of units: for the demo's login."""
-        roles = await self._search("PractitionerRole", count=_EVERYBODY_MAX)
-        practitioners = await self._search("Practitioner", count=_EVERYBODY_MAX)
+        roles = await self._all("PractitionerRole", _EVERYBODY_MAX)
+        practitioners = await self._all("Practitioner", _EVERYBODY_MAX)
         people = {str(one["id"]): Person(_hsa_of(one), str(one["id"]), _name(one)) for one in practitioners}
         found: dict[str, tuple[Person, str, list[str]]] = {}
         for role in roles:

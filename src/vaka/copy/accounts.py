@@ -11,11 +11,12 @@ from typing import Any, TypeAlias
 
 import apsw
 
+from vaka import config
 from vaka.access.session import Session
-from vaka.copy.own import Own, now_us
+from vaka.copy.own import Owed, Own, Spent, now_us
 from vaka.copy.statements import statements
 from vaka.errors import OnlyJournal
-from vaka.store.accounts import Came, Passkey, Recent, Revocation
+from vaka.store.accounts import Came, Passkey, Recent, Revocation, Used
 
 Record: TypeAlias = Callable[[], apsw.Connection]
 """Gives this thread's connection for reading to the record.db in use now: another one after a new seed."""
@@ -38,20 +39,22 @@ class CopyAccounts:
     async def passkeys_of(self, person: str) -> list[bytes]:
         return [row[0] for row in self._record().execute(self._sql["passkeys_of"], {"person": person})]
 
-    async def passkey_used(self, credential: bytes, signs: int) -> None:
-        told = {"credential": credential.hex(), "signs": signs}
-        await asyncio.wrap_future(self._own.owe_later("signed", told, key=f"signed {credential.hex()}"))
-
     async def spend(self, kind: str, value: str, *, alive_s: int) -> bool:
-        return await asyncio.wrap_future(self._own.spend_later(kind, value, alive_s))
+        return await asyncio.wrap_future(self._own.use_later(Spent(kind, value, alive_s)))
 
-    async def begun(self, session: Session, came: Came, token: str) -> None:
+    async def use(self, used: Used) -> bool:
+        return await asyncio.wrap_future(self._own.use_later(_spent(used), [_signed(used)]))
+
+    async def begun(self, session: Session, came: Came, token: str, used: Used | None = None) -> bool:
         told = {"came": {"source": came.source, "device": came.device}, "token": token}
-        await asyncio.wrap_future(self._own.owe_later("began", told))
+        owed = [Owed("began", told)]
+        if used is None:
+            return await asyncio.wrap_future(self._own.use_later(None, owed))
+        return await asyncio.wrap_future(self._own.use_later(_spent(used), [_signed(used), *owed]))
 
     async def renewed(self, session: Session) -> None:
         told = {"session": session.id, "person": session.person, "until_us": session.expires_us}
-        await asyncio.wrap_future(self._own.owe_later("renewed", told, key=f"renewed {session.id}"))
+        await asyncio.wrap_future(self._own.use_later(None, [Owed("renewed", told, key=f"renewed {session.id}")]))
 
     async def recent(self, session: Session) -> Recent | None:
         return None
@@ -72,6 +75,15 @@ class CopyAccounts:
         found = [Revocation(session, person, at_us, until_us) for _, session, person, at_us, until_us in [*rows, *mine]]
         following = (rows[-1][0] if rows else int(came), mine[-1][0] if mine else int(own))
         return found, f"{record.filename}|{following[0]}|{following[1]}"
+
+
+def _spent(used: Used) -> Spent:
+    return Spent("challenge", used.challenge, config.LOGIN_MAX_S)
+
+
+def _signed(used: Used) -> Owed:
+    credential = used.credential.hex()
+    return Owed("signed", {"credential": credential, "signs": used.signs}, key=f"signed {credential}")
 
 
 class CopyClients:

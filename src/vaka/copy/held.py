@@ -70,6 +70,12 @@ def require_region(reader: Reader) -> None:
         raise OutOfScope(reader.scope.named)
 
 
+def require_whole(reader: Reader, type_: str) -> None:
+    """OutOfScope unless all resources of this type are held."""
+    if reader.scope is not None and type_ not in of_nobody():
+        raise OutOfScope(reader.scope.named)
+
+
 def require_unit(reader: Reader, unit: str) -> None:
     """OutOfScope for the lists of another unit (an Organization id)."""
     if reader.scope is not None and unit not in reader.scope.units:

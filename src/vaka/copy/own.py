@@ -48,6 +48,22 @@ class Carried(NamedTuple):
         return self.state == _REFUSED
 
 
+class Spent(NamedTuple):
+    """What counts once, for ``alive_s``."""
+
+    kind: str
+    value: str
+    alive_s: int
+
+
+class Owed(NamedTuple):
+    """What the journal is told, later. ``key``: one that waits under the same key is replaced."""
+
+    what: str
+    content: Mapping[str, Any]
+    key: str | None = None
+
+
 class Own:
     """own.db on an open connection. Its methods block for a write to disk: call them beside the event loop."""
 
@@ -115,22 +131,23 @@ class Own:
         values = {"id": id_, "what": what, "key": key, "at_us": at_us, "content": told}
         self._db.execute(self._sql["owe"], values)
 
-    def owe(self, what: str, content: Mapping[str, Any], *, key: str | None = None) -> None:
-        """Tells the journal, later. ``key``: one that waits under the same key is replaced."""
-        self.owe_later(what, content, key=key).result()
-
-    def owe_later(self, what: str, content: Mapping[str, Any], *, key: str | None = None) -> Future[None]:
+    def use_later(self, spent: Spent | None, owed: Sequence[Owed] = ()) -> Future[bool]:
+        """Whether this is the first use of ``spent``, of whichever process asks; only then the journal is told ``owed``."""
         at_us = now_us()
-        return self._later(lambda: self._owe(what, at_us, content, key))
 
-    def spend(self, kind: str, value: str, alive_s: int) -> bool:
-        """Whether this is the first use of ``value``, of whichever process asks."""
-        return self.spend_later(kind, value, alive_s).result()
+        def write() -> bool:
+            if spent is not None and not self._spend(spent, at_us):
+                return False
+            for what, content, key in owed:
+                self._owe(what, at_us, content, key)
+            return True
 
-    def spend_later(self, kind: str, value: str, alive_s: int) -> Future[bool]:
-        what = sha256(f"{kind}\0{value}".encode()).digest()
-        values = {"what": what, "until_us": now_us() + alive_s * 1_000_000}
-        return self._later(lambda: self._db.execute(self._sql["spend"], values).fetchone() is not None)
+        return self._later(write)
+
+    def _spend(self, spent: Spent, at_us: int) -> bool:
+        what = sha256(f"{spent.kind}\0{spent.value}".encode()).digest()
+        values = {"what": what, "until_us": at_us + spent.alive_s * 1_000_000}
+        return self._db.execute(self._sql["spend"], values).fetchone() is not None
 
     def revoke(self, person: str, session: str, reason: str, token: str) -> tuple[int, int]:
         """Ends a session: (at, until) in microseconds."""

@@ -122,6 +122,14 @@ class CopyStore:
         """The door for searches on behalf of ``access``."""
         return _Searches(self.readers, access, self.aliases(), self._aged())
 
+    async def carrying(self, type_: str, key: int, *, access: AccessFilter, limit: int) -> list[Version]:
+        """At most ``limit`` living resources of this type that stand under this key of it (``fhir.keys``)."""
+        with self.readers.trusted():
+            reader = self.readers.here()
+            held.require_whole(reader, type_)
+            found = Searching(reader, access, self.aliases(), self._aged()).included([key], limit)
+        return [seen(access, version) for version in found]
+
     async def stands(self, type_: str, id_: str) -> Stands | None:
         """Whose it is that stands there, living: for the log of a refusal, which is no answer."""
         with self.readers.trusted():

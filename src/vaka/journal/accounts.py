@@ -7,7 +7,7 @@ from vaka.access.session import Session
 from vaka.journal import people
 from vaka.journal.journal import Journal
 from vaka.journal.people import now_us, run
-from vaka.store.accounts import Came, Passkey, Recent, Revocation
+from vaka.store.accounts import Came, Passkey, Recent, Revocation, Used
 
 
 class JournalAccounts:
@@ -26,13 +26,18 @@ class JournalAccounts:
     async def passkeys_of(self, person: str) -> list[bytes]:
         return [bytes(row[0]) for row in await run(self._journal, "passkeys_of", person=person)]
 
-    async def passkey_used(self, credential: bytes, signs: int) -> None:
-        await run(self._journal, "passkey_used", credential=credential, signs=signs)
-
     async def spend(self, kind: str, value: str, *, alive_s: int) -> bool:
         return await people.spend(self._journal, kind, value, alive_s=alive_s)
 
-    async def begun(self, session: Session, came: Came, token: str) -> None:
+    async def use(self, used: Used) -> bool:
+        if not await self.spend("challenge", used.challenge, alive_s=config.LOGIN_MAX_S):
+            return False
+        await run(self._journal, "passkey_used", credential=used.credential, signs=used.signs)
+        return True
+
+    async def begun(self, session: Session, came: Came, token: str, used: Used | None = None) -> bool:
+        if used is not None and not await self.use(used):
+            return False
         told = {
             "person": session.person, "way": came.way, "source": came.source, "device": came.device,
             "began_us": session.began_us,
@@ -43,6 +48,7 @@ class JournalAccounts:
             until_us=session.expires_us, **told,
         )  # fmt: skip
         await run(self._journal, "logged_in", **told)
+        return True
 
     async def renewed(self, session: Session) -> None:
         await run(self._journal, "session_renewed", session=session.id, now_us=now_us(), until_us=session.expires_us)

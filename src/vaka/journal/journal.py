@@ -428,6 +428,10 @@ class Journal(Known):
         """The door for searches on behalf of ``access``."""
         return Searches(self.reading, self.reader, self.searcher, access)
 
+    async def carrying(self, type_: str, key: int, *, access: AccessFilter, limit: int) -> list[Version]:
+        """At most ``limit`` living resources that stand under this key (``fhir.keys``)."""
+        return await self.searching(access).include([key], limit=limit)
+
     async def read_aliases(self) -> None:
         """After a merge: which patients' records go on in others'. Returns when no write is under way that did not know of it."""
         aliases = Aliases()

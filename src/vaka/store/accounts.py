@@ -55,6 +55,15 @@ class Recent:
     changes: Sequence[tuple[int, str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What a login with a passkey uses: its ``challenge``, once, and the passkey, which has signed ``signs`` times now."""
+
+    challenge: str
+    credential: bytes
+    signs: int
+
+
 class Accounts(Protocol):
     """``token``: the signed session itself, which proves to the journal what a copy tells it."""
 
@@ -64,14 +73,14 @@ class Accounts(Protocol):
     async def passkeys_of(self, person: str) -> list[bytes]:
         """Credential ids of a person's passkeys."""
 
-    async def passkey_used(self, credential: bytes, signs: int) -> None:
-        """It has signed so often now."""
-
     async def spend(self, kind: str, value: str, *, alive_s: int) -> bool:
         """Whether this is the first use of ``value`` here; it counts for ``alive_s``."""
 
-    async def begun(self, session: Session, came: Came, token: str) -> None:
-        """A session begins."""
+    async def use(self, used: Used) -> bool:
+        """Keeps that a passkey was used; False, and nothing is kept, where its challenge was used before here."""
+
+    async def begun(self, session: Session, came: Came, token: str, used: Used | None = None) -> bool:
+        """A session begins, by a login that uses ``used``; False, and nothing is kept, as ``use``."""
 
     async def renewed(self, session: Session) -> None:
         """A session lives for longer."""

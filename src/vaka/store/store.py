@@ -50,6 +50,10 @@ class Store(Protocol):
     def searching(self, access: AccessFilter) -> Searches:
         """The door for searches on behalf of ``access``."""
 
+    async def carrying(self, type_: str, key: int, *, access: AccessFilter, limit: int) -> list[Version]:
+        """At most ``limit`` living resources of this type that stand under this key of it (``fhir.keys``), as ``access`` may find
+        them: a look-up, for a key that few carry."""
+
     async def stands(self, type_: str, id_: str) -> Stands | None:
         """Whose it is that stands there, living: for the log of a refusal, which is no answer."""
 

@@ -23,10 +23,12 @@ from vaka.api.http import Request, Response
 from vaka.api.people import Offer, Person
 from vaka.api.server import Server
 from vaka.errors import BegunElsewhere, Forbidden, Unauthenticated, VakaError
+from vaka.store.accounts import Used
 from vaka.web.forms import next_path
 from vaka.web.render import redirect
 from vaka.web.texts import N_
 
+REFUSED: Final = N_("The passkey could not be used. Try again, or log in another way.")
 NO_ASSIGNMENT: Final = N_("You have no assignment in this record now.")
 
 
@@ -120,12 +122,13 @@ async def session_of(server: Server, request: Request) -> Session | None:
 @dataclass(frozen=True, slots=True)
 class Login:
     """Who has proved who they are. ``limits``: the rights in each assignment (by id) that the way allows; None: all. ``proof``:
-    what vouches for the login where a copy signs the session (``api.vouched``)."""
+    what vouches for the login where a copy signs the session (``api.vouched``). ``used``: what it uses, once."""
 
     person: Person
     way: str
     limits: Mapping[str, frozenset[Right]] | None = None
     proof: Mapping[str, Any] | None = None
+    used: Used | None = None
 
     def offered(self, offers: Sequence[Offer]) -> list[Offer]:
         if self.limits is None:
@@ -148,6 +151,8 @@ async def enter(server: Server, request: Request, login: Login, found: Flow) -> 
     if len(offers) == 1:
         await _start(server, request, login, offers[0].assignment, began_us, activity="login", looked_up=True)
         return found.next
+    if login.used is not None and not await server.callers.accounts.use(login.used):
+        raise _used_before()
     content = {
         "id": secrets.token_hex(16), "next": found.next, "hsa": login.person.hsa, "way": login.way, "began_us": began_us,
         "limits": None if login.limits is None else {id_: sorted(rights) for id_, rights in login.limits.items()},
@@ -228,20 +233,25 @@ async def _start(
     looked_up: bool = False,
 ) -> None:  # fmt: skip
     """``looked_up``: that the person is offered the assignment, in this request."""
-    await end_former(server, cookie(request, SESSION))
     person = login.person
     session = sessions.begin(
         person=person.hsa, practitioner=person.practitioner, name=person.name, assignment=assignment, way=login.way,
         began_us=began_us,
     )  # fmt: skip
     token = server.callers.sessions.make(session, proof=login.proof)
-    await server.callers.accounts.begun(session, living.coming(request, session), token)
+    if not await server.callers.accounts.begun(session, living.coming(request, session), token, login.used):
+        raise _used_before()
+    await end_former(server, cookie(request, SESSION))
     if looked_up:
         server.callers.looked_up(token)
     request.add_headers += [dropped(LOGIN), dropped(CHOICE), kept(SESSION, token)]
     request.access = person_filter(server, request, session)
     request.access.trail.activity = activity
     request.access.trail.reason = login.way
+
+
+def _used_before() -> LoginFailed:
+    return LoginFailed(REFUSED, why="passkey: challenge was used before")
 
 
 async def end_former(server: Server, token: str | None) -> None:

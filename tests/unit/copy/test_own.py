@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,20 @@ import pytest
 
 from vaka.copy import private
 from vaka.copy.deliver import deliver, deliver_all
-from vaka.copy.own import Own, now_us
+from vaka.copy.own import Owed, Own, Spent, now_us
 
 
 @pytest.fixture
 def own(tmp_path: Path) -> Own:
     return Own(apsw.Connection(str(tmp_path / "own.db")))
+
+
+def spend(own: Own, kind: str, value: str, alive_s: int) -> bool:
+    return own.use_later(Spent(kind, value, alive_s)).result(10)
+
+
+def owe(own: Own, what: str, content: Mapping[str, Any], key: str | None = None) -> None:
+    assert own.use_later(None, [Owed(what, content, key)]).result(10)
 
 
 def opening(id_: str, **changed: Any) -> dict[str, Any]:
@@ -30,7 +39,18 @@ def opening(id_: str, **changed: Any) -> dict[str, Any]:
 def test_a_thing_is_spent_once_by_whichever_process(own: Own, tmp_path: Path) -> None:
     """Broken: two processes of a copy take one challenge."""
     other = Own(apsw.Connection(str(tmp_path / "own.db")))
-    assert [own.spend("a", "x", 60), other.spend("a", "x", 60), other.spend("b", "x", 60)] == [True, False, True]
+    assert [spend(own, "a", "x", 60), spend(other, "a", "x", 60), spend(other, "b", "x", 60)] == [True, False, True]
+
+
+def test_what_is_used_a_second_time_tells_the_journal_nothing(own: Own) -> None:
+    """Broken: an answer of a passkey that is sent again begins a second session in the journal's eyes, or its failure loses the first."""
+    assert own.use_later(Spent("challenge", "x", 60), [Owed("signed", {"n": 1}, "k"), Owed("began", {"n": 2})]).result(
+        10
+    )
+    assert not own.use_later(
+        Spent("challenge", "x", 60), [Owed("signed", {"n": 3}, "k"), Owed("began", {"n": 4})]
+    ).result(10)
+    assert [orjson.loads(content)["n"] for _, content in own.owed()] == [1, 2]
 
 
 def test_what_goes_together_fails_alone(own: Own, tmp_path: Path) -> None:
@@ -44,10 +64,10 @@ def test_what_goes_together_fails_alone(own: Own, tmp_path: Path) -> None:
 
     own._db.set_commit_hook(committed)
     with own._lock:  # a commit is under way
-        first = own.spend_later("a", "first", 60)
-        some = [own.spend_later("a", f"x{n}", 60) for n in range(50)]
-        wrong = own.owe_later("began", {"not JSON": object()})
-        again, left = own.spend_later("a", "x7", 60), own.spend_later("a", "left", 60)
+        first = own.use_later(Spent("a", "first", 60))
+        some = [own.use_later(Spent("a", f"x{n}", 60)) for n in range(50)]
+        wrong = own.use_later(None, [Owed("began", {"not JSON": object()})])
+        again, left = own.use_later(Spent("a", "x7", 60)), own.use_later(Spent("a", "left", 60))
         assert left.cancel()
     assert first.result(10)
     assert [one.result(10) for one in some] == [True] * 50
@@ -55,18 +75,18 @@ def test_what_goes_together_fails_alone(own: Own, tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         wrong.result(10)
     assert commits <= 2
-    assert own.spend("a", "left", 60)
+    assert spend(own, "a", "left", 60)
     other = Own(apsw.Connection(str(tmp_path / "own.db")))
-    assert [other.spend("a", f"x{n}", 60) for n in range(50)] == [False] * 50
+    assert [spend(other, "a", f"x{n}", 60) for n in range(50)] == [False] * 50
     assert other.waiting() == 0
 
 
 def test_what_is_owed_goes_in_order_and_a_later_one_takes_the_place_of_one_that_waits(own: Own) -> None:
     """Broken: renewals pile up during a stop; or one that is under way takes the newer one with it."""
-    own.owe("began", {"n": 1})
-    own.owe("renewed", {"n": 2}, key="renewed s")
+    owe(own, "began", {"n": 1})
+    owe(own, "renewed", {"n": 2}, key="renewed s")
     under_way = [id_ for id_, _ in own.owed()]
-    own.owe("renewed", {"n": 3}, key="renewed s")
+    owe(own, "renewed", {"n": 3}, key="renewed s")
     assert [orjson.loads(content)["n"] for _, content in own.owed()] == [1, 3]
     own.settle(under_way, [])
     assert [orjson.loads(content)["n"] for _, content in own.owed()] == [3], "the newer one is still owed"
@@ -85,7 +105,7 @@ def test_a_session_ends_once_and_everywhere_here(own: Own, tmp_path: Path) -> No
 def test_nothing_is_taken_off_but_on_the_journals_word(own: Own) -> None:
     """Broken: an answer that was lost, or an error, drops what was owed."""
     for number in range(3):
-        own.owe("began", {"n": number})
+        owe(own, "began", {"n": number})
     seen: list[int] = []
 
     async def refuses(address: str, body: bytes) -> tuple[int, bytes]:
@@ -133,13 +153,13 @@ def test_an_opening_is_shown_until_it_is_refused_or_closed(own: Own) -> None:
 
 def test_what_is_past_its_time_goes_and_what_is_owed_stays(own: Own, monkeypatch: pytest.MonkeyPatch) -> None:
     """Broken: own.db grows for ever, or forgets what the journal does not have yet."""
-    own.spend("a", "x", 1)
+    spend(own, "a", "x", 1)
     own.open(opening("a", until_us=1), "why", "t")
-    own.owe("began", {})
+    owe(own, "began", {})
     own.settle([own.owed()[1][0]], [])
     later = now_us() + 3 * 86_400 * 1_000_000
     monkeypatch.setattr("vaka.copy.own.now_us", lambda: later)
     own.forget()
-    assert own.spend("a", "x", 1)
+    assert spend(own, "a", "x", 1)
     assert [one["opening"] for one in own.openings()] == ["a"], "not handed over yet"
     assert own.waiting() == 1

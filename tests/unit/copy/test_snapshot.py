@@ -24,6 +24,7 @@ from vaka.access.settings import CLOSED
 from vaka.api.snapshots.opening import open_snapshot
 from vaka.copy import engine, listed
 from vaka.copy.apply import codec
+from vaka.copy.own import Owed
 from vaka.copy.reader import Reader
 from vaka.copy.sheet import page
 from vaka.copy.sheet.identity import identity
@@ -516,5 +517,5 @@ def test_a_revoked_file_goes_and_does_not_come_back(placed: Place) -> None:
 def test_own_is_not_told(placed: Place) -> None:
     """Broken: sessions of a PC, which count nowhere, wait for ever to be told."""
     own = placed.own()
-    own.owe("began", {})
+    assert own.use_later(None, [Owed("began", {})]).result(10)
     assert own.waiting() == 0

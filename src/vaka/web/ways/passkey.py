@@ -34,14 +34,14 @@ from vaka.api.sessions import is_fresh
 from vaka.api.vouched import proof_of
 from vaka.errors import Forbidden, Invalid
 from vaka.journal import people
+from vaka.store.accounts import Used
 from vaka.web import entry, home
-from vaka.web.entry import Flow, Login, LoginFailed
+from vaka.web.entry import REFUSED, Flow, Login, LoginFailed
 from vaka.web.forms import json_object
 from vaka.web.pages.passkeys import PasskeysPage
 from vaka.web.render import data, page, redirect
 from vaka.web.texts import N_
 
-REFUSED: Final = N_("The passkey could not be used. Try again, or log in another way.")
 _CHALLENGE_BYTES: Final = 32
 _MALFORMED = (WebAuthnException, ValueError, TypeError, KeyError)
 
@@ -62,12 +62,12 @@ def _remembered(challenge: bytes, session: str = "") -> dict[str, Any]:
     return {"challenge": base64.b64encode(challenge).decode(), "session": session}
 
 
-async def _challenge(server: Server, found: Flow | None, session: str = "") -> bytes:
-    """The challenge that this browser was given, once. LoginFailed if there is none, or it was used."""
+def _challenge(found: Flow | None, session: str = "") -> str:
+    """The challenge that this browser was given. LoginFailed if there is none."""
     text = found.content.get("challenge") if found is not None and found.content.get("session") == session else None
-    if text is None or not await server.callers.accounts.spend("challenge", text, alive_s=config.LOGIN_MAX_S):
-        raise LoginFailed(REFUSED, why="passkey: challenge is not of this login, or was used")
-    return base64.b64decode(text)
+    if text is None:
+        raise LoginFailed(REFUSED, why="passkey: challenge is not of this login")
+    return str(text)
 
 
 def offer(server: Server) -> tuple[str, Mapping[str, Any]]:
@@ -95,19 +95,23 @@ def again(server: Server, request: Request) -> Response:
 async def log_in(server: Server, request: Request) -> Response:
     """Verifies what the authenticator signed; where to go then. LoginFailed."""
     found = _proven(server, request)
-    challenge = await _challenge(server, found)
+    challenge = _challenge(found)
     told = await json_object(request)
-    person = await _verified(server, request, told, challenge)
+    person, used = await _verified(server, request, told, challenge)
     who = await server.callers.people.person(person)
     if who is None:
         raise LoginFailed(REFUSED, why=f"passkey of {person}, who may not work")
     offered = found.content.get("offered")
     proof = proof_of(told, *offered) if offered is not None else None
-    to = await entry.enter(server, request, Login(who, "passkey", proof=proof), Flow(found.id, found.next, {}))
+    to = await entry.enter(
+        server, request, Login(who, "passkey", proof=proof, used=used), Flow(found.id, found.next, {})
+    )
     return data(orjson.dumps({"next": to}))
 
 
-async def _verified(server: Server, request: Request, told: dict[str, Any], challenge: bytes) -> str:
+async def _verified(server: Server, request: Request, told: dict[str, Any], text: str) -> tuple[str, Used]:
+    """Who has signed the challenge ``text``, and what that uses."""
+    challenge = base64.b64decode(text)
     try:
         credential = webauthn.base64url_to_bytes(told["rawId"])
         known = await server.callers.accounts.passkey(credential)
@@ -128,8 +132,7 @@ async def _verified(server: Server, request: Request, told: dict[str, Any], chal
         Answer(told["rawId"], response["authenticatorData"], response["clientDataJSON"], response["signature"]),
         Against(challenge, known.site, own_origin(request), known.public_key),
     )
-    await server.callers.accounts.passkey_used(credential, verified.new_sign_count)
-    return known.person
+    return known.person, Used(text, credential, verified.new_sign_count)
 
 
 async def show(server: Server, request: Request) -> Response:
@@ -175,11 +178,13 @@ async def new_options(server: Server, request: Request) -> Response:
 async def register(server: Server, request: Request) -> Response:
     """Keeps the public key that the authenticator made."""
     session = await _registering(server, request)
-    challenge = await _challenge(server, entry.flow(server, request), session.id)
+    challenge = _challenge(entry.flow(server, request), session.id)
+    if not await server.callers.accounts.spend("challenge", challenge, alive_s=config.LOGIN_MAX_S):
+        raise LoginFailed(REFUSED, why="passkey: challenge was used before")
     told = await json_object(request)
     try:
         made = webauthn.verify_registration_response(
-            credential=told, expected_challenge=challenge, expected_rp_id=_site(server, request),
+            credential=told, expected_challenge=base64.b64decode(challenge), expected_rp_id=_site(server, request),
             expected_origin=own_origin(request), require_user_verification=True,
         )  # fmt: skip
     except _MALFORMED as error:
