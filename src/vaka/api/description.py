@@ -18,8 +18,8 @@ from vaka.api.http import FHIR_JSON, Request, Response
 from vaka.api.operations import Operation, of_type
 from vaka.api.server import known_type
 from vaka.fhir.definitions import COMPARTMENTS, RESOURCE_TYPES, parameters
+from vaka.fhir.media import JSON_PATCH
 
-_PATCH_JSON = "application/json-patch+json"
 _FORM = "application/x-www-form-urlencoded"
 _ID = {"type": "string", "pattern": r"^[A-Za-z0-9\-\.]{1,64}$"}
 _TEXT = {"type": "string"}
@@ -180,7 +180,7 @@ def _system() -> dict[str, Any]:
 
 def _of_type(type_: str) -> dict[str, Any]:
     of_it = {FHIR_JSON: {"schema": _resource(type_)}}
-    patch = {_PATCH_JSON: {"schema": {"$ref": "#/components/schemas/Patch"}}}
+    patch = {JSON_PATCH: {"schema": {"$ref": "#/components/schemas/Patch"}}}
     validated = {FHIR_JSON: {"schema": {"oneOf": [_resource(type_), _PARAMETERS]}}} if type_ != "Parameters" else of_it
     searched = _searched(type_)
     conditions = {name: schema for name, schema in searched.items() if name not in _RESULTS}

@@ -1,58 +1,31 @@
-"""Which interaction answers which request below /fhir. The capability statement is derived from this table.
+"""Which interaction answers which request below /fhir: here what a copy answers too, in ``api.journal_routes`` the rest. The
+capability statement is derived from both.
 
 Source: https://hl7.org/fhir/R4/http.html#summary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeAlias
+from typing import Final
 
 from vaka.api.description import description
 from vaka.api.http import Request, Response
-from vaka.api.interactions import audit_events, binary, consent, opening
-from vaka.api.interactions.acknowledge import acknowledge
+from vaka.api.interactions import opening
 from vaka.api.interactions.capabilities import capabilities
-from vaka.api.interactions.correct import correct
-from vaka.api.interactions.create import create
-from vaka.api.interactions.delete import delete
 from vaka.api.interactions.everything import everything
-from vaka.api.interactions.history import history
-from vaka.api.interactions.lock import lock
-from vaka.api.interactions.merge import link, merge, unmerge
-from vaka.api.interactions.misfiled import annul, misfiled
-from vaka.api.interactions.owed import unacknowledged, unsigned
-from vaka.api.interactions.patch import patch
 from vaka.api.interactions.read import read
-from vaka.api.interactions.redact import redact
 from vaka.api.interactions.search import search, search_compartment
-from vaka.api.interactions.sign import countersign, sign
-from vaka.api.interactions.times import times
-from vaka.api.interactions.transaction import transaction
-from vaka.api.interactions.update import update
-from vaka.api.interactions.validate import validate
-from vaka.api.interactions.visibility import shown, visibility
 from vaka.api.interactions.vread import vread
 from vaka.api.merged import follow
 from vaka.api.refused import tell_the_log
 from vaka.api.reserve.numbering import reserve_number
 from vaka.api.server import Server
-from vaka.errors import Forbidden, Invalid, NotAllowed, NotFound
+from vaka.errors import Forbidden, NotAllowed, NotFound
 
-_READ_OTHERWISE = frozenset({"Binary", "AuditEvent"})
-OnEntry: TypeAlias = Callable[[Server, Request, str, str], Awaitable[Response]]
-ON_ENTRIES: Mapping[str, OnEntry] = {
-    "$sign": sign,
-    "$countersign": countersign,
-    "$correct": correct,
-    "$lock": lock,
-    "$acknowledge": acknowledge,
-    "$annul": annul,
-    "$misfiled": misfiled,
-    "$visibility": visibility,
-    "$redact": redact,
-}
-"""Operations on one resource, by POST."""
+_NOT_KEPT: Final = frozenset({"Binary", "AuditEvent"})
+"""Types whose content or rows the journal alone has."""
+_NO_NAME: Final = ("$", "_")
+"""What no type and no id begins with."""
 
 
 async def dispatch(server: Server, request: Request) -> Response:
@@ -65,80 +38,22 @@ async def dispatch(server: Server, request: Request) -> Response:
 
 
 async def answer(server: Server, request: Request) -> Response:
-    """What answers a method at an address."""
+    """What answers a method at an address. OnlyJournal on a copy, for what it does not answer."""
     method = "GET" if request.method == "HEAD" else request.method
     follow(server, request)
     match (method, *request.path):
-        case ("GET", type_, id_) if type_ not in _READ_OTHERWISE and not id_.startswith(("$", "_")):
+        case ("GET", type_, id_) if type_ not in _NOT_KEPT and not id_.startswith(_NO_NAME):
             return await read(server, request, type_, id_)
-        case ("GET",) | ("GET", ""):
-            return await search(server, request, None)
-        case ("POST",) | ("POST", ""):
-            return await transaction(server, request, dispatch)
         case ("GET", "metadata"):
             return capabilities(server, request)
-        case ("GET", "$unsigned"):
-            return await unsigned(server, request)
-        case ("GET", "$unacknowledged"):
-            return await unacknowledged(server, request)
-        case ("POST", "Patient", "$merge"):
-            return await merge(server, request)
-        case ("POST", "Patient", "$unmerge"):
-            return await unmerge(server, request)
-        case ("POST", "Patient", "$link"):
-            return await link(server, request)
-        case ("POST", "Patient", "$reserve-number"):
-            return await reserve_number(server, request)
-        case ("GET", type_, id_, "$times"):
-            return await times(server, request, type_, id_)
-        case ("GET", type_, id_, "$visibility"):
-            return await shown(server, request, type_, id_)
         case ("GET", "openapi.json"):
             return description(request)
-        case ("POST", "_search"):
-            return await search(server, request, None)
-        case ("GET", "_history"):
-            return await history(server, request, None, None)
-        case ("POST", "$validate"):
-            return await validate(server, request, None, None)
-        case ("GET", "AuditEvent"):
-            return await audit_events.search(server, request)
-        case ("GET", "AuditEvent", id_) if not id_.startswith(("$", "_")):
-            return await audit_events.read(server, request, id_)
-        case ("GET", type_):
+        case ("GET", type_) if type_ and type_ not in _NOT_KEPT and not type_.startswith(_NO_NAME):
             return await search(server, request, type_)
-        case ("POST", "Binary") if binary.is_content(request):
-            return await binary.write(server, request, None)
-        case ("PUT", "Binary", id_) if binary.is_content(request):
-            return await binary.write(server, request, id_)
-        case ("GET", "Binary", id_) if not id_.startswith(("$", "_")):
-            return await binary.read(server, request, id_, None, lambda: read(server, request, "Binary", id_))
-        case ("GET", "Binary", id_, "_history", version):
-            return await binary.read(
-                server, request, id_, version, lambda: vread(server, request, "Binary", id_, version)
-            )
-        case ("POST", type_):
-            return await create(server, request, type_)
-        case ("PUT", type_):
-            return await update(server, request, type_, None)
-        case ("PATCH", type_):
-            return await patch(server, request, type_, None)
-        case ("DELETE", type_):
-            return await delete(server, request, type_, None)
-        case ("POST", "AuditEvent", "_search"):
-            return await audit_events.search(server, request)
-        case ("POST", type_, "_search"):
+        case ("POST", type_, "_search") if type_ not in _NOT_KEPT and not type_.startswith(_NO_NAME):
             return await search(server, request, type_)
-        case ("GET", type_, "_history"):
-            return await history(server, request, type_, None)
-        case ("POST", type_, "$validate"):
-            return await validate(server, request, type_, None)
-        case ("PUT", type_, id_):
-            return await update(server, request, type_, id_)
-        case ("PATCH", type_, id_):
-            return await patch(server, request, type_, id_)
-        case ("DELETE", type_, id_):
-            return await delete(server, request, type_, id_)
+        case ("GET", type_, id_, "_history", version) if type_ not in _NOT_KEPT:
+            return await vread(server, request, type_, id_, version)
         case ("GET" | "POST", "Patient", id_, "$everything"):
             return await everything(server, request, id_)
         case ("GET", "Patient", id_, "$access"):
@@ -147,27 +62,13 @@ async def answer(server: Server, request: Request) -> Response:
             return await opening.open_(server, request, id_)
         case ("POST", "Patient", id_, "$close"):
             return await opening.close(server, request, id_)
-        case ("POST", "Patient", id_, "$attest-relation"):
-            return await opening.attest(server, request, id_)
-        case ("POST", "Patient", id_, ("$lift" | "$cancel-lift") as event):
-            return await consent.lift(server, request, id_, event[1:])
-        case ("POST", "Consent", id_, ("$revoke" | "$annul") as event):
-            return await consent.end(server, request, id_, event[1:])
-        case ("POST", type_, id_, operation) if operation in ON_ENTRIES:
-            return await ON_ENTRIES[operation](server, request, type_, id_)
-        case ("GET" | "POST", type_, id_, "$validate"):
-            return await validate(server, request, type_, id_)
-        case ("GET", type_, id_, "_history"):
-            return await history(server, request, type_, id_)
-        case ("GET", type_, id_, "_history", version):
-            return await vread(server, request, type_, id_, version)
-        case ("GET", compartment, id_, type_) if not type_.startswith("$"):
+        case ("POST", "Patient", "$reserve-number"):
+            return await reserve_number(server, request)
+        case ("GET", compartment, id_, type_) if not type_.startswith(_NO_NAME):
             return await search_compartment(server, request, compartment, id_, type_)
         case ("POST", compartment, id_, type_, "_search"):
             return await search_compartment(server, request, compartment, id_, type_)
-        case (_, *path) if any(part.startswith("$") for part in path):
-            name = next(part for part in path if part.startswith("$"))
-            raise NotFound(f"there is no operation {name[:40]} here")
-        case (_, *path) if len(path) <= 4:
-            raise NotAllowed(f"{method} is not possible at /{'/'.join(path)[:200]}")
-    raise Invalid("there is no such address below /fhir")
+    _ = server.journal
+    from vaka.api.journal_routes import answer as at_the_journal
+
+    return await at_the_journal(server, request, method)

@@ -24,7 +24,9 @@ from vaka.fhir.hsa import hsa_id
 
 _SCOPE_HELP = "give region, or HSA-ids with commas between, for example SE2321000016-1ABC,SE2321000016-1ABD"
 # Imported only when used: a copy that starts is waited for.
-_OF_SNAPSHOTS: Final[Mapping[str, str]] = {"snapshot": "snapshot", "open": "open_command", "revoke": "revoke"}
+_OF_SNAPSHOTS: Final[Mapping[str, str]] = {
+    "snapshot": "snapshot.snapshot", "open": "snapshot.open_command", "revoke": "snapshot_revoke.revoke",
+}  # fmt: skip
 _FILE = click.Path(path_type=Path, dir_okay=False, resolve_path=True)
 
 
@@ -122,7 +124,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _OF_SNAPSHOTS:
             return super().get_command(ctx, cmd_name)
-        found = getattr(importlib.import_module("vaka.command.snapshot"), _OF_SNAPSHOTS[cmd_name])
+        module, _, name = _OF_SNAPSHOTS[cmd_name].partition(".")
+        found = getattr(importlib.import_module(f"vaka.command.{module}"), name)
         assert isinstance(found, click.Command)
         return found
 

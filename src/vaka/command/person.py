@@ -17,6 +17,7 @@ from vaka.fhir.hsa import hsa_id
 from vaka.journal import people
 from vaka.journal.journal import Journal
 from vaka.load.target import dsn_of
+from vaka.store import accounts
 
 T = TypeVar("T")
 _hsa = click.option("--hsa", required=True, metavar="ID", help="The person's HSA-id.")
@@ -59,7 +60,7 @@ def enroll(hsa: str, data: str, database: str | None, url: str) -> None:
         if found is not None:
             until_us = people.now_us() + config.ENROLMENT_HOURS * 3_600 * 1_000_000
             await people.run(journal, "enrol", person=person_hsa, code=code_hash(code), until_us=until_us)
-            await living.changed(journal, person_hsa, living.SET_UP_CODE)
+            await living.changed(journal, person_hsa, accounts.SET_UP_CODE)
         return found
 
     found = _run(data, database, ("enrol-code", person_hsa), work)
@@ -101,7 +102,7 @@ def forget(hsa: str, data: str, database: str | None) -> None:
         for name in ("drop_passkeys", "drop_passphrase", "drop_enrolment"):
             await people.run(journal, name, person=person)
         await people.revoke(journal, person, None, "ways in taken back")
-        await living.changed(journal, person, living.TAKEN_BACK)
+        await living.changed(journal, person, accounts.TAKEN_BACK)
 
     _run(data, database, ("ways-in-taken-back", person), work)
     click.echo(f"{person} has no passkey, passphrase or code app any more; all sessions have ended.")

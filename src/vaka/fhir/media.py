@@ -1,4 +1,4 @@
-"""Whether content begins as its type says, for the types that open in a viewer by themselves (OWASP ASVS 4.0.3, 12.2.1).
+"""Types of content, and whether it begins as its type says, where a viewer opens it by itself (OWASP ASVS 4.0.3, 12.2.1).
 
 The marks are those of the types' registrations (https://www.iana.org/assignments/media-types) and of ISO 32000-1 7.5.2 (PDF), the
 PNG and TIFF 6.0 specifications, DICOM PS3.10 7.1. Pure. Invariant: a type that is not here is not judged.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+JSON_PATCH: Final = "application/json-patch+json"  # RFC 6902
 START_BYTES: Final = 1_024  # where a reader of PDF looks for its mark; all others are nearer
 # Type -> (marks, any of which stands at, this place).
 _MARKS: Final[dict[str, tuple[tuple[bytes, ...], int]]] = {

@@ -21,6 +21,7 @@ from vaka.config import BUNDLE_MAX_ENTRIES
 from vaka.errors import Invalid, Issue, NotAllowed, TooLarge, VakaError
 from vaka.fhir import spans
 from vaka.fhir.definitions import RESOURCE_TYPES
+from vaka.fhir.media import JSON_PATCH
 from vaka.fhir.splice import references, replace_references
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
@@ -31,7 +32,6 @@ _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
 _RESTFUL: Final = re.compile(
     r"(https?://.+)/([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?\Z"
 )
-_PATCH_TYPE: Final = "application/json-patch+json"
 _ISSUES_TOLD: Final = 100
 
 
@@ -279,11 +279,11 @@ def _check_payload(entry: Entry) -> None:
 def _patch(resource: dict[str, Any] | None) -> bytes:
     """The JSON Patch that a Binary carries (https://hl7.org/fhir/R4/http.html#patch)."""
     if resource is None or resource.get("resourceType") != "Binary":
-        message = f"PATCH needs a Binary with contentType {_PATCH_TYPE}; no other form of patch is supported"
+        message = f"PATCH needs a Binary with contentType {JSON_PATCH}; no other form of patch is supported"
         raise _Fault(message, ".resource", "not-supported")
     content_type = str(resource.get("contentType")).partition(";")[0].strip().lower()
-    if content_type != _PATCH_TYPE:
-        raise _Fault(f"The contentType of a patch must be {_PATCH_TYPE}", ".resource.contentType", "not-supported")
+    if content_type != JSON_PATCH:
+        raise _Fault(f"The contentType of a patch must be {JSON_PATCH}", ".resource.contentType", "not-supported")
     try:
         return base64.b64decode(str(resource.get("data", "")).encode(), validate=True)
     except (binascii.Error, UnicodeEncodeError):

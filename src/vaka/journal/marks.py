@@ -16,9 +16,10 @@ import orjson
 from vaka.access.law import Act, Owes, is_locked
 from vaka.access.marks import Actor, mark_id, provenance
 from vaka.errors import Fault
+from vaka.fhir.accept import require_valid
 from vaka.fhir.extract import owner_hints
 from vaka.fhir.parse import as_parsed
-from vaka.journal.accept import require_valid, write_of
+from vaka.journal.accept import write_of
 from vaka.journal.statements import statements
 from vaka.store.version import Version, instant
 

@@ -22,11 +22,12 @@ from vaka.access.marks import Actor
 from vaka.access.merging import Resource, released, replaced, restored, surviving
 from vaka.errors import Conflict, Fault, Gone, NotFound, Unprocessable
 from vaka.fhir import exact
+from vaka.fhir.accept import require_valid
 from vaka.fhir.definitions import type_name
 from vaka.fhir.keys import resource_key
 from vaka.fhir.parse import as_parsed, parse_resource
 from vaka.journal import openings
-from vaka.journal.accept import require_valid, write_of
+from vaka.journal.accept import write_of
 from vaka.journal.aliases import Aliases
 from vaka.journal.arrays import integers
 from vaka.journal.marks import Owned, address, home, latest, mark, now_us, owned_by

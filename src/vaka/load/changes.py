@@ -14,6 +14,7 @@ import orjson
 
 from vaka.config import BODY_MAX_BYTES, ISSUES_MAX, QUERY_MAX_PARAMETERS
 from vaka.errors import Invalid, Issue, NotFound, PreconditionFailed, TooLarge, Unprocessable, VakaError
+from vaka.fhir.accept import require_valid
 from vaka.fhir.criteria import Query
 from vaka.fhir.parse import Parsed, as_parsed, parse_resource
 from vaka.fhir.patch import apply_patch
@@ -21,7 +22,7 @@ from vaka.fhir.query import parse_query
 from vaka.fhir.splice import conditional_references
 from vaka.fhir.transaction import Assigned, Entry, assign_ids
 from vaka.journal import deciding
-from vaka.journal.accept import require_valid, write_of
+from vaka.journal.accept import write_of
 from vaka.journal.deciding import Condition
 from vaka.journal.journal import Transaction
 from vaka.journal.write import Write

@@ -2,7 +2,7 @@
 horizon keeps moving (traps: The horizon); a transaction bundle is as long as it is.
 
 Invariants
-- What HTTP would refuse is refused here: the same gate (``journal.accept``), the same writer, the same locks.
+- What HTTP would refuse is refused here: the same gate (``fhir.accept``), the same writer, the same locks.
 - Loading again changes nothing: what stands with the same bytes is passed over, and so is whatever stands under an id
   that was made from the content loaded.
 - A resource whose owner is inherited from one that is not there waits, and so does all that follows under its id.
@@ -21,9 +21,10 @@ from vaka import config
 from vaka.access.filter import system_filter
 from vaka.access.ownership import inherits_from
 from vaka.errors import Busy, TooLarge, Unavailable, Unprocessable, VakaError
+from vaka.fhir.accept import require_valid
 from vaka.fhir.keys import resource_key
 from vaka.journal import chores
-from vaka.journal.accept import require_valid, write_of
+from vaka.journal.accept import write_of
 from vaka.journal.deciding import named
 from vaka.journal.journal import Journal, Transaction
 from vaka.journal.standing import Standing, standing

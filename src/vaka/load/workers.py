@@ -16,8 +16,9 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from multiprocessing import util
 from typing import Any, Final
 
+from vaka.fhir.accept import require_valid
 from vaka.fhir.parse import parse_resource
-from vaka.journal.accept import require_valid, write_of
+from vaka.journal.accept import write_of
 from vaka.journal.journal import Journal
 from vaka.load.local import Loader
 from vaka.load.report import Outcome

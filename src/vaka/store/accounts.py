@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from vaka.access.session import Session
+
+# What can have happened to somebody's ways in (``Recent.changes``).
+PASSPHRASE, SET_UP, PASSKEY, SET_UP_CODE, TAKEN_BACK = "passphrase", "set-up", "passkey", "set-up-code", "taken-back"
+CODE_AGAIN: Final = "code-again"  # nothing changed: who knows the passphrase tried a code that was used
 
 
 class Passkey(NamedTuple):

@@ -16,8 +16,9 @@ from typing import Any, Final
 
 from vaka import config
 from vaka.access.session import Assignment, Right, Session
-from vaka.api import living, sessions
+from vaka.api import sessions
 from vaka.api.callers import person_filter
+from vaka.api.coming import coming
 from vaka.api.cookies import CSRF_FIELD, LOGIN, SESSION, cookie, dropped, kept
 from vaka.api.http import Request, Response
 from vaka.api.people import Offer, Person
@@ -30,11 +31,6 @@ from vaka.web.texts import N_
 
 REFUSED: Final = N_("The passkey could not be used. Try again, or log in another way.")
 NO_ASSIGNMENT: Final = N_("You have no assignment in this record now.")
-
-
-def require_journal(server: Server) -> None:
-    """OnlyJournal on a copy, for what needs secrets or tables that the journal alone has: its front door passes it on."""
-    _ = server.journal
 
 
 class LoginFailed(Unauthenticated):
@@ -214,7 +210,7 @@ async def choose(server: Server, request: Request, choice: Choosing, chosen: str
 
 async def change(server: Server, request: Request, session: Session, chosen: str) -> None:
     """Another assignment for a living session: a new session from the same login. Forbidden if it is not offered."""
-    require_journal(server)  # a copy's session is vouched for in the assignment that was chosen at the login
+    _ = server.journal  # a copy's session is vouched for in the assignment that was chosen at the login
     person = await server.callers.people.person(session.person)
     offers = await server.callers.people.assignments_of(person) if person is not None else []
     offer = next((one for one in offers if one.assignment.id == chosen), None)
@@ -239,7 +235,7 @@ async def _start(
         began_us=began_us,
     )  # fmt: skip
     token = server.callers.sessions.make(session, proof=login.proof)
-    if not await server.callers.accounts.begun(session, living.coming(request, session), token, login.used):
+    if not await server.callers.accounts.begun(session, coming(request, session), token, login.used):
         raise _used_before()
     await end_former(server, cookie(request, SESSION))
     if looked_up:

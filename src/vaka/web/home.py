@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 from vaka import config
 from vaka.access.session import Right, Session
-from vaka.api import living
 from vaka.api.cookies import CSRF_FIELD, SESSION, cookie
 from vaka.api.http import Request, Response
 from vaka.api.server import Server
 from vaka.fhir.dates import ZONE
-from vaka.journal import people
+from vaka.store import accounts
+from vaka.store.through import now_us
 from vaka.web import entry, login
 from vaka.web.forms import form
 from vaka.web.pages.assignment import AssignmentPage, Choice
@@ -39,10 +39,10 @@ RIGHTS = {
 
 
 CHANGES = {
-    living.PASSPHRASE: N_("the passphrase was changed"), living.SET_UP: N_("passphrase and code app were set up"),
-    living.PASSKEY: N_("a passkey was made"), living.SET_UP_CODE: N_("an administrator made a set-up code"),
-    living.TAKEN_BACK: N_("an administrator took all ways in back"),
-    living.CODE_AGAIN: N_("somebody with your passphrase was refused, since the code had been used before"),
+    accounts.PASSPHRASE: N_("the passphrase was changed"), accounts.SET_UP: N_("passphrase and code app were set up"),
+    accounts.PASSKEY: N_("a passkey was made"), accounts.SET_UP_CODE: N_("an administrator made a set-up code"),
+    accounts.TAKEN_BACK: N_("an administrator took all ways in back"),
+    accounts.CODE_AGAIN: N_("somebody with your passphrase was refused, since the code had been used before"),
 }  # fmt: skip
 
 
@@ -66,7 +66,7 @@ async def head_of(server: Server, session: Session) -> Head:
     names = await server.callers.people.names((at.unit, at.provider))
     return Head(
         session.name, at.title, names.get(at.unit, at.unit), names.get(at.provider, at.provider),
-        server.callers.proof.token(session.id), max(0, (session.expires_us - people.now_us()) // 1_000_000),
+        server.callers.proof.token(session.id), max(0, (session.expires_us - now_us()) // 1_000_000),
         session.may(Right.LOG),
     )  # fmt: skip
 

@@ -16,6 +16,7 @@ from vaka.api.http import Request, Response
 from vaka.api.server import Server
 from vaka.errors import Forbidden
 from vaka.journal import people
+from vaka.store import accounts
 from vaka.web import entry, home
 from vaka.web.entry import Login, LoginFailed
 from vaka.web.forms import form
@@ -29,8 +30,7 @@ SESSIONS: Final = "/login/sessions"
 
 
 async def show_sessions(server: Server, request: Request) -> Response:
-    """All that the person has now. OnlyJournal on a copy, which knows of its own alone; so too what follows."""
-    entry.require_journal(server)
+    """All that the person has now."""
     session = await entry.session_of(server, request)
     if session is None:
         return redirect("/login")
@@ -50,7 +50,6 @@ async def show_sessions(server: Server, request: Request) -> Response:
 
 async def end_session(server: Server, request: Request) -> Response:
     """Ends one of the person's sessions, or all others. Forbidden for one that is not the person's."""
-    entry.require_journal(server)
     session = await entry.session_of(server, request)
     if session is None:
         return redirect("/login")
@@ -72,7 +71,6 @@ async def show_passphrase(
     server: Server, request: Request, session: Session | None = None, *, problem: str = "", status: int = 200
 ) -> Response:
     """The page to choose a new one; with ``problem`` after a try that failed."""
-    entry.require_journal(server)
     session = session or await entry.session_of(server, request)
     if session is None:
         return redirect("/login")
@@ -86,7 +84,6 @@ async def show_passphrase(
 
 async def change_passphrase(server: Server, request: Request) -> Response:
     """Keeps the new passphrase, ends all sessions, and begins one anew here."""
-    entry.require_journal(server)
     session = await entry.session_of(server, request)
     if session is None:
         return redirect("/login")
@@ -107,7 +104,7 @@ async def change_passphrase(server: Server, request: Request) -> Response:
     hashed = await server.passphrases.hash(new)
     if not await people.run(server.journal, "change_passphrase", person=session.person, hash=hashed, old=old):
         raise Forbidden(N_("The passphrase was changed elsewhere meanwhile."), why="two changes at once")
-    await living.changed(server.journal, session.person, living.PASSPHRASE)
+    await living.changed(server.journal, session.person, accounts.PASSPHRASE)
     await server.callers.revocations.end_all(session.person, "new passphrase")
     person = await server.callers.people.person(session.person)
     if person is None:

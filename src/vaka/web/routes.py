@@ -1,19 +1,20 @@
-"""Which page answers which address. Errors of pages are pages too."""
+"""Which page answers which address: here what a copy has too, in ``web.journal_routes`` the rest. Errors are pages too."""
 
 from __future__ import annotations
 
 from vaka.api.http import Request, Response
 from vaka.api.server import Server
 from vaka.errors import Busy, Forbidden, Invalid, NotAllowed, NotFound, Unauthenticated, VakaError
-from vaka.web import entry, home, log, login, numbers, opening, own, strength, ward
+from vaka.web import entry, home, login, numbers, opening, ward
 from vaka.web.entry import LoginFailed
 from vaka.web.front import has as has  # noqa: PLC0414  of api.app.Web, like those here
 from vaka.web.pages.message import MessagePage
 from vaka.web.render import page, redirect, spoken
 from vaka.web.static_files import static
 from vaka.web.texts import N_
-from vaka.web.ways import code, demo, enrol, passkey, service
+from vaka.web.ways import demo, passkey
 
+_AT_THE_JOURNAL = frozenset({"code", "enrol", "passkeys", "sessions", "passphrase", "strength", "service", "callback"})
 FOR_PROGRAMS = N_("This address is for programs. What people read is on the pages here.")
 
 
@@ -27,12 +28,22 @@ async def dispatch(server: Server, request: Request) -> Response:
     except LoginFailed as error:
         entry.failed(request, error)
         if request.path[:2] == ("login", "enrol"):
+            from vaka.web.ways import enrol
+
             return enrol.begin(server, request, problem=error.message, person=error.person, status=error.status)
         return await login.show(server, request, problem=error.message, person=error.person, status=error.status)
     except (Invalid, Forbidden) as error:  # a form of another site, a page that is not ours: tried on purpose
         if error.why is not None:
             request.access.trail.activity = request.access.trail.activity or "page-refused"
         raise
+
+
+async def _at_the_journal(server: Server, request: Request, method: str) -> Response:
+    """What only the journal has. OnlyJournal on a copy, which has no PostgreSQL client to import it with (decision 0013)."""
+    _ = server.journal
+    from vaka.web.journal_routes import answer
+
+    return await answer(server, request, method)
 
 
 async def _dispatch(server: Server, request: Request) -> Response:
@@ -44,41 +55,10 @@ async def _dispatch(server: Server, request: Request) -> Response:
             return static(request, name)
         case ("GET", "login"):
             return await login.show(server, request)
-        case ("GET", "login", "code"):  # from a copy's page, which passes this on
-            entry.require_journal(server)
-            return await login.show(server, request)
-        case ("POST", "login", "code"):
-            return redirect(await code.log_in(server, request))
-        case ("GET", "login", "enrol"):
-            return enrol.begin(server, request)
-        case ("POST", "login", "enrol"):
-            return await enrol.check(server, request)
-        case ("POST", "login", "enrol", "finish"):
-            return await enrol.finish(server, request)
         case ("POST", "login", "passkey", "challenge"):
             return passkey.again(server, request)
         case ("POST", "login", "passkey"):
             return await passkey.log_in(server, request)
-        case ("GET", "login", "passkeys"):
-            return await passkey.show(server, request)
-        case ("POST", "login", "passkeys", "options"):
-            return await passkey.new_options(server, request)
-        case ("POST", "login", "passkeys"):
-            return await passkey.register(server, request)
-        case ("GET", "login", "sessions"):
-            return await own.show_sessions(server, request)
-        case ("POST", "login", "sessions"):
-            return await own.end_session(server, request)
-        case ("GET", "login", "passphrase"):
-            return await own.show_passphrase(server, request)
-        case ("POST", "login", "passphrase"):
-            return await own.change_passphrase(server, request)
-        case ("POST", "login", "strength"):
-            return await strength.tell(server, request)
-        case ("GET", "login", "service", number):
-            return await service.begin(server, request, number)
-        case ("GET", "login", "callback"):
-            return await service.come_back(server, request)
         case ("GET", "numbers"):
             return await numbers.show(server, request)
         case ("POST", "numbers"):
@@ -105,8 +85,10 @@ async def _dispatch(server: Server, request: Request) -> Response:
             return await home.choose(server, request)
         case ("POST", "logout"):
             return await home.log_out(server, request)
+        case (_, "login", name, *_) if name in _AT_THE_JOURNAL:
+            return await _at_the_journal(server, request, method)
         case (_, "log", *_):
-            return await log.answer(server, request)
+            return await _at_the_journal(server, request, method)
         case (_, "" | "login" | "assignment" | "logout" | "static" | "print" | "numbers" | "open", *rest) if (
             len(rest) <= 2
         ):

@@ -23,4 +23,4 @@ from vaka.web.ways import passkey
 def test_the_site_above_a_name(site: str, name: str, expected: str) -> None:
     """Broken: nobody can log in at a ward's PC; or a passkey is asked for under another's domain."""
     request = cast("Any", SimpleNamespace(base_url=f"https://{name}:8443", header=lambda _: None, headers={}))
-    assert passkey._site(cast("Any", SimpleNamespace(site=site)), request) == expected
+    assert passkey.site_of(cast("Any", SimpleNamespace(site=site)), request) == expected

@@ -40,11 +40,12 @@ from vaka.api.server import (
 )
 from vaka.config import BINARY_MAX_BYTES, PACED_BYTES
 from vaka.errors import Invalid, NotFound, TooLarge
+from vaka.fhir.accept import require_type, require_valid
 from vaka.fhir.content_extension import content_of, extension
 from vaka.fhir.media import START_BYTES
 from vaka.fhir.parse import parse_resource
 from vaka.journal import binary
-from vaka.journal.accept import require_type, require_valid, write_of
+from vaka.journal.accept import write_of
 from vaka.journal.journal import Transaction
 from vaka.store.version import Action, Version, parse_version_id
 

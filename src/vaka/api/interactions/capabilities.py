@@ -12,6 +12,7 @@ from vaka.api.http import FHIR_JSON, Request, Response, require_json_answer
 from vaka.api.operations import of_type
 from vaka.api.server import Server, shown
 from vaka.fhir.definitions import RESOURCE_TYPES, Parameter, parameters
+from vaka.fhir.media import JSON_PATCH
 
 INTERACTIONS = (
     "read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type",
@@ -41,7 +42,7 @@ def statement(base_url: str) -> bytes:
             "implementation": {"description": "Vaka journal", "url": base_url},
             "fhirVersion": "4.0.1",
             "format": ["json", FHIR_JSON],
-            "patchFormat": ["application/json-patch+json"],
+            "patchFormat": [JSON_PATCH],
             "rest": [
                 {
                     "mode": "server",

@@ -15,12 +15,11 @@ from vaka.api.server import (
     written,
 )
 from vaka.errors import NotFound
+from vaka.fhir.media import JSON_PATCH
 from vaka.fhir.patch import apply_patch, parse_patch
 from vaka.journal.accept import write_of
 from vaka.journal.journal import Transaction
 from vaka.store.version import Version
-
-JSON_PATCH = "application/json-patch+json"
 
 
 async def patch(server: Server, request: Request, type_: str, id_: str | None) -> Response:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, TypeAlias
@@ -38,15 +37,16 @@ from vaka.api.server import (
     require_references,
     require_version,
 )
-from vaka.errors import Invalid, Issue, NotAllowed, NotFound, Unprocessable, VakaError
+from vaka.errors import Invalid, Issue, NotAllowed, NotFound, VakaError
+from vaka.fhir.accept import accept_entries, parsed_of
 from vaka.fhir.definitions import RESOURCE_TYPES
+from vaka.fhir.media import JSON_PATCH
 from vaka.fhir.outcome import from_error, operation_outcome
-from vaka.fhir.parse import Parsed, as_parsed, parse_json
+from vaka.fhir.parse import Parsed, parse_json
 from vaka.fhir.patch import apply_patch
 from vaka.fhir.query import parse_query
 from vaka.fhir.splice import conditional_references, relative_references
-from vaka.fhir.transaction import Assigned, Entry, assign_ids, plan
-from vaka.fhir.validate import validate
+from vaka.fhir.transaction import Entry, assign_ids, plan
 from vaka.journal.accept import write_of
 from vaka.journal.deciding import Condition, decide, named, placed
 from vaka.journal.journal import Transaction
@@ -56,7 +56,6 @@ from vaka.store.version import Action, Version, instant, parse_version_id
 Dispatch: TypeAlias = Callable[[Server, Request], Awaitable[Response]]
 _BATCH_AT_ONCE = 16
 _BREATHE_EVERY = 25
-_ISSUES_TOLD = 100
 
 
 async def transaction(server: Server, request: Request, dispatch: Dispatch) -> Response:
@@ -129,44 +128,6 @@ async def transaction(server: Server, request: Request, dispatch: Dispatch) -> R
     return await _answer(server, request, parts, versions, read)
 
 
-async def accept_entries(drafted: Assigned) -> dict[int, Parsed]:
-    """The valid resources of the entries, references among them resolved as if no condition found anything.
-
-    Unprocessable with every finding of all entries, each with its path."""
-    parsed: dict[int, Parsed] = {}
-    issues: list[Issue] = []
-    for number, one in enumerate(drafted.entries):
-        if one.operation is not None and one.method not in ("GET", "HEAD"):
-            raise NotAllowed(f"{one.operation[:40]} cannot be part of a transaction", path=one.path)
-        if one.body is not None and one.resource is not None:
-            try:
-                # What a condition will find is of the type that it names: enough to check the rules of references.
-                guessed = {text: text.partition("?")[0] + "/x" for text in conditional_references(one.resource)}
-                read = _parsed(one, drafted.body(one, guessed))
-                parsed[one.index] = _parsed(one, drafted.body(one)) if guessed else read
-            except VakaError as error:
-                issues += [replace(i, path=f"{one.path}.resource") for i in error.issues]
-                continue
-            issues += [
-                replace(i, path=f"{one.path}.resource" + (i.path or "").removeprefix(one.type or ""))
-                for i in validate(read)
-                if i.severity in ("error", "fatal")
-            ]
-        if number % _BREATHE_EVERY == _BREATHE_EVERY - 1:
-            await asyncio.sleep(0)
-    if issues:
-        raise Unprocessable(
-            f"the transaction holds what is not valid FHIR R4: {issues[0].message}", issues=issues[:_ISSUES_TOLD]
-        )
-    return parsed
-
-
-def _parsed(one: Entry, body: bytes) -> Parsed:
-    """The entry's resource as it stands in ``body``."""
-    assert one.resource is not None
-    return as_parsed(one.resource if body == one.body else orjson.loads(body), body, one.type)
-
-
 def _conditions(
     server: Server, entries: Sequence[Entry], parsed: dict[int, Parsed], base_url: str
 ) -> dict[str | int, Condition]:
@@ -213,7 +174,7 @@ async def _write_of(
     assert one.id is not None
     assert parsed is not None
     if body != parsed.body:
-        parsed = _parsed(one, body)
+        parsed = parsed_of(one, body)
     unmatched = one.method == "PUT" and one.query is not None and one.index not in found
     if unmatched and parsed.id is not None:
         await require_unused(tx, type_, one.id)
@@ -310,7 +271,7 @@ async def _batch_entry(server: Server, request: Request, one: Entry, dispatch: D
         if (key := idempotency_key(request)) is not None and one.method not in ("GET", "HEAD"):
             headers["idempotency-key"] = f"{key[:190]}#{one.index}"
         if one.method == "PATCH":
-            headers["content-type"] = "application/json-patch+json"
+            headers["content-type"] = JSON_PATCH
         asked = Request(
             one.method, tuple(part for part in path.split("/") if part), parse_query_string(query), headers,
             request.base_url, one.patch if one.patch is not None else one.body or orjson.dumps(one.resource), access,

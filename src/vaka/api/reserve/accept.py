@@ -34,6 +34,7 @@ from vaka.copy.reserve.store import ReserveStore
 from vaka.copy.reserve.taken import HELP, ORDERS, require_taken
 from vaka.errors import OnlyJournal, Unauthenticated, Unavailable, Unprocessable
 from vaka.fhir.extract import owner_hints
+from vaka.fhir.media import JSON_PATCH
 from vaka.fhir.splice import relative_references
 from vaka.store.version import http_date, instant
 
@@ -151,8 +152,6 @@ class Reserving:
             request.access = await caller(server, request)
         require_taken(request.method, _path(request), request.query)
         require_json_answer(request)
-        from vaka.api.interactions.patch import JSON_PATCH  # what a write needs, no start of a copy waits for
-
         patching = request.method == "PATCH"
         body = await request.body()
         if body or request.method != "POST":

@@ -20,13 +20,13 @@ from vaka.access.marks import actor_of, mark_id, provenance
 from vaka.access.session import Right
 from vaka.api.asked import require_right
 from vaka.api.http import Request, parse_etag
-from vaka.api.interactions.transaction import accept_entries
 from vaka.api.server import Server, accept_resource, check_id, living
 from vaka.copy.reserve.entry import PENDING, Base, Entry, Part
 from vaka.copy.reserve.store import ReserveStore
 from vaka.copy.reserve.taken import HELP, require_type
 from vaka.errors import Invalid, NotFound, OnlyJournal, PreconditionFailed
 from vaka.fhir import exact
+from vaka.fhir.accept import accept_entries
 from vaka.fhir.entries import ANNULLABLE, annulled
 from vaka.fhir.extract import local_references, owner_hints
 from vaka.fhir.parse import Parsed, parse_json, parse_resource

@@ -22,6 +22,7 @@ from vaka.api.server import Server
 from vaka.errors import Invalid
 from vaka.fhir.hsa import hsa_id
 from vaka.journal import people
+from vaka.store import accounts
 from vaka.web import entry
 from vaka.web.entry import Login, LoginFailed
 from vaka.web.forms import form
@@ -93,8 +94,7 @@ def remember_device(server: Server, request: Request, person: str) -> None:
 
 
 async def log_in(server: Server, request: Request) -> str:
-    """Where to go after the login. LoginFailed; OnlyJournal on a copy, which has no secret of a one-time code."""
-    entry.require_journal(server)
+    """Where to go after the login. LoginFailed."""
     fields = await form(request)
     found = entry.proven(server, request, fields)
     person = typed_person(fields)
@@ -126,7 +126,7 @@ async def proved(server: Server, request: Request, person: str, passphrase: str,
     if not right or step is None:
         raise LoginFailed(WRONG, why=f"{person}: {'code' if right else 'passphrase'} is wrong", person=person)
     if not await people.spend(server.journal, "code", f"{person}:{step}", alive_s=4 * STEP_S):
-        await living.changed(server.journal, person, living.CODE_AGAIN)
+        await living.changed(server.journal, person, accounts.CODE_AGAIN)
         raise LoginFailed(WRONG, why=f"{person}: code was used before", person=person)
     await attempts.succeeded(server.journal, counts)
     return str(hashed)

@@ -50,8 +50,7 @@ def code_hash(text: str) -> bytes:
 
 
 def begin(server: Server, request: Request, *, problem: str = "", person: str = "", status: int = 200) -> Response:
-    """The page that asks for the set-up code. OnlyJournal on a copy."""
-    entry.require_journal(server)
+    """The page that asks for the set-up code."""
     found = entry.begin(server, request, None)
     told = spoken(request)
     shown = EnrolPage(server.callers.proof.token(found.id), told(problem) if problem else "", person)
@@ -66,7 +65,6 @@ async def _require_code(server: Server, person: str, hashed: bytes) -> None:
 
 async def check(server: Server, request: Request) -> Response:
     """Takes the set-up code; the page on which passphrase and app are set up. LoginFailed."""
-    entry.require_journal(server)
     fields = await form(request)
     found = entry.proven(server, request, fields)
     person = typed_person(fields)
@@ -128,7 +126,6 @@ def setting_up(server: Server, found: entry.Flow, sealed: str | None) -> dict[st
 
 async def finish(server: Server, request: Request) -> Response:
     """Keeps passphrase and app, and logs in. LoginFailed."""
-    entry.require_journal(server)
     fields = await form(request)
     found = entry.proven(server, request, fields)
     content = setting_up(server, found, fields.get("sealed"))

@@ -16,37 +16,24 @@ import orjson
 import webauthn
 from webauthn.helpers import bytes_to_base64url
 from webauthn.helpers.exceptions import WebAuthnException
-from webauthn.helpers.structs import (
-    AuthenticatorSelectionCriteria,
-    PublicKeyCredentialDescriptor,
-    ResidentKeyRequirement,
-    UserVerificationRequirement,
-)
 
-from vaka import config
-from vaka.access.session import Session
-from vaka.api import living
 from vaka.api.cookies import CSRF_HEADER, own_origin
 from vaka.api.http import Request, Response
 from vaka.api.proofs import Against, Answer
 from vaka.api.server import Server
-from vaka.api.sessions import is_fresh
 from vaka.api.vouched import proof_of
-from vaka.errors import Forbidden, Invalid
-from vaka.journal import people
+from vaka.errors import Invalid
 from vaka.store.accounts import Used
-from vaka.web import entry, home
+from vaka.web import entry
 from vaka.web.entry import REFUSED, Flow, Login, LoginFailed
 from vaka.web.forms import json_object
-from vaka.web.pages.passkeys import PasskeysPage
-from vaka.web.render import data, page, redirect
-from vaka.web.texts import N_
+from vaka.web.render import data
 
 _CHALLENGE_BYTES: Final = 32
-_MALFORMED = (WebAuthnException, ValueError, TypeError, KeyError)
+MALFORMED = (WebAuthnException, ValueError, TypeError, KeyError)
 
 
-def _site(server: Server, request: Request) -> str:
+def site_of(server: Server, request: Request) -> str:
     """The name that passkeys belong to here: ours, or the domain above it (WebAuthn, 5.1.2: RP ID)."""
     name = urlsplit(own_origin(request)).hostname
     if name is None:
@@ -58,11 +45,11 @@ def _proven(server: Server, request: Request) -> Flow:
     return entry.proven(server, request, {"csrf": request.header(CSRF_HEADER) or ""})
 
 
-def _remembered(challenge: bytes, session: str = "") -> dict[str, Any]:
+def remembered(challenge: bytes, session: str = "") -> dict[str, Any]:
     return {"challenge": base64.b64encode(challenge).decode(), "session": session}
 
 
-def _challenge(found: Flow | None, session: str = "") -> str:
+def challenge_of(found: Flow | None, session: str = "") -> str:
     """The challenge that this browser was given. LoginFailed if there is none."""
     text = found.content.get("challenge") if found is not None and found.content.get("session") == session else None
     if text is None:
@@ -74,13 +61,13 @@ def offer(server: Server) -> tuple[str, Mapping[str, Any]]:
     """A challenge as the page of a login has it, and what its flow remembers of it."""
     offered = server.callers.sessions.offer()
     challenge = offered.challenge if offered is not None else secrets.token_bytes(_CHALLENGE_BYTES)
-    content = _remembered(challenge) | {"offered": [offered.nonce, offered.at_us] if offered is not None else None}
+    content = remembered(challenge) | {"offered": [offered.nonce, offered.at_us] if offered is not None else None}
     return bytes_to_base64url(challenge), content
 
 
 def site_above(server: Server, request: Request) -> str:
     """The name that passkeys belong to, where that is not the page's own, which a browser takes without being told."""
-    site = _site(server, request)
+    site = site_of(server, request)
     return site if site == server.site else ""
 
 
@@ -95,7 +82,7 @@ def again(server: Server, request: Request) -> Response:
 async def log_in(server: Server, request: Request) -> Response:
     """Verifies what the authenticator signed; where to go then. LoginFailed."""
     found = _proven(server, request)
-    challenge = _challenge(found)
+    challenge = challenge_of(found)
     told = await json_object(request)
     person, used = await _verified(server, request, told, challenge)
     who = await server.callers.people.person(person)
@@ -119,13 +106,13 @@ async def _verified(server: Server, request: Request, told: dict[str, Any], text
             raise LoginFailed(REFUSED, why="passkey is not known")
         if known.demo and not server.demo_login:
             raise LoginFailed(REFUSED, why=f"passkey of {known.person} was made in a demo")
-        if known.site != _site(server, request):
+        if known.site != site_of(server, request):
             raise LoginFailed(REFUSED, why=f"passkey of {known.person} belongs to another site")
         verified = webauthn.verify_authentication_response(
             credential=told, expected_challenge=challenge, expected_rp_id=known.site, expected_origin=own_origin(request),
             credential_public_key=known.public_key, credential_current_sign_count=known.signs, require_user_verification=True,
         )  # fmt: skip
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise LoginFailed(REFUSED, why=f"passkey: {error}") from error
     response = told["response"]
     server.callers.proofs.keep(
@@ -133,69 +120,3 @@ async def _verified(server: Server, request: Request, told: dict[str, Any], text
         Against(challenge, known.site, own_origin(request), known.public_key),
     )
     return known.person, Used(text, credential, verified.new_sign_count)
-
-
-async def show(server: Server, request: Request) -> Response:
-    """The page of one's passkeys. OnlyJournal on a copy: the journal keeps what is made here."""
-    entry.require_journal(server)
-    session = await entry.session_of(server, request)
-    if session is None:
-        return redirect("/login")
-    entry.begin(server, request, None)
-    count = len(await server.callers.accounts.passkeys_of(session.person))
-    shown = PasskeysPage(server.callers.proof.token(session.id), count, is_fresh(session))
-    return page(request, shown, head=await home.head_of(server, session))
-
-
-async def _registering(server: Server, request: Request) -> Session:
-    """The session that may make a passkey. LoginFailed, Forbidden; OnlyJournal on a copy."""
-    entry.require_journal(server)
-    session = await entry.session_of(server, request)
-    if session is None:
-        raise LoginFailed(N_("You are not logged in any more."), why="passkey without session")
-    server.callers.proof.check(request, session.id, request.header(CSRF_HEADER))
-    if not is_fresh(session):
-        raise Forbidden(N_("Log out and in again first."), why="passkey long after the login")
-    return session
-
-
-async def new_options(server: Server, request: Request) -> Response:
-    """What the browser makes a passkey with."""
-    session = await _registering(server, request)
-    known = await server.callers.accounts.passkeys_of(session.person)
-    made = webauthn.generate_registration_options(
-        rp_id=_site(server, request), rp_name="Vaka", user_name=session.person, user_display_name=session.name,
-        user_id=server.callers.proof.token(f"person {session.person}").encode(),
-        authenticator_selection=AuthenticatorSelectionCriteria(
-            resident_key=ResidentKeyRequirement.REQUIRED, user_verification=UserVerificationRequirement.REQUIRED
-        ),
-        exclude_credentials=[PublicKeyCredentialDescriptor(id=one) for one in known],
-    )  # fmt: skip
-    entry.begin(server, request, None, _remembered(made.challenge, session.id))
-    return data(webauthn.options_to_json(made).encode())
-
-
-async def register(server: Server, request: Request) -> Response:
-    """Keeps the public key that the authenticator made."""
-    session = await _registering(server, request)
-    challenge = _challenge(entry.flow(server, request), session.id)
-    if not await server.callers.accounts.spend("challenge", challenge, alive_s=config.LOGIN_MAX_S):
-        raise LoginFailed(REFUSED, why="passkey: challenge was used before")
-    told = await json_object(request)
-    try:
-        made = webauthn.verify_registration_response(
-            credential=told, expected_challenge=base64.b64decode(challenge), expected_rp_id=_site(server, request),
-            expected_origin=own_origin(request), require_user_verification=True,
-        )  # fmt: skip
-    except _MALFORMED as error:
-        raise Invalid(N_("No passkey was made. Try again."), why=f"passkey: {error}") from error
-    kept = await people.run(
-        server.journal, "keep_passkey", credential=made.credential_id, person=session.person, site=_site(server, request),
-        public_key=made.credential_public_key, signs=made.sign_count, demo=session.way == "demo",
-    )  # fmt: skip
-    if not kept:
-        raise Forbidden(N_("No passkey was made. Try again."), why="passkey is known already")
-    await living.changed(server.journal, session.person, living.PASSKEY)
-    request.access.trail.activity = "enrol"
-    request.access.trail.reason = "passkey"
-    return data(orjson.dumps({"next": "/login/passkeys"}))
