@@ -3,8 +3,9 @@
 The serving process, of a journal or (``bench.copy_overload``) of a copy, is held down to a part of its core, so that the other
 core can offer ten times what that answers. A fifth of the capacity is urgent at every level (people whose patient is open: one
 cannot have more of the important than there is in all); the rest are people's reads, a program's, and what browsers fetch ahead.
-Peak: the most that it answers of the same mix. Levels and peaks in turn, several rounds of them: the speed of a machine that
-others share is not the same for long.
+Peak: the most that it answers of what it has answered at that level, in the same shares of each class: a person's read costs
+half as much again as a program's, and at ten times the capacity people are all that is answered. It is measured between two
+halves of the level, several rounds of them: the speed of a machine that others share is not the same for long.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import itertools
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -35,21 +36,24 @@ PART: Final = 0.3
 ROUNDS: Final = 3
 URGENT_PART: Final = 0.12
 REST: Final = {Class.READ: 0.5, Class.INTEGRATION: 0.3, Class.BACKGROUND: 0.2}
+MIX: Final = {Class.URGENT: URGENT_PART, **{class_: part * (1 - URGENT_PART) for class_, part in REST.items()}}
+"""At once the capacity."""
 CONNECTIONS: Final = {Class.URGENT: 100, Class.READ: 400, Class.INTEGRATION: 200, Class.BACKGROUND: 100}
 PEAK_CONNECTIONS: Final = 48
 PEAK_S: Final = 4.0
 WARM_UP_S: Final = 3.0
-SECONDS: Final = float(sized("overload_s", 6))
+SECONDS: Final = float(sized("overload_s", 4))
+"""Of each half."""
 LIMIT_S: Final = 0.25
 LATE_P99_MAX_S: Final = LIMIT_S / 5
 """Of the load: above, it is its own lateness that would be measured."""
 ROWS: Final = 5_000
-READERS: Final = 16
+READERS: Final = 48
 
 
 @dataclass(slots=True)
 class Asking:
-    """What callers of each class ask. Each kind is a read by id, so that all cost the same."""
+    """What callers of each class ask: a read by id."""
 
     place: Place
     urgent: list[bytes]
@@ -74,11 +78,16 @@ class Asking:
         except StopIteration:
             raise RuntimeError("each reader has seen every patient: measure with more (VAKA_BENCH_PATIENTS)") from None
 
-    def mixed(self) -> bytes:
-        """One of the mix at once the capacity."""
-        if random.random() < URGENT_PART:
-            return self.of(Class.URGENT)()
-        return self.of(random.choices(list(REST), list(REST.values()))[0])()
+    def mixed(self, shares: Mapping[Class, float]) -> Callable[[], bytes]:
+        """One of a mix."""
+        makes = [self.of(class_) for class_ in shares]
+        weights = list(itertools.accumulate(shares.values()))
+
+        def make() -> bytes:
+            (one,) = random.choices(makes, cum_weights=weights)
+            return one()
+
+        return make
 
 
 def asking_of(place: Place) -> Asking:
@@ -118,8 +127,8 @@ def measure(place: Place) -> list[Figure]:
 
 @dataclass(slots=True)
 class _Level:
-    """What came of one level, a round after the other. ``ratios``: of good answers to the peak just before and after, or to what
-    was due where that is less: more than is asked nobody can answer."""
+    """What came of one level, a round after the other. ``ratios``: of good answers to the peak of their mix, or to what was due
+    where that is less: more than is asked nobody can answer."""
 
     ratios: list[float] = field(default_factory=list)
     good: list[float] = field(default_factory=list)
@@ -129,31 +138,34 @@ class _Level:
     urgent_ms: list[float] = field(default_factory=list)
     how: str = ""
 
-    def add(self, streams: list[Stream], peak: float, how: str) -> None:
-        urgent, good = streams[0], sum(stream.good for stream in streams) / SECONDS
-        self.ratios.append(good / min(peak, sum(stream.due for stream in streams) / SECONDS))
+    def add(self, halves: Sequence[list[Stream]], peak: float, how: str) -> None:
+        every = [stream for streams in halves for stream in streams]
+        seconds = SECONDS * len(halves)
+        good = sum(stream.good for stream in every) / seconds
+        self.ratios.append(good / min(peak, sum(stream.due for stream in every) / seconds))
         self.good.append(good)
         self.peaks.append(peak)
-        self.urgent_due += urgent.due
-        self.urgent_in_time += urgent.within(LIMIT_S) * urgent.due
-        self.urgent_ms += [one * 1_000 for one in urgent.times_s]
-        said = "; ".join(f"{s.name} {s.good / SECONDS:,.0f}/s of {s.due / SECONDS:,.0f}/s" for s in streams)
-        self.how = f"answered of due in the last round: {said}; {how}"
+        for urgent, *_ in halves:
+            self.urgent_due += urgent.due
+            self.urgent_in_time += urgent.within(LIMIT_S) * urgent.due
+            self.urgent_ms += [one * 1_000 for one in urgent.times_s]
+        said = "; ".join(f"{s.name} {s.good / SECONDS:,.0f}/s of {s.due / SECONDS:,.0f}/s" for s in halves[-1])
+        self.how = f"answered of due at the end: {said}; {how}"
 
 
 def measured(name: str, asking: Asking, port: int, pid: int, admission: Path) -> list[Figure]:
     """The figures of the serving process ``pid``. ``admission``: where its door tells of itself. Late where the load was."""
     levels = {level: _Level() for level in LEVELS}
-    _peak(port, asking)  # at its full speed: who has not been seen yet waits among those who log in
+    _peak(port, asking, MIX)  # at its full speed: who has not been seen yet waits among those who log in
     with held_down(pid, PART):
-        before = _peak(port, asking)
         for level in LEVELS * ROUNDS:
-            streams = _streams(asking, level, before)
-            late = uvloop.run(offer("127.0.0.1", port, streams, warm_up_s=WARM_UP_S, seconds=SECONDS))
+            capacity = _peak(port, asking, MIX)
+            halves = [_streams(asking, level, capacity) for _ in range(2)]
+            late = _offered(port, halves[0])
+            peak = _peak(port, asking, {class_: stream.good for class_, stream in zip(MIX, halves[0], strict=True)})
+            late += _offered(port, halves[1])
             how = f"{_told(admission)}; the load {late_ms(late, level):.0f} ms late in one of a hundred"
-            after = _peak(port, asking)
-            levels[level].add(streams, (before + after) / 2, how)
-            before = after
+            levels[level].add(halves, peak, how)
     figures = []
     for level, one in levels.items():
         rounds = ", ".join(f"{ratio:.2f}" for ratio in one.ratios)
@@ -172,10 +184,16 @@ def measured(name: str, asking: Asking, port: int, pid: int, admission: Path) ->
     return figures
 
 
-def _peak(port: int, asking: Asking) -> float:
-    """Good answers a second, to who asks again as soon as the answer is there. Measured before and after each level."""
-    uvloop.run(drive("127.0.0.1", port, asking.mixed, connections=PEAK_CONNECTIONS, seconds=PEAK_S / 4))
-    run = uvloop.run(drive("127.0.0.1", port, asking.mixed, connections=PEAK_CONNECTIONS, seconds=PEAK_S))
+def _offered(port: int, streams: list[Stream]) -> list[float]:
+    """Offers them; how late each was."""
+    return uvloop.run(offer("127.0.0.1", port, streams, warm_up_s=WARM_UP_S, seconds=SECONDS))
+
+
+def _peak(port: int, asking: Asking, mix: Mapping[Class, float]) -> float:
+    """Good answers a second, to who asks again as soon as the answer is there."""
+    make = asking.mixed(mix)
+    uvloop.run(drive("127.0.0.1", port, make, connections=PEAK_CONNECTIONS, seconds=PEAK_S / 4))
+    run = uvloop.run(drive("127.0.0.1", port, make, connections=PEAK_CONNECTIONS, seconds=PEAK_S))
     return run.statuses.get(200, 0) / run.seconds
 
 

@@ -131,6 +131,12 @@ def _read(path: Path) -> x509.Certificate:
     return x509.load_pem_x509_certificate(path.read_bytes())
 
 
+def _told(work: asyncio.Future[None]) -> None:
+    """Work beside that goes on all the time has ended: whatever it was, it does not pass in silence."""
+    if not work.cancelled() and (error := work.exception()) is not None:
+        log.error("work beside has ended", exception=error)
+
+
 async def until_stopped(
     listeners: Listeners, beside: Sequence[Coroutine[Any, Any, None]], admission: Admission
 ) -> None:
@@ -140,6 +146,8 @@ async def until_stopped(
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     serving, waiting = asyncio.ensure_future(listeners.serve()), asyncio.ensure_future(stopping.wait())
     others = [asyncio.ensure_future(work) for work in beside]
+    for other in others:
+        other.add_done_callback(_told)
     try:
         await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
         if serving.done():

@@ -11,7 +11,7 @@ import asyncio
 from vaka import config, log
 from vaka.access.session import Session
 from vaka.api.sessions import REFUSED
-from vaka.errors import Unauthenticated, VakaError
+from vaka.errors import Unauthenticated
 from vaka.store.accounts import Accounts, Revocation
 from vaka.store.through import now_us
 
@@ -48,9 +48,9 @@ class Revocations:
             try:
                 await self.load()
                 self._away = False
-            except VakaError as error:
+            except Exception as error:  # whatever it is: who was ended must be heard of again as soon as it is over
                 if not self._away:
-                    log.warning("revocations cannot be read", reason=error.message)
+                    log.error("revocations cannot be read", exception=error)
                 self._away = True
 
     async def end(self, session: Session, reason: str, token: str) -> None:

@@ -29,6 +29,7 @@ from vaka.process import take_turns
 
 _BEAT_S: Final = 0.5
 _REST_AFTER_S: Final = 1.0
+_COMPLETED_AGAIN_S: Final = 2.0
 _REST: Final = (
     "vaka.api.routes", "vaka.web.routes", "vaka.api.interactions.unit", "vaka.api.interactions.notes", "httpcore", "httpx",
 )  # fmt: skip
@@ -76,7 +77,7 @@ async def _serve(
 
     async def complete() -> None:
         """Once the copy holds a record; and from then on who was ended elsewhere is known here."""
-        server = await opened.complete()
+        server = await _completed(opened.complete)
         for made, front in behind:
             made.server = replace(server, wire=front)
         rest = asyncio.create_task(_import_the_rest())
@@ -95,6 +96,16 @@ async def _serve(
         await opened.close()
         requests.flush()
         log.info("stopped", copy=name)
+
+
+async def _completed(complete: Callable[[], Awaitable[Server]]) -> Server:
+    """What answers here, once it can be made; until then all is passed on, and each time it is told why."""
+    while True:
+        try:
+            return await complete()
+        except Exception as error:
+            log.error("this copy cannot answer by itself", exception=error)
+            await asyncio.sleep(_COMPLETED_AGAIN_S)
 
 
 async def _import_the_rest() -> None:
