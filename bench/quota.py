@@ -5,7 +5,10 @@ The period is 10 ms: with the usual 100 ms a process would stand still for longe
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +17,7 @@ from typing import Final
 from vaka.errors import Setup
 
 _PERIOD_US: Final = 10_000
+_TRIES: Final = 40
 _ROOT: Final = Path("/sys/fs/cgroup")
 
 
@@ -47,4 +51,17 @@ def held_down(pid: int, part: float) -> Iterator[None]:
         yield
     finally:
         (above / "cgroup.procs").write_text(str(pid))
-        group.rmdir()
+        _remove(group)
+
+
+def _remove(group: Path) -> None:
+    """Once the kernel has let go of who was in it, which takes it a moment."""
+    for _ in range(_TRIES):
+        try:
+            group.rmdir()
+            return
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            time.sleep(0.05)
+    print(f"{group} is left: it is still in use", file=sys.stderr)
