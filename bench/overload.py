@@ -4,7 +4,7 @@ The serving process, of a journal or (``bench.copy_overload``) of a copy, is hel
 core can offer ten times what that answers. A fifth of the capacity is urgent at every level (people whose patient is open: one
 cannot have more of the important than there is in all); the rest are people's reads, a program's, and what browsers fetch ahead.
 Peak: the most that it answers of what it has answered at that level, in the same shares of each class: a person's read costs
-half as much again as a program's, and at ten times the capacity people are all that is answered. It is measured between two
+a third more than a program's, and at ten times the capacity people are all that is answered. It is measured between two
 halves of the level, several rounds of them: the speed of a machine that others share is not the same for long.
 """
 

@@ -89,6 +89,10 @@ def _name(practitioner: Resource) -> str:
     return _hsa_of(practitioner)
 
 
+def _resources(versions: Sequence[Version]) -> list[Resource]:
+    return [orjson.loads(one.body) for one in versions if one.body is not None]
+
+
 class People:
     """Reads people from one record."""
 
@@ -98,11 +102,10 @@ class People:
     async def _all(self, type_: str, count: int) -> list[Resource]:
         query = parse_query([type_], (), base_url="", strict=True)
         page = await self._store.searching(system_filter("login")).search(query, count=count)
-        return [orjson.loads(version.body) for version in page.matches if version.body is not None]
+        return _resources(page.matches)
 
-    async def _under(self, type_: str, key: int, count: int) -> list[Resource]:
-        found = await self._store.carrying(type_, key, access=system_filter("login"), limit=count)
-        return [orjson.loads(version.body) for version in found if version.body is not None]
+    async def _under(self, type_: str, carried: int, count: int) -> list[Resource]:
+        return _resources(await self._store.carrying(type_, carried, access=system_filter("login"), limit=count))
 
     async def _read(self, *references: tuple[str, str]) -> dict[str, Resource]:
         """Living resources by ``Type/id``."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from vaka.api.description import description
+from vaka.api.door.table import NOT_KEPT
 from vaka.api.http import Request, Response
 from vaka.api.interactions import opening
 from vaka.api.interactions.capabilities import capabilities
@@ -22,8 +23,6 @@ from vaka.api.reserve.numbering import reserve_number
 from vaka.api.server import Server
 from vaka.errors import Forbidden, NotAllowed, NotFound
 
-_NOT_KEPT: Final = frozenset({"Binary", "AuditEvent"})
-"""Types whose content or rows the journal alone has."""
 _NO_NAME: Final = ("$", "_")
 """What no type and no id begins with."""
 
@@ -42,17 +41,17 @@ async def answer(server: Server, request: Request) -> Response:
     method = "GET" if request.method == "HEAD" else request.method
     follow(server, request)
     match (method, *request.path):
-        case ("GET", type_, id_) if type_ not in _NOT_KEPT and not id_.startswith(_NO_NAME):
+        case ("GET", type_, id_) if type_ not in NOT_KEPT and not id_.startswith(_NO_NAME):
             return await read(server, request, type_, id_)
         case ("GET", "metadata"):
             return capabilities(server, request)
         case ("GET", "openapi.json"):
             return description(request)
-        case ("GET", type_) if type_ and type_ not in _NOT_KEPT and not type_.startswith(_NO_NAME):
+        case ("GET", type_) if type_ and type_ not in NOT_KEPT and not type_.startswith(_NO_NAME):
             return await search(server, request, type_)
-        case ("POST", type_, "_search") if type_ not in _NOT_KEPT and not type_.startswith(_NO_NAME):
+        case ("POST", type_, "_search") if type_ not in NOT_KEPT and not type_.startswith(_NO_NAME):
             return await search(server, request, type_)
-        case ("GET", type_, id_, "_history", version) if type_ not in _NOT_KEPT:
+        case ("GET", type_, id_, "_history", version) if type_ not in NOT_KEPT:
             return await vread(server, request, type_, id_, version)
         case ("GET" | "POST", "Patient", id_, "$everything"):
             return await everything(server, request, id_)

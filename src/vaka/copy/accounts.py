@@ -40,21 +40,24 @@ class CopyAccounts:
         return [row[0] for row in self._record().execute(self._sql["passkeys_of"], {"person": person})]
 
     async def spend(self, kind: str, value: str, *, alive_s: int) -> bool:
-        return await asyncio.wrap_future(self._own.use_later(Spent(kind, value, alive_s)))
+        return await self._kept(Spent(kind, value, alive_s))
 
     async def use(self, used: Used) -> bool:
-        return await asyncio.wrap_future(self._own.use_later(_spent(used), [_signed(used)]))
+        return await self._kept(_spent(used), _signed(used))
 
     async def begun(self, session: Session, came: Came, token: str, used: Used | None = None) -> bool:
         told = {"came": {"source": came.source, "device": came.device}, "token": token}
-        owed = [Owed("began", told)]
+        began = Owed("began", told)
         if used is None:
-            return await asyncio.wrap_future(self._own.use_later(None, owed))
-        return await asyncio.wrap_future(self._own.use_later(_spent(used), [_signed(used), *owed]))
+            return await self._kept(None, began)
+        return await self._kept(_spent(used), _signed(used), began)
 
     async def renewed(self, session: Session) -> None:
         told = {"session": session.id, "person": session.person, "until_us": session.expires_us}
-        await asyncio.wrap_future(self._own.use_later(None, [Owed("renewed", told, key=f"renewed {session.id}")]))
+        await self._kept(None, Owed("renewed", told, key=f"renewed {session.id}"))
+
+    async def _kept(self, spent: Spent | None, *owed: Owed) -> bool:
+        return await asyncio.wrap_future(self._own.use_later(spent, owed))
 
     async def recent(self, session: Session) -> Recent | None:
         return None

@@ -72,8 +72,8 @@ def require_region(reader: Reader) -> None:
 
 def require_whole(reader: Reader, type_: str) -> None:
     """OutOfScope unless all resources of this type are held."""
-    if reader.scope is not None and type_ not in of_nobody():
-        raise OutOfScope(reader.scope.named)
+    if type_ not in of_nobody():
+        require_region(reader)
 
 
 def require_unit(reader: Reader, unit: str) -> None:

@@ -1,6 +1,7 @@
 """Whether a parsed resource is taken: valid FHIR R4, and what it says that it is.
 
-Invariant: what comes in over HTTP, into a reserve, and what `vaka load` brings pass the same gate.
+Invariant: one resource passes the same gate (``require_valid``) however it comes: over HTTP, into a reserve, by `vaka load`. The
+entries of a transaction over HTTP or into a reserve are held to FHIR's own rules alone (``accept_entries``).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Final
 
 import orjson
 
+from vaka.config import ISSUES_MAX
 from vaka.errors import Issue, NotAllowed, Unprocessable, VakaError
 from vaka.fhir import paper
 from vaka.fhir.media import START_BYTES, begins_as
@@ -20,8 +22,8 @@ from vaka.fhir.splice import conditional_references
 from vaka.fhir.transaction import Assigned, Entry
 from vaka.fhir.validate import validate
 
-_BREATHE_EVERY: Final = 25
-_ISSUES_TOLD: Final = 100
+BREATHE_EVERY: Final = 25
+"""Entries of a transaction between which others get their turn."""
 
 
 def require_valid(parsed: Parsed) -> None:
@@ -69,11 +71,11 @@ async def accept_entries(drafted: Assigned) -> dict[int, Parsed]:
                 for i in validate(read)
                 if i.severity in ("error", "fatal")
             ]
-        if number % _BREATHE_EVERY == _BREATHE_EVERY - 1:
+        if number % BREATHE_EVERY == BREATHE_EVERY - 1:
             await asyncio.sleep(0)
     if issues:
         raise Unprocessable(
-            f"the transaction holds what is not valid FHIR R4: {issues[0].message}", issues=issues[:_ISSUES_TOLD]
+            f"the transaction holds what is not valid FHIR R4: {issues[0].message}", issues=issues[:ISSUES_MAX]
         )
     return parsed
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, cast
 
-from vaka.config import BUNDLE_MAX_ENTRIES
+from vaka.config import BUNDLE_MAX_ENTRIES, ISSUES_MAX
 from vaka.errors import Invalid, Issue, NotAllowed, TooLarge, VakaError
 from vaka.fhir import spans
 from vaka.fhir.definitions import RESOURCE_TYPES
@@ -32,7 +32,6 @@ _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
 _RESTFUL: Final = re.compile(
     r"(https?://.+)/([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?\Z"
 )
-_ISSUES_TOLD: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +110,7 @@ def plan(bundle: dict[str, Any], body: bytes, *, base_url: str, max_entries: int
         issues = [issue for entry in entries if entry.error for issue in entry.error.issues]
         if issues:
             more = f" (and {len(issues) - 1} more)" if len(issues) > 1 else ""
-            raise Invalid(f"The transaction cannot be done: {issues[0].message}{more}", issues=issues[:_ISSUES_TOLD])
+            raise Invalid(f"The transaction cannot be done: {issues[0].message}{more}", issues=issues[:ISSUES_MAX])
     return entries
 
 

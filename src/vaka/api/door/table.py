@@ -28,7 +28,7 @@ _ALONE: Final = frozenset({"sheet", "unit", "drafts"})
 _OWN: Final = frozenset({"health", "ready", "static"}) | _ALONE
 """Addresses that a copy has itself."""
 _PAGES: Final = frozenset({"", "login", "assignment", "logout", "numbers"})
-_NOT_KEPT: Final = frozenset({"Binary", "AuditEvent"})
+NOT_KEPT: Final = frozenset({"Binary", "AuditEvent"})
 """Types whose content or rows the journal alone has."""
 _EITHER: Final = frozenset({"$access", "$open", "$close"})
 """What a person opens is known everywhere at once when the journal keeps it; care does not wait for it (A9, S20)."""
@@ -102,9 +102,9 @@ def who(method: str, path: Sequence[str], query: Pairs, *, login: bool = True) -
 
 def _answered(method: str, path: tuple[str, ...], query: Pairs) -> bool:
     match (method, *path):
-        case ("GET", type_, id_) if type_ not in _NOT_KEPT and not id_.startswith(("$", "_")):
+        case ("GET", type_, id_) if type_ not in NOT_KEPT and not id_.startswith(("$", "_")):
             return True  # read
-        case ("GET", type_, _, "_history", _) if type_ not in _NOT_KEPT:
+        case ("GET", type_, _, "_history", _) if type_ not in NOT_KEPT:
             return True  # vread: of the current version, of which the store knows
         case ("GET" | "POST", "Patient", _, "$everything"):
             return True
@@ -113,7 +113,7 @@ def _answered(method: str, path: tuple[str, ...], query: Pairs) -> bool:
         case ("POST", "Patient", _, _, "_search"):
             return True
         case ("GET", type_) | ("POST", type_, "_search") if not type_.startswith(("$", "_")) and type_:
-            return type_ not in _NOT_KEPT and (type_ in _LISTED or _of_one(query))
+            return type_ not in NOT_KEPT and (type_ in _LISTED or _of_one(query))
     return False
 
 

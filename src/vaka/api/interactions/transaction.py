@@ -38,7 +38,7 @@ from vaka.api.server import (
     require_version,
 )
 from vaka.errors import Invalid, Issue, NotAllowed, NotFound, VakaError
-from vaka.fhir.accept import accept_entries, parsed_of
+from vaka.fhir.accept import BREATHE_EVERY, accept_entries, parsed_of
 from vaka.fhir.definitions import RESOURCE_TYPES
 from vaka.fhir.media import JSON_PATCH
 from vaka.fhir.outcome import from_error, operation_outcome
@@ -55,7 +55,6 @@ from vaka.store.version import Action, Version, instant, parse_version_id
 
 Dispatch: TypeAlias = Callable[[Server, Request], Awaitable[Response]]
 _BATCH_AT_ONCE = 16
-_BREATHE_EVERY = 25
 
 
 async def transaction(server: Server, request: Request, dispatch: Dispatch) -> Response:
@@ -97,7 +96,7 @@ async def transaction(server: Server, request: Request, dispatch: Dispatch) -> R
             if write is not None:
                 write.path = one.path
                 writes[one.index] = write
-            if number % _BREATHE_EVERY == _BREATHE_EVERY - 1:
+            if number % BREATHE_EVERY == BREATHE_EVERY - 1:
                 await asyncio.sleep(0)
         if strict:
             await require_references(tx, list(writes.values()))
