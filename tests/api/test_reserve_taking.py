@@ -283,6 +283,27 @@ def test_what_cannot_be_taken(api: Api, ward: Ward, nurse: Nurse, copy: Copy, jo
     cases: list[tuple[type[VakaError], str, str, Any]] = [
         (Unprocessable, "POST", "Observation", {"resourceType": "Observation", "status": "x", "code": {"text": "x"}}),
         (Invalid, "POST", "Observation", b"{"),
+        (
+            Unprocessable,
+            "POST",
+            "",
+            {
+                "resourceType": "Bundle",
+                "type": "transaction",
+                "entry": [
+                    {
+                        "resource": {
+                            "resourceType": "Observation",
+                            "status": "final",
+                            "code": {"text": "x"},
+                            **ward.owned(),
+                            "meta": {"tag": [{"system": "urn:x-vaka:entered", "code": "from-paper"}]},
+                        },
+                        "request": {"method": "POST", "url": "Observation"},
+                    }
+                ],
+            },
+        ),  # without a time
         (OnlyJournal, "POST", "Observation", vital(ward) | {"subject": {"reference": "Patient/nobody"}}),
         (Forbidden, "POST", "Observation", vital(elsewhere)),
         (Forbidden, "POST", "Observation", {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}),

@@ -487,6 +487,31 @@ def test_malformed_bundles(api: Api, bundle: Resource) -> None:
         assert all(status(entry) < 500 for entry in one.json().get("entry", []))
 
 
+@pytest.mark.parametrize(
+    ("resource", "path"),
+    [
+        ({"resourceType": "Task", "status": "requested", "intent": "order",
+          "code": {"coding": [{"system": "urn:x-vaka:task", "code": "enter-from-paper"}]}}, "Task.owner"),
+        ({"resourceType": "Observation", "status": "final", "code": {"text": "x"},
+          "meta": {"tag": [{"system": "urn:x-vaka:entered", "code": "from-paper"}]}}, "Observation"),
+        ({"resourceType": "Binary", "contentType": "application/pdf", "data": "TVqQAA=="}, "Binary.contentType"),
+    ],
+)  # fmt: skip
+def test_an_entry_passes_the_gate_that_the_resource_passes_alone(
+    api: Api, tag: str, resource: Resource, path: str
+) -> None:
+    """Would break S13 and ASVS 12.2.1: an entry from paper without its time, or a program kept as a picture, would come in by bundle."""
+    alone = outcome(api.post(f"/{resource['resourceType']}", json=resource), 422)
+    assert path in [one["expression"][0] for one in alone]
+    said = api.post(f"/{resource['resourceType']}/$validate", json=resource).json()["issue"]
+    assert path in [one["expression"][0] for one in said if one["severity"] == "error"]
+    told = outcome(api.transact(post(patient(tag)), post(resource)), 422)
+    assert {one["expression"][0] for one in told} == {
+        "Bundle.entry[1].resource" + one["expression"][0].removeprefix(resource["resourceType"]) for one in alone
+    }
+    assert api.ids(f"/Patient?identifier={tag}") == []
+
+
 def test_an_empty_bundle_is_carried_out(api: Api) -> None:
     """Would break: no entry is no error."""
     for type_ in ("transaction", "batch"):

@@ -1,7 +1,7 @@
 """Whether a parsed resource is taken: valid FHIR R4, and what it says that it is.
 
-Invariant: one resource passes the same gate (``require_valid``) however it comes: over HTTP, into a reserve, by `vaka load`. The
-entries of a transaction over HTTP or into a reserve are held to FHIR's own rules alone (``accept_entries``).
+Invariant: a resource passes the same gate (``findings``) however it comes: over HTTP alone or in a transaction, into a reserve,
+by `vaka load`; `$validate` says beforehand what it would find.
 """
 
 from __future__ import annotations
@@ -26,25 +26,32 @@ BREATHE_EVERY: Final = 25
 """Entries of a transaction between which others get their turn."""
 
 
-def require_valid(parsed: Parsed) -> None:
-    """Unprocessable, with every finding and its path, unless ``parsed`` is valid FHIR R4."""
-    errors = [issue for issue in validate(parsed) if issue.severity in ("error", "fatal")]
-    errors += paper.issues(parsed.resource)
-    if errors:
-        raise Unprocessable(f"the {parsed.type} is not valid FHIR R4", issues=errors)
-    if parsed.type == "Binary":
+def findings(parsed: Parsed) -> list[Issue]:
+    """All that is wrong with ``parsed``, each with its path: by FHIR R4, by the rules of paper, and by its content's type."""
+    errors = [*validate(parsed), *paper.issues(parsed.resource)]
+    if not errors and parsed.type == "Binary":
         text = "".join(str(parsed.resource.get("data", "")).split())[
             : START_BYTES * 2
         ]  # a multiple of four, or all of it
-        require_type(str(parsed.resource.get("contentType")), base64.b64decode(text))
+        try:
+            require_type(str(parsed.resource.get("contentType")), base64.b64decode(text))
+        except Unprocessable as error:
+            errors += error.issues
+    return errors
+
+
+def require_valid(parsed: Parsed) -> None:
+    """Unprocessable, with every finding and its path, unless ``parsed`` is valid (``findings``)."""
+    if errors := findings(parsed):
+        raise Unprocessable(f"the {parsed.type} is not valid FHIR R4", issues=errors)
 
 
 def require_type(media: str, start: bytes) -> None:
     """Unprocessable where content that begins with ``start`` is not of type ``media``: a viewer would open something else."""
     if not begins_as(media, start):
         raise Unprocessable(
-            f"the content is no {media[:60]}: it does not begin as one", path="Binary.contentType",
-            help="send it with the type that it has; application/octet-stream where none fits",
+            f"the content is no {media[:60]}: it does not begin as one; send it with the type that it has, "
+            "application/octet-stream where none fits", path="Binary.contentType",
         )  # fmt: skip
 
 
@@ -68,8 +75,7 @@ async def accept_entries(drafted: Assigned) -> dict[int, Parsed]:
                 continue
             issues += [
                 replace(i, path=f"{one.path}.resource" + (i.path or "").removeprefix(one.type or ""))
-                for i in validate(read)
-                if i.severity in ("error", "fatal")
+                for i in findings(read)
             ]
         if number % BREATHE_EVERY == BREATHE_EVERY - 1:
             await asyncio.sleep(0)

@@ -13,9 +13,9 @@ import orjson
 from vaka.api.http import Request, Response, require_json_answer, require_json_body
 from vaka.api.server import Server, known_type, living
 from vaka.errors import Invalid, Issue
+from vaka.fhir.accept import findings
 from vaka.fhir.outcome import operation_outcome
 from vaka.fhir.parse import Parsed, as_parsed, parse_json, parse_resource
-from vaka.fhir.validate import validate as find_issues
 
 _MODES = frozenset({"create", "update", "delete"})
 _KNOWN = frozenset({"mode", "profile", "resource", "_format", "_pretty"})
@@ -43,7 +43,7 @@ async def validate(server: Server, request: Request, type_: str | None, id_: str
         return _answer([*issues, Issue("information", "informational", told)])
     if parsed is None:
         raise Invalid("Parameters holds no parameter named resource", path="Parameters.parameter")
-    issues += find_issues(parsed)
+    issues += findings(parsed)
     if mode == "update" and parsed.id is None:
         issues.append(Issue("error", "required", "an update needs an id", f"{parsed.type}.id"))
     elif id_ is not None and parsed.id not in (None, id_):
