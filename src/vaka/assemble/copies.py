@@ -24,7 +24,7 @@ from vaka.copy.files import Folder, key, replace
 from vaka.copy.scope import Scope
 from vaka.watch.directory import Directory
 from vaka.watch.part import Part
-from vaka.watch.probe import beat, beat_age_s, http_status
+from vaka.watch.probe import answers_ready, beat, beat_age_s
 from vaka.watch.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -238,10 +238,11 @@ def _serving(copy: Copy, number: int) -> Part:
     beats = directory.run / f"{name}.beat"
 
     async def ready() -> bool:
-        """All share one port, where any of them answers: each one's own beat tells that it lives."""
+        """All share one port, where any of them answers: each one's own beat tells that it lives. One that is asked for more than
+        it can answer is late, and to end it would take away what it does answer."""
         if beat_age_s(beats) > BEAT_MAX_S:
             raise ConnectionError("its loop stands still")
-        return await http_status(copy.host, copy.port, "/ready", tls=copy.wire.secure) == 200
+        return await answers_ready(copy.host, copy.port, tls=copy.wire.secure)
 
     return Part(
         name, "copy", [*child("copy-serve", directory), *copy.arguments(), "--number", str(number)], ready,

@@ -20,7 +20,7 @@ from vaka.assemble.place import check_port, child, free_port, is_free
 from vaka.copy.files import Folder
 from vaka.watch.directory import Directory
 from vaka.watch.part import Part
-from vaka.watch.probe import http_status
+from vaka.watch.probe import answers_ready
 
 # What only copies need is imported where there are some: every part of a Vaka and every command begins with this module.
 if TYPE_CHECKING:
@@ -134,7 +134,8 @@ def _part(start: Start, behind: Behind, wire: Wire, number: int, port: int, near
         partial.rename(token)
 
     async def ready() -> bool:
-        return await http_status(start.host, port, "/ready", tls=wire.secure) == 200
+        """Whether what answers there stands still, and must be ended, its own supervisor judges."""
+        return await answers_ready(start.host, port, tls=wire.secure)
 
     if near:
         wire = replace(wire, near_port=near[number - 1])

@@ -22,12 +22,11 @@ from vaka.assemble.copies import address
 from vaka.assemble.place import check_port, child, end_survivors
 from vaka.watch.directory import Directory
 from vaka.watch.part import Part
-from vaka.watch.probe import http_status
+from vaka.watch.probe import READY_WAIT_S, http_status
 from vaka.watch.supervisor import Supervisor
 
 DATABASE_WAIT_S: Final = 30.0
 EMBEDDED_WAIT_S: Final = 3600.0
-READY_WAIT_S: Final = 2.0
 API_SILENT_MAX_S: Final = 15.0
 DSN_VARIABLE: Final = "VAKA_DATABASE"
 API: Final = "journal"

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import Final
 
+READY_WAIT_S: Final = 2.0
+"""So long somebody who is ready may take to say so; shorter than a look at a part may take (``supervisor.PROBE_TIMEOUT_S``)."""
 _BEAT_BYTES: Final = 64
 HEAD_MAX_BYTES: Final = 4096
 
@@ -37,6 +39,16 @@ async def http_status(host: str, port: int, path: str, *, tls: bool = False) -> 
     if len(line) < 2 or not line[0].startswith(b"HTTP/1.") or not line[1].isdigit():
         raise ConnectionError("not an HTTP answer")
     return int(line[1])
+
+
+async def answers_ready(host: str, port: int, *, tls: bool = False) -> bool:
+    """Whether a server whose life is judged by something else (its beat) says in time that it is ready. OSError where nobody
+    listens."""
+    try:
+        async with asyncio.timeout(READY_WAIT_S):
+            return await http_status(host, port, "/ready", tls=tls) == 200
+    except TimeoutError:
+        return False
 
 
 def beat(path: Path) -> None:
