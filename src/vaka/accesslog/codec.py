@@ -20,7 +20,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import chain
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -33,6 +33,9 @@ _FORM_FIELDS = 6
 _COLUMNS = 10
 _KEPT_MAX = 20_000
 _SHOWN_MIN, _SHOWN_MAX = 8, 4_096
+_Words: TypeAlias = tuple[str, str, str]
+_Numbers: TypeAlias = tuple[int, ...]
+_Row: TypeAlias = tuple[Record, int, int, _Numbers, _Numbers, "_Numbers | int", int]
 _NO_WORDS = ("", "", "")
 _DESCRIBES_NOTHING = re.compile(rb"\[\d+,\[\],")
 
@@ -110,20 +113,47 @@ class Encoder:
         self._kept: list[Actor] = []
         self._forms: dict[tuple[object, ...], int] = {}
         self._shown: dict[tuple[object, ...], int] = {}  # 0: was shown once, and is not described
-        # Those that are described, by the id of their seqs, which stand here so that they are nothing else's.
-        self._shown_known: dict[int, tuple[tuple[int, ...], tuple[int, ...], int, int]] = {}
+        # Of records that come again as the same object, by its id: the record, which keeps its id, and its columns.
+        self._rows: dict[int, _Row] = {}
         self.described: dict[int, Described] = {}
 
-    def payload(self, records: Sequence[Record], time_us: int, times: Sequence[int] | None = None) -> bytes:
-        """The payload of a block of one record or more, made at ``time_us``. ``times``: of each, where they are not the records'
-        own."""
+    def payload(self, records: Sequence[Record], time_us: int, again: Sequence[int | None] | None = None) -> bytes:
+        """The payload of a block of one record or more, made at ``time_us``. ``again``: for each, when the same record, which is
+        kept, has happened again; None: it happened when it says."""
         first = len(self.described)
-        # A column at a time: for a block of many records this is a fifth of the work of a record at a time.
-        made, actors, *form, reasons, whys, addresses, patients, owners, seqs, more = zip(*records, strict=True)
+        if again is None or not any(again):
+            columns, words = self._columns(records)
+            before = [time_us - one.time_us for one in records]
+        else:
+            rows = list(map(self._rows.get, map(id, records)))
+            words = self._fill(rows, records, again) if None in rows else {}
+            _, *columns = zip(*rows, strict=True)  # type: ignore[arg-type]
+            before = [time_us - (at or one.time_us) for at, one in zip(again, records, strict=True)]
+        told = [(one.kind, one.text) for one in map(self.described.__getitem__, range(first, len(self.described)))]
+        return orjson.dumps([first, told, before, *columns, {str(n): texts for n, texts in words.items()}])
+
+    def _fill(
+        self, rows: list[_Row | None], records: Sequence[Record], again: Sequence[int | None]
+    ) -> dict[int, _Words]:
+        """Makes the rows that are not known, and keeps those of what happens again; the words, as of ``_columns``."""
+        places = [n for n, row in enumerate(rows) if row is None]
+        new = [records[n] for n in places]
+        columns, words = self._columns(new)
+        for n, row in zip(places, zip(new, *columns, strict=True), strict=True):
+            rows[n] = row
+            is_settled = type(row[5]) is int or len(row[5]) < _SHOWN_MIN  # how it is told changes no more
+            if again[n] is not None and is_settled and not words and len(self._rows) < _SHOWN_MAX:
+                self._rows[id(row[0])] = row
+        return {places[n]: texts for n, texts in words.items()}
+
+    def _columns(self, records: Sequence[Record]) -> tuple[list[Any], dict[int, _Words]]:
+        """Actor, form, patients, owners, seqs, more of each; the words of those that have some, by place."""
+        # A column at a time: for many records this is a fifth of the work of a record at a time.
+        _, actors, *form, reasons, whys, addresses, patients, owners, seqs, more = zip(*records, strict=True)
         words = {}
         if any(reasons) or any(whys) or any(addresses):
             texts_of = zip(reasons, whys, addresses, strict=True)
-            words = {str(n): texts for n, texts in enumerate(texts_of) if texts != _NO_WORDS}
+            words = {n: texts for n, texts in enumerate(texts_of) if texts != _NO_WORDS}
         # Most were described before: one look in a dictionary for each, by C.
         forms = tuple(zip(*form, strict=True))
         actor_numbers = list(map(self._known.get, map(id, actors)))
@@ -135,9 +165,7 @@ class Encoder:
         if max(map(len, seqs)) >= _SHOWN_MIN:
             shown = [self._showing(*one) for one in zip(owners, seqs, more, strict=True)]
             owners, seqs, more = zip(*shown, strict=True)
-        told = [(one.kind, one.text) for one in map(self.described.__getitem__, range(first, len(self.described)))]
-        before = [time_us - at for at in times or made]
-        return orjson.dumps([first, told, before, actor_numbers, form_numbers, patients, owners, seqs, more, words])
+        return [actor_numbers, form_numbers, patients, owners, seqs, more], words
 
     def _actor(self, actor: Actor) -> int:
         number = self._actors.get(actor)
@@ -160,9 +188,6 @@ class Encoder:
         """As the columns tell it: the same thing shown for the second time is described, from then on its number is enough."""
         if len(seqs) < _SHOWN_MIN:
             return owners, seqs, more
-        known = self._shown_known.get(id(seqs))
-        if known is not None and known[0] is owners and known[2] == more:  # most: the same answer, given out again
-            return (), known[3], 0
         shown = (owners, seqs, more)
         number = self._shown.get(shown)
         if number is None:
@@ -171,8 +196,6 @@ class Encoder:
             return shown
         if not number:
             number = self._shown[shown] = self._add(SHOWN, orjson.dumps(shown).decode())
-        if len(self._shown_known) < _SHOWN_MAX:
-            self._shown_known[id(seqs)] = (owners, seqs, more, number)
         return (), number, 0
 
     def _describe(self, kind: int, parts: Sequence[object]) -> int:

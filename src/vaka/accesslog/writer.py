@@ -79,7 +79,7 @@ class AccessLog:
         self._segment: Segment | None = None
         self._retry_at = 0.0
         self._owed: list[tuple[Block, dict[int, Described]]] = []
-        self._waiting: list[tuple[Record, Told, int]] = []
+        self._waiting: list[tuple[Record, Told, int | None]] = []
         self._flushing = False
         self._all_here: asyncio.Future[None] | None = None
         self._one = asyncio.Lock()
@@ -171,10 +171,8 @@ class AccessLog:
         return future
 
     def line_up(self, record: Record, told: Told, at_us: int | None = None) -> None:
-        """Puts ``record`` in line, as of ``at_us`` where the same has happened again since; ``told``, which must not raise, is
-        called with whether it is durable."""
-        if at_us is None:
-            at_us = record.time_us
+        """Puts ``record`` in line, as of ``at_us`` where the same, which is kept, has happened again since; ``told``, which must
+        not raise, is called with whether it is durable."""
         if len(record.patients) <= config.LOG_PATIENTS_MAX:  # most records
             self._waiting.append((record, told, at_us))
         else:
@@ -242,7 +240,7 @@ class AccessLog:
         timer.cancel()
         self._all_here = None
 
-    async def _store(self, records: Sequence[Record], times: Sequence[int]) -> bool:
+    async def _store(self, records: Sequence[Record], again: Sequence[int | None]) -> bool:
         """Makes the next block, and stores it and what is owed."""
         if self._segment is None:
             await self._reopen()
@@ -253,13 +251,13 @@ class AccessLog:
             return False
         time_us = time.time_ns() // 1_000
         number = self._number + 1
-        payload = self._encoder.payload(records, time_us, times)
+        payload = self._encoder.payload(records, time_us, again)
         block = blocks.make(number, self._chapter or number, time_us, payload, self._hash)
         if self._segment is not None and not self._segment.fits(len(block.framed)):
             self._segment.close()
             self._segment = None
             self._begin_chapter()
-            payload = self._encoder.payload(records, time_us, times)
+            payload = self._encoder.payload(records, time_us, again)
             block = blocks.make(number, number, time_us, payload, self._hash)
             await self._reopen()
         self._number, self._hash, self._chapter = number, block.hash, block.chapter
@@ -430,9 +428,11 @@ def _wake(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def in_one_block(waiting: Sequence[tuple[Record, object, int]]) -> int:
+def in_one_block(waiting: Sequence[tuple[Record, object, int | None]]) -> int:
     """How many of these go into one block: one or more, as far as both limits let."""
     count = min(len(waiting), config.LOG_BLOCK_MAX_RECORDS)
+    if sum([len(one[0].patients) for one in waiting[:count]]) <= config.LOG_BLOCK_MAX_PATIENTS:  # nearly always
+        return count
     left = config.LOG_BLOCK_MAX_PATIENTS
     for n in range(count):
         left -= len(waiting[n][0].patients)

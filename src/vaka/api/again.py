@@ -20,6 +20,7 @@ from vaka import config, log
 from vaka.access.session import Session
 from vaka.accesslog.record import Record
 from vaka.api.admission import Shed, shed
+from vaka.api.admission.classes import URGENT
 from vaka.api.door.door import as_of
 from vaka.api.http import Request, Response
 from vaka.api.http1 import Connection, Exchange, refusal
@@ -93,14 +94,11 @@ class Again:
             return False
         began, admission = time.perf_counter(), self._server.admission
         class_ = admission.class_again(kept.proof, kept.shown.id, began)
-        if class_ is None:
+        if class_ is None or (moment := self._holds(kept, began)) is None:
             return False
-        if admission.enter(class_, began):
-            if (moment := self._holds(kept, began)) is not None:
-                self._answer(kept, moment, data, connection, class_, began)
-                return True
-            admission.leave_again(class_, kept.proof, None)
-            return False
+        if admission.passes(class_, began):
+            self._answer(kept, moment, data, connection, class_, began)
+            return True
         try:
             entry = admission.line_up(class_, partial(self._has_place, kept, data, connection, class_))
             connection.when_lost = partial(admission.door.withdraw, entry)
@@ -117,11 +115,12 @@ class Again:
             self._shed(connection, shed(class_))
             return True
         began = time.perf_counter()
-        if (moment := self._holds(kept, began)) is not None:
-            self._answer(kept, moment, data, connection, class_, began)
-            return True
-        connection.pass_on(data)
-        return False  # it asks for a place itself
+        if (moment := self._holds(kept, began)) is None:
+            connection.pass_on(data)
+            return False  # it asks for a place itself
+        self._answer(kept, moment, data, connection, class_, began)
+        self._server.admission.leave_again(class_)  # what is left to do waits for the disk
+        return True
 
     def _shed(self, connection: Connection, error: Shed) -> None:
         door = self._server.door
@@ -132,7 +131,7 @@ class Again:
     def _answer(
         self, kept: _Kept, moment: _Moment, data: bytes, connection: Connection, class_: int, began: float
     ) -> None:
-        """There is a place. What cannot be answered here after all, for whatever reason, goes the usual way."""
+        """It may be. What cannot be answered here after all, for whatever reason, goes the usual way."""
         try:
             content = kept.shown.content(moment.reader, moment.told)
             if not self._server.usage.note_again(kept.count):
@@ -140,12 +139,12 @@ class Again:
         except Exception as error:
             log.error("sheet asked for again", exception=error)
             self._kept.pop(data, None)
-            self._server.admission.leave_again(class_, kept.proof, None)
             connection.pass_on(data)
             return
         told = partial(self._send, kept, moment, connection, content, began)
         self._server.log.line_up(kept.record, told, time.time_ns() // 1_000)
-        self._server.admission.leave_again(class_, kept.proof, kept.shown.id)  # what is left to do waits for the disk
+        if class_ != URGENT:
+            self._server.admission.shown_again(kept.proof, kept.shown.id, began)
 
     def keep(self, data: bytes, exchange: Exchange, request: Request, record: Record, response: Response) -> None:
         """``data`` was this request, whose answer this was."""

@@ -45,6 +45,19 @@ def test_what_goes_in_comes_out(batches: list[list[Record]]) -> None:
         assert told.named <= set(encoder.described)
 
 
+@given(st.lists(RECORDS, min_size=1, max_size=6), st.lists(st.integers(0, 5), min_size=1, max_size=12), st.data())
+@settings(max_examples=150, deadline=None)
+def test_what_happens_again_is_told_with_its_time(kept: list[Record], order: list[int], data: st.DataObject) -> None:
+    """Would break: an access to a sheet that is kept is logged as of when it was first shown, as another's, or with another's words."""
+    encoder = Encoder()
+    for _ in range(4):
+        batch = [kept[n % len(kept)] for n in order]
+        times = data.draw(st.lists(st.none() | st.integers(NOW - 50, NOW), min_size=len(batch), max_size=len(batch)))
+        batch = [one if time is not None else one._replace() for one, time in zip(batch, times, strict=True)]
+        wanted = [one if time is None else one._replace(time_us=time) for one, time in zip(batch, times, strict=True)]
+        assert records(encoder.payload(batch, NOW, times), NOW, encoder.described) == wanted
+
+
 def test_who_is_described_once() -> None:
     """Would break: each access carries the person's name and unit again, and is too large."""
     encoder = Encoder()

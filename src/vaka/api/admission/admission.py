@@ -50,7 +50,8 @@ class Admission:
         self._told = Step.FULL
         self._busy_since = 0
         self.class_of, self.class_again = self._known.class_of, self._known.class_again
-        self.enter = self.door.enter
+        self.shown_again = self._known.shown_again
+        self.enter, self.passes = self.door.enter, self.door.passes
 
     @property
     def step(self) -> Step:
@@ -100,13 +101,10 @@ class Admission:
         if class_ != URGENT or status == 401 or request.method == "POST":
             self._known.learn(request, path, status, now)
 
-    def leave_again(self, class_: int, proof: str, patient: str | None) -> None:
-        """Gives back the place of such a request; ``patient``: who is shown."""
-        now = time.perf_counter()
-        if woken := self.door.leave_at_once(class_, now):
+    def leave_again(self, class_: int) -> None:
+        """Gives back the place of one who waited for it, and whose work is next to none."""
+        if woken := self.door.leave_at_once(class_, time.perf_counter()):
             self._wake(woken)
-        if class_ != URGENT and patient is not None:
-            self._known.shown_again(proof, patient, now)
 
     def lend(self, request: Request) -> None:
         """While ``request`` waits for its sender, or for another machine, its place is another's: neither slow senders nor a

@@ -96,7 +96,7 @@ class Known:
         if caller is None or not caller.person:
             return None
         if caller.patients.get(patient, 0.0) > now:
-            caller.shown(patient, now)
+            caller.patients[patient] = caller.open_until = now + config.OPEN_PATIENT_S
             return URGENT if caller.counts(now) else READ
         return READ
 
