@@ -127,7 +127,7 @@ class Encoder:
         else:
             rows = list(map(self._rows.get, map(id, records)))
             words = self._fill(rows, records, again) if None in rows else {}
-            _, *columns = zip(*rows, strict=True)  # type: ignore[arg-type]
+            _, *columns = zip(*rows, strict=True)
             before = [time_us - (at or one.time_us) for at, one in zip(again, records, strict=True)]
         told = [(one.kind, one.text) for one in map(self.described.__getitem__, range(first, len(self.described)))]
         return orjson.dumps([first, told, before, *columns, {str(n): texts for n, texts in words.items()}])

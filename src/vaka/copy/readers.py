@@ -1,7 +1,8 @@
 """The readers of one process: one on the event loop for look-ups by key, a few in threads for everything longer.
 
 Invariants: a reader is used by one thread at a time; after the pointer to the seed has moved, none reads on in the old file (it
-is closed at the next question, and by ``refresh`` where there is none); a file that cannot be read is told, never answered from.
+is closed at the next question by key, so that its room on the disk is free); a file that cannot be read is told, never answered
+from.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ class Readers:
             old, self._here = self._here, None
             if old is not None:
                 old.close()
+            self._let_go()
             with self.trusted():
                 self._here = self._source.open()
         return self._here
@@ -103,10 +105,9 @@ class Readers:
         """Within, a file that cannot be read is told of, and the journal is asked instead."""
         return self._trusted
 
-    def refresh(self) -> None:
-        """Lets go of files that are no longer in use."""
-        seed = self._source.seed()
-        kept = []
+    def _let_go(self) -> None:
+        """Closes those that nobody uses now and that are of another seed."""
+        seed, kept = self._source.seed(), []
         while self._idle:
             reader = self._idle.pop()
             if reader.seed == seed:
@@ -114,8 +115,6 @@ class Readers:
             else:
                 reader.close()
         self._idle += kept
-        if self._here is not None and self._here.seed != seed:
-            self.here()
 
     def close(self) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)

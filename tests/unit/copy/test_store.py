@@ -120,7 +120,7 @@ def test_another_seed_is_read_at_the_next_question(seeds: Seeds, store: CopyStor
     assert ids(search(store, "Patient")) == ["p2"]
     assert asyncio.run(store.read("Patient", "p1", access=FULL)) is None
     seeds.make(patient(3))
-    store.readers.refresh()
+    assert asyncio.run(store.read("Patient", "p3", access=FULL)) is not None
     closed = [reader for reader in seeds.opened if reader.seed != 3]
     assert closed
     for reader in closed:
