@@ -133,7 +133,7 @@ async def _open(data: Path, journal_url: str, folder: Path, peer: str) -> Opened
         await journal.close()
         await registering.close()
 
-    return Opened(served, door, complete, beside, close)
+    return Opened(served, door, complete, beside, close, b"")
 
 
 def main() -> None:

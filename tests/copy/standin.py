@@ -151,7 +151,7 @@ async def _open(data: Path, journal_url: str, state: Path) -> Opened:
     async def complete() -> Server:
         return served
 
-    return Opened(served, door, complete, (), close)
+    return Opened(served, door, complete, (), close, b"")
 
 
 def main() -> None:

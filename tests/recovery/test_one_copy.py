@@ -372,7 +372,7 @@ def test_nothing_that_people_write_or_say_is_plain_on_the_copys_disk(stop: Stop)
     address = f"Okand{fresh()}"
     assert stop.ask("GET", f"/fhir/Patient/{address}").status_code != 200  # a refusal that is logged
     asked = stop.data / "log" / "serve-1.requests.log"
-    wait_until(lambda: address in asked.read_text(), "what was gathered for the logs is written")
+    wait_until(lambda: '"/fhir/Patient/~' in asked.read_text(), "what was gathered for the logs is written")
     looked = {path: path.read_bytes() for path in stop.data.rglob("*") if path.is_file()}
     there = {path.name for path in looked}
     assert {
@@ -387,8 +387,7 @@ def test_nothing_that_people_write_or_say_is_plain_on_the_copys_disk(stop: Stop)
     for path, content in looked.items():
         for shape in (content, *unpacked(content)):
             assert secret.encode() not in shape and secret.lower().encode() not in shape, path
-            # The request log tells addresses as they were asked for, which hold ids (decision 0022).
-            assert address.encode() not in shape or path.name.endswith(".requests.log"), path
+            assert address.encode() not in shape, path
 
 
 def unpacked(content: bytes) -> Iterator[bytes]:

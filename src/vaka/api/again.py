@@ -25,7 +25,7 @@ from vaka.api.door.door import as_of
 from vaka.api.http import Request, Response
 from vaka.api.http1 import Connection, Exchange, refusal
 from vaka.api.http1.head import lines, opening
-from vaka.api.request_log import RequestLog, line_of
+from vaka.api.request_log import RequestLog
 from vaka.api.shown import Moment, Shown, moment_of
 from vaka.api.usage import Count
 from vaka.copy.changes import Stamp
@@ -160,7 +160,7 @@ class Again:
         kept = _Kept(
             request, record, shown, exchange.source, request.proof, session,
             lines([("content-type", response.content_type), *headers]),
-            line_of("GET", exchange.path, 200, request.access.principal), None, now + config.AGAIN_KEPT_S,
+            self._requests.line("GET", exchange.path, 200, request.access.principal), None, now + config.AGAIN_KEPT_S,
         )  # fmt: skip
         if self._holds(kept, now) is None:
             return

@@ -25,7 +25,7 @@ from vaka.api.health import health, ready
 from vaka.api.http import ClientGone, Request, Response, error_response, parse_query_string
 from vaka.api.http1 import Exchange
 from vaka.api.interactions.sheet import sheet
-from vaka.api.request_log import RequestLog, line_of
+from vaka.api.request_log import RequestLog
 from vaka.api.server import Server
 from vaka.errors import Busy, Fault, Forbidden, Invalid, NotFound, NotPassed, VakaError
 from vaka.store.cursor import Cursor
@@ -136,7 +136,7 @@ class Application:
                 refusal = error
                 response = self._refused(exchange, request, error)
             except Exception as error:
-                log.error("fault", exception=error, method=exchange.method, path=address.text)
+                log.error("fault", exception=error, method=exchange.method, path=self._requests.told(address.text))
                 refusal = Fault("the server failed on this request", help="its log says why")
                 response = self._refused(exchange, request, refusal)
             if response.paced and self._long >= config.PACED_MAX:
@@ -337,11 +337,11 @@ class Application:
         except OSError:
             return False
         except VakaError as error:  # the answer has begun: it can only be cut off
-            log.warning("answer cut short", path=exchange.path, problem=error.message)
+            log.warning("answer cut short", path=self._requests.told(exchange.path), problem=error.message)
             return False
         return True
 
     def _note(self, exchange: Exchange, address: Address, request: Request | None, status: int, began: float) -> None:
         # The address without its query, which holds what was searched for: ids may stand in a log, clinical text never.
         who = request.access.principal if request is not None else _NOBODY
-        self._requests.note(line_of(exchange.method, address.text, status, who), began)
+        self._requests.note(self._requests.line(exchange.method, address.text, status, who), began)

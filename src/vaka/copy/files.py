@@ -202,6 +202,11 @@ def log_key(key: bytes) -> bytes:
     return blake2b(b"vaka access log", key=key, digest_size=KEY_BYTES).digest()
 
 
+def marks_key(key: bytes) -> bytes:
+    """The key of the marks in the request log, of the copy's."""
+    return blake2b(b"vaka request log", key=key, digest_size=KEY_BYTES).digest()
+
+
 def _key(folder: Folder, given: Path | None) -> bytes:
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     if given is None and credentials is not None and (passed := Path(credentials) / "copy.key").exists():

@@ -114,3 +114,27 @@ def test_the_request_log_has_the_address_without_what_was_searched_for(
     assert orjson.loads(line)["path"] == "/nowhere"
     assert SECRET not in line
     assert "Ek" not in line
+
+
+def test_a_copys_request_log_names_nobody_to_whoever_has_its_disk(tmp_path: Path) -> None:
+    """Broken: who looked at whom lies in plain on the disk of a copy that is stolen; or its lines cannot be told apart any more."""
+    log = RequestLog(tmp_path / "requests.log", b"k" * 32)
+    path = f"/fhir/Patient/{SECRET}/_history/3"
+    told = [
+        orjson.loads(b"{%b}" % log.line("GET", path, 200, who))
+        for who in ("person:SE1-1", "person:SE1-1", "person:SE1-2")
+    ]
+    assert told[0] == told[1]
+    assert told[1]["path"] == told[2]["path"]
+    assert told[1]["who"] != told[2]["who"]
+    assert SECRET not in str(told)
+    assert "SE1-1" not in str(told)
+    assert told[0]["path"].startswith("/fhir/Patient/~")
+    assert "/_history/" in told[0]["path"]
+    assert log.told(f"/fhir/Patient/{SECRET}/$everything").endswith("/$everything")
+    assert log.told("/sheet/p/notes") != RequestLog(None, b"l" * 32).told("/sheet/p/notes")
+    assert log.told(f"/{SECRET}").startswith("/~")
+    assert orjson.loads(b"{%b}" % log.line("GET", "/ready", 200, "laboratory")) == {
+        "method": "GET", "path": "/ready", "status": 200, "who": "laboratory",
+    }  # fmt: skip
+    assert RequestLog(None).told(path) == path, "the journal's own are the site's to encrypt"

@@ -39,7 +39,7 @@ from vaka.api.snapshots.giving import Giving
 from vaka.copy import control, engine
 from vaka.copy.apply import codec, is_ours
 from vaka.copy.changes import Changes
-from vaka.copy.files import Folder, key, log_key
+from vaka.copy.files import Folder, key, log_key, marks_key
 from vaka.copy.own import Own
 from vaka.copy.reader import Reader
 from vaka.copy.reserve.neighbours import Neighbours
@@ -151,7 +151,7 @@ async def open_copy(
         cast("Any", None), None, cast("Any", None), settings=law, door=door, admission=admission,
     )  # fmt: skip
     beside = (*copy_chores(copy, folder.about().name, post), ways.follow(), Alarm(told).follow())
-    return Opened(waiting, door, complete, beside, close)
+    return Opened(waiting, door, complete, beside, close, marks_key(secret))
 
 
 async def _readable(told: Told, store: CopyStore) -> None:

@@ -39,13 +39,14 @@ _REST: Final = (
 @dataclass(frozen=True, slots=True)
 class Opened:
     """``waiting``: what answers before the copy holds a record: it passes all on. ``complete``: makes what answers then;
-    ``beside``: work that goes on all the time; ``close``: closes all."""
+    ``beside``: work that goes on all the time; ``close``: closes all; ``marks_key``: of the request log's marks."""
 
     waiting: Server
     door: Door
     complete: Callable[[], Awaitable[Server]]
     beside: Sequence[Coroutine[Any, Any, None]]
     close: Callable[[], Awaitable[None]]
+    marks_key: bytes
 
 
 def serve(
@@ -67,7 +68,7 @@ async def _serve(
     admission = opened.waiting.admission
     admission.start()
     behind: list[tuple[Application, Front]] = []
-    requests = RequestLog(data_dir / "log" / f"{name}.requests.log")
+    requests = RequestLog(data_dir / "log" / f"{name}.requests.log", opened.marks_key)
     process.settle_memory(collect=False)
 
     def application(front: Front) -> Application:

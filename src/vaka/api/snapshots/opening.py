@@ -25,7 +25,7 @@ from vaka.api.server import Server
 from vaka.api.snapshots.asking import Asking
 from vaka.api.snapshots.door import SnapshotDoor, Standing
 from vaka.api.snapshots.prints import Prints
-from vaka.copy.files import log_key
+from vaka.copy.files import log_key, marks_key
 from vaka.copy.own import Own
 from vaka.copy.sheet.answering import CopySheets
 from vaka.copy.snapshot.about import NOTICE
@@ -79,7 +79,9 @@ async def open_snapshot(
         store, None, nothing, nothing, access_log, nothing, nothing, nothing, None, nothing, settings=law,
         door=door.as_door(), admission=admission,
     )  # fmt: skip
-    return Opened(waiting, door.as_door(), complete, (_look(standing, own, place, asking),), close)
+    return Opened(
+        waiting, door.as_door(), complete, (_look(standing, own, place, asking),), close, marks_key(place.key)
+    )
 
 
 def _freshness(standing: Standing) -> Freshness:
