@@ -1,13 +1,15 @@
 """Structured logging: one JSON object a line in a file, a readable line on a terminal.
 
 Invariants: a line holds an event's name and fields that are ids, numbers and short words, never clinical text (callers
-keep this; a long value is cut so that a mistake stays small); a log that cannot be written never stops the process.
+keep this; a long value is cut so that a mistake stays small); a log that cannot be written never stops the process, and what
+a full disk has not taken is written before the next line.
 """
 
 from __future__ import annotations
 
 import logging
 import logging.handlers
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +20,7 @@ import orjson
 VALUE_MAX_CHARS: Final = 200
 FILE_MAX_BYTES: Final = 32 * 1024 * 1024
 FILES_KEPT: Final = 5
+OWED_MAX_BYTES: Final = 1024 * 1024
 
 Value = str | int | float | bool | None
 
@@ -63,6 +66,40 @@ class _Readable(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
+class _File(logging.handlers.RotatingFileHandler):
+    """Rotated by size. Lines that the disk does not take wait in memory, as far as OWED_MAX_BYTES allow."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, maxBytes=FILE_MAX_BYTES, backupCount=FILES_KEPT, encoding="utf-8", delay=True)
+        self._owed = bytearray()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record).encode() + b"\n"
+            if len(self._owed) + len(line) > OWED_MAX_BYTES:
+                self._pay()
+            self._owed += line
+            if self.shouldRollover(record):
+                self.doRollover()
+            self._pay()
+        except Exception:
+            self.handleError(record)
+
+    def _pay(self) -> None:
+        if self.stream is None:
+            self.stream = self._open()
+        while self._owed:
+            del self._owed[: os.write(self.stream.fileno(), self._owed)]
+
+    def close(self) -> None:
+        try:
+            if self._owed:
+                self._pay()
+        except OSError:
+            self._owed.clear()
+        super().close()
+
+
 def _frames(record: logging.LogRecord) -> str:
     trace = record.exc_info[2] if record.exc_info else None
     frames = []
@@ -80,9 +117,7 @@ def setup(role: str, path: Path | None = None, *, level: int = logging.INFO) -> 
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(_Readable() if sys.stderr.isatty() else _Json(role))
     else:
-        handler = logging.handlers.RotatingFileHandler(
-            path, maxBytes=FILE_MAX_BYTES, backupCount=FILES_KEPT, encoding="utf-8", delay=True
-        )
+        handler = _File(path)
         handler.setFormatter(_Json(role))
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -75,6 +75,10 @@ class Told:
         return False
 
     @property
+    def disk_full(self) -> bool:
+        return False
+
+    @property
     def reserving(self) -> bool:
         return False
 

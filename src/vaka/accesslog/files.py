@@ -279,14 +279,14 @@ def old(folder: Path) -> list[tuple[Path, int, int]]:
     of the next say, whatever can be read between them; the newest is none of them."""
     found = []
     for (_, path), (_, after) in itertools.pairwise(segments(folder)):
-        first, follows = _first(path), _first(after)
+        first, follows = first_block(path), first_block(after)
         if first is None or follows is None or time.time() - path.stat().st_mtime < config.LOG_KEEP_FILES_S:
             break
         found.append((path, first, follows - 1))
     return found
 
 
-def _first(path: Path) -> int | None:
+def first_block(path: Path) -> int | None:
     """The first block of a segment; None if its head is not one of ours."""
     with path.open("rb") as file:
         head = file.read(_HEAD.size)

@@ -62,7 +62,7 @@ class Verified:
 
 @dataclass(slots=True)
 class _Chain:
-    """One stream as far as it has been followed."""
+    """One stream as far as it has been followed. ``elsewhere``: of a copy, what the journal holds, from first to last."""
 
     stream: str
     number: int
@@ -70,6 +70,7 @@ class _Chain:
     head: tuple[int, bytes] | None
     told: Verified
     known: End | None = None
+    elsewhere: Sequence[tuple[int, int]] = ()
 
     def find(self, block: int, where: str, what: str) -> None:
         self.told.findings.append(Finding(self.stream, block, where, what))
@@ -77,8 +78,10 @@ class _Chain:
     def follow(self, block: Block, where: str) -> None:
         """The next block, wherever it stands."""
         if block.number != self.number + 1:
-            missing = f"blocks {self.number + 1} to {block.number - 1} are missing"
-            self.find(self.number + 1, where, missing if block.number > self.number else "blocks are out of order")
+            if block.number <= self.number:
+                self.find(self.number + 1, where, "blocks are out of order")
+            elif not self.at_the_journal(block.number - 1, where):
+                self.find(self.number + 1, where, f"blocks {self.number + 1} to {block.number - 1} are missing")
         elif block.before != self.hash:
             self.find(block.number, where, "does not follow the block before it")
         self.number, self.hash = block.number, block.hash
@@ -88,6 +91,19 @@ class _Chain:
             self.find(block.number, where, "is another block than when it was verified before")
         if self.head is not None and block.number == self.head[0] and block.hash != self.head[1]:
             self.find(block.number, where, "is not the block that the head tells of")
+
+    def at_the_journal(self, last: int, where: str) -> bool:
+        """Whether the next blocks, up to ``last``, went to the journal alone, as no file took them: it has them all."""
+        at = self.number
+        for first, end in sorted(self.elsewhere):
+            if first <= at + 1:
+                at = max(at, end)
+        if at < last:
+            return False
+        self.told.notes.append(
+            f"{where}: blocks {self.number + 1} to {last} are at the journal alone: verify there that they follow"
+        )
+        return True
 
 
 async def verify(connection: Connection, folder: Path | None, known: Mapping[str, End] | None = None) -> Verified:
@@ -126,10 +142,11 @@ def verify_files(
     heads: Mapping[str, tuple[int, bytes]],
     known: Mapping[str, End] | None = None,
     key: bytes | None = None,
+    elsewhere: Mapping[str, Sequence[tuple[int, int]]] | None = None,
 ) -> Verified:
     """Follows the logs of a copy in its own folder, without the tables. ``heads``: the newest block of each stream that the
-    journal knows of, where it could be asked. What was shipped and is old is not here any more: a chain begins where its
-    files do. ``key``: as of ``blocks.sealed``."""
+    journal knows of, ``elsewhere``: which blocks it holds, from first to last, where it could be asked. What was shipped and is
+    old is not here any more: a chain begins where its files do. ``key``: as of ``blocks.sealed``."""
     told = Verified()
     for place in files.logs(folder):
         stream = files.stream_name(place)
@@ -138,14 +155,14 @@ def verify_files(
         first = next((found for _, path in files.segments(place) if (found := files.scan(path, key)) is not None), None)
         number, hash_ = (first.first - 1, first.before) if first is not None else (0, blocks.genesis(stream))
         head, before = heads.get(stream), (known or {}).get(stream)
-        chain = _Chain(stream, number, hash_, head, told, before)
+        chain = _Chain(stream, number, hash_, head, told, before, (elsewhere or {}).get(stream, ()))
         if number:
             told.notes.append(f"{place.name}: blocks 1 to {number} were shipped, and are at the journal alone")
         elif hash_ != blocks.genesis(stream):
             chain.find(1, place.name, "does not begin as this log began")
         _files(place, chain, {}, key)
         last = max(head[0] if head is not None else 0, before.block if before is not None else 0)
-        if chain.number < last:
+        if chain.number < last and not (files.is_elsewhere(place) and chain.at_the_journal(last, "the end")):
             chain.find(
                 chain.number + 1, "the end", f"blocks {chain.number + 1} to {last} are missing: the tail was cut off"
             )

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import orjson
 
@@ -97,6 +97,11 @@ class Server:
     """Where this is an opened ward snapshot."""
     site: str = ""
     """What passkeys belong to here, where that is the domain above the name that this is reached by."""
+
+    @property
+    def complete(self) -> bool:
+        """Not so for what answers before a copy has made its parts of its first record: all is passed on meanwhile."""
+        return cast("Callers | None", self.callers) is not None
 
     @property
     def register(self) -> Clients:

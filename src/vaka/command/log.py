@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
 import orjson
@@ -186,8 +186,8 @@ def verify_(since: Path | None, key_file: Path | None, data: str, database: str 
 
     if (copy.path / "copy.json").exists():
         key = copies.log_key(copies.key(copy, key_file))
-        heads, away = asyncio.run(_heads(copy, folder))
-        found = verify.verify_files(folder, heads, known, key)
+        heads, elsewhere, away = asyncio.run(_heads(copy, folder))
+        found = verify.verify_files(folder, heads, known, key, elsewhere)
         found.notes += [f"the journal could not be asked ({away}): a tail that was cut off is not seen"] if away else []
     else:
         found = asyncio.run(work(dsn_of(assemble.directory(data), database)))
@@ -203,14 +203,19 @@ def verify_(since: Path | None, key_file: Path | None, data: str, database: str 
     return 1 if found.findings else 0
 
 
-async def _heads(copy: Folder, folder: Path) -> tuple[dict[str, tuple[int, bytes]], str]:
-    """The newest block of each of a copy's logs that the journal knows of; and why it could not be asked."""
+_Heads: TypeAlias = dict[str, tuple[int, bytes]]
+_Ranges: TypeAlias = dict[str, list[tuple[int, int]]]
+
+
+async def _heads(copy: Folder, folder: Path) -> tuple[_Heads, _Ranges, str]:
+    """The newest block of each of a copy's logs that the journal knows of; which blocks the journal holds, from where the files
+    begin; and why it could not be asked."""
     import httpx
 
     from vaka.accesslog.remote import JournalStore
 
     proof = copy.token.read_text().strip() if copy.token.exists() else ""
-    found = {}
+    found, held = _Heads(), _Ranges()
     try:
         async with httpx.AsyncClient(base_url=copy.about().journal, timeout=5, verify=_trusting(copy.keys)) as client:
 
@@ -222,9 +227,12 @@ async def _heads(copy: Folder, folder: Path) -> tuple[dict[str, tuple[int, bytes
                 stream = files.stream_name(place) or ""
                 if (head := await JournalStore(post).newest(stream)) is not None:
                     found[stream] = head
+                    begins = (files.first_block(path) for _, path in files.segments(place))
+                    first = next((one for one in begins if one is not None), 1)
+                    held[stream] = await JournalStore(post).covered(stream, first=first)
     except (httpx.HTTPError, OSError, ValueError) as error:
-        return {}, str(error) or type(error).__name__
-    return found, ""
+        return {}, {}, str(error) or type(error).__name__
+    return found, held, ""
 
 
 def _trusting(keys: Path) -> ssl.SSLContext | bool:

@@ -48,7 +48,7 @@ class Field(IntEnum):
     RESERVE_WAITING = 16
     PEERS_AWAY = 17
     FORCED_AWAY = 18
-    FOLLOWER_NS = 19  # the follower's last round
+    FOLLOWER_NS = 19  # the follower's last round; without room to apply, its end too
     FOLLOWER_PID = 20
     PRIVATE_NS = 21  # the private feed was heard
     RESERVE_REFUSED = 22
@@ -104,7 +104,9 @@ class Board:
             if os.fstat(descriptor).st_size < SIZE_BYTES:
                 if not make:
                     raise Fault(f"{path} is no board")
-                os.ftruncate(descriptor, SIZE_BYTES)
+                os.posix_fallocate(
+                    descriptor, 0, SIZE_BYTES
+                )  # the map's own room: without it a full disk would be a SIGBUS
             self._map = mmap.mmap(descriptor, SIZE_BYTES)
         finally:
             os.close(descriptor)

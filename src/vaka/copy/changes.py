@@ -5,6 +5,7 @@ Invariants
   answer that was made after its patient's numbers were read holds as long as they stand.
 - A patient's number rises with each commit that touches that patient; what touches more than can be named raises the number of
   all. So does each start of a follower: one that was killed may have committed and not told.
+- The writer has all of the file's room before it maps it: a write into a map that a full disk has no room for is a SIGBUS.
 """
 
 from __future__ import annotations
@@ -23,13 +24,16 @@ Stamp: TypeAlias = tuple[int, int]
 
 
 class Changes:
-    """The numbers in the file ``path``, which is made where it is missing."""
+    """The numbers in the file ``path``, which is made where it is missing. ``reads``: of who only reads them. OSError where who
+    writes them has no room."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, reads: bool = False) -> None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if os.fstat(descriptor).st_size < _SIZE_BYTES:
                 os.ftruncate(descriptor, _SIZE_BYTES)
+            if not reads:
+                os.posix_fallocate(descriptor, 0, _SIZE_BYTES)
             self._map = mmap.mmap(descriptor, _SIZE_BYTES)
         finally:
             os.close(descriptor)

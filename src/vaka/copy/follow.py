@@ -168,6 +168,7 @@ class Follower:
             self._buffer.clear()
             if not self.board[Field.DISK_FULL]:
                 log.error("no room to apply", message=error.message)
+            self.board[Field.FOLLOWER_NS] = boottime_ns()  # it tries again: until then its word on the journal counts
             self.board[Field.DISK_FULL] = 1
             return config.COPY_DISK_RETRY_S
         except (engine.Damaged, engine.WrongKey) as error:

@@ -2,8 +2,8 @@
 
 Invariants: what to do is decided in ``decide`` alone; a part's death is known at once (its exit wakes the loop), its
 silence within a probe's interval; the time in which this itself did not run (a machine that is moved, copied or starved) is
-no part's silence; the supervisor ends only when every part has ended. It keeps no state but what it sees and writes, and
-imports nothing of the record.
+no part's silence; the supervisor ends only when every part has ended, and not for a disk that is full. It keeps no state but
+what it sees and writes, and imports nothing of the record.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._note = "starting"
         self._written: status_file.Status | None = None
+        self._unwritable = False
         self._ticks = process.start_ticks(os.getpid())
 
     def stop(self) -> None:
@@ -163,9 +164,15 @@ class Supervisor:
         )
         told = tuple(map(_told, self._running.values()))
         status = status_file.Status(own, told, self._dsn, self._url, self._note, self._law, self._journal)
-        if status != self._written:
+        if status == self._written:
+            return
+        try:
             status_file.write(self._status_path, status)
-            self._written = status
+            self._written, self._unwritable = status, False
+        except OSError as error:  # written at the next cycle: parts are started, asked and ended all the same
+            if not self._unwritable:
+                log.error("status cannot be written", errno=error.errno)
+            self._unwritable = True
 
 
 def _told(running: Running) -> status_file.PartStatus:

@@ -35,6 +35,17 @@ def test_one_patient_is_told_of_to_all_who_read(changes: Changes, tmp_path: Path
     reader.close()
 
 
+@pytest.mark.parametrize("before", ["none", "of a reader"])
+def test_its_file_has_all_its_room(tmp_path: Path, before: str) -> None:
+    """Broken: on a full disk the first change of a patient ends the follower by SIGBUS."""
+    path = tmp_path / "changes"
+    if before == "of a reader":
+        Changes(path, reads=True).close()
+    Changes(path).close()
+    found = path.stat()
+    assert found.st_blocks * 512 >= found.st_size > 0
+
+
 def test_each_commit_tells(changes: Changes) -> None:
     """Broken: what the feed brings, what the reserve shows or takes back, is missing from kept answers."""
     record = Followed()

@@ -74,6 +74,7 @@ class Shared:
             fcntl.lockf(descriptor, fcntl.LOCK_EX, 1, _SIZE)  # one at a time; past the end: the lock of no slot
             if os.fstat(descriptor).st_size != _SIZE:
                 os.ftruncate(descriptor, _SIZE)
+            os.posix_fallocate(descriptor, 0, _SIZE)  # the map's own room: without it a full disk would be a SIGBUS
             shared = cls(descriptor, mmap.mmap(descriptor, _SIZE), _free(descriptor))
             fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, _SIZE)
         except BaseException:

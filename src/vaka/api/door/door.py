@@ -150,7 +150,7 @@ class Door:
         if request.path[0] in _OF_PROCESS:
             return await here(request)
         alone = table.is_copys_alone(request.path)
-        if not self.standing.readable:
+        if not self.standing.readable or not server.complete:
             if alone:
                 raise NotPassed(
                     "this copy has no record yet", retry_after_s=5,

@@ -108,14 +108,15 @@ async def open_copy(
     )  # fmt: skip
     at_journal = JournalStore(post)
     carried_over = JournalStore(carried.to_neighbours(private_key(folder.keys), reserve.peers.carry), carried=True)
+    passing = Passing(upstream)
     begun = Begun(Neighbours(folder).peers, _context(ways.copies))
     ways.renew += [reserve.peers.renew, begun.renew]
     access_log = await AccessLog.open(
         path / "accesslog" / name, at_journal, f"copy {folder.about().name}",
-        fallback=Ladder(at_journal, carried_over, lambda: told.heard), key=log_key(secret),
+        fallback=Ladder(at_journal, carried_over, lambda: passing.reaches(told)), key=log_key(secret),
     )  # fmt: skip
     door = Door(
-        Passing(upstream), told, login=True, reserve=reserve, seed=partial(give, folder, secret),
+        passing, told, login=True, reserve=reserve, seed=partial(give, folder, secret),
         held=partial(_held, folder, told), carry=partial(carried.keep, own), begun=begun,
     )  # fmt: skip
     admission = Admission(Shared.open(path / "admission"))
@@ -135,7 +136,7 @@ async def open_copy(
         made = await copy_server(copy, access_log, demo=demo, demo_login=demo_login, law=law)
         giving = Giving(folder, store, private_key(folder.keys), demo=demo_login)
         # Whether a patient is held whole is nothing that the changes tell: a copy of some units keeps no answers.
-        changes = Changes(folder.changes) if folder.about().scope is None else None
+        changes = Changes(folder.changes, reads=True) if folder.about().scope is None else None
         sheets = CopySheets(store, lambda: _freshness(told, door.passing, reserve), changes)
         return replace(made, sheets=sheets, door=door, admission=admission, giving=giving)
 

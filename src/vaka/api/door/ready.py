@@ -65,6 +65,7 @@ def ready(door: Door) -> Response:
         "ageSeconds": round(standing.age_s, 3) if standing.age_s < float("inf") else None,
         "asOf": instant(standing.as_of_us) if standing.readable else None,
         "cursor": str(standing.applied), "frozen": standing.frozen,
+        "diskFull": standing.disk_full,
         **({"reserve": reserve(door.reserve.safety())} if door.reserve is not None else {}),
         **(door.held() if door.held is not None else {}),
     }  # fmt: skip

@@ -48,5 +48,9 @@ class Standing(Protocol):
         """Whether a person has said that nothing is to be applied (S31)."""
 
     @property
+    def disk_full(self) -> bool:
+        """Whether what comes could not be applied for want of room."""
+
+    @property
     def reserving(self) -> bool:
         """Whether writes go to the reserve without asking the journal: it is away for longer, or a person has said so."""

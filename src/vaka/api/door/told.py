@@ -20,6 +20,7 @@ _LOOK_S: Final = 0.5
 _CLOCKS_AGREE_US: Final = 1_000_000
 _NEVER: Final = float("inf")
 _SHOWS_MAX_S: Final = 5.0
+_TRIES_MAX_S: Final = config.DOOR_AWAY_S + 2 * config.COPY_DISK_RETRY_S
 
 
 class Told:
@@ -117,11 +118,14 @@ class Told:
     @property
     def heard(self) -> bool:
         """Marks and heartbeats are the quickest sign, though they be old: a copy that lags hears its journal. While they cannot
-        tell (catching up; held by a person, or by the brake) the follower's own word counts."""
+        tell (catching up; held by a person, or by the brake) the follower's own word counts; without room to apply, as long as it
+        goes on trying: where the disk is full, one that has died may not come back."""
         if self.board is None:
             return False
         whole, held = self.board[Field.WHOLE], self.board[Field.FROZEN] or self.board[Field.BRAKED]
-        if whole and not held:
+        if self.disk_full and boottime_ns() - self.board[Field.FOLLOWER_NS] > _TRIES_MAX_S * 1e9:
+            return False
+        if whole and not held and not self.disk_full:
             return boottime_ns() - self.board[Field.SIGN_NS] <= config.DOOR_AWAY_S * 1e9
         return self.board[Field.JOURNAL] == Journal.HEARD
 
@@ -138,6 +142,10 @@ class Told:
     @property
     def frozen(self) -> bool:
         return bool(self._field(Field.FROZEN))
+
+    @property
+    def disk_full(self) -> bool:
+        return bool(self._field(Field.DISK_FULL))
 
     @property
     def reserving(self) -> bool:

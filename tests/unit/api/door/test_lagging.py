@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -28,6 +29,7 @@ class Stands:
     as_of_us: int = 0
     peers_away: bool = False
     frozen: bool = False
+    disk_full: bool = False
     reserving: bool = False
 
     @property
@@ -115,7 +117,7 @@ def test_what_the_journal_fails_to_answer_the_copy_does(status: int, by: str) ->
     async def here(_: Request) -> Response:
         return Response(200, b"here")
 
-    answer = asyncio.run(door.answer(cast("Any", None), request, cast("Any", None), here))
+    answer = asyncio.run(door.answer(cast("Any", SimpleNamespace(complete=True)), request, cast("Any", None), here))
     assert ("copy" if answer.body == b"here" else "journal") == by
     if by == "copy":
         assert ("vaka-behind", "true") in door.marks(request.freshness), "it says that it lags"

@@ -38,7 +38,11 @@ def test_what_the_board_tells(tmp_path: Path) -> None:
     assert 5 <= told.age_s < 60
     board[Field.FROZEN] = 1
     assert told.heard and told.frozen, "held by a person: the follower's own word counts"
-    board[Field.FROZEN] = board[Field.WHOLE] = 0
+    board[Field.FROZEN], board[Field.DISK_FULL] = 0, 1
+    assert told.disk_full and not told.heard, "the word of a follower that is gone"
+    board[Field.FOLLOWER_NS] = now
+    assert told.heard, "it has no room to apply what it hears"
+    board[Field.DISK_FULL] = board[Field.WHOLE] = 0
     assert told.heard, "catching up"
     board[Field.JOURNAL] = Journal.AWAY
     assert not told.heard
