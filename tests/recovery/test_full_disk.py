@@ -217,7 +217,7 @@ def standing_still(journal: Vaka) -> Iterator[None]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("kind", ["ext4", "tmpfs"])
+@pytest.mark.parametrize("kind", ["ext4", pytest.param("tmpfs", marks=pytest.mark.slow)])
 def test_a_copy_whose_disk_fills_serves_on_says_so_and_resumes(tmp_path: Path, kind: str) -> None:
     """Broken (traps: Log, Full disk): a full disk ends reading or a process of the copy, nobody is told, an access is given out and
     logged nowhere, or the copy has to be mended by hand when there is room again."""
