@@ -50,11 +50,11 @@ from vaka.accesslog.writer import AccessLog
 config.LOG_HEAD_EVERY_S = config.LOG_SHIP_EVERY_S = 0.05
 config.LOG_SHIP_AGE_S = 0.2
 
-async def main(url, proof, folder, first):
+async def main(url, proof, folder, person, first):
     log = await AccessLog.open(Path(folder), JournalStore(post_to(url, proof)), "copy", segment_bytes=32768, ballast_bytes=1024)
     number = int(first)
     while True:
-        await log.write(record(number, actor=Actor("", "SE-copy", "Ett Namn")))
+        await log.write(record(number, actor=Actor("", person, "Ett Namn")))
         print(number, flush=True)
         number += 1
         await asyncio.sleep(0.001)
@@ -101,14 +101,14 @@ def test_each_access_reaches_the_journal_once_through_kills_and_stops(
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     chance = random.Random(seed)
-    proof, folder, written = introduced(journal, f"kills{kills}"), tmp_path / "log", 0
+    proof, folder, person, written = introduced(journal, f"kills{kills}"), tmp_path / "log", f"SE-copy-{kills}", 0
     for n in range(kills):
         pid = int(httpx.get(journal.url + "/health").json()["pid"])
         frozen = n % 3 == 1  # the copy starts, writes and dies without the journal
         if frozen:
             os.kill(pid, signal.SIGSTOP)
         try:
-            command = [sys.executable, "-c", _WRITER, journal.url, proof, str(folder), str(written)]
+            command = [sys.executable, "-c", _WRITER, journal.url, proof, str(folder), person, str(written)]
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
                 assert writer.stdout is not None
                 least = written + chance.randrange(20, 200)
@@ -139,7 +139,7 @@ def test_each_access_reaches_the_journal_once_through_kills_and_stops(
         await log.close()
 
     asyncio.run(rest())
-    logged = Counter(event.record.seqs[0] for event in events(journal.data, "SE-copy"))
+    logged = Counter(event.record.seqs[0] for event in events(journal.data, person))
     assert set(logged.values()) == {1}, f"seed {seed}"
     unknown = set(range(written)) - set(logged)
     assert len(unknown) <= kills, f"seed {seed}: more is missing than what nobody was told of"
