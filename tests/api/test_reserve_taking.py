@@ -330,7 +330,57 @@ def test_a_blocked_unit_finds_nothing_to_change(api: Api, journal: Instance, cop
               "patient": {"reference": f"Patient/{here.patient}"}, "organization": [{"reference": f"Organization/{here.unit}"}],
               "provision": {"type": "deny"}})  # fmt: skip
     refused(NotFound, lambda: copy.take("PUT", f"Composition/{note['id']}", {**note, "title": "x"}, token))
+    refused(NotFound, lambda: copy.take("POST", "", putting({**note, "title": "x"}), token))
     assert copy.states() == []
+
+
+def putting(resource: Resource, **request: str) -> Resource:
+    """A transaction with one update. ``request``: of its ``request``."""
+    asked = {"method": "PUT", "url": f"{resource['resourceType']}/{resource['id']}", **request}
+    return {"resourceType": "Bundle", "type": "transaction", "entry": [{"resource": resource, "request": asked}]}
+
+
+def test_an_update_in_a_transaction_is_asked_what_one_by_itself_is(
+    api: Api, ward: Ward, nurse: Nurse, copy: Copy, journal: Instance
+) -> None:
+    """Would break: what somebody else has changed meanwhile would be covered at every copy, though its version was named; and a
+    person would be told 200 for what the journal refuses."""
+    lab, note = journal.token("laboratory"), ward.note()
+    stale = putting({**note, "title": "x"}, ifMatch='W/"9"')
+    refused(PreconditionFailed, lambda: copy.take("POST", "", stale, nurse.session))
+    refused(PreconditionFailed, lambda: copy.take("POST", "", putting(note, ifNoneMatch="*"), lab))
+    refused(NotFound, lambda: copy.take("POST", "", putting({**note, "id": fresh()}), nurse.session))
+    refused(NotFound, lambda: copy.take("POST", "", putting({**note, "id": fresh()}, ifMatch='W/"1"'), lab))
+    assert copy.states() == []
+    copy.take("POST", "", putting({**vital(ward), "id": fresh()}), lab)
+    assert copy.take("POST", "", putting({**note, "title": "x"}, ifMatch='W/"1"'), nurse.session).status == 200
+    (*_, pending) = copy.store.open()
+    again = putting({**note, "title": "y"}, ifMatch=f'W/"{pending.version_id}"')
+    copy.take("POST", "", again, nurse.session)
+    copy.hand_over()
+    assert copy.states() == [State.DONE] * 3, "one that was made on a pending version is no conflict"
+    assert api.get(f"/Composition/{note['id']}").json()["title"] == "y"
+
+
+def test_a_result_goes_back_to_no_earlier_version_at_a_copy(
+    api: Api, ward: Ward, copy: Copy, journal: Instance
+) -> None:
+    """Would break S16: a late preliminary result would stand on every sheet in the place of the final one until the journal is
+    back."""
+    lab = journal.token("laboratory")
+    known = {**vital(ward), "identifier": [{"system": "urn:lab", "value": fresh()}]}
+    final = api.make(known)
+    late, at = {**known, "id": final["id"], "status": "preliminary"}, f"Observation/{final['id']}"
+    patch = [{"op": "replace", "path": "/status", "value": "preliminary"}]
+    error = refused(Conflict, lambda: copy.take("PUT", at, late, lab))
+    assert "final" in error.message
+    refused(Conflict, lambda: copy.take("POST", "", putting(late), lab))
+    refused(Conflict, lambda: copy.take("PATCH", at, patch, lab, content_type="application/json-patch+json"))
+    assert copy.states() == []
+    copy.take("PUT", at, {**late, "status": "corrected"}, lab)
+    refused(Conflict, lambda: copy.take("PUT", at, {**late, "status": "final"}, lab))
+    copy.hand_over()
+    assert copy.states() == [State.DONE]
 
 
 def test_what_the_journal_refuses_stays_with_the_reason_and_holds_back_only_what_refers_to_it(
