@@ -362,6 +362,24 @@ def test_an_update_in_a_transaction_is_asked_what_one_by_itself_is(
     assert api.get(f"/Composition/{note['id']}").json()["title"] == "y"
 
 
+def test_a_dose_comes_with_the_drug_that_it_names(api: Api, ward: Ward, copy: Copy, journal: Instance) -> None:
+    """Would break S13: a system that gives doses sends each with its Medication; none would be taken in a stop."""
+    drug = {"resourceType": "Medication", "code": {"text": "Alvedon"}}
+    dose = {"resourceType": "MedicationAdministration", "status": "completed", "effectiveDateTime": "2026-11-29T08:00:00+01:00",
+            "subject": ward.owned()["subject"], "medicationReference": {"reference": "urn:uuid:a6f0c5b2-6c1e-4c4e-9b51-5a3f1f1f0002"}}  # fmt: skip
+    body = {"resourceType": "Bundle", "type": "transaction", "entry": [
+        {"fullUrl": "urn:uuid:a6f0c5b2-6c1e-4c4e-9b51-5a3f1f1f0002", "resource": drug, "request": {"method": "POST", "url": "Medication"}},
+        {"resource": dose, "request": {"method": "POST", "url": "MedicationAdministration"}}]}  # fmt: skip
+    assert copy.take("POST", "", body, journal.token("pumps")).status == 200
+    (one,) = copy.store.open()
+    copy.hand_over()
+    assert copy.states() == [State.DONE]
+    given = api.get("/" + next(name for name in one.makes if name.startswith("MedicationAdministration"))).json()
+    named = given["medicationReference"]["reference"]
+    assert named in one.makes
+    assert api.get("/" + named).json()["code"]["text"] == "Alvedon"
+
+
 def test_a_result_goes_back_to_no_earlier_version_at_a_copy(
     api: Api, ward: Ward, copy: Copy, journal: Instance
 ) -> None:
