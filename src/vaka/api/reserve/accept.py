@@ -31,7 +31,7 @@ from vaka.copy.reserve.entry import OPEN, Entry, Part, State
 from vaka.copy.reserve.mode import Mode, Silent, to_reserve
 from vaka.copy.reserve.peers import Peers
 from vaka.copy.reserve.store import ReserveStore
-from vaka.copy.reserve.taken import HELP, ORDERS, require_taken
+from vaka.copy.reserve.taken import HELP, ORDERS, is_order, require_taken
 from vaka.errors import OnlyJournal, Unauthenticated, Unavailable, Unprocessable
 from vaka.fhir.extract import owner_hints
 from vaka.fhir.media import JSON_PATCH
@@ -276,7 +276,7 @@ def _owned(session: Session | None) -> dict[str, Any]:
 
 
 def _orders(part: Part) -> bool:
-    return part.type in ORDERS and part.body is not None and orjson.loads(part.body).get("status") == "active"
+    return part.type in ORDERS and part.body is not None and is_order(orjson.loads(part.body))
 
 
 def patients_of(body: bytes) -> Iterable[str]:

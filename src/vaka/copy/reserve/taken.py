@@ -11,8 +11,8 @@ units, batches), since a wrong guess could not be taken back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from vaka.access.ownership import DEFINITIONS, KINDS
 from vaka.errors import OnlyJournal
@@ -27,6 +27,11 @@ TYPES: Final = ((frozenset(compartment("Patient")) | {"Patient", "Task", "Device
 ORDERS: Final = frozenset({"MedicationRequest", "ServiceRequest", "NutritionOrder", "DeviceRequest"})
 """Orders signed in reserve are valid at their site only (S12)."""
 HELP: Final = "it is not lost: send it again, with the same Idempotency-Key, when the journal can be reached"
+
+
+def is_order(resource: Mapping[str, Any]) -> bool:
+    """Whether this is an order that holds: written in reserve, at its site only."""
+    return resource.get("resourceType") in ORDERS and resource.get("status") == "active"
 
 
 def require_taken(method: str, path: Sequence[str], query: Sequence[tuple[str, str]]) -> None:
