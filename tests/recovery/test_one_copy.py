@@ -29,6 +29,7 @@ from tests.web.browser import Browser, field
 
 from vaka.copy.files import Folder
 from vaka.copy.reserve import recovery
+from vaka.copy.reserve.entry import State
 from vaka.copy.reserve.neighbours import Neighbours
 from vaka.copy.reserve.numbers import ENCOUNTER, PERSONAL, copy_of
 from vaka.copy.reserve.opening import open_reserve
@@ -402,6 +403,26 @@ def unpacked(content: bytes) -> Iterator[bytes]:
 
 def gunzip() -> Any:
     return zlib.decompressobj(31)
+
+
+def test_who_wrote_what_the_journal_refused_hears_of_it_and_why(stop: Stop) -> None:
+    """Would break: a refused note would stand on the sheet as one that waits, and its unit would never know that it did not get
+    into the record; or a stranger would read the reason."""
+    assert stop.ask("POST", "/fhir/Composition", note(stop)).status_code == 201
+    store, address = open_reserve(Folder(stop.data)), f"/unit/{stop.ward.unit}"
+    try:
+        one = store.open()[-1]
+        assert stop.ask("GET", address, Accept="application/json").json()["notices"] == []
+        store.become(one.number, State.REFUSED, "the journal's reason")
+        (told,) = stop.ask("GET", address, Accept="application/json").json()["notices"]
+        assert "(Composition): the journal's reason" in told
+        page = stop.ask("GET", address, Accept="text/html", **{"Accept-Language": "sv"})
+        assert "Journalen har inte tagit emot det som skrevs" in page.text
+        other = stop.ask("GET", address, by=stop.program, Accept="application/json")
+        assert (other.status_code, "reason" in other.text) == (200, False)
+    finally:
+        store.become(one.number, State.SETTLED, "", only_from=[State.REFUSED])
+        store.close()
 
 
 def test_a_neighbour_that_cannot_be_reached_is_named_on_the_pages(stop: Stop) -> None:
