@@ -132,6 +132,18 @@ class Copy:
 
         return asyncio.run(work())
 
+    def first(self, method: str, path: str, body: Any, **headers: str) -> bool:
+        """Whether the reserve takes it before the journal is tried."""
+
+        async def work() -> bool:
+            async with self._open() as (_, reserving):
+                content = b"" if body is None else orjson.dumps(body)
+                return cast(bool, await reserving.first(
+                    Request(method, ("fhir", *path.split("/")), [], headers, "http://copy/fhir", content, AccessFilter("anonymous"))
+                ))  # fmt: skip
+
+        return asyncio.run(work())
+
     def hand_over(self) -> None:
         """All that goes now."""
 
@@ -360,6 +372,26 @@ def test_an_update_in_a_transaction_is_asked_what_one_by_itself_is(
     copy.hand_over()
     assert copy.states() == [State.DONE] * 3, "one that was made on a pending version is no conflict"
     assert api.get(f"/Composition/{note['id']}").json()["title"] == "y"
+
+
+def test_no_write_of_a_patient_passes_what_waits_of_that_patient(
+    api: Api, ward: Ward, nurse: Nurse, copy: Copy
+) -> None:
+    """Would break S14: what changes an older entry says not whose it is, and would be in the record before what was written
+    earlier of the same patient."""
+    note, apart = ward.note(), ward.note(ward.admit())
+    patch = [{"op": "replace", "path": "/title", "value": "x"}]
+    other = ward.admit()
+    assert not copy.first("PATCH", f"Composition/{note['id']}", patch)
+    copy.take("POST", "Observation", vital(ward), nurse.session)
+    assert copy.first("PATCH", f"Composition/{note['id']}", patch)
+    assert copy.first("POST", f"Composition/{note['id']}/$sign", None)
+    assert copy.first("PATCH", f"Patient/{ward.patient}", patch)
+    assert copy.first("POST", "Observation", vital(ward))
+    assert not copy.first("PATCH", f"Composition/{apart['id']}", patch)
+    assert not copy.first("POST", "Observation", {**vital(ward), "subject": {"reference": f"Patient/{other}"}})
+    copy.hand_over()
+    assert not copy.first("PATCH", f"Composition/{note['id']}", patch)
 
 
 def test_a_dose_comes_with_the_drug_that_it_names(api: Api, ward: Ward, copy: Copy, journal: Instance) -> None:

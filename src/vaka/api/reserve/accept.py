@@ -105,8 +105,19 @@ class Reserving:
             return True
         if not self.store.has((State.UNHELD, State.WAITING)):
             return False
-        waits = self.store.waits(patients_of(await request.body())) or self._shown(*_path(request)[:2])
+        waits = self._shown(*_path(request)[:2]) or self.store.waits(await self._patients(request))
         return to_reserve(standing, waits) is not None
+
+    async def _patients(self, request: Request) -> set[str]:
+        """All ids of the patients whom a write concerns: by what it says, and by whose it is that it changes."""
+        named = set(patients_of(await request.body()))
+        type_, id_ = (*_path(request), "", "")[:2]
+        try:
+            found = id_ if type_ == "Patient" else await self.known.patient(type_, id_) if id_ else None
+            named |= {found} if found else set()
+            return named.union(*map(self.known.same, named))
+        except OnlyJournal:  # the record here cannot be read: what is said has to do
+            return named
 
     def _shown(self, type_: str = "", id_: str = "") -> bool:
         """Whether something of this resource waits: what is done to it says not whose it is."""
