@@ -121,6 +121,22 @@ def test_a_person_writes_on_the_only_copy_and_is_told_that_it_stands_once(stop: 
     assert shown.json()["title"] == "Under stoppet"
 
 
+def test_a_pending_entry_is_read_with_the_version_that_was_told(stop: Stop) -> None:
+    """Would break: who reads an entry of the stop and changes it with the ETag of that answer is refused: it is that of a version
+    that the journal has never made. And the address that the 201 named leads nowhere."""
+    made = stop.ask("POST", "/fhir/Composition", note(stop))
+    at, etag = f"/fhir/Composition/{made.json()['id']}", made.headers["etag"]
+    read = stop.ask("GET", at)
+    assert (read.status_code, read.headers["etag"]) == (200, etag)
+    assert stop.ask("GET", at, **{"If-None-Match": etag}).status_code == 304
+    by_address = stop.ask("GET", made.headers["location"].removeprefix(stop.url))
+    assert (by_address.status_code, by_address.content) == (200, read.content)
+    assert stop.ask("GET", f"{at}/_history/r-{uuid.uuid4()}").status_code == 404
+    changed = stop.ask("PUT", at, {**read.json(), "title": "Rättad"}, **{"If-Match": read.headers["etag"]})
+    assert (changed.status_code, changed.json()["title"]) == (200, "Rättad")
+    assert stop.ask("GET", at).headers["etag"] == changed.headers["etag"] != etag
+
+
 def test_an_entry_knows_the_clock_of_its_copy(stop: Stop) -> None:
     """Would break S6: at a copy that is cut off from time service nobody could tell by how much an entry's time is wrong."""
     assert stop.ask("POST", "/fhir/Composition", note(stop)).status_code == 201

@@ -216,6 +216,8 @@ class Asking:
         body = standing.body or b""
         hints = owner_hints(orjson.loads(body))
         base = Base(standing.version_id, sha256(body).hexdigest())
+        if standing.pending:  # the journal has it by now, and has not told it here yet
+            base = Base(None, base.hash, standing.pending.removeprefix(PENDING))
         return Seen(body, base, standing.version_id, hints, standing)
 
     def _require_seen(self, seen: Seen, name: str, header: str | None, version: Any = None) -> None:
