@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import apsw
+import httpx
 import orjson
 import pytest
 from tests.api.records import Ward, acts, parameters
@@ -392,6 +393,26 @@ def test_no_write_of_a_patient_passes_what_waits_of_that_patient(
     assert not copy.first("POST", "Observation", {**vital(ward), "subject": {"reference": f"Patient/{other}"}})
     copy.hand_over()
     assert not copy.first("PATCH", f"Composition/{note['id']}", patch)
+
+
+def test_what_is_signed_is_corrected_and_not_overwritten(api: Api, ward: Ward, nurse: Nurse, copy: Copy) -> None:
+    """Would break J1: another text would stand in the place of a signed note at every copy until the journal is back, and its author
+    would hear of it days later, by a Task."""
+    note = ward.note()
+    at, changed = f"Composition/{note['id']}", {**note, "title": "x"}
+    signing = {"Authorization": f"Bearer {nurse.session}", "If-Match": 'W/"1"'}
+    assert httpx.post(f"{api.base_url}{at}/$sign", headers=signing, timeout=30).status_code == 201
+    error = refused(Conflict, lambda: copy.take("PUT", at, changed, nurse.session))
+    assert "$correct" in str(error.help)
+    refused(Conflict, lambda: copy.take("POST", "", putting(changed), nurse.session))
+    patch = [{"op": "replace", "path": "/title", "value": "x"}]
+    refused(Conflict, lambda: copy.take("PATCH", at, patch, nurse.session, content_type="application/json-patch+json"))
+    assert copy.states() == []
+    correction = parameters(reason="wrong", resource__resource=changed)
+    copy.take("POST", f"{at}/$correct", correction, nurse.session, if_match='W/"1"')
+    copy.hand_over()
+    assert copy.states() == [State.DONE]
+    assert api.get("/" + at).json()["title"] == "x"
 
 
 def test_a_dose_comes_with_the_drug_that_it_names(api: Api, ward: Ward, copy: Copy, journal: Instance) -> None:

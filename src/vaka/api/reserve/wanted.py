@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
-from vaka.access.law import ACKNOWLEDGING, Act
-from vaka.access.marks import actor_of, mark_id, provenance
+from vaka.access.filter import system_filter
+from vaka.access.law import ACKNOWLEDGING, SIGNED, Act, why_not
+from vaka.access.marks import actor_of, mark_id, mark_of, provenance
 from vaka.access.session import Right
 from vaka.api.asked import require_right
 from vaka.api.http import Request, parse_etag
@@ -32,12 +33,14 @@ from vaka.fhir.extract import local_references, owner_hints
 from vaka.fhir.laboratory import takes_back
 from vaka.fhir.parse import Parsed, parse_json, parse_resource
 from vaka.fhir.patch import apply_patch
+from vaka.fhir.query import parse_query
 from vaka.fhir.splice import conditional_references, splice
 from vaka.fhir.transaction import assign_ids, plan
 from vaka.store.ids import keyed_id
 from vaka.store.version import Version, instant
 
 _ACTS: Mapping[str, Act] = {"$sign": Act.SIGN, "$countersign": Act.COUNTERSIGN, "$acknowledge": Act.RECEIVED}
+_MARKS_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ class Asking:
             case ("PATCH", type_, id_):
                 seen = await self._seen(type_, id_)
                 self._require_seen(seen, f"{type_}/{id_}", self.request.header("if-match"))
+                await self._require_lawful(f"{type_}/{id_}", seen)
                 parsed = accept_resource(apply_patch(seen.body, self.body), type_)
                 _require_forward(parsed, seen, self.request.header("if-match"))
                 return self._changed(parsed, id_, seen)
@@ -121,6 +125,7 @@ class Asking:
         if if_none_match == "*":
             raise PreconditionFailed(f"{name} exists already")
         self._require_seen(seen, name, if_match)
+        await self._require_lawful(name, seen)
         _require_forward(parsed, seen, if_match)
         return seen
 
@@ -137,6 +142,7 @@ class Asking:
         if act == "$correct":
             if not isinstance(asked.get("resource"), Mapping):
                 raise Invalid("the parameter resource is missing", path="Parameters.parameter")
+            await self._require_lawful(name, seen, Act.CORRECT)
             return self._changed(accept_resource(exact.dumps(asked["resource"]), type_), id_, seen)
         if act == "$annul":
             if type_ not in ANNULLABLE:
@@ -219,6 +225,21 @@ class Asking:
         if standing.pending:  # the journal has it by now, and has not told it here yet
             base = Base(None, base.hash, standing.pending.removeprefix(PENDING))
         return Seen(body, base, standing.version_id, hints, standing)
+
+    async def _require_lawful(self, name: str, seen: Seen, act: Act | None = None) -> None:
+        """Conflict where what stands is signed or locked as far as is known here, and ``act`` does not change such (J1)."""
+        if name.partition("/")[0] not in SIGNED:
+            return
+        query = parse_query(["Provenance"], [("target", name)], base_url="", strict=True, same=self.server.store.same)
+        page = await self.server.store.searching(system_filter("reserve")).search(query, count=_MARKS_MAX)
+        marks = [found for one in page.matches if (found := mark_of(orjson.loads(one.body or b"{}"))) is not None]
+        made = {mark.act: mark.at_us for mark in marks if mark.version_id == seen.version_id}
+        why = why_not(act, made.get(Act.SIGN), made.get(Act.LOCK, made.get(Act.ANNUL)), self.at_us)
+        if why is not None:
+            raise Conflict(
+                f"{name} is {why}", why=f"J1: change of a {why} entry",
+                help=f"POST {name}/$correct with the new resource and a reason" if why == "signed" else f"POST {name}/$annul",
+            )  # fmt: skip
 
     def _require_seen(self, seen: Seen, name: str, header: str | None, version: Any = None) -> None:
         named = parse_etag(header) if header not in (None, "*") else version
