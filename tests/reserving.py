@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from tests.client import Resource
 from vaka.access.filter import system_filter
 from vaka.access.session import Session
 from vaka.copy.reserve.entry import Base, Entry, Part, State, wire
+from vaka.fhir.extract import owner_hints
 from vaka.journal.journal import Journal
 from vaka.journal.permission import attended_by
 from vaka.store.ids import keyed_id
@@ -73,6 +74,13 @@ class OnJournal:
 
     async def there(self, patient: str) -> bool:
         return await self.journal.read("Patient", patient, access=system_filter("test")) is not None
+
+    async def patient(self, type_: str, id_: str) -> str | None:
+        found = await self.journal.read(type_, id_, access=system_filter("test"))
+        return owner_hints(orjson.loads(found.body)) if found is not None and found.body is not None else None
+
+    def same(self, patient: str) -> Iterable[str]:
+        return self.journal.same(patient)
 
     async def unit(self, owner: int) -> str | None:
         async with self.journal.reading.connection() as connection:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import apsw
+import httpx
 import orjson
 import pytest
 from tests.api.records import Ward, acts, parameters
@@ -129,6 +130,18 @@ class Copy:
                 )  # fmt: skip
                 assert reserving.takes(request)
                 return cast(Response, await reserving.accept(server, request, key or uuid.uuid4().hex))
+
+        return asyncio.run(work())
+
+    def first(self, method: str, path: str, body: Any, **headers: str) -> bool:
+        """Whether the reserve takes it before the journal is tried."""
+
+        async def work() -> bool:
+            async with self._open() as (_, reserving):
+                content = b"" if body is None else orjson.dumps(body)
+                return cast(bool, await reserving.first(
+                    Request(method, ("fhir", *path.split("/")), [], headers, "http://copy/fhir", content, AccessFilter("anonymous"))
+                ))  # fmt: skip
 
         return asyncio.run(work())
 
@@ -330,7 +343,115 @@ def test_a_blocked_unit_finds_nothing_to_change(api: Api, journal: Instance, cop
               "patient": {"reference": f"Patient/{here.patient}"}, "organization": [{"reference": f"Organization/{here.unit}"}],
               "provision": {"type": "deny"}})  # fmt: skip
     refused(NotFound, lambda: copy.take("PUT", f"Composition/{note['id']}", {**note, "title": "x"}, token))
+    refused(NotFound, lambda: copy.take("POST", "", putting({**note, "title": "x"}), token))
     assert copy.states() == []
+
+
+def putting(resource: Resource, **request: str) -> Resource:
+    """A transaction with one update. ``request``: of its ``request``."""
+    asked = {"method": "PUT", "url": f"{resource['resourceType']}/{resource['id']}", **request}
+    return {"resourceType": "Bundle", "type": "transaction", "entry": [{"resource": resource, "request": asked}]}
+
+
+def test_an_update_in_a_transaction_is_asked_what_one_by_itself_is(
+    api: Api, ward: Ward, nurse: Nurse, copy: Copy, journal: Instance
+) -> None:
+    """Would break: what somebody else has changed meanwhile would be covered at every copy, though its version was named; and a
+    person would be told 200 for what the journal refuses."""
+    lab, note = journal.token("laboratory"), ward.note()
+    stale = putting({**note, "title": "x"}, ifMatch='W/"9"')
+    refused(PreconditionFailed, lambda: copy.take("POST", "", stale, nurse.session))
+    refused(PreconditionFailed, lambda: copy.take("POST", "", putting(note, ifNoneMatch="*"), lab))
+    refused(NotFound, lambda: copy.take("POST", "", putting({**note, "id": fresh()}), nurse.session))
+    refused(NotFound, lambda: copy.take("POST", "", putting({**note, "id": fresh()}, ifMatch='W/"1"'), lab))
+    assert copy.states() == []
+    copy.take("POST", "", putting({**vital(ward), "id": fresh()}), lab)
+    assert copy.take("POST", "", putting({**note, "title": "x"}, ifMatch='W/"1"'), nurse.session).status == 200
+    (*_, pending) = copy.store.open()
+    again = putting({**note, "title": "y"}, ifMatch=f'W/"{pending.version_id}"')
+    copy.take("POST", "", again, nurse.session)
+    copy.hand_over()
+    assert copy.states() == [State.DONE] * 3, "one that was made on a pending version is no conflict"
+    assert api.get(f"/Composition/{note['id']}").json()["title"] == "y"
+
+
+def test_no_write_of_a_patient_passes_what_waits_of_that_patient(
+    api: Api, ward: Ward, nurse: Nurse, copy: Copy
+) -> None:
+    """Would break S14: what changes an older entry says not whose it is, and would be in the record before what was written
+    earlier of the same patient."""
+    note, apart = ward.note(), ward.note(ward.admit())
+    patch = [{"op": "replace", "path": "/title", "value": "x"}]
+    other = ward.admit()
+    assert not copy.first("PATCH", f"Composition/{note['id']}", patch)
+    copy.take("POST", "Observation", vital(ward), nurse.session)
+    assert copy.first("PATCH", f"Composition/{note['id']}", patch)
+    assert copy.first("POST", f"Composition/{note['id']}/$sign", None)
+    assert copy.first("PATCH", f"Patient/{ward.patient}", patch)
+    assert copy.first("POST", "Observation", vital(ward))
+    assert not copy.first("PATCH", f"Composition/{apart['id']}", patch)
+    assert not copy.first("POST", "Observation", {**vital(ward), "subject": {"reference": f"Patient/{other}"}})
+    copy.hand_over()
+    assert not copy.first("PATCH", f"Composition/{note['id']}", patch)
+
+
+def test_what_is_signed_is_corrected_and_not_overwritten(api: Api, ward: Ward, nurse: Nurse, copy: Copy) -> None:
+    """Would break J1: another text would stand in the place of a signed note at every copy until the journal is back, and its author
+    would hear of it days later, by a Task."""
+    note = ward.note()
+    at, changed = f"Composition/{note['id']}", {**note, "title": "x"}
+    signing = {"Authorization": f"Bearer {nurse.session}", "If-Match": 'W/"1"'}
+    assert httpx.post(f"{api.base_url}{at}/$sign", headers=signing, timeout=30).status_code == 201
+    error = refused(Conflict, lambda: copy.take("PUT", at, changed, nurse.session))
+    assert "$correct" in str(error.help)
+    refused(Conflict, lambda: copy.take("POST", "", putting(changed), nurse.session))
+    patch = [{"op": "replace", "path": "/title", "value": "x"}]
+    refused(Conflict, lambda: copy.take("PATCH", at, patch, nurse.session, content_type="application/json-patch+json"))
+    assert copy.states() == []
+    correction = parameters(reason="wrong", resource__resource=changed)
+    copy.take("POST", f"{at}/$correct", correction, nurse.session, if_match='W/"1"')
+    copy.hand_over()
+    assert copy.states() == [State.DONE]
+    assert api.get("/" + at).json()["title"] == "x"
+
+
+def test_a_dose_comes_with_the_drug_that_it_names(api: Api, ward: Ward, copy: Copy, journal: Instance) -> None:
+    """Would break S13: a system that gives doses sends each with its Medication; none would be taken in a stop."""
+    drug = {"resourceType": "Medication", "code": {"text": "Alvedon"}}
+    dose = {"resourceType": "MedicationAdministration", "status": "completed", "effectiveDateTime": "2026-11-29T08:00:00+01:00",
+            "subject": ward.owned()["subject"], "medicationReference": {"reference": "urn:uuid:a6f0c5b2-6c1e-4c4e-9b51-5a3f1f1f0002"}}  # fmt: skip
+    body = {"resourceType": "Bundle", "type": "transaction", "entry": [
+        {"fullUrl": "urn:uuid:a6f0c5b2-6c1e-4c4e-9b51-5a3f1f1f0002", "resource": drug, "request": {"method": "POST", "url": "Medication"}},
+        {"resource": dose, "request": {"method": "POST", "url": "MedicationAdministration"}}]}  # fmt: skip
+    assert copy.take("POST", "", body, journal.token("pumps")).status == 200
+    (one,) = copy.store.open()
+    copy.hand_over()
+    assert copy.states() == [State.DONE]
+    given = api.get("/" + next(name for name in one.makes if name.startswith("MedicationAdministration"))).json()
+    named = given["medicationReference"]["reference"]
+    assert named in one.makes
+    assert api.get("/" + named).json()["code"]["text"] == "Alvedon"
+
+
+def test_a_result_goes_back_to_no_earlier_version_at_a_copy(
+    api: Api, ward: Ward, copy: Copy, journal: Instance
+) -> None:
+    """Would break S16: a late preliminary result would stand on every sheet in the place of the final one until the journal is
+    back."""
+    lab = journal.token("laboratory")
+    known = {**vital(ward), "identifier": [{"system": "urn:lab", "value": fresh()}]}
+    final = api.make(known)
+    late, at = {**known, "id": final["id"], "status": "preliminary"}, f"Observation/{final['id']}"
+    patch = [{"op": "replace", "path": "/status", "value": "preliminary"}]
+    error = refused(Conflict, lambda: copy.take("PUT", at, late, lab))
+    assert "final" in error.message
+    refused(Conflict, lambda: copy.take("POST", "", putting(late), lab))
+    refused(Conflict, lambda: copy.take("PATCH", at, patch, lab, content_type="application/json-patch+json"))
+    assert copy.states() == []
+    copy.take("PUT", at, {**late, "status": "corrected"}, lab)
+    refused(Conflict, lambda: copy.take("PUT", at, {**late, "status": "final"}, lab))
+    copy.hand_over()
+    assert copy.states() == [State.DONE]
 
 
 def test_what_the_journal_refuses_stays_with_the_reason_and_holds_back_only_what_refers_to_it(

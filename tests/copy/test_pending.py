@@ -11,7 +11,8 @@ from tests.copy.feedlines import NOW_US, contents, read_all, record, version, wo
 
 from vaka.copy.apply import Applier
 from vaka.copy.lines import Owner
-from vaka.copy.pending import FIRST_SEQ, Pending, show, withdraw, withdraw_all
+from vaka.copy.pending import Pending, show, withdraw, withdraw_all
+from vaka.copy.reserve.entry import FIRST_SEQ
 from vaka.fhir.keys import resource_key
 
 OWNER = Owner(None, "unit-a", "provider-a", "note", "Practitioner/1", "copy north")

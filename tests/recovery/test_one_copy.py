@@ -29,6 +29,7 @@ from tests.web.browser import Browser, field
 
 from vaka.copy.files import Folder
 from vaka.copy.reserve import recovery
+from vaka.copy.reserve.entry import State
 from vaka.copy.reserve.neighbours import Neighbours
 from vaka.copy.reserve.numbers import ENCOUNTER, PERSONAL, copy_of
 from vaka.copy.reserve.opening import open_reserve
@@ -118,6 +119,22 @@ def test_a_person_writes_on_the_only_copy_and_is_told_that_it_stands_once(stop: 
     assert made.headers["vaka-reserve"] == "pending; copies=1"
     shown = stop.ask("GET", f"/fhir/Composition/{made.json()['id']}")
     assert shown.json()["title"] == "Under stoppet"
+
+
+def test_a_pending_entry_is_read_with_the_version_that_was_told(stop: Stop) -> None:
+    """Would break: who reads an entry of the stop and changes it with the ETag of that answer is refused: it is that of a version
+    that the journal has never made. And the address that the 201 named leads nowhere."""
+    made = stop.ask("POST", "/fhir/Composition", note(stop))
+    at, etag = f"/fhir/Composition/{made.json()['id']}", made.headers["etag"]
+    read = stop.ask("GET", at)
+    assert (read.status_code, read.headers["etag"]) == (200, etag)
+    assert stop.ask("GET", at, **{"If-None-Match": etag}).status_code == 304
+    by_address = stop.ask("GET", made.headers["location"].removeprefix(stop.url))
+    assert (by_address.status_code, by_address.content) == (200, read.content)
+    assert stop.ask("GET", f"{at}/_history/r-{uuid.uuid4()}").status_code == 404
+    changed = stop.ask("PUT", at, {**read.json(), "title": "Rättad"}, **{"If-Match": read.headers["etag"]})
+    assert (changed.status_code, changed.json()["title"]) == (200, "Rättad")
+    assert stop.ask("GET", at).headers["etag"] == changed.headers["etag"] != etag
 
 
 def test_an_entry_knows_the_clock_of_its_copy(stop: Stop) -> None:
@@ -401,6 +418,26 @@ def unpacked(content: bytes) -> Iterator[bytes]:
 
 def gunzip() -> Any:
     return zlib.decompressobj(31)
+
+
+def test_who_wrote_what_the_journal_refused_hears_of_it_and_why(stop: Stop) -> None:
+    """Would break: a refused note would stand on the sheet as one that waits, and its unit would never know that it did not get
+    into the record; or a stranger would read the reason."""
+    assert stop.ask("POST", "/fhir/Composition", note(stop)).status_code == 201
+    store, address = open_reserve(Folder(stop.data)), f"/unit/{stop.ward.unit}"
+    try:
+        one = store.open()[-1]
+        assert stop.ask("GET", address, Accept="application/json").json()["notices"] == []
+        store.become(one.number, State.REFUSED, "the journal's reason")
+        (told,) = stop.ask("GET", address, Accept="application/json").json()["notices"]
+        assert "(Composition): the journal's reason" in told
+        page = stop.ask("GET", address, Accept="text/html", **{"Accept-Language": "sv"})
+        assert "Journalen har inte tagit emot det som skrevs" in page.text
+        other = stop.ask("GET", address, by=stop.program, Accept="application/json")
+        assert (other.status_code, "reason" in other.text) == (200, False)
+    finally:
+        store.become(one.number, State.SETTLED, "", only_from=[State.REFUSED])
+        store.close()
 
 
 def test_a_neighbour_that_cannot_be_reached_is_named_on_the_pages(stop: Stop) -> None:

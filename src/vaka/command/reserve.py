@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -13,17 +13,22 @@ import click
 import orjson
 
 from vaka import errors
+from vaka.api.door.told import Told
 from vaka.command import options, recover
-from vaka.command.reserve_told import by_hand, line_of, local, next_step, told_of
+from vaka.command.reserve_told import ALL_BACK, by_hand, held_for, line_of, local, next_step, told_of
 from vaka.copy.files import Folder
 from vaka.copy.reserve import recovery
+from vaka.copy.reserve.back import Facts, missing
 from vaka.copy.reserve.entry import Entry, State
 from vaka.copy.reserve.hand_over import HandOver
 from vaka.copy.reserve.journal import JournalClient
 from vaka.copy.reserve.mode import Forced, Left, Mode
+from vaka.copy.reserve.neighbours import Neighbours
 from vaka.copy.reserve.opening import open_reserve, token
-from vaka.copy.reserve.plan import plan
+from vaka.copy.reserve.peers import Peers
+from vaka.copy.reserve.plan import outline, plan
 from vaka.copy.reserve.store import ReserveStore
+from vaka.store.version import instant
 
 _STATES: Final = {state.name.lower(): state for state in State}
 _UNFINISHED: Final = (State.UNHELD, State.WAITING, State.REFUSED)
@@ -75,21 +80,30 @@ command.add_command(recover.command)
 def list_(at: Folder, key_file: Path | None, states: tuple[str, ...], as_json: bool) -> None:
     """Entries, in the order in which they came in, with their state, and why where it is not over."""
     with _opened(at, key_file) as store:
-        found = store.listed([_STATES[name] for name in states] or _UNFINISHED)
-        held_back = plan(store.open(_UNFINISHED)).held_back
-        standing, counts, changes = store.standing(), store.counts(), store.mode_changes(1)
+        found = list(_every(store, [_STATES[name] for name in states] or _UNFINISHED))
+        held_back = _held_back(store)
+        standing, counts, changes = store.standing(), store.counts(), store.mode_changes()
+        not_back = missing(_facts(store, at))
+    since_us = next((at_us for at_us, mode, _, _ in changes if mode == standing.mode.value), None)
     next_ = next_step(standing.mode, counts)
     if as_json:
         told = {
-            "mode": {"mode": standing.mode.value, "by": standing.by, "reason": standing.reason},
+            "mode": {
+                "mode": standing.mode.value,
+                "by": standing.by,
+                "reason": standing.reason,
+                "since": instant(since_us) if since_us is not None else None,
+            },
             "counts": {state.name.lower(): number for state, number in counts.items()},
-            "entries": [told_of(one, held_back.get(one.number)) for one in found],
+            "entries": [told_of(one, held_back.get(one.number), held_for(one, at)) for one in found],
             "next": next_,
+            "all_back": not not_back,
+            "not_back": not_back,
             "recovery_key": recovery.kept_for(at),
         }
         click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
         return
-    since = f" since {local(changes[0][0])}" if changes else ""
+    since = f" since {local(since_us)}" if since_us is not None else ""
     by = f", by {standing.by}" if standing.by else ""
     click.echo(f"Mode {standing.mode.value}{since}{by}{': ' + standing.reason if standing.reason else ''}")
     for one in found:
@@ -99,6 +113,7 @@ def list_(at: Folder, key_file: Path | None, states: tuple[str, ...], as_json: b
         f"Also opened by the recovery key {kid}." if kid else "No recovery key opens this reserve without the copy's."
     )
     click.echo(opens)
+    click.echo(f"Not all is back: {'; '.join(not_back)}." if not_back else ALL_BACK)
     click.echo(next_)
 
 
@@ -110,10 +125,10 @@ def list_(at: Folder, key_file: Path | None, states: tuple[str, ...], as_json: b
 def show(number: int, at: Folder, key_file: Path | None, content: bool, as_json: bool) -> None:
     """One entry: who, when, where, what it makes, what has become of it."""
     with _opened(at, key_file) as store:
-        one = _entry(store, number)
-    told = told_of(one, None) | {
+        one, held_back = _entry(store, number), _held_back(store)
+    told = told_of(one, held_back.get(number), held_for(one, at)) | {
         "makes": sorted(one.makes), "patients": sorted(one.patients), "refers": list(one.refers), "key": one.key,
-        "copies": one.copies, "held_for": one.origin if one.origin != at.about().id else None,
+        "copies": one.copies,
         "clock_offset_ms": one.offset_ms, "site_only": one.single_site, "numbers": dict(one.numbers),
         "allergies": one.checked or None, "result": dict(one.result),
     }  # fmt: skip
@@ -153,14 +168,18 @@ def hand_over(
                 help="`vaka reserve leave --by NAME --reason …` ends it; by itself it ends after 30 s of the journal's commits",
             )
         for number in again:
+            _require_ours(_entry(store, number), at, others)
             if not store.become(number, State.WAITING, "tried again", only_from=[State.REFUSED]):
                 raise errors.Invalid(f"entry {number} is not one that was refused")
-        before = {one.number for one in store.open((State.WAITING,))}
+        whose = (at.about().id, *others)
+        before = {one.number for one in _every(store, (State.WAITING,)) if one.origin in whose}
         asyncio.run(_hand_over(store, at, others, cafile))
         after = {number: found for number in sorted(before) if (found := store.get(number)) is not None}
+        held_back = _held_back(store)
     counts = {state.name.lower(): sum(one.state is state for one in after.values()) for state in State}
     if as_json:
-        click.echo(orjson.dumps({"entries": [told_of(one, None) for one in after.values()], "counts": counts}))
+        told = [told_of(one, held_back.get(one.number), held_for(one, at)) for one in after.values()]
+        click.echo(orjson.dumps({"entries": told, "counts": counts}))
     else:
         click.echo(", ".join(f"{number} {name}" for name, number in counts.items() if number) or "nothing waited")
     if counts["waiting"]:
@@ -185,7 +204,7 @@ async def _hand_over(store: ReserveStore, at: Folder, others: tuple[str, ...], c
 def settle(number: int, at: Folder, key_file: Path | None, by: str, reason: str) -> None:
     """Close a refused entry: a person has seen to it, for example by entering it anew. It is kept, with name and reason."""
     with _opened(at, key_file) as store:
-        _entry(store, number)
+        _require_ours(_entry(store, number), at)
         if not store.become(number, State.SETTLED, f"{by}: {reason}", only_from=[State.REFUSED]):
             raise errors.Conflict(
                 f"entry {number} was not refused", help="only what the journal refused is settled by a person"
@@ -217,6 +236,37 @@ def _decide(at: Folder, key_file: Path | None, event: Forced | Left) -> None:
     finally:
         store.close()
     click.echo(f"Mode {standing.mode.value}{': ' + standing.reason if standing.reason else ''}")
+
+
+def _every(store: ReserveStore, states: Collection[State]) -> Iterator[Entry]:
+    """All entries in these states, without what was written."""
+    after = 0
+    while found := store.listed(states, after=after):
+        yield from map(outline, found)
+        after = found[-1].number
+
+
+def _held_back(store: ReserveStore) -> dict[int, int]:
+    """Number of an entry → the refused entry that it waits for."""
+    return plan(_every(store, _UNFINISHED)).held_back
+
+
+def _facts(store: ReserveStore, at: Folder) -> Facts:
+    """What this copy knows of whether all is back."""
+    board = Told(at.board)
+    away = Peers(store, Neighbours(at).peers, lambda: "").out_of_reach()
+    return Facts(
+        board.age_s if board.heard else None, store.standing().mode, store.counts(), [one.name for one in away]
+    )
+
+
+def _require_ours(entry: Entry, at: Folder, others: Collection[str] = ()) -> None:
+    """Conflict for an entry that another copy hands over: it would not hear of what is decided here."""
+    if entry.origin not in (at.about().id, *others):
+        raise errors.Conflict(
+            f"entry {entry.number} is held here for {entry.site}, which hands it over",
+            help=f"do it at {entry.site}; if that is gone, `vaka reserve hand-over --of {entry.origin}` sends what waits",
+        )
 
 
 def _entry(store: ReserveStore, number: int) -> Entry:

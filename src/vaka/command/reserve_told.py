@@ -5,13 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import click
 
+from vaka.copy.files import Folder
 from vaka.copy.reserve.entry import Entry, State
 from vaka.copy.reserve.mode import Mode
 from vaka.fhir.dates import ZONE
+
+ALL_BACK: Final = (
+    "All is back, as far as this copy knows: ask integrations and units whether they have sent and entered theirs."
+)
 
 
 def by_hand(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,11 +35,17 @@ def line_of(one: Entry, waits_for: int | None = None) -> str:
     )
 
 
-def told_of(one: Entry, waits_for: int | None) -> dict[str, Any]:
+def held_for(one: Entry, at: Folder) -> str | None:
+    """Id of the copy that hands the entry over; None: this one."""
+    return one.origin if one.origin != at.about().id else None
+
+
+def told_of(one: Entry, waits_for: int | None, held_for: str | None = None) -> dict[str, Any]:
     """An entry without what was written: ids, times and reasons."""
     return {
         "number": one.number, "id": one.id, "state": one.state.name.lower(), "reason": one.reason or None,
-        "waits_for": waits_for, "recorded": datetime.fromtimestamp(one.recorded_us / 1e6, UTC).isoformat(), "site": one.site,
+        "waits_for": waits_for, "held_for": held_for,
+        "recorded": datetime.fromtimestamp(one.recorded_us / 1e6, UTC).isoformat(), "site": one.site,
         "who": one.principal, "method": one.method, "path": one.path,
         "age_s": round(time.time() - one.recorded_us / 1e6),
     }  # fmt: skip

@@ -14,6 +14,7 @@ from vaka.copy import engine
 from vaka.copy.apply import Applier
 from vaka.copy.lines import Owner
 from vaka.copy.put import Change, Row
+from vaka.copy.reserve.entry import FIRST_SEQ
 from vaka.copy.rows import home
 from vaka.copy.statements import statements
 from vaka.fhir.definitions import type_number
@@ -21,8 +22,6 @@ from vaka.fhir.keys import resource_key
 from vaka.store.version import Action
 
 UNKNOWN: Final = Owner(None, None, None, "other", None, "unknown")
-FIRST_SEQ: Final = 2**62
-"""Above every sequence number of a journal: what is made here is the newest of its kind."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from vaka.copy.compile import Sql
 from vaka.copy.gate import gate
 from vaka.copy.paging import COLUMNS, WIDTH, Upper, matching, page_sql, ruled, sort_value
 from vaka.copy.reader import Reader, Row
+from vaka.copy.reserve.entry import FIRST_SEQ, pending_id
 from vaka.copy.settle import Settler
 from vaka.copy.statements import statements
 from vaka.errors import OnlyJournal
@@ -37,7 +38,7 @@ def version_of(row: Row, codec: Codec) -> Version:
     body = codec.decompress(row[8], row[9]) if row[9] is not None else None
     return Version(
         type_name(row[1]), row[2], row[3], row[4], row[5], Action(row[6]), bool(row[7]), body, row[10], row[0], row[11],
-        row[12], bool(row[13]), row[14],
+        row[12], bool(row[13]), row[14], pending=pending_id(body) if body is not None and row[10] >= FIRST_SEQ else "",
     )  # fmt: skip
 
 

@@ -122,7 +122,9 @@ def line_of(listed: Listed, entry: Entry, resource: Json, who: Identity, names: 
         )  # fmt: skip
     made.pop("_until", None)
     if who.protected:
-        kept = {"id", "pending"} if listed in (Listed.HERE, Listed.COMING) else {"id", "pending", "what", "status"}
+        kept = {"id", "pending"} | (
+            set() if listed in (Listed.HERE, Listed.COMING) else {"site_only", "what", "status"}
+        )
         made = {name: value for name, value in made.items() if name in kept}
         return {**made, "patient": who.id, "protected": True}
     return {**made, "patient": who.id, "name": who.name, "number": who.number, "born": who.born, "sex": who.sex} | (

@@ -64,7 +64,7 @@ class Version:
     """One version of a resource. ``body``: its bytes as accepted; None if deleted or redacted. ``seq``: its place in the
     journal; ``updated_us``: microseconds since 1970 UTC; ``patient``: key of the home patient; ``owner``: its owner's row;
     ``protected``: a Patient whose identity is protected now; ``rule``: which rule permitted it to whom it is given
-    (``access.rules.PERMITS``), 0: not told."""
+    (``access.rules.PERMITS``), 0: not told; ``pending``: the version id of what the journal does not have yet."""
 
     type: str
     id: str
@@ -80,6 +80,7 @@ class Version:
     owner: int = 0
     protected: bool = False
     rule: int = field(default=0, compare=False)
+    pending: str = ""
 
     @property
     def touched(self) -> Touched:
@@ -88,7 +89,7 @@ class Version:
 
     @property
     def version_id(self) -> str:
-        return version_id(self.version, self.epoch)
+        return self.pending or version_id(self.version, self.epoch)
 
     @property
     def etag(self) -> str:

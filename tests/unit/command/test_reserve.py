@@ -14,12 +14,15 @@ from tests.unit.copy.reserve_entries import entry
 
 from vaka import errors
 from vaka.command.reserve import command
+from vaka.copy.board import Board, Field, Journal, boottime_ns
 from vaka.copy.files import Folder
+from vaka.copy.reserve import store as store_module
 from vaka.copy.reserve.entry import State
 from vaka.copy.reserve.neighbours import Neighbours
 from vaka.copy.reserve.opening import open_reserve
 from vaka.copy.reserve.peers import Peer
 from vaka.copy.reserve.store import ReserveStore
+from vaka.store.version import instant
 
 
 @pytest.fixture
@@ -78,12 +81,16 @@ def test_force_and_leave_are_kept_with_name_and_reason(folder: Path, store: Rese
     """Would break S31."""
     assert run(folder, "force", "--reason", "x").exit_code != 0
     assert "forced" in run(folder, "force", "--by", "Ada", "--reason", "upgrade").output
-    assert told(folder, "list")["mode"] == {"mode": "forced", "by": "Ada", "reason": "upgrade"}
+    store.note("recovered", "Eva", "a look")
+    mode = told(folder, "list")["mode"]
+    assert mode.pop("since") == instant(store.mode_changes()[1][0]), "since it was forced, not since somebody looked"
+    assert mode == {"mode": "forced", "by": "Ada", "reason": "upgrade"}
     assert "leave" in told(folder, "list")["next"]
     assert isinstance(run(folder, "hand-over").exception, errors.Conflict)
     run(folder, "leave", "--by", "Bo", "--reason", "done")
     assert [(mode, by, why) for _, mode, by, why in store.mode_changes()] == [
         ("returning", "Bo", "done"),
+        ("recovered", "Eva", "a look"),
         ("forced", "Ada", "upgrade"),
     ]
 
@@ -99,6 +106,57 @@ def test_only_what_was_refused_is_settled_or_tried_again(folder: Path, store: Re
     kept = store.get(1)
     assert kept is not None
     assert (kept.state, kept.reason) == (State.SETTLED, "Ada: entered anew")
+
+
+def test_what_is_held_for_another_copy_is_decided_there(folder: Path, store: ReserveStore) -> None:
+    """Would break: an entry would be closed or tried again here, and its own copy would go on showing it as refused, or hand it
+    over all the same; and `hand-over` would never end well while another copy has something that waits."""
+    theirs, _ = store.add(entry(origin="copy-b", site="Site B", state=State.REFUSED))
+    store.add(entry(origin="copy-b", site="Site B"))
+    for asked in (("settle", "1", "--by", "Ada", "--reason", "x"), ("hand-over", "--again", "1")):
+        error = run(folder, *asked).exception
+        assert isinstance(error, errors.Conflict)
+        assert "Site B" in error.message
+    assert [one["held_for"] for one in told(folder, "list")["entries"]] == ["copy-b", "copy-b"]
+    assert told(folder, "hand-over")["entries"] == []
+    kept = store.get(theirs.number)
+    assert kept is not None
+    assert kept.state is State.REFUSED
+    store.add(entry())
+    assert isinstance(run(folder, "hand-over").exception, errors.Unavailable)
+
+
+def test_nothing_is_left_out_of_the_list(folder: Path, store: ReserveStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Would break: after a stop of days what lies behind the first page would be nowhere to be seen, nor what it waits for."""
+    monkeypatch.setattr(store_module.ReserveStore.listed, "__kwdefaults__", {"after": 0, "limit": 2})
+    visit, _ = store.add(entry("a", type="Encounter", resource="v"))
+    for _ in range(3):
+        store.add(entry("b"))
+    last, _ = store.add(entry("a", refers=("Encounter/v",)))
+    store.become(visit.number, State.REFUSED, "no")
+    found = told(folder, "list")["entries"]
+    assert [one["number"] for one in found] == [1, 2, 3, 4, 5]
+    assert found[-1]["waits_for"] == told(folder, "show", str(last.number))["waits_for"] == 1
+
+
+def test_what_is_not_back_is_said(folder: Path, store: ReserveStore) -> None:
+    """Would break S35: nobody would be told whether all is back, or would be while an entry waits or a copy is silent."""
+    Neighbours(Folder(folder)).keep([Peer("Södra", "http://127.0.0.1:9")])
+    store.add(entry())
+    found = told(folder, "list")
+    assert found["all_back"] is False
+    assert found["not_back"][0] == "the journal is not heard"
+    assert any("1 reserve entries wait" in one for one in found["not_back"])
+    assert any("Södra" in one for one in found["not_back"])
+    assert "Not all is back: the journal is not heard;" in run(folder, "list").output
+    store.become(1, State.DONE)
+    Neighbours(Folder(folder)).keep([])
+    board = Board(Folder(folder).board, make=True)
+    board[Field.HEARD_NS] = boottime_ns()
+    board[Field.JOURNAL] = Journal.HEARD
+    found = told(folder, "list")
+    assert (found["all_back"], found["not_back"]) == (True, [])
+    assert "All is back, as far as this copy knows" in run(folder, "list").output
 
 
 def test_a_journal_that_is_away_leaves_all_where_it_is(folder: Path, store: ReserveStore) -> None:

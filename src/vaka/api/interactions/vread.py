@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vaka.api.http import Request, Response, require_json_answer
 from vaka.api.server import Server, known_type, living, not_modified, shown, version_headers
+from vaka.copy.reserve.entry import PENDING
 from vaka.errors import NotFound
 from vaka.store.version import parse_version_id
 
@@ -13,7 +14,10 @@ async def vread(server: Server, request: Request, type_: str, id_: str, text: st
     require_json_answer(request)
     parsed = parse_version_id(text)
     found = None
-    if parsed is not None:
+    if text.startswith(PENDING):
+        found = await server.store.read(known_type(type_), id_, access=request.access)
+        found = found if found is not None and found.pending == text else None
+    elif parsed is not None:
         found = await server.store.vread(known_type(type_), id_, *parsed, access=request.access)
     if found is None:
         raise NotFound(f"{type_}/{id_} has no version {text[:64]}")

@@ -31,7 +31,7 @@ from vaka.copy.reserve.entry import OPEN, Entry, Part, State
 from vaka.copy.reserve.mode import Mode, Silent, to_reserve
 from vaka.copy.reserve.peers import Peers
 from vaka.copy.reserve.store import ReserveStore
-from vaka.copy.reserve.taken import HELP, ORDERS, require_taken
+from vaka.copy.reserve.taken import HELP, ORDERS, is_order, require_taken
 from vaka.errors import OnlyJournal, Unauthenticated, Unavailable, Unprocessable
 from vaka.fhir.extract import owner_hints
 from vaka.fhir.media import JSON_PATCH
@@ -105,8 +105,19 @@ class Reserving:
             return True
         if not self.store.has((State.UNHELD, State.WAITING)):
             return False
-        waits = self.store.waits(patients_of(await request.body())) or self._shown(*_path(request)[:2])
+        waits = self._shown(*_path(request)[:2]) or self.store.waits(await self._patients(request))
         return to_reserve(standing, waits) is not None
+
+    async def _patients(self, request: Request) -> set[str]:
+        """All ids of the patients whom a write concerns: by what it says, and by whose it is that it changes."""
+        named = set(patients_of(await request.body()))
+        type_, id_ = (*_path(request), "", "")[:2]
+        try:
+            found = id_ if type_ == "Patient" else await self.known.patient(type_, id_) if id_ else None
+            named |= {found} if found else set()
+            return named.union(*map(self.known.same, named))
+        except OnlyJournal:  # the record here cannot be read: what is said has to do
+            return named
 
     def _shown(self, type_: str = "", id_: str = "") -> bool:
         """Whether something of this resource waits: what is done to it says not whose it is."""
@@ -276,7 +287,7 @@ def _owned(session: Session | None) -> dict[str, Any]:
 
 
 def _orders(part: Part) -> bool:
-    return part.type in ORDERS and part.body is not None and orjson.loads(part.body).get("status") == "active"
+    return part.type in ORDERS and part.body is not None and is_order(orjson.loads(part.body))
 
 
 def patients_of(body: bytes) -> Iterable[str]:

@@ -3,13 +3,16 @@ says it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+import orjson
 
 from vaka.access.filter import system_filter
 from vaka.access.session import Session
 from vaka.copy.statements import statements
 from vaka.copy.store import CopyStore
 from vaka.errors import OnlyJournal
+from vaka.fhir.extract import owner_hints
 from vaka.store.through import now_us
 
 _EVERYTHING = system_filter("reserve")
@@ -40,6 +43,15 @@ class OnCopy:
         except OnlyJournal:  # it may be elsewhere in the region
             return False
         return found is not None and not found.deleted
+
+    async def patient(self, type_: str, id_: str) -> str | None:
+        """The id of the Patient whose a resource is, whoever may see it. OnlyJournal where that cannot be read."""
+        found = await self._store.read(type_, id_, access=_EVERYTHING.anew())
+        return owner_hints(orjson.loads(found.body)) if found is not None and found.body is not None else None
+
+    def same(self, patient: str) -> Iterable[str]:
+        """All ids of one patient: records that were merged."""
+        return self._store.same(patient)
 
     async def unit(self, owner: int) -> str | None:
         """The unit of an owner's row."""

@@ -5,7 +5,7 @@ Invariant: what its reader's filter hides cannot be changed here either: it was 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import orjson
@@ -31,6 +31,12 @@ class Known(Protocol):
 
     async def there(self, patient: str) -> bool:
         """Whether this Patient stands here, pending or not, whoever may see it."""
+
+    async def patient(self, type_: str, id_: str) -> str | None:
+        """The id of the Patient whose a resource is, whoever may see it. OnlyJournal where that cannot be read."""
+
+    def same(self, patient: str) -> Iterable[str]:
+        """All ids of one patient: records that were merged."""
 
     async def unit(self, owner: int) -> str | None:
         """The unit of an owner's row."""

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
-from vaka.access.law import ACKNOWLEDGING, Act
-from vaka.access.marks import actor_of, mark_id, provenance
+from vaka.access.filter import system_filter
+from vaka.access.law import ACKNOWLEDGING, SIGNED, Act, why_not
+from vaka.access.marks import actor_of, mark_id, mark_of, provenance
 from vaka.access.session import Right
 from vaka.api.asked import require_right
 from vaka.api.http import Request, parse_etag
@@ -24,19 +25,22 @@ from vaka.api.server import Server, accept_resource, check_id, living
 from vaka.copy.reserve.entry import PENDING, Base, Entry, Part
 from vaka.copy.reserve.store import ReserveStore
 from vaka.copy.reserve.taken import HELP, require_type
-from vaka.errors import Invalid, NotFound, OnlyJournal, PreconditionFailed
+from vaka.errors import Conflict, Invalid, NotFound, OnlyJournal, PreconditionFailed
 from vaka.fhir import exact
 from vaka.fhir.accept import accept_entries
 from vaka.fhir.entries import ANNULLABLE, annulled
 from vaka.fhir.extract import local_references, owner_hints
+from vaka.fhir.laboratory import takes_back
 from vaka.fhir.parse import Parsed, parse_json, parse_resource
 from vaka.fhir.patch import apply_patch
+from vaka.fhir.query import parse_query
 from vaka.fhir.splice import conditional_references, splice
 from vaka.fhir.transaction import assign_ids, plan
 from vaka.store.ids import keyed_id
 from vaka.store.version import Version, instant
 
 _ACTS: Mapping[str, Act] = {"$sign": Act.SIGN, "$countersign": Act.COUNTERSIGN, "$acknowledge": Act.RECEIVED}
+_MARKS_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +92,11 @@ class Asking:
                 return await self._update(type_, id_)
             case ("PATCH", type_, id_):
                 seen = await self._seen(type_, id_)
-                self._require_seen(seen, f"{type_}/{id_}")
-                return self._changed(accept_resource(apply_patch(seen.body, self.body), type_), id_, seen)
+                self._require_seen(seen, f"{type_}/{id_}", self.request.header("if-match"))
+                await self._require_lawful(f"{type_}/{id_}", seen)
+                parsed = accept_resource(apply_patch(seen.body, self.body), type_)
+                _require_forward(parsed, seen, self.request.header("if-match"))
+                return self._changed(parsed, id_, seen)
             case ("POST", type_, id_, act):
                 return await self._act(type_, id_, act)
         raise OnlyJournal("this cannot be written while the journal is away", help=HELP)
@@ -99,16 +106,28 @@ class Asking:
         parsed = accept_resource(self.body, type_)
         if parsed.id != id_:
             raise Invalid(f"the resource's id is {parsed.id}, the address says {id_}", path=f"{type_}.id")
-        try:
-            seen = await self._seen(type_, id_)
-        except NotFound:
-            if self.request.access.session is not None or self.request.header("if-match") is not None:
-                raise
+        header = self.request.header
+        seen = await self._replaced(parsed, id_, header("if-match"), header("if-none-match"))
+        if seen is None:
             return Wanted((self._part(parsed, id_, None),), {}, _refers(parsed.resource))
-        if self.request.header("if-none-match") == "*":
-            raise PreconditionFailed(f"{type_}/{id_} exists already")
-        self._require_seen(seen, f"{type_}/{id_}")
         return self._changed(parsed, id_, seen)
+
+    async def _replaced(self, parsed: Parsed, id_: str, if_match: str | None, if_none_match: str | None) -> Seen | None:
+        """What an update replaces, alone or in a transaction; None where it creates, as a program may. NotFound,
+        PreconditionFailed, Conflict."""
+        name = f"{parsed.type}/{id_}"
+        try:
+            seen = await self._seen(parsed.type, id_)
+        except NotFound:
+            if self.request.access.session is not None or if_match is not None:
+                raise
+            return None
+        if if_none_match == "*":
+            raise PreconditionFailed(f"{name} exists already")
+        self._require_seen(seen, name, if_match)
+        await self._require_lawful(name, seen)
+        _require_forward(parsed, seen, if_match)
+        return seen
 
     def _changed(self, parsed: Parsed, id_: str, seen: Seen) -> Wanted:
         part = self._part(parsed, id_, seen.base)
@@ -119,10 +138,11 @@ class Asking:
         name = f"{type_}/{id_}"
         asked = _parameters(self.body)
         require_right(self.request, Right.WRITE if act in ("$correct", "$annul") else Right.SIGN)
-        self._require_seen(seen, name, asked.get("version"))
+        self._require_seen(seen, name, self.request.header("if-match"), asked.get("version"))
         if act == "$correct":
             if not isinstance(asked.get("resource"), Mapping):
                 raise Invalid("the parameter resource is missing", path="Parameters.parameter")
+            await self._require_lawful(name, seen, Act.CORRECT)
             return self._changed(accept_resource(exact.dumps(asked["resource"]), type_), id_, seen)
         if act == "$annul":
             if type_ not in ANNULLABLE:
@@ -170,11 +190,8 @@ class Asking:
             base = None
             assert one.id is not None
             if one.method == "PUT":
-                try:
-                    found = await self._seen(resource.type, one.id)
-                except NotFound:
-                    pass
-                else:
+                found = await self._replaced(resource, one.id, one.if_match, one.if_none_match)
+                if found is not None:
                     seen[f"{resource.type}/{one.id}"], base = found, found.base
             if not conditional_references(resource.resource):  # what those mean, the journal says
                 parts.append(self._part(resource, one.id, base))
@@ -205,10 +222,26 @@ class Asking:
         body = standing.body or b""
         hints = owner_hints(orjson.loads(body))
         base = Base(standing.version_id, sha256(body).hexdigest())
+        if standing.pending:  # the journal has it by now, and has not told it here yet
+            base = Base(None, base.hash, standing.pending.removeprefix(PENDING))
         return Seen(body, base, standing.version_id, hints, standing)
 
-    def _require_seen(self, seen: Seen, name: str, version: Any = None) -> None:
-        header = self.request.header("if-match")
+    async def _require_lawful(self, name: str, seen: Seen, act: Act | None = None) -> None:
+        """Conflict where what stands is signed or locked as far as is known here, and ``act`` does not change such (J1)."""
+        if name.partition("/")[0] not in SIGNED:
+            return
+        query = parse_query(["Provenance"], [("target", name)], base_url="", strict=True, same=self.server.store.same)
+        page = await self.server.store.searching(system_filter("reserve")).search(query, count=_MARKS_MAX)
+        marks = [found for one in page.matches if (found := mark_of(orjson.loads(one.body or b"{}"))) is not None]
+        made = {mark.act: mark.at_us for mark in marks if mark.version_id == seen.version_id}
+        why = why_not(act, made.get(Act.SIGN), made.get(Act.LOCK, made.get(Act.ANNUL)), self.at_us)
+        if why is not None:
+            raise Conflict(
+                f"{name} is {why}", why=f"J1: change of a {why} entry",
+                help=f"POST {name}/$correct with the new resource and a reason" if why == "signed" else f"POST {name}/$annul",
+            )  # fmt: skip
+
+    def _require_seen(self, seen: Seen, name: str, header: str | None, version: Any = None) -> None:
         named = parse_etag(header) if header not in (None, "*") else version
         if isinstance(version, str) and version.startswith(PENDING) and header is None:
             raise Invalid(
@@ -219,6 +252,18 @@ class Asking:
                 f"{name} is at version {seen.version_id}",
                 help="read it again, make the change on the current version, and send that version in If-Match",
             )
+
+
+def _require_forward(parsed: Parsed, seen: Seen, if_match: str | None) -> None:
+    """Conflict where a result would go back to an earlier version of itself (S16), as at the journal."""
+    standing = orjson.loads(seen.body)
+    if not takes_back(parsed.resource, standing, seen=if_match not in (None, "*")):
+        return
+    raise Conflict(
+        f"{parsed.type}/{parsed.id} is {standing.get('status')}: what was sent ({parsed.resource.get('status')}) is an earlier"
+        " version of it",
+        help="nothing was replaced, and a late message needs nothing more", path=f"{parsed.type}.status",
+    )  # fmt: skip
 
 
 def _refers(resource: Mapping[str, Any]) -> tuple[str, ...]:

@@ -19,6 +19,8 @@ from vaka.errors import Invalid
 
 PENDING: Final = "r-"
 """What the version id of a pending version begins with: no version id of the journal does."""
+FIRST_SEQ: Final = 2**62
+"""Above every sequence number of a journal: what is shown of an entry is the newest of its kind."""
 LOST: Final = "LOST"
 """The method of an entry that gives back a version which the journal lost (``copy.reserve.lost``): no method of HTTP."""
 _WIRE_VERSION: Final = 1
@@ -132,6 +134,12 @@ class Entry:
         return frozenset(
             part.base.entry for part in self.parts if part.base is not None and part.base.entry is not None
         )
+
+
+def pending_id(body: bytes) -> str:
+    """The pending version id in a resource as it is shown; empty for what the journal has."""
+    resource = orjson.loads(body)
+    return str(resource["meta"]["versionId"]) if is_pending(resource) else ""
 
 
 def is_pending(resource: Mapping[str, Any]) -> bool:

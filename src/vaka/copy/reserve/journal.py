@@ -5,6 +5,7 @@ the same key."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -17,6 +18,8 @@ from vaka.copy.reserve.entry import Base, Entry, Part, State, wire
 from vaka.copy.reserve.lost import entry_id
 
 _ANSWER_MAX_S: Final = config.WRITE_TIMEOUT_S + 5
+_PENDING_MATCH: Final = re.compile(rb'("ifMatch"\s*:\s*)"W/\\"r-[0-9a-f-]{36}\\""')
+"""A pending version that an entry of a transaction names: the journal knows none, and looks at the entry's base in its place."""
 _OUTCOMES: Final[Mapping[str, State]] = {"done": State.DONE, "task": State.TASK, "refused": State.REFUSED}
 
 
@@ -101,7 +104,10 @@ def resolved(entry: Entry, made: Callable[[str, str], str | None]) -> Entry:
     base = parts[0].base if parts else None
     if base is not None and base.entry is not None and headers.get("if-match", "*") != "*":
         headers["if-match"] = f'W/"{base.version_id or 0}"'
-    return replace(entry, parts=parts, headers=headers)
+    body = entry.body
+    if any(part.base is not None and part.base.entry is not None for part in parts):
+        body = _PENDING_MATCH.sub(rb'\1"*"', body)
+    return replace(entry, parts=parts, headers=headers, body=body)
 
 
 def version_made(result: Mapping[str, Any], name: str) -> str | None:

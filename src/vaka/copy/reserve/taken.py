@@ -2,8 +2,8 @@
 
 Taken: whatever records care, from a person or an integration: notes, observations, results, given doses and doses not
 given, orders, allergies
-and alerts, treatment limitations, arrivals and moves, new patients; changing, signing, correcting, annulling,
-acknowledging them;
+and alerts, treatment limitations, arrivals and moves, new patients, the drug that one of these names; changing, signing,
+correcting, annulling, acknowledging them;
 transactions. Not taken: what only the journal can decide (deleting, merging, access to other's information,
 identities of staff and
 units, batches), since a wrong guess could not be taken back.
@@ -11,8 +11,8 @@ units, batches), since a wrong guess could not be taken back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from vaka.access.ownership import DEFINITIONS, KINDS
 from vaka.errors import OnlyJournal
@@ -21,10 +21,17 @@ from vaka.fhir.definitions import compartment
 ACTS: Final = frozenset({"$sign", "$countersign", "$correct", "$acknowledge", "$annul"})
 _DIRECTORY: Final = frozenset(type_ for type_, kind in KINDS.items() if kind == "directory")
 _NOT: Final = frozenset({"AuditEvent", "Provenance", "Consent", "Bundle", "Binary", *_DIRECTORY, *DEFINITIONS})
-TYPES: Final = (frozenset(compartment("Patient")) | {"Patient", "Task", "Device"}) - _NOT
+_NAMED: Final = frozenset({"Medication", "Substance"})
+"""Definitions that a system makes as it goes: what was given or ordered names them, often in the same transaction."""
+TYPES: Final = ((frozenset(compartment("Patient")) | {"Patient", "Task", "Device"}) - _NOT) | _NAMED
 ORDERS: Final = frozenset({"MedicationRequest", "ServiceRequest", "NutritionOrder", "DeviceRequest"})
 """Orders signed in reserve are valid at their site only (S12)."""
 HELP: Final = "it is not lost: send it again, with the same Idempotency-Key, when the journal can be reached"
+
+
+def is_order(resource: Mapping[str, Any]) -> bool:
+    """Whether this is an order that holds: written in reserve, at its site only."""
+    return resource.get("resourceType") in ORDERS and resource.get("status") == "active"
 
 
 def require_taken(method: str, path: Sequence[str], query: Sequence[tuple[str, str]]) -> None:

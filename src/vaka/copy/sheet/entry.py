@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import orjson
 
 from vaka import config
+from vaka.copy.reserve.taken import is_order
 from vaka.copy.sheet.elements import Json, Line, one, text
 from vaka.fhir import exact
 from vaka.fhir.entries import in_error
@@ -58,6 +59,8 @@ class Found:
         made: Line = {"id": f"{self.entry.type}/{self.entry.id}"}
         if self.entry.pending:
             made["pending"] = True
+            if is_order(self.resource):
+                made["site_only"] = True
         if self.entry.may_be_from_paper and is_from_paper(self.resource):
             made |= self._from_paper()
         made |= {name.rstrip("_"): value for name, value in members.items() if value not in ("", None, (), [], False)}

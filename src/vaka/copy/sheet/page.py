@@ -77,6 +77,15 @@ def missing(name: str, since_us: int, language: str) -> str:
     return text % {"name": name, "at": clock.in_words(since_us, language)}
 
 
+def refused(what: str, at_us: int, reason: str, language: str) -> str:
+    """A notice for ``Reader.notices``: of what the journal has refused, and of why. ``what``: what was written (a type);
+    ``at_us``: when."""
+    text = texts_of(PACKAGE, language).gettext(
+        "The journal has not taken what was written %(at)s (%(what)s): %(reason)s"
+    )
+    return text % {"at": clock.in_words(at_us, language), "what": what, "reason": reason}
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """Who looks, when, and how fresh what is shown is. ``as_of_us``: the copy has all until then; ``age_s``: since then, by a

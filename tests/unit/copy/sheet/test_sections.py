@@ -214,6 +214,19 @@ def test_the_same_entries_make_the_same_bytes() -> None:
         assert tuple(pieces_of(kept_pieces(one.pieces[form]))) == one.pieces[form]
 
 
+@pytest.mark.parametrize(("status", "pending", "told"), [
+    ("active", True, True), ("draft", True, False), ("active", False, False)
+])  # fmt: skip
+def test_an_order_of_a_stop_says_where_it_is_valid(status: str, pending: bool, told: bool) -> None:
+    """Would break S12: at another site an order that was signed in reserve would be carried out as if it had been sent there."""
+    body = orjson.dumps({"resourceType": "MedicationRequest", "id": "m", "status": status, "intent": "order",
+                         "medicationCodeableConcept": {"text": "Alvedon"}})  # fmt: skip
+    found = fragment([Entry("MedicationRequest", "m", body, pending=pending)])
+    assert any("site_only" in line for line in lines(found, "medication")) is told
+    page = b"".join(unpacked(piece.part) for piece in found.pieces["en"])
+    assert (b"valid only where it was written" in page) is told
+
+
 @pytest.mark.parametrize("pending", [True, False])
 def test_a_reserve_entry_is_marked(pending: bool) -> None:
     """Would break: nobody sees that an entry has not reached the journal."""
