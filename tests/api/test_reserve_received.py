@@ -8,6 +8,7 @@ import uuid
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 from tests.api.records import Ward, acts, marks, parameters
 from tests.client import Api, Resource, fresh, outcome
@@ -15,7 +16,8 @@ from tests.conftest import Instance
 from tests.reserving import Receiving, entry
 
 from vaka import config
-from vaka.copy.reserve.entry import Entry, wire
+from vaka.copy.reserve.entry import Entry, Part, wire
+from vaka.store.ids import keyed_id
 from vaka.store.version import instant
 
 
@@ -339,6 +341,46 @@ def test_a_merged_patient_is_followed_and_told(
     assert found["code"]["coding"][0]["code"] == "patient-merged-meanwhile"
     assert found["for"]["reference"] == f"Patient/{new}"
     assert made["version"] == "1"
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_patient_who_was_there_is_found_by_the_id_that_the_copy_gave(
+    api: Api, copy: Receiving, journal: Instance, alone: bool
+) -> None:
+    """Would break: what an integration sent in a stop of a patient whom it would create, and who was there, would be refused."""
+    laboratory: dict[str, Any] = {"author": journal.token("laboratory"), "principal": "laboratory"}
+    value = fresh()
+    resource = {"resourceType": "Patient", "identifier": [{"system": "urn:x", "value": value}]}
+    there = api.make(resource)["id"]
+    if alone:
+        one = entry("POST", "Patient", resource, headers={"if-none-exist": f"identifier=urn:x|{value}"}, **laboratory)
+    else:
+        request = {"method": "POST", "url": "Patient", "ifNoneExist": f"identifier=urn:x|{value}"}
+        bundle = {
+            "resourceType": "Bundle",
+            "type": "transaction",
+            "entry": [{"resource": resource, "request": request}],
+        }
+        one = entry("POST", "", bundle, **laboratory)
+        one = replace(
+            one, parts=(Part("Patient", keyed_id("laboratory", one.key, 0), orjson.dumps(resource), None, None),)
+        )
+    given = one.parts[0].id
+    assert given != there
+    assert api.get(f"/Patient/{given}").status_code == 404
+    assert [copy.done(one)["name"] for _ in range(2)] == [f"Patient/{there}"] * 2
+    result = {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"text": "x"},
+        "subject": {"reference": f"Patient/{given}"},
+    }
+    following = entry("POST", "Observation", result, **laboratory)
+    name = copy.done(following)["name"].removeprefix("Observation/")
+    assert api.ids(f"/Observation?patient={there}") == [name] == api.ids(f"/Observation?patient={given}")
+    assert tasks(api, following) == []
+    assert api.get(f"/Patient/{given}").json()["id"] == there
+    assert api.ids(f"/Patient?identifier=urn:x|{value}") == [there]
 
 
 def test_what_nobody_may_write_is_refused_with_the_reason(

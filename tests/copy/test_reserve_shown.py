@@ -122,3 +122,26 @@ def test_the_feed_takes_over_and_a_new_seed_shows_the_same(
     assert row(applier, "Observation", "new")["pending"] == waiting[0].number, "it stays until the feed brings it"
     apply(applier, version(note("new", "Puls"), seq=7), mark(12, "1.1.7"))
     assert row(applier, "Observation", "new")["pending"] == 0
+
+
+def test_what_is_done_is_shown_as_the_feed_has_it(store: ReserveStore, applier: Applier) -> None:
+    """Would break: what the journal has is shown as waiting for ever, where the feed was quicker than the journal's answer; or a
+    patient whom a condition found there goes on being shown as a new one."""
+    shows = InRecord(store)
+    names = ("quick", "slow", "found", "first")
+    quick, slow, found, first = (taken(store, note(id_)) for id_ in names)
+    for one in (quick, slow, found):
+        shows.apply(applier, one.number)
+    apply(applier, version(note("quick"), seq=7), version(note("first"), seq=6), mark(12, "1.1.7"))
+    shows.apply(applier, first.number)  # its first try was carried out after all
+    for one, made in zip((quick, slow, found, first), ("quick", "slow", "another", "first"), strict=True):
+        store.become(
+            one.number, State.DONE, "", {"made": [{"name": f"Observation/{made}", "version": "1", "status": 201}]}
+        )
+        shows.apply(applier, one.number)
+    assert row(applier, "Observation", "quick")["pending"] == 0
+    assert row(applier, "Observation", "slow")["pending"] == slow.number
+    assert row(applier, "Observation", "first")["pending"] == 0
+    assert not applier.connection.execute("SELECT 1 FROM resource WHERE id = 'found' AND deleted = 0").fetchall()
+    apply(applier, version(note("slow"), seq=8), mark(13, "1.1.8"))
+    assert row(applier, "Observation", "slow")["pending"] == 0

@@ -6,6 +6,7 @@ shows that again; the caller's entry, in the reserve, is the truth: what stands 
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -80,10 +81,11 @@ def _show(applier: Applier, shown: list[Pending]) -> None:
         applier.putter.put([Change(stands, row, one.body, one.patient)])
 
 
-def withdraw(applier: Applier, entry: int) -> None:
-    """Takes back what shows this entry: what the feed says stands again."""
+def withdraw(applier: Applier, entry: int, only: Container[int] | None = None) -> None:
+    """Takes back what shows this entry: what the feed says stands again. ``only``: of these resources (their keys)."""
     with engine.told(applier.path), engine.transaction(applier.connection):
-        _withdraw(applier, [row[0] for row in applier.connection.execute(statements("apply")["of_entry"], (entry,))])
+        keys = [row[0] for row in applier.connection.execute(statements("apply")["of_entry"], (entry,))]
+        _withdraw(applier, [rkey for rkey in keys if only is None or rkey in only])
     applier.tell()
 
 

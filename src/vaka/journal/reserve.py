@@ -13,7 +13,8 @@ from vaka.access.filter import system_filter
 from vaka.access.session import Session
 from vaka.errors import Conflict
 from vaka.fhir.keys import resource_key
-from vaka.journal.journal import Journal
+from vaka.journal.aliases import Aliases
+from vaka.journal.journal import Journal, Transaction
 from vaka.journal.pool import Connection
 from vaka.journal.statements import statements
 from vaka.store.version import Version
@@ -39,6 +40,22 @@ async def version_at(journal: Journal, type_: str, id_: str, at_us: int) -> Vers
     if row is None:
         return await journal.read(type_, id_, access=system_filter("login"))
     return await journal.vread(type_, id_, row[0], row[1], access=system_filter("login"))
+
+
+async def is_known_as(tx: Transaction, given: str, patient: str) -> bool:
+    """From now on ``given``, an id that a copy gave out in a stop for who was here already, means ``patient`` (traps: Conditional
+    create). False where it means somebody already."""
+    if await tx.any_version("Patient", given) is not None:
+        return False
+    await tx.any_version("Patient", patient)  # locked, as a merge locks it: the aliases stay as they are
+    aliases = Aliases()
+    await aliases.read(tx.connection)
+    if given in aliases.into:
+        return False
+    into = aliases.resolve(patient)
+    values = {"patient": resource_key("Patient", given), "into_patient": resource_key("Patient", into)}
+    await tx.connection.execute(statements("law")["add_alias"], values | {"id": given, "into_id": into})
+    return True
 
 
 async def copy_number(journal: Journal, copy: str) -> int:

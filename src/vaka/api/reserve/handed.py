@@ -89,7 +89,7 @@ class Handed(Transaction):
             number = self.entry.numbers.get(f"{write.type}/{write.id}")
             if number is not None and write.body is not None:
                 _reword(write, numbers.with_number(write.body, number))
-            self._follow_merged(write)
+            await self._follow_merged(write)
         await self._require_patients(own)
         for write in own:
             standing = await self._unchanged(write)
@@ -114,10 +114,11 @@ class Handed(Transaction):
         for number, finding in enumerate(self.findings):
             await leave_task(self, entry, finding, number, body=None)
 
-    def _follow_merged(self, write: Write) -> None:
+    async def _follow_merged(self, write: Write) -> None:
         resolve = self._journal.writer.aliases.resolve
         if write.patient is not None and (now := resolve(write.patient)) != write.patient:
-            if write.type != "Patient":
+            is_merged = await self.everything.any_version("Patient", write.patient) is not None
+            if is_merged and write.type != "Patient":  # else a copy's own id for the same patient
                 self.findings.append(Finding(Why.MERGED, now, f"{write.type}/{write.id}"))
             write.patient = now
 

@@ -33,7 +33,7 @@ from vaka.api.server import Server
 from vaka.copy.reserve.entry import LOST, Entry, from_wire
 from vaka.errors import Busy, Conflict, Fault, Gone, Invalid, NotAllowed, VakaError
 from vaka.journal.journal import Remembered, Transaction
-from vaka.journal.reserve import copy_number
+from vaka.journal.reserve import copy_number, is_known_as
 
 
 async def receive(server: Server, request: Request) -> Response:
@@ -92,13 +92,35 @@ async def _carried_out(server: Server, request: Request, entry: Entry) -> dict[s
     done = await _before(server, inner, entry)
     if done is None:
         raise Fault(f"a {entry.method} from a reserve left no trace of its key")
+    await _name(server, entry, access, done)
     return done
+
+
+async def _name(server: Server, entry: Entry, access: AccessFilter, done: Mapping[str, Any]) -> None:
+    """A patient whom a condition found here is found by the id too that the copy has told for whom it would create."""
+    made = done.get("made", ())
+    if len(made) != len(entry.parts):
+        return
+    found = {
+        part.id: one["name"].removeprefix("Patient/")
+        for part, one in zip(entry.parts, made, strict=True)
+        if part.type == "Patient" and one["name"].startswith("Patient/") and one["name"] != part.name
+    }
+    if not found:
+        return
+
+    async def work(tx: Transaction) -> list[bool]:
+        return [await is_known_as(tx, given, patient) for given, patient in found.items()]
+
+    if any(await server.journal.run(work, access=access)):
+        await server.journal.read_aliases()
 
 
 async def _completed(server: Server, entry: Entry, access: AccessFilter, before: dict[str, Any]) -> dict[str, Any]:
     """What was done ``before``, with the reserve numbers that people were told meanwhile, and when it was written."""
     if before["outcome"] != "done":
         return before
+    await _name(server, entry, access, before)
     late = await server.journal.run(lambda tx: say_when(tx, entry, before["made"]), access=access)
     if late:
         log.info("a first try came late", entry=entry.id, versions=late)

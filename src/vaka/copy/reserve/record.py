@@ -19,11 +19,13 @@ from vaka.copy import lines, pending
 from vaka.copy.apply import Applier
 from vaka.copy.lines import Owner, Version
 from vaka.copy.pending import Pending
-from vaka.copy.reserve.entry import LOST, Entry
+from vaka.copy.reserve.entry import LOST, Entry, State
+from vaka.copy.reserve.journal import version_made
 from vaka.copy.reserve.shown import Shown, shown
 from vaka.copy.reserve.store import ReserveStore
 from vaka.copy.statements import statements
 from vaka.fhir.keys import resource_key
+from vaka.store.version import parse_version_id
 
 
 class InRecord:
@@ -36,6 +38,9 @@ class InRecord:
         """Shows what the entry ``number`` makes now, or takes it back."""
         entry = self._store.get(number)
         if entry is None:
+            return
+        if entry.state is State.DONE:
+            pending.withdraw(applier, number, _over(applier, entry))
             return
         if rows := self._held(applier, entry):
             pending.show(applier, _pending(applier, [row for row in rows if not _stands(applier, entry, row)]))
@@ -66,6 +71,22 @@ class InRecord:
             if row.type == "Patient" and row.new and entry.origin == self._store.origin:
                 intake.enter(row.id, whole=True)
         return [row for row in rows if row.patient is None or intake.known.get(row.patient)]
+
+
+def _over(applier: Applier, entry: Entry) -> set[int]:
+    """Keys of what an entry that is done shows no more: the feed has brought it, or a condition found another in its place. What
+    the feed is still to bring stays to be seen until then."""
+    if not isinstance(entry.result.get("made"), list):
+        return set()
+    keys = {part.name: resource_key(part.type, part.id) for part in entry.parts}
+    beneath = applier.putter.standing(list(keys.values()), name="beneath")
+    over = set()
+    for name, key in keys.items():
+        made, brought = version_made(entry.result, name), beneath.get(key)
+        number = parse_version_id(made) if made is not None else None
+        if number is None or (brought is not None and brought.order >= number[::-1]):
+            over.add(key)
+    return over
 
 
 def _stands(applier: Applier, entry: Entry, row: Shown) -> bool:
