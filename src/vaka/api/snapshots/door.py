@@ -109,6 +109,7 @@ class Standing:
 
     heard = False
     frozen = True
+    disk_full = False
     seed = 0
     reserving = False
 
