@@ -95,7 +95,7 @@ def reads(url: str, id_: str, headers: dict[str, str]) -> bool:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("kept", ["made for it", "made by the first start"])
+@pytest.mark.parametrize("kept", ["made for it", pytest.param("made by the first start", marks=pytest.mark.slow)])
 def test_a_stolen_disk_is_dark_without_the_tpm(tmp_path: Path, kept: str) -> None:
     """Broken: who follows docs/operating/copies.md has a service that does not start; or the key lies on the disk all the same, or
     opens on another machine."""
