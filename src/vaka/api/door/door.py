@@ -244,7 +244,7 @@ class Door:
         try:
             response = await self.passing.on(
                 request, exchange, self.standing, key=key, brief=reserve is not None or try_s is not None,
-                try_s=try_s or config.DOOR_TRY_S,
+                own=try_s is not None, try_s=try_s or config.DOOR_TRY_S,
             )  # fmt: skip
         except NotPassed:
             if reserve is None or key is None:

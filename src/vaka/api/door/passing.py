@@ -26,6 +26,7 @@ from vaka.store.version import instant
 _AGAIN_S: Final = 0.03
 _AGAIN_MAX_S: Final = 0.5
 _LOOK_S: Final = 0.25
+_LOOK_OWN_S: Final = 0.03
 _ASK_READY_S: Final = 1.0
 
 
@@ -72,16 +73,18 @@ class Passing:
         *,
         key: str | None,
         brief: bool,
+        own: bool = False,
         try_s: float = config.DOOR_TRY_S,
     ) -> Response:
         """The journal's answer. ``key``: the request's Idempotency-Key, the caller's or ours; ``brief``: somebody else
-        takes the request where the journal has not answered within ``try_s``. NotPassed, Busy."""
+        takes the request where the journal has not answered within ``try_s``; ``own``: this copy has an answer of its own, and
+        gives it as soon as the journal is not heard any more. NotPassed, Busy."""
         if self._under_way >= config.DOOR_PASSING_MAX:
             raise Busy("too many requests wait for the journal already", retry_after_s=2)
         self._under_way += 1
         try:
             with request.elsewhere():
-                return await _response(request, await self._answer(request, exchange, standing, key, brief, try_s))
+                return await _response(request, await self._answer(request, exchange, standing, key, brief, own, try_s))
         except InDoubt as broken:
             raise _away(request, sent=True) from broken
         except (NotSent, TimeoutError) as away:
@@ -90,7 +93,14 @@ class Passing:
             self._under_way -= 1
 
     async def _answer(
-        self, request: Request, exchange: Exchange, standing: Standing, key: str | None, brief: bool, try_s: float
+        self,
+        request: Request,
+        exchange: Exchange,
+        standing: Standing,
+        key: str | None,
+        brief: bool,
+        own: bool,
+        try_s: float,
     ) -> Answer:
         """The head of the journal's answer. NotSent, InDoubt, TimeoutError."""
         content = await _content(request)
@@ -107,7 +117,7 @@ class Passing:
         while True:
             try:
                 async with asyncio.timeout(config.DOOR_ANSWER_MAX_S) as limit:
-                    watching = asyncio.ensure_future(self._give_up(limit, deadline, standing, brief))
+                    watching = asyncio.ensure_future(self._give_up(limit, deadline, standing, brief, own))
                     try:
                         answer = await self._upstream.ask(request.method, address, headers, content)
                         self._answered = time.monotonic()
@@ -117,14 +127,21 @@ class Passing:
             except (NotSent, InDoubt) as failed:
                 if streamed or (isinstance(failed, InDoubt) and not repeatable) or loop.time() + pause >= deadline:
                     raise
+                if own and not self.hears(standing):
+                    raise
             await asyncio.sleep(pause)
             pause = min(2 * pause, _AGAIN_MAX_S)
 
-    async def _give_up(self, limit: asyncio.Timeout, deadline: float, standing: Standing, brief: bool) -> None:
-        """Ends the wait at ``deadline``; of a journal that is heard, and where nobody else takes the request, once it is not
-        any more."""
+    async def _give_up(
+        self, limit: asyncio.Timeout, deadline: float, standing: Standing, brief: bool, own: bool
+    ) -> None:
+        """Ends the wait at ``deadline``, where there is an ``own`` answer as soon as the journal is not heard; of one that is
+        heard, and where nobody else takes the request, once it is not any more."""
         loop = asyncio.get_running_loop()
-        await asyncio.sleep(deadline - loop.time())
+        while own and loop.time() < deadline and self.hears(standing):  # noqa: ASYNC110  as below
+            await asyncio.sleep(_LOOK_OWN_S)
+        if not own:
+            await asyncio.sleep(deadline - loop.time())
         while not brief and self.hears(standing):  # noqa: ASYNC110  the board is shared memory, and wakes nobody
             await asyncio.sleep(_LOOK_S)
         limit.reschedule(loop.time())

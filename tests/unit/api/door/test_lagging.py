@@ -121,3 +121,34 @@ def test_what_the_journal_fails_to_answer_the_copy_does(status: int, by: str) ->
     assert ("copy" if answer.body == b"here" else "journal") == by
     if by == "copy":
         assert ("vaka-behind", "true") in door.marks(request.freshness), "it says that it lags"
+
+
+class Frozen(Journal):
+    """It takes what it is asked, and says nothing."""
+
+    async def ask(self, method: str, target: str, headers: Any, content: Any) -> Any:
+        await asyncio.Event().wait()
+
+
+def test_nobody_waits_longer_for_a_journal_than_it_is_heard() -> None:
+    """Broken: when the journal freezes, whoever asks for a list of drugs just then waits a second for it, though the copy has it and
+    knows by then that the journal is silent."""
+    stands = Stands(age_s=2.1, heard=True)
+    door = Door(Passing(cast("Any", Frozen(None))), stands)
+    request = Request(
+        "GET", ("fhir", "MedicationRequest"), [("patient", "p")], {}, "http://localhost", b"", system_filter("test")
+    )
+    exchange = SimpleNamespace(headers={}, path="/fhir/MedicationRequest", query="patient=p")
+
+    async def here(_: Request) -> Response:
+        return Response(200, b"here")
+
+    async def ask() -> float:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        loop.call_later(0.05, setattr, stands, "heard", False)
+        server = cast("Any", SimpleNamespace(complete=True))
+        assert (await door.answer(server, request, cast("Any", exchange), here)).body == b"here"
+        return loop.time() - began
+
+    assert asyncio.run(ask()) < 0.5
