@@ -61,8 +61,8 @@ def measure(site: Site) -> list[Figure]:
     return [
         Figure("away", "journal killed, frozen, started again: failed reads", failed.total(), "", 0, 0, True,
                f"of {answers:,}; {load}; {dict(failed) or 'none'}"),
-        Figure("away", "the same: longest gap between answers to a 10 ms probe", round(gap.gap_ms, 1), "ms", GAP_MAX_S * 1_000, 50, True,
-               f"{detail}; {load}"),
+        Figure("away", "the same: longest gap between answers to a 10 ms probe", round(gap.gap_ms, 1), "ms",
+               GAP_MAX_S * 1_000, 50, True, f"{detail}; {load}"),
         _copy(site, found.requests),
     ]  # fmt: skip
 
