@@ -1,8 +1,9 @@
 """The journal killed, frozen and started again under load, and one of two copies killed: who reads must not notice.
 
-Readers ask for sheets and resources in an open loop at half of what was answered before; a probe of its own process asks one copy
-each 10 ms; some writes go on, to the journal or the reserve, since what waits for the journal must keep no reader waiting. A read
-that is not answered 200 by the copy has failed.
+Readers ask for sheets and resources in an open loop at half of what was answered before, or as often as the load can ask, which
+shares its core with the journal that starts; a probe of its own process asks one copy each 10 ms; some writes go on, to the
+journal or the reserve, since what waits for the journal must keep no reader waiting. A read that is not answered 200 by the copy
+has failed.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ AFTER_S: Final = 2.0
 GAP_MAX_S: Final = 0.25
 CONNECTIONS_MIN: Final = 256
 """Else as many as ask within the longest gap that may be: who finds none free has failed."""
+READS_PER_S_MAX: Final = 2_000.0
 WRITES_PER_S: Final = 10.0
 CLIENTS: Final = 32
 RUN_MAX_S: Final = 75.0
@@ -43,8 +45,9 @@ def measure(site: Site) -> list[Figure]:
     found = asked(site)
     site.pin()
     peak = uvloop.run(drive("127.0.0.1", site.ports[0], _any_of(found.requests), connections=48, seconds=3)).per_second
+    per_s = min(peak / 2, READS_PER_S_MAX)
     told = [
-        _journal(site, found.requests, peak / 2, name, how)
+        _journal(site, found.requests, per_s, name, how)
         for name, how in (
             ("killed and started again", _kill),
             ("frozen", _freeze),
@@ -57,7 +60,7 @@ def measure(site: Site) -> list[Figure]:
     )
     gap = max(told, key=lambda one: one.gap_ms)
     detail = "; ".join(f"{one.name}: {one.answers:,} reads, longest gap {one.gap_ms:.0f} ms" for one in told)
-    load = f"load {peak / 2:,.0f} sheets/s and {WRITES_PER_S:g} writes/s"
+    load = f"load {per_s:,.0f} sheets/s (of {peak:,.0f}) and {WRITES_PER_S:g} writes/s"
     return [
         Figure("away", "journal killed, frozen, started again: failed reads", failed.total(), "", 0, 0, True,
                f"of {answers:,}; {load}; {dict(failed) or 'none'}"),

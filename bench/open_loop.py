@@ -69,8 +69,9 @@ class _Connection(asyncio.Protocol):
 
     def send(self, request: bytes, due: float) -> None:
         assert self._transport is not None
-        self._due = due
-        self._transport.write(request)
+        if not self._transport.is_closing():  # else it stays without an answer
+            self._due = due
+            self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data

@@ -50,9 +50,12 @@ class Site:
         return _folder(self.place.data, number)
 
     def pid(self, name: str, number: int = 0) -> int:
-        """The process of a part of copy ``number`` (``follow``, ``serve-1``), 0: of the whole (``journal``, ``copy-1``); 0 where
-        there is none now."""
-        return _pid(self.folder(number) if number else self.place.data, name)
+        """The process of a part of copy ``number`` (``follow``, ``serve-1``), 0: of the whole (``journal``, ``copy-1``).
+        RuntimeError where there is none now: to a signal 0 is this process and all its group."""
+        found = _pid(self.folder(number) if number else self.place.data, name)
+        if not found:
+            raise RuntimeError(f"{name} does not run now")
+        return found
 
     def pin(self, number: int = 1) -> None:
         """Puts copy ``number`` on its core; all else, this process too, on the other."""

@@ -254,6 +254,7 @@ DOOR_AWAY_S: Final = 2.0
 DOOR_TRY_AWAY_S: Final = 0.3
 # What this copy can answer too, though not as new, is waited for so long.
 DOOR_READ_TRY_S: Final = 1.0
+DOOR_READ_TRY_FIRST_S: Final = 0.15
 DOOR_CONNECT_TIMEOUT_S: Final = 2.0
 # A journal that is heard and slow: its own limits end the longest search and the longest write before this.
 DOOR_ANSWER_MAX_S: Final = 45.0

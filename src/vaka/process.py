@@ -14,7 +14,8 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
@@ -60,6 +61,31 @@ def take_turns() -> None:
     runs (sched(7)); one that works on a run of the log lets those who answer wait for half a millisecond, not for five."""
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     sys.setswitchinterval(0.0005)
+
+
+@contextmanager
+def interrupt_heard() -> Iterator[Callable[[], bool]]:
+    """While it lasts Ctrl-C interrupts as ever, and is remembered: a KeyboardInterrupt that meets the callback of a weak
+    reference, of which each import has some, is dropped by Python (sys.unraisablehook), and what was to end would go on.
+    Yields whether there was one."""
+    asked = False
+
+    def hear(_number: int, _frame: object) -> None:
+        nonlocal asked
+        asked = True
+        raise KeyboardInterrupt
+
+    def tell(dropped: sys.UnraisableHookArgs) -> None:
+        if not issubclass(dropped.exc_type, KeyboardInterrupt):
+            told(dropped)
+
+    told, before = sys.unraisablehook, signal.signal(signal.SIGINT, hear)
+    sys.unraisablehook = tell
+    try:
+        yield lambda: asked
+    finally:
+        sys.unraisablehook = told
+        signal.signal(signal.SIGINT, before)
 
 
 def allow_core() -> None:

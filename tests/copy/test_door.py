@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -288,6 +289,31 @@ def test_a_follower_that_stands_still_is_not_taken_for_a_journal_that_is_away(
     finally:
         os.kill(journal_pid(vaka), signal.SIGCONT)
     until(lambda: by() == "journal", "it is found again")
+
+
+def test_one_finds_out_whether_a_journal_that_is_back_answers(vaka: Vaka, client: httpx.Client, door: Standin) -> None:
+    """Broken: a journal that has just come back is slow, and as many as may ask it wait for it, for a second each."""
+    path = f"/fhir/AllergyIntolerance?patient={id_of(patient(client))}"
+
+    def asked(_: int) -> tuple[float, str]:
+        began = time.monotonic()
+        answer = client.get(path)
+        assert answer.status_code == 200, answer.text
+        return time.monotonic() - began, answer.headers["vaka-answered-by"]
+
+    os.kill(journal_pid(vaka), signal.SIGSTOP)
+    try:
+        time.sleep(config.DOOR_AWAY_S + 0.2)  # it has answered nothing of late
+        door.tell(age_s=3.0)
+        with ThreadPoolExecutor(config.DOOR_LAGGING_MAX) as together:
+            took = list(together.map(asked, range(config.DOOR_LAGGING_MAX)))
+        assert {by for _, by in took} == {"copy"}
+        waited = [one for one, _ in took if one >= config.DOOR_READ_TRY_FIRST_S]
+        assert 1 <= len(waited) < config.DOOR_LAGGING_MAX / 2, took
+        assert max(waited) < config.DOOR_READ_TRY_S, took
+    finally:
+        os.kill(journal_pid(vaka), signal.SIGCONT)
+    until(lambda: asked(0)[1] == "journal", "it is asked again")
 
 
 def test_a_sheet_comes_from_the_journal_while_this_lags(vaka: Vaka, client: httpx.Client, door: Standin) -> None:

@@ -64,7 +64,7 @@ class Watched:
 def _run(folder: Path, meanwhile: Callable[[Watched], Awaitable[None]]) -> None:
     async def both() -> None:
         watched = Watched(folder)
-        running = asyncio.create_task(watched.supervisor.run(time.monotonic()))
+        running = asyncio.create_task(watched.supervisor.run(time.monotonic(), lambda: False))
         try:
             await asyncio.wait_for(watched.ready.wait(), 20)
             await asyncio.sleep(2 * PROBE_READY_S)

@@ -21,7 +21,7 @@ from vaka.access.session import Session
 from vaka.accesslog.record import Record
 from vaka.api.admission import Shed, shed
 from vaka.api.admission.classes import URGENT
-from vaka.api.door.door import as_of
+from vaka.api.door.door import LACKING, as_of
 from vaka.api.http import Request, Response
 from vaka.api.http1 import Connection, Exchange, refusal
 from vaka.api.http1.head import lines, opening
@@ -29,7 +29,7 @@ from vaka.api.request_log import RequestLog
 from vaka.api.shown import Moment, Shown, moment_of
 from vaka.api.usage import Count
 from vaka.copy.changes import Stamp
-from vaka.copy.sheet.page import Reader
+from vaka.copy.sheet.page import BEHIND, Reader
 from vaka.errors import OnlyJournal
 from vaka.store.through import now_us
 
@@ -61,10 +61,12 @@ class _Kept:
 
 @dataclass(slots=True)
 class _Moment:
-    """How this copy stands. ``at``: of perf_counter; ``fit``: it answers sheets by itself, and whole."""
+    """How this copy stands. ``at``: of perf_counter; ``fit``: it answers sheets whole; ``lags``: the journal is to be asked
+    before it, by as many as may (S1)."""
 
     at: float
     fit: bool
+    lags: bool
     now_us: int
     seed: int
     epoch: int
@@ -76,7 +78,7 @@ class _Moment:
     generation: int
 
 
-_NEVER: Final = _Moment(-_MOMENT_S, False, 0, 0, 0, True, Reader("", 0, 0), (), b"", lambda _: None, 0)
+_NEVER: Final = _Moment(-_MOMENT_S, False, False, 0, 0, 0, True, Reader("", 0, 0), (), b"", lambda _: None, 0)
 
 
 class Again:
@@ -186,6 +188,7 @@ class Again:
             moment = self._moment = self._look(now)
         holds = (
             moment.fit
+            and not (moment.lags and self._may_ask())
             and now < kept.until
             and moment.now_us < shown.until_us
             and shown.seed == moment.seed
@@ -196,25 +199,29 @@ class Again:
         )
         return moment if holds else None
 
+    def _may_ask(self) -> bool:
+        return self._server.door is not None and self._server.door.may_ask
+
     def _look(self, now: float) -> _Moment:
         server, sheets = self._server, self._server.sheets
         door = server.door
         if sheets is None or door is None or not door.standing.readable:
             return replace(_NEVER, at=now)
-        standing, fresh = door.standing, sheets.freshness()
+        standing, fresh, lags = door.standing, sheets.freshness(), door.lags
         at_us = now_us()
         reader = Reader(
-            "", at_us, fresh.as_of_us, fresh.age_s, fresh.away, fresh.certain, notices=fresh.notices,
+            "", at_us, fresh.as_of_us, fresh.age_s, fresh.away, fresh.certain and not lags,
+            notices=(BEHIND, *fresh.notices) if lags else fresh.notices, behind=lags,
         )  # fmt: skip
         try:
             epoch = server.store.epoch
         except OnlyJournal:
             epoch = -1
-        fit = not door.lags and not fresh.out_of_reach
-        head = opening(200) + lines([("vaka-as-of", as_of(fresh.as_of_us // 1_000))])
+        marks = [("vaka-as-of", as_of(fresh.as_of_us // 1_000)), *([LACKING] if lags else ())]
+        head = opening(200) + lines(marks)
         return _Moment(
-            now, fit, at_us, standing.seed, epoch, sheets.aged, reader, moment_of(reader), head, sheets.stamp,
-            server.callers.sessions.generation,
+            now, not fresh.out_of_reach, lags, at_us, standing.seed, epoch, sheets.aged, reader, moment_of(reader), head,
+            sheets.stamp, server.callers.sessions.generation,
         )  # fmt: skip
 
     def _send(

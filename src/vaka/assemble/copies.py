@@ -91,7 +91,7 @@ def run(copy: Copy, on_ready: Callable[[float], None]) -> None:
     directory = copy.directory
     check_source(copy.source)
     directory.create()
-    with directory.lock():
+    with process.interrupt_heard() as interrupted, directory.lock():
         end_survivors(directory)
         directory.check_disk()
         copy.wire.check(copy.host)
@@ -111,7 +111,7 @@ def run(copy: Copy, on_ready: Callable[[float], None]) -> None:
             parts(copy), log_folder=directory.log, status_path=directory.status, dsn=None, url=copy.url, law={},
             on_ready=on_ready,
         )  # fmt: skip
-        asyncio.run(supervisor.run(began))
+        asyncio.run(supervisor.run(began, interrupted))
 
 
 def _check_peers(copy: Copy) -> None:

@@ -60,7 +60,7 @@ def up(start: Start, on_ready: Callable[[float], None]) -> None:
     began = time.monotonic()
     directory = start.directory
     directory.create()
-    with directory.lock():
+    with process.interrupt_heard() as interrupted, directory.lock():
         end_survivors(directory, but=(POSTGRES,))
         directory.check_disk()
         start.wire.check(start.host, demo=start.demo)
@@ -77,7 +77,7 @@ def up(start: Start, on_ready: Callable[[float], None]) -> None:
             dsn=None if start.database else dsn, url=start.url, law=asdict(start.law), on_ready=on_ready,
             journal=start.url if behind is None else behind.journal.url,
         )  # fmt: skip
-        asyncio.run(supervisor.run(began))
+        asyncio.run(supervisor.run(began, interrupted))
 
 
 def _parts(start: Start) -> tuple[str, Sequence[Part]]:

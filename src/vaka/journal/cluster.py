@@ -256,8 +256,9 @@ def stop(server: subprocess.Popen[bytes], timeout_s: float = STOP_TIMEOUT_S) -> 
 
 def _run(command: list[str], arguments: dict[str, Any], text: str = "") -> None:
     done = subprocess.run(  # nosec B603 # callers give initdb or postgres by its full path; no shell
-        command, input=text, text=True, capture_output=True, check=False, **arguments
-    )
+        command, input=text, text=True, capture_output=True, check=False,
+        preexec_fn=process.before_exec(signal.SIGKILL), **arguments,
+    )  # fmt: skip
     if done.returncode != 0 or "ERROR:" in done.stderr:
         raise errors.Setup(
             f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()[-2000:]}",

@@ -15,7 +15,8 @@ from vaka.api.admission import Admission
 from vaka.api.again import Again, _Kept, _Moment
 from vaka.api.request_log import RequestLog
 from vaka.api.usage import Usage
-from vaka.copy.sheet.page import Reader
+from vaka.copy.sheet.page import BEHIND, Reader
+from vaka.store.sheet import Freshness
 
 DATA = b"GET /sheet/p1 HTTP/1.1\r\n\r\n"
 
@@ -64,7 +65,7 @@ def test_its_place_is_free_while_the_log_is_written() -> None:
             record = Record(0, actor_of(access), "sheet", patients=(1,))
             now = time.perf_counter()
             again._moment = _Moment(
-                now + 60, True, 0, 1, 1, False, Reader("", 0, 0), (), b"head: of the moment\r\n", lambda _: (0, 0), 0
+                now + 60, True, False, 0, 1, 1, False, Reader("", 0, 0), (), b"", lambda _: (0, 0), 0
             )
             again._kept[DATA] = _Kept(
                 request,
@@ -86,7 +87,30 @@ def test_its_place_is_free_while_the_log_is_written() -> None:
                 told(True)
             assert [len(caller.answers) for caller in callers] == [1] * 500
             assert sum(admission.door.done) == 500
+            # While this copy lags, as many as may ask the journal go the usual way (S1); the others need not be held up.
+            again._moment.lags = True
+            for may_ask in (True, False):
+                server.door = SimpleNamespace(may_ask=may_ask)
+                assert again.give(DATA, cast("Any", Caller())) is not may_ask
         finally:
             admission.close()
 
     asyncio.run(body())
+
+
+def test_what_lags_is_told_to_who_is_answered_from_memory() -> None:
+    """Broken (S1): a sheet that may lack what the journal has looks like any other."""
+    fresh = Freshness(1_000_000, 3.0, notices=(("A notice.", 0),))
+    for lags in (False, True):
+        server = SimpleNamespace(
+            door=SimpleNamespace(standing=SimpleNamespace(readable=True, seed=1), lags=lags),
+            sheets=SimpleNamespace(freshness=lambda: fresh, aged=False, stamp=lambda _: (0, 0)),
+            store=SimpleNamespace(epoch=0), callers=SimpleNamespace(sessions=SimpleNamespace(generation=0)),
+        )  # fmt: skip
+        moment = Again(cast("Any", server), RequestLog(None))._look(time.perf_counter())
+        assert (moment.fit, moment.lags) == (True, lags)
+        assert (b"vaka-behind: true\r\n" in moment.head) is lags
+        reader = moment.reader
+        assert (reader.behind, reader.certain, reader.notices) == (
+            (True, False, (BEHIND, *fresh.notices)) if lags else (False, True, fresh.notices)
+        )

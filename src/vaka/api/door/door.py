@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from vaka import config
 from vaka.api.cookies import SESSION, kept
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 Here = Callable[[Request], Awaitable[Response]]
 DRAFT = "vaka-draft"
 """The header of a write that sends a draft (``api.reserve.drafts``)."""
+LACKING: Final = ("vaka-behind", "true")
+"""The journal may have what is not shown."""
 _ANSWERED = ("vaka-answered-by", "copy")
 _AS_OF = "vaka-as-of"
 _OF_PROCESS = frozenset({"health", "ready", "static"})
@@ -117,13 +119,19 @@ class Door:
         this moment, where there is a record here."""
         if fresh is not None:
             marks = [_ANSWERED, (_AS_OF, as_of(fresh.as_of_us // 1_000))]
-            return [*marks, ("vaka-behind", "true")] if fresh.behind else marks
+            return [*marks, LACKING] if fresh.behind else marks
         return [_ANSWERED, (_AS_OF, as_of(self.standing.as_of_us // 1_000))] if self.standing.readable else [_ANSWERED]
 
     @property
     def lags(self) -> bool:
         """Whether what matters most is the journal's to answer (S1): what is here is old, and the journal can be reached."""
         return self.standing.age_s > config.DOOR_LAG_MAX_S and self.passing.reaches(self.standing)
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether one more may ask the journal for what this copy has too. Of a journal that has answered nothing of late, as one
+        that has just come back, only one at a time finds out whether it does; the others need not wait for that."""
+        return self._lagging < (config.DOOR_LAGGING_MAX if self.passing.answers else 1)
 
     async def answer(self, server: Server, request: Request, exchange: Exchange, here: Here) -> Response:
         """Answers a request, by ``here`` where the copy can."""
@@ -164,7 +172,7 @@ class Door:
             if answer is not None:
                 return answer
             return await self._own(server, request, exchange, here, behind=behind or urgent, tried=True)
-        tried = (behind and self.passing.hears(self.standing)) or (urgent and self._lagging < config.DOOR_LAGGING_MAX)
+        tried = (behind and self.passing.hears(self.standing)) or (urgent and self.may_ask)
         if tried and (answer := await self._briefly(server, request, exchange)) is not None and answer.status < 429:
             return answer
         return await self._own(server, request, exchange, here, behind=behind or urgent, tried=tried)
@@ -199,7 +207,7 @@ class Door:
                 raise NotPassed(only.message, help=only.help, retry_after_s=away.retry_after_s) from away
         except Unauthenticated as unknown:
             # A program or a key that is a moment old may be known to the journal alone. What it logs is its own refusal then.
-            if tried or request.header("authorization") is None or self._lagging >= config.DOOR_LAGGING_MAX:
+            if tried or request.header("authorization") is None or not self.may_ask:
                 raise
             if not self.passing.hears(standing):
                 raise
@@ -209,10 +217,12 @@ class Door:
             raise unknown from None
 
     async def _briefly(self, server: Server, request: Request, exchange: Exchange) -> Response | None:
-        """The journal's answer, for whom this copy has one too; None where it has not come within ``DOOR_READ_TRY_S``."""
+        """The journal's answer, for whom this copy has one too; None where it has not come within ``DOOR_READ_TRY_S``, of a
+        journal that has answered nothing of late ``DOOR_READ_TRY_FIRST_S``."""
         self._lagging += 1
         try:
-            return await self._passed(server, request, exchange, try_s=config.DOOR_READ_TRY_S)
+            try_s = config.DOOR_READ_TRY_S if self.passing.answers else config.DOOR_READ_TRY_FIRST_S
+            return await self._passed(server, request, exchange, try_s=try_s)
         except NotPassed:
             return None
         finally:
@@ -221,7 +231,7 @@ class Door:
     async def _sheet(self, server: Server, request: Request, exchange: Exchange) -> Response | None:
         """The journal's sheet, within this copy's share of it; None where it has none, or not in time, or lacks what waits in a
         reserve: here, or at a copy that cannot be reached."""
-        if not table.is_sheet(request.path) or self._lagging >= config.DOOR_LAGGING_MAX:
+        if not table.is_sheet(request.path) or not self.may_ask:
             return None
         if not self.passing.hears(self.standing) or self.standing.peers_away:
             return None

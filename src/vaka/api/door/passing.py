@@ -40,11 +40,16 @@ class Passing:
 
     def hears(self, standing: Standing) -> bool:
         """Whether the journal was heard just now: by the follower, or by an answer to what was passed on."""
-        return self.reaches(standing) or time.monotonic() - self._answered <= config.DOOR_AWAY_S
+        return self.reaches(standing) or self.answers
 
     def reaches(self, standing: Standing) -> bool:
         """Whether the journal can be asked: the follower hears it, or it has just told this process that it is ready."""
         return standing.heard or time.monotonic() - self._ready <= config.DOOR_AWAY_S
+
+    @property
+    def answers(self) -> bool:
+        """Whether the journal has just answered something that was passed on."""
+        return time.monotonic() - self._answered <= config.DOOR_AWAY_S
 
     async def look(self, standing: Standing) -> None:
         """Asks the journal itself while what is here grows old and the follower does not hear it: that may be the follower's

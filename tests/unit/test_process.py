@@ -1,0 +1,63 @@
+"""What every process gets: here, a Ctrl-C that is not lost."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+import weakref
+from pathlib import Path
+
+import pytest
+
+from vaka import process
+from vaka.watch.part import Part
+from vaka.watch.supervisor import Supervisor
+
+
+class _Something:
+    """What a weak reference can be of."""
+
+
+def _interrupt_in_a_callback() -> None:
+    """As it happens in an import, whose locks are let go by the callback of a weak reference."""
+    something = _Something()
+    reference = weakref.ref(something, lambda _: signal.raise_signal(signal.SIGINT))
+    del something
+    assert reference() is None
+
+
+def test_an_interrupt_that_python_drops_is_remembered(capfd: pytest.CaptureFixture[str]) -> None:
+    """Broken: once in a while Vaka goes on after a Ctrl-C, with a stack on the terminal."""
+    before = signal.getsignal(signal.SIGINT)
+    with process.interrupt_heard() as heard:
+        assert not heard()
+        _interrupt_in_a_callback()
+        assert heard()
+    assert "Traceback" not in capfd.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_any_other_interrupts_as_ever() -> None:
+    """Broken: Ctrl-C does not end what takes long before anything is started."""
+    with process.interrupt_heard() as heard:
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert heard()
+
+
+def test_a_supervisor_that_was_interrupted_before_it_began_starts_nothing(tmp_path: Path) -> None:
+    """Broken: as the first; the signal was there before the supervisor could hear it."""
+
+    async def ready() -> bool:
+        return True
+
+    part = Part("nothing", "test", ["/bin/false"], ready)
+    supervisor = Supervisor(
+        [part], log_folder=tmp_path, status_path=tmp_path / "status.json", dsn=None, url="", law={},
+        on_ready=lambda _: pytest.fail("it was started"),
+    )  # fmt: skip
+    with process.interrupt_heard() as heard:
+        _interrupt_in_a_callback()
+        asyncio.run(asyncio.wait_for(supervisor.run(time.monotonic(), heard), 10))
+    assert not (tmp_path / "nothing.stderr").exists()
