@@ -14,9 +14,9 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 PR_SET_PDEATHSIG = 1
 
@@ -63,29 +63,36 @@ def take_turns() -> None:
     sys.setswitchinterval(0.0005)
 
 
-@contextmanager
-def interrupt_heard() -> Iterator[Callable[[], bool]]:
-    """While it lasts Ctrl-C interrupts as ever, and is remembered: a KeyboardInterrupt that meets the callback of a weak
-    reference, of which each import has some, is dropped by Python (sys.unraisablehook), and what was to end would go on.
-    Yields whether there was one."""
-    asked = False
+class Interrupt:
+    """While it lasts Ctrl-C interrupts as ever, and is remembered (``heard``): a KeyboardInterrupt that meets the callback of a
+    weak reference, of which each import has some, is dropped by Python (sys.unraisablehook), and what was to end would go on."""
 
-    def hear(_number: int, _frame: object) -> None:
-        nonlocal asked
-        asked = True
+    def __init__(self) -> None:
+        self.heard = False
+
+    def __enter__(self) -> Self:
+        self._told, self._before = sys.unraisablehook, signal.signal(signal.SIGINT, self._raise)
+        sys.unraisablehook = self._tell
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        sys.unraisablehook = self._told
+        signal.signal(signal.SIGINT, self._before)
+
+    def only_hear(self) -> None:
+        """From now on it is remembered alone: what follows looks, and must not be left half made."""
+        signal.signal(signal.SIGINT, self._hear)
+
+    def _hear(self, _number: int, _frame: object) -> None:
+        self.heard = True
+
+    def _raise(self, _number: int, _frame: object) -> None:
+        self.heard = True
         raise KeyboardInterrupt
 
-    def tell(dropped: sys.UnraisableHookArgs) -> None:
+    def _tell(self, dropped: sys.UnraisableHookArgs) -> None:
         if not issubclass(dropped.exc_type, KeyboardInterrupt):
-            told(dropped)
-
-    told, before = sys.unraisablehook, signal.signal(signal.SIGINT, hear)
-    sys.unraisablehook = tell
-    try:
-        yield lambda: asked
-    finally:
-        sys.unraisablehook = told
-        signal.signal(signal.SIGINT, before)
+            self._told(dropped)
 
 
 def allow_core() -> None:

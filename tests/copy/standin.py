@@ -82,6 +82,10 @@ class Told:
     def reserving(self) -> bool:
         return False
 
+    @property
+    def refused(self) -> int:
+        return 0
+
 
 @dataclass
 class Standin:

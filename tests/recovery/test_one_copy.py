@@ -435,6 +435,16 @@ def test_who_wrote_what_the_journal_refused_hears_of_it_and_why(stop: Stop) -> N
         assert "Journalen har inte tagit emot det som skrevs" in page.text
         other = stop.ask("GET", address, by=stop.program, Accept="application/json")
         assert (other.status_code, "reason" in other.text) == (200, False)
+
+        def on_sheet(**who: Any) -> list[str]:
+            answer = stop.ask("GET", f"/sheet/{stop.ward.patient}", Accept="application/json", **who)
+            assert answer.status_code == 200, answer.text
+            return [notice for notice in answer.json()["notices"] if "reason" in notice]
+
+        wait_until(lambda: on_sheet() == [told], "the patient's sheet tells of it")
+        assert on_sheet(by=stop.program) == []
+        store.become(one.number, State.SETTLED, "", only_from=[State.REFUSED])
+        wait_until(lambda: on_sheet() == [], "it is settled")
     finally:
         store.become(one.number, State.SETTLED, "", only_from=[State.REFUSED])
         store.close()

@@ -13,6 +13,7 @@ import orjson
 import pytest
 from bench.running import Vaka
 
+from vaka import process
 from vaka.assemble import API_SILENT_MAX_S
 from vaka.watch.part import Part
 from vaka.watch.supervisor import LATE_MAX_S, PROBE_READY_S, Supervisor
@@ -64,7 +65,7 @@ class Watched:
 def _run(folder: Path, meanwhile: Callable[[Watched], Awaitable[None]]) -> None:
     async def both() -> None:
         watched = Watched(folder)
-        running = asyncio.create_task(watched.supervisor.run(time.monotonic(), lambda: False))
+        running = asyncio.create_task(watched.supervisor.run(time.monotonic(), process.Interrupt()))
         try:
             await asyncio.wait_for(watched.ready.wait(), 20)
             await asyncio.sleep(2 * PROBE_READY_S)

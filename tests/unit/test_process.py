@@ -30,20 +30,28 @@ def _interrupt_in_a_callback() -> None:
 def test_an_interrupt_that_python_drops_is_remembered(capfd: pytest.CaptureFixture[str]) -> None:
     """Broken: once in a while Vaka goes on after a Ctrl-C, with a stack on the terminal."""
     before = signal.getsignal(signal.SIGINT)
-    with process.interrupt_heard() as heard:
-        assert not heard()
+    with process.Interrupt() as interrupt:
+        assert not interrupt.heard
         _interrupt_in_a_callback()
-        assert heard()
+        assert interrupt.heard
     assert "Traceback" not in capfd.readouterr().err
     assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_any_other_interrupts_as_ever() -> None:
     """Broken: Ctrl-C does not end what takes long before anything is started."""
-    with process.interrupt_heard() as heard:
+    with process.Interrupt() as interrupt:
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-        assert heard()
+        assert interrupt.heard
+
+
+def test_what_must_not_be_left_half_made_is_not_interrupted() -> None:
+    """Broken: a Ctrl-C while the loop of the supervisor is made leaves stacks on the terminal."""
+    with process.Interrupt() as interrupt:
+        interrupt.only_hear()
+        signal.raise_signal(signal.SIGINT)
+        assert interrupt.heard
 
 
 def test_a_supervisor_that_was_interrupted_before_it_began_starts_nothing(tmp_path: Path) -> None:
@@ -57,7 +65,7 @@ def test_a_supervisor_that_was_interrupted_before_it_began_starts_nothing(tmp_pa
         [part], log_folder=tmp_path, status_path=tmp_path / "status.json", dsn=None, url="", law={},
         on_ready=lambda _: pytest.fail("it was started"),
     )  # fmt: skip
-    with process.interrupt_heard() as heard:
+    with process.Interrupt() as interrupt:
         _interrupt_in_a_callback()
-        asyncio.run(asyncio.wait_for(supervisor.run(time.monotonic(), heard), 10))
+        asyncio.run(asyncio.wait_for(supervisor.run(time.monotonic(), interrupt), 10))
     assert not (tmp_path / "nothing.stderr").exists()

@@ -76,9 +76,10 @@ class _Moment:
     head: bytes
     stamp: Callable[[int], Stamp | None]
     generation: int
+    refused: int
 
 
-_NEVER: Final = _Moment(-_MOMENT_S, False, False, 0, 0, 0, True, Reader("", 0, 0), (), b"", lambda _: None, 0)
+_NEVER: Final = _Moment(-_MOMENT_S, False, False, 0, 0, 0, True, Reader("", 0, 0), (), b"", lambda _: None, 0, 0)
 
 
 class Again:
@@ -194,6 +195,7 @@ class Again:
             and shown.seed == moment.seed
             and shown.aged == moment.aged
             and kept.record.epoch == moment.epoch
+            and shown.refused == moment.refused
             and shown.stamp == moment.stamp(shown.patient)
             and self._server.callers.still(kept.proof, kept.session, moment.generation)
         )
@@ -221,7 +223,7 @@ class Again:
         head = opening(200) + lines(marks)
         return _Moment(
             now, not fresh.out_of_reach, lags, at_us, standing.seed, epoch, sheets.aged, reader, moment_of(reader), head,
-            sheets.stamp, server.callers.sessions.generation,
+            sheets.stamp, server.callers.sessions.generation, standing.refused,
         )  # fmt: skip
 
     def _send(

@@ -23,8 +23,8 @@ def moment_of(reader: Reader) -> Moment:
 @dataclass(slots=True)
 class Shown:
     """``id``, ``patient``: as it was asked for, and by key; ``reader``: for whom it was made; ``packed``: as a stream of zlib;
-    ``until_us``: when it may be decided otherwise, if nothing changes; ``stamp``, ``seed``, ``aged``: what it was made from; no
-    stamp where that is not known."""
+    ``until_us``: when it may be decided otherwise, if nothing changes; ``stamp``, ``seed``, ``aged``, ``refused`` (so many
+    reserve entries the journal had refused): what it was made from; no stamp where that is not known."""
 
     id: str
     patient: int
@@ -38,6 +38,7 @@ class Shown:
     stamp: Stamp | None
     seed: int
     aged: bool
+    refused: int
 
     def content(self, reader: Reader, moment: Moment) -> bytes:
         """At the ``moment`` of ``reader``: for the reader that this was made for."""

@@ -91,7 +91,7 @@ def run(copy: Copy, on_ready: Callable[[float], None]) -> None:
     directory = copy.directory
     check_source(copy.source)
     directory.create()
-    with process.interrupt_heard() as interrupted, directory.lock():
+    with process.Interrupt() as interrupt, directory.lock():
         end_survivors(directory)
         directory.check_disk()
         copy.wire.check(copy.host)
@@ -111,7 +111,8 @@ def run(copy: Copy, on_ready: Callable[[float], None]) -> None:
             parts(copy), log_folder=directory.log, status_path=directory.status, dsn=None, url=copy.url, law={},
             on_ready=on_ready,
         )  # fmt: skip
-        asyncio.run(supervisor.run(began, interrupted))
+        interrupt.only_hear()
+        asyncio.run(supervisor.run(began, interrupt))
 
 
 def _check_peers(copy: Copy) -> None:

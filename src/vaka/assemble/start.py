@@ -60,7 +60,7 @@ def up(start: Start, on_ready: Callable[[float], None]) -> None:
     began = time.monotonic()
     directory = start.directory
     directory.create()
-    with process.interrupt_heard() as interrupted, directory.lock():
+    with process.Interrupt() as interrupt, directory.lock():
         end_survivors(directory, but=(POSTGRES,))
         directory.check_disk()
         start.wire.check(start.host, demo=start.demo)
@@ -77,7 +77,8 @@ def up(start: Start, on_ready: Callable[[float], None]) -> None:
             dsn=None if start.database else dsn, url=start.url, law=asdict(start.law), on_ready=on_ready,
             journal=start.url if behind is None else behind.journal.url,
         )  # fmt: skip
-        asyncio.run(supervisor.run(began, interrupted))
+        interrupt.only_hear()
+        asyncio.run(supervisor.run(began, interrupt))
 
 
 def _parts(start: Start) -> tuple[str, Sequence[Part]]:

@@ -54,13 +54,13 @@ class Supervisor:
         self._stopping = True
         self._wake.set()
 
-    async def run(self, began: float, interrupted: Callable[[], bool]) -> None:
+    async def run(self, began: float, interrupt: process.Interrupt) -> None:
         """Until stopped. Setup error where a start failed for good. ``began`` is the monotonic time of the command;
-        ``interrupted``: whether it was stopped before this hears of it itself."""
+        ``interrupt``: what was heard before this hears of it itself."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self.stop)
-        self._stopping = interrupted()
+        self._stopping = interrupt.heard
         for running in self._running.values():
             self._task(self._probe(running))
         failure: errors.Setup | None = None

@@ -54,7 +54,7 @@ def test_its_place_is_free_while_the_log_is_written() -> None:
         request.access = access
         admission._known.learn(request, request.path, 200, time.perf_counter())
         shown = SimpleNamespace(
-            id="p1", patient=1, seed=1, aged=False, until_us=10, stamp=(0, 0), content=lambda *_: b"{}"
+            id="p1", patient=1, seed=1, aged=False, refused=0, until_us=10, stamp=(0, 0), content=lambda *_: b"{}"
         )
         server = SimpleNamespace(
             admission=admission, log=disk, usage=Usage(), callers=SimpleNamespace(still=lambda *_: True)
@@ -65,7 +65,7 @@ def test_its_place_is_free_while_the_log_is_written() -> None:
             record = Record(0, actor_of(access), "sheet", patients=(1,))
             now = time.perf_counter()
             again._moment = _Moment(
-                now + 60, True, False, 0, 1, 1, False, Reader("", 0, 0), (), b"", lambda _: (0, 0), 0
+                now + 60, True, False, 0, 1, 1, False, Reader("", 0, 0), (), b"", lambda _: (0, 0), 0, 0
             )
             again._kept[DATA] = _Kept(
                 request,
@@ -103,7 +103,7 @@ def test_what_lags_is_told_to_who_is_answered_from_memory() -> None:
     fresh = Freshness(1_000_000, 3.0, notices=(("A notice.", 0),))
     for lags in (False, True):
         server = SimpleNamespace(
-            door=SimpleNamespace(standing=SimpleNamespace(readable=True, seed=1), lags=lags),
+            door=SimpleNamespace(standing=SimpleNamespace(readable=True, seed=1, refused=0), lags=lags),
             sheets=SimpleNamespace(freshness=lambda: fresh, aged=False, stamp=lambda _: (0, 0)),
             store=SimpleNamespace(epoch=0), callers=SimpleNamespace(sessions=SimpleNamespace(generation=0)),
         )  # fmt: skip

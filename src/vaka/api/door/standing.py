@@ -54,3 +54,7 @@ class Standing(Protocol):
     @property
     def reserving(self) -> bool:
         """Whether writes go to the reserve without asking the journal: it is away for longer, or a person has said so."""
+
+    @property
+    def refused(self) -> int:
+        """How many reserve entries the journal has refused, and nobody has settled."""

@@ -150,3 +150,7 @@ class Told:
     @property
     def reserving(self) -> bool:
         return bool(self._field(Field.FORCED_AWAY))
+
+    @property
+    def refused(self) -> int:
+        return self._field(Field.RESERVE_REFUSED)

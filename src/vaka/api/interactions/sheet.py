@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vaka.api.http import Request, Response
+from vaka.api.interactions import not_taken
 from vaka.api.negotiated import language, require_get, takes_deflate, told, wants_html
 from vaka.api.server import Server, check_id, living
 from vaka.api.shown import Shown, moment_of
@@ -38,7 +39,9 @@ async def sheet(server: Server, request: Request, id_: str) -> Response:
     html = wants_html(request)
     request.access.trail.activity = request.access.trail.activity or "sheet"
     asked, key = id_, resource_key("Patient", id_)
-    stamp, seed, aged = store.stamp(key), server.door.standing.seed if server.door is not None else 0, store.aged
+    standing = server.door.standing if server.door is not None else None
+    stamp, aged = store.stamp(key), store.aged
+    seed, refused = (standing.seed, standing.refused) if standing is not None else (0, 0)
     id_ = server.store.resolve(id_)
     patient = living(await server.store.read("Patient", id_, access=request.access), "Patient", id_)
     request.access.trail.patient = patient.rkey
@@ -48,7 +51,10 @@ async def sheet(server: Server, request: Request, id_: str) -> Response:
     packed = takes_deflate(request.header("accept-encoding"))
     if id_ != asked:
         stamp = None  # of a record that goes on in another's the stamp says nothing
-    shown = Shown(asked, key, body, who, aside, html, packed, reader, until_us, stamp, seed, aged)
+    if refused and server.at_journal is None:
+        usual, reader = reader, not_taken.told(server, request, reader, of=server.store.same(id_))
+        stamp = stamp if reader is usual else None
+    shown = Shown(asked, key, body, who, aside, html, packed, reader, until_us, stamp, seed, aged, refused)
     request.shown = shown
     return told(request, shown.content(reader, moment_of(reader)), html=html, packed=packed)
 

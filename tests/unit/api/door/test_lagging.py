@@ -31,6 +31,7 @@ class Stands:
     frozen: bool = False
     disk_full: bool = False
     reserving: bool = False
+    refused: int = 0
 
     @property
     def applied(self) -> Cursor:
@@ -98,6 +99,7 @@ class Answers:
         return True
 
     hears = reaches
+    answers = True
 
     async def on(self, *_: Any, **__: Any) -> Response:
         return Response(self.status, b"{}", passed=True)
