@@ -81,9 +81,12 @@ def in_file(content: bytes, at: int, before: bytes, key: bytes | None = None) ->
     while (found := _bare(content, at)) is not None:
         end = at + len(found) + HASH_BYTES
         hash_ = content[end - HASH_BYTES : end]
-        block = _block(found, before)
-        if key is not None and hash_ != block.hash and len(hash_) == HASH_BYTES:
-            block = _block(found[: HEAD.size] + _cipher(found[HEAD.size :], key, hash_), before)
+        hidden = key is not None and len(hash_) == HASH_BYTES
+        block = _block(
+            found[: HEAD.size] + _cipher(found[HEAD.size :], key, hash_) if hidden and key else found, before
+        )
+        if hidden and hash_ != block.hash:
+            block = _block(found, before)
         if hash_ != block.hash or number not in (None, block.number - 1):
             return
         yield block, end

@@ -31,6 +31,7 @@ class Shipper:
         self._chapter = 0
         self._described: dict[int, Described] = {}
         self._waiting: list[Block] = []
+        self._waiting_bytes = 0
         self._shipped = 0
         self._kept: set[Path] = set()
         self._one = asyncio.Lock()
@@ -56,6 +57,7 @@ class Shipper:
                 if not (whole or everything or more or age_s >= config.LOG_SHIP_AGE_S):
                     break
                 put += await self._put(self._waiting[:count])
+                self._waiting_bytes -= sum(len(block.bare) for block in self._waiting[:count])
                 del self._waiting[:count]
             if not more:
                 break
@@ -90,7 +92,8 @@ class Shipper:
         return put
 
     def _read(self) -> bool:
-        """Reads on in the segment it is at; whether there is a further one."""
+        """Reads on in the segment it is at, until what waits makes a run; whether there is more. While the store is away no more
+        waits in memory than that."""
         known = files.segments(self._folder)
         if not known:
             return False
@@ -100,10 +103,12 @@ class Shipper:
         following = next((other for other, _ in known if other > number), None)
         path = dict(known)[number]
         for block, end in files.read_from(path, at, before, self._key):
+            if len(self._waiting) > config.LOG_RUN_MAX_BLOCKS or self._waiting_bytes > config.LOG_RUN_BYTES:
+                return True
             if not self._waiting or block.number > self._waiting[-1].number:
                 self._waiting.append(block)
-            at, before = end, block.hash
-        self._at = (number, at, before)
+                self._waiting_bytes += len(block.bare)
+            self._at = (number, end, block.hash)
         if following is not None:
             self._at = (following, 0, b"")
         return following is not None
