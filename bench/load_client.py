@@ -6,6 +6,7 @@ Closed loop: each connection sends its next request when it has its answer. Answ
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -44,8 +45,10 @@ def take_answer(buffer: bytearray) -> int | None:
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, next_request: Callable[[], bytes | None], run: Run, done: asyncio.Future[None]) -> None:
-        self._next = next_request
+    """``ready``: is told that it can send."""
+
+    def __init__(self, ready: Callable[[_Connection], None], run: Run, done: asyncio.Future[None]) -> None:
+        self._ready = ready
         self._run = run
         self._done = done
         self._buffer = bytearray()
@@ -54,16 +57,16 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._send()
+        self._ready(self)
 
-    def _send(self) -> None:
-        request = self._next()
+    def send(self, request: bytes) -> None:
         assert self._transport is not None
-        if request is None:
-            self._transport.close()
-            return
         self._sent = time.perf_counter()
         self._transport.write(request)
+
+    def close(self) -> None:
+        assert self._transport is not None
+        self._transport.close()
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -72,7 +75,7 @@ class _Connection(asyncio.Protocol):
             return
         self._run.statuses[status] = self._run.statuses.get(status, 0) + 1
         self._run.times_ms.append((time.perf_counter() - self._sent) * 1_000)
-        self._send()
+        self._ready(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self._done.done():
@@ -80,28 +83,38 @@ class _Connection(asyncio.Protocol):
 
 
 async def drive(
-    host: str, port: int, make: Callable[[], bytes], *, connections: int, seconds: float = 0.0, count: int = 0
-) -> Run:
-    """Sends what ``make`` gives, for ``seconds`` or ``count`` requests in all, on ``connections`` at once."""
+    host: str, port: int, make: Callable[[], bytes], *, connections: int, seconds: float = 0.0, count: int = 0, idle: int = 0
+) -> Run:  # fmt: skip
+    """Sends what ``make`` gives, for ``seconds`` or ``count`` requests in all, on ``connections`` at once. ``idle``: so many more
+    are open, and each request goes out on whichever has none under way: a server does not have the few that ask at hand."""
     run = Run()
     loop = asyncio.get_running_loop()
     end = time.perf_counter() + seconds if seconds else float("inf")
     left = count or -1
+    free: list[_Connection] = []
 
-    def following() -> bytes | None:
+    def ready(one: _Connection) -> None:
         nonlocal left
+        free.append(one)
+        if len(every) <= idle:
+            return
         if left == 0 or time.perf_counter() >= end:
-            return None
+            for each in free:
+                each.close()
+            free.clear()
+            return
         left -= 1
-        return make()
+        chosen = random.randrange(len(free))
+        free[chosen], free[-1] = free[-1], free[chosen]
+        free.pop().send(make())
 
     began = time.perf_counter()
-    waiting = []
-    for _ in range(connections):
+    every: list[asyncio.Future[None]] = []
+    for _ in range(connections + idle):
         done: asyncio.Future[None] = loop.create_future()
-        waiting.append(done)
-        await loop.create_connection(lambda done=done: _Connection(following, run, done), host, port)  # type: ignore[misc]
-    await asyncio.gather(*waiting)
+        every.append(done)
+        await loop.create_connection(lambda done=done: _Connection(ready, run, done), host, port)  # type: ignore[misc]
+    await asyncio.gather(*every)
     run.seconds = time.perf_counter() - began
     return run
 

@@ -6,7 +6,6 @@ The period is 10 ms: with the usual 100 ms a process would stand still for longe
 from __future__ import annotations
 
 import errno
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ def held_down(pid: int, part: float) -> Iterator[None]:
     quota_us = max(1_000, int(_PERIOD_US * part))
     old = (_ROOT / "cpu" / "cpu.cfs_quota_us").exists()
     above = _ROOT / "cpu" if old else _ROOT
-    group = above / f"vaka-bench-{os.getpid()}"
+    group = above / f"vaka-bench-{pid}"
     try:
         if not old:
             (above / "cgroup.subtree_control").write_text("+cpu")
