@@ -252,12 +252,11 @@ DOOR_TRY_S: Final = 2.0
 # The journal counts as away when it was not heard for so long; then a request tries for less.
 DOOR_AWAY_S: Final = 2.0
 DOOR_TRY_AWAY_S: Final = 0.3
-# What this copy can answer too, though not as new, is waited for so long.
+# What this copy can answer too, though not as new, is waited for so long; of a journal that was silent of late, so long.
 DOOR_READ_TRY_S: Final = 1.0
 DOOR_READ_TRY_FIRST_S: Final = 0.15
 DOOR_CONNECT_TIMEOUT_S: Final = 2.0
-# A journal that is heard and slow: its own limits end the longest search and the longest write before this.
-DOOR_ANSWER_MAX_S: Final = 45.0
+DOOR_ANSWER_MAX_S: Final = 45.0  # of a journal that is heard: its own limits end the longest search and write before
 DOOR_UPLOAD_MAX_S: Final = 3_600.0
 DOOR_PASSING_MAX: Final = 200
 DOOR_KEPT_CONNECTIONS: Final = 32
