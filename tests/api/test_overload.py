@@ -72,8 +72,8 @@ def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Working]:
 @pytest.mark.slow  # a load test: it needs the machine for itself
 def test_five_times_its_capacity(working: Working) -> None:
     """Broken: an overload costs answers, or urgent care is refused or late in one; or nobody is told to come back later."""
-    for n in range(10):  # each has the patient open from now on
-        answer = httpx.get(working.url + "/sheet/7", headers={"Authorization": f"Bearer p{n}"}, timeout=30)
+    for who in [f"{letter}{n}" for letter in "pq" for n in range(10)]:  # each has the patient open from now on
+        answer = httpx.get(working.url + "/sheet/7", headers={"Authorization": f"Bearer {who}"}, timeout=30)
         assert answer.status_code == 200
     before = working.core_s()
     usual = uvloop.run(
@@ -84,9 +84,9 @@ def test_five_times_its_capacity(working: Working) -> None:
     counted = count()
     streams = [
         Stream("urgent", 0.2 * capacity, 50, lambda: request("GET", "/sheet/7", f"p{next(counted) % 10}")),
-        # A patient who is new to the session is not open to it.
+        # A patient who is new to the session is not open to it. Others ask: who has seen very many has none open for a moment.
         Stream(
-            "read", 2.4 * capacity, 100, lambda: request("GET", f"/sheet/{next(counted)}", f"p{next(counted) % 10}")
+            "read", 2.4 * capacity, 100, lambda: request("GET", f"/sheet/{next(counted)}", f"q{next(counted) % 10}")
         ),
         Stream("integration", 2.4 * capacity, 100, lambda: request("GET", "/sheet/7", "lab")),
     ]
@@ -115,6 +115,11 @@ def test_five_times_its_capacity(working: Working) -> None:
 @pytest.mark.slow
 def test_a_shed_write_says_what_became_of_it_and_probes_are_answered(working: Working) -> None:
     """Broken: S19, whoever wrote a note is told nothing, or an error that reads as if it had been kept; or probes are shed too."""
+    for who in ("p1", "p2"):  # from now on each is known as a person
+        assert (
+            httpx.get(working.url + "/sheet/7", headers={"Authorization": f"Bearer {who}"}, timeout=30).status_code
+            == 200
+        )
     note = request("POST", "/fhir/Observation", "p1", b"{}")
 
     async def many() -> tuple[list[httpx.Response], list[float]]:
@@ -124,11 +129,11 @@ def test_a_shed_write_says_what_became_of_it_and_probes_are_answered(working: Wo
         ))  # fmt: skip
         await asyncio.sleep(1.0)
         probes = []
-        limits = httpx.Limits(max_connections=100)
+        limits = httpx.Limits(max_connections=300)
         async with httpx.AsyncClient(timeout=60, headers={"Authorization": "Bearer p2"}, limits=limits) as client:
             posts = [
                 asyncio.ensure_future(client.post(working.url + "/fhir/Observation", content=b"x" * 100_000))
-                for _ in range(50)
+                for _ in range(300)
             ]
             for _ in range(20):
                 began = time.monotonic()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from typing import Final
 
 from vaka import config, log
 from vaka.accesslog import files, runs
@@ -18,13 +19,15 @@ from vaka.accesslog.codec import Described
 from vaka.accesslog.runs import Run
 from vaka.accesslog.store import LogStore
 
+_TURN_S: Final = 0.001
+
 
 class Shipper:
     """Ships the log in ``folder``. It remembers how far it has read, so that each look costs what is new. ``key``: as of
-    ``blocks.sealed``."""
+    ``blocks.sealed``; ``pause_s``: so long it rests after each ``_TURN_S`` of reading, where others wait for this interpreter."""
 
-    def __init__(self, folder: Path, store: LogStore, key: bytes | None = None) -> None:
-        self._folder, self._key = folder, key
+    def __init__(self, folder: Path, store: LogStore, key: bytes | None = None, *, pause_s: float = 0.0) -> None:
+        self._folder, self._key, self._pause_s = folder, key, pause_s
         self._store = store
         self._stream = ""
         self._at: tuple[int, int, bytes] | None = None  # segment, byte, hash before
@@ -102,7 +105,11 @@ class Shipper:
         number, at, before = self._at
         following = next((other for other, _ in known if other > number), None)
         path = dict(known)[number]
+        rested = time.perf_counter()
         for block, end in files.read_from(path, at, before, self._key):
+            if self._pause_s and time.perf_counter() - rested > _TURN_S:
+                time.sleep(self._pause_s)
+                rested = time.perf_counter()
             if len(self._waiting) > config.LOG_RUN_MAX_BLOCKS or self._waiting_bytes > config.LOG_RUN_BYTES:
                 return True
             if not self._waiting or block.number > self._waiting[-1].number:

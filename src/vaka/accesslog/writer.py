@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO, Final, TypeAlias
 
 from vaka import config, log
 from vaka.accesslog import blocks, files, runs
@@ -37,6 +37,7 @@ from vaka.accesslog.store import LogStore
 from vaka.errors import Unavailable
 
 Told: TypeAlias = Callable[[bool], None]
+_READ_PAUSE_S: Final = 0.002
 
 
 class State(StrEnum):
@@ -62,8 +63,10 @@ class AccessLog:
     ) -> None:  # fmt: skip
         self.folder, self.stream, self.system = folder, stream, system
         self._key = key
-        self.shipper = Shipper(folder, store, key)
-        self._closed = [Shipper(path, store, key) for path in files.closed_folders(folder)]
+        # Who is answered here goes before: they wait for this interpreter while a run is read.
+        shipper = partial(Shipper, store=store, key=key, pause_s=_READ_PAUSE_S)
+        self.shipper = shipper(folder)
+        self._closed = [shipper(path) for path in files.closed_folders(folder)]
         self._noted = False
         self.state = State.FILE
         self.under_way = 0

@@ -73,3 +73,17 @@ def test_a_store_that_is_away_fills_no_memory_and_then_has_all_once(
         assert await shipper.ship(everything=True) == 0
 
     asyncio.run(body())
+
+
+def test_who_is_answered_goes_before_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken: while a run is read, whoever is answered by the same process waits for it."""
+    (tmp_path / "stream").write_text(STREAM)
+    _write(tmp_path, 1, 1, 600, blocks.genesis(STREAM))
+    rests: list[float] = []
+    monkeypatch.setattr("vaka.accesslog.ship.time.sleep", rests.append)
+    monkeypatch.setattr("vaka.accesslog.ship._TURN_S", 0.0)
+    for pause_s, times in ((0.0, 0), (0.002, 600)):
+        store = Store()
+        store.away = False
+        assert asyncio.run(Shipper(tmp_path, cast("Any", store), KEY, pause_s=pause_s).ship(everything=True)) == 600
+        assert rests == [pause_s] * times
