@@ -28,6 +28,7 @@ from vaka.store.version import instant
 from vaka.texts import N_
 
 if TYPE_CHECKING:
+    from vaka.api.door.standing import Standing as OfCopy
     from vaka.api.server import Server
 
 Here = Callable[[Request], Awaitable[Response]]
@@ -110,8 +111,15 @@ class Standing:
     heard = False
     frozen = True
     disk_full = False
+    refused = 0
     seed = 0
     reserving = False
+    peers_away = False
+
+    if TYPE_CHECKING:
+
+        def _tells_all(self) -> OfCopy:
+            return self
 
 
 class SnapshotDoor:
