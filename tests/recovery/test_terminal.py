@@ -101,7 +101,7 @@ def test_one_line_when_ready_and_ctrl_c_stops_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "begun", [
-        pytest.param(".", marks=pytest.mark.slow), pytest.param("pg/postmaster.pid", marks=pytest.mark.slow), "pg/PG_VERSION",
+        pytest.param(".", marks=pytest.mark.slow), "pg/PG_VERSION", pytest.param("pg/postmaster.pid", marks=pytest.mark.slow),
     ],
 )  # fmt: skip
 def test_ctrl_c_before_it_is_ready(tmp_path: Path, begun: str) -> None:

@@ -81,11 +81,11 @@ def in_file(content: bytes, at: int, before: bytes, key: bytes | None = None) ->
     while (found := _bare(content, at)) is not None:
         end = at + len(found) + HASH_BYTES
         hash_ = content[end - HASH_BYTES : end]
-        hidden = key is not None and len(hash_) == HASH_BYTES
-        block = _block(
-            found[: HEAD.size] + _cipher(found[HEAD.size :], key, hash_) if hidden and key else found, before
-        )
-        if hidden and hash_ != block.hash:
+        told = found
+        if key is not None and len(hash_) == HASH_BYTES:
+            told = found[: HEAD.size] + _cipher(found[HEAD.size :], key, hash_)
+        block = _block(told, before)
+        if told is not found and hash_ != block.hash:
             block = _block(found, before)
         if hash_ != block.hash or number not in (None, block.number - 1):
             return

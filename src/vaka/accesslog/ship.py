@@ -34,7 +34,6 @@ class Shipper:
         self._chapter = 0
         self._described: dict[int, Described] = {}
         self._waiting: list[Block] = []
-        self._waiting_bytes = 0
         self._shipped = 0
         self._kept: set[Path] = set()
         self._one = asyncio.Lock()
@@ -60,7 +59,6 @@ class Shipper:
                 if not (whole or everything or more or age_s >= config.LOG_SHIP_AGE_S):
                     break
                 put += await self._put(self._waiting[:count])
-                self._waiting_bytes -= sum(len(block.bare) for block in self._waiting[:count])
                 del self._waiting[:count]
             if not more:
                 break
@@ -105,16 +103,16 @@ class Shipper:
         number, at, before = self._at
         following = next((other for other, _ in known if other > number), None)
         path = dict(known)[number]
-        rested = time.perf_counter()
+        size, rested = sum(len(block.bare) for block in self._waiting), time.perf_counter()
         for block, end in files.read_from(path, at, before, self._key):
             if self._pause_s and time.perf_counter() - rested > _TURN_S:
                 time.sleep(self._pause_s)
                 rested = time.perf_counter()
-            if len(self._waiting) > config.LOG_RUN_MAX_BLOCKS or self._waiting_bytes > config.LOG_RUN_BYTES:
+            if len(self._waiting) > config.LOG_RUN_MAX_BLOCKS or size > config.LOG_RUN_BYTES:
                 return True
             if not self._waiting or block.number > self._waiting[-1].number:
                 self._waiting.append(block)
-                self._waiting_bytes += len(block.bare)
+                size += len(block.bare)
             self._at = (number, end, block.hash)
         if following is not None:
             self._at = (following, 0, b"")

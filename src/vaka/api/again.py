@@ -29,7 +29,7 @@ from vaka.api.request_log import RequestLog
 from vaka.api.shown import Moment, Shown, moment_of
 from vaka.api.usage import Count
 from vaka.copy.changes import Stamp
-from vaka.copy.sheet.page import BEHIND, Reader
+from vaka.copy.sheet.page import Reader
 from vaka.errors import OnlyJournal
 from vaka.store.through import now_us
 
@@ -212,9 +212,10 @@ class Again:
         standing, fresh, lags = door.standing, sheets.freshness(), door.lags
         at_us = now_us()
         reader = Reader(
-            "", at_us, fresh.as_of_us, fresh.age_s, fresh.away, fresh.certain and not lags,
-            notices=(BEHIND, *fresh.notices) if lags else fresh.notices, behind=lags,
+            "", at_us, fresh.as_of_us, fresh.age_s, fresh.away, fresh.certain, notices=fresh.notices,
         )  # fmt: skip
+        if lags:
+            reader = reader.lacking()
         try:
             epoch = server.store.epoch
         except OnlyJournal:

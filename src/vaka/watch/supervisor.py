@@ -60,7 +60,8 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self.stop)
-        self._stopping = interrupt.heard
+        if interrupt.heard:
+            self.stop()
         for running in self._running.values():
             self._task(self._probe(running))
         failure: errors.Setup | None = None

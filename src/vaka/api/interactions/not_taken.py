@@ -22,6 +22,8 @@ def told(server: Server, request: Request, reader: Reader, *, of: Collection[str
     session, reserve = request.access.session, server.door.reserve if server.door is not None else None
     if session is None or reserve is None or not reserve.store.has((State.REFUSED,)):
         return reader
+    if of is not None and not any(map(reserve.holds, of)):
+        return reader
     found = [
         refused(", ".join(sorted({part.type for part in one.parts})), one.recorded_us, one.reason, reader.language)
         for one in reserve.store.listed((State.REFUSED,))

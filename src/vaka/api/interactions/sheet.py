@@ -65,11 +65,11 @@ def reader_of(server: Server, request: Request, store: SheetStore | JournalSheet
     fresh, session = store.freshness(), request.access.session
     behind = request.freshness is not None and request.freshness.behind
     spoken = language(request)
-    notices = (page.BEHIND, *fresh.notices) if behind else fresh.notices
-    notices += tuple(page.missing(name, since_us, spoken) for name, since_us in fresh.out_of_reach)
-    return page.Reader(
-        spoken, now_us(), fresh.as_of_us, fresh.age_s, fresh.away, fresh.certain and not behind,
+    missing = tuple(page.missing(name, since_us, spoken) for name, since_us in fresh.out_of_reach)
+    reader = page.Reader(
+        spoken, now_us(), fresh.as_of_us, fresh.age_s, fresh.away, fresh.certain,
         session.name if session is not None else "",
         store.unit_name(session.assignment.unit) if session is not None else "",
-        notices, behind,
+        (*fresh.notices, *missing),
     )  # fmt: skip
+    return reader.lacking() if behind else reader

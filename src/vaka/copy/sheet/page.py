@@ -10,7 +10,7 @@ says that there is none (S3); what cannot be shown is counted (S4); date, time a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias
@@ -102,6 +102,10 @@ class Reader:
     unit: str = ""
     notices: tuple[Notice, ...] = ()
     behind: bool = False
+
+    def lacking(self) -> Reader:
+        """The same, where the journal may have what is not shown (S1)."""
+        return replace(self, certain=False, notices=(BEHIND, *self.notices), behind=True)
 
     def told(self, language: str | None = None) -> list[str]:
         """The notices in ``language``, None: in the reader's."""
