@@ -241,7 +241,7 @@ BAD: list[tuple[str, bytes]] = [
     ("lone surrogate", b'{"resourceType":"Patient","id":"ID","language":"\\ud800"}'),
     ("required binding", b'{"resourceType":"Patient","id":"ID","gender":"femail"}'),
     ("wrong target", b'{"resourceType":"Observation","id":"ID","status":"final","code":{"text":"x"},"subject":{"reference":"Observation/1"}}'),
-    ("conditional reference", b'{"resourceType":"Flag","id":"ID","status":"active","code":{"text":"x"},"subject":{"reference":"Patient?name=a"}}'),
+    ("conditional reference", b'{"resourceType":"Flag","id":"ID","status":"active","code":{"text":"x"},"subject":{"reference":"Patient?name=nobody-is-called-so"}}'),
     ("too deep", b'{"resourceType":"Patient","id":"ID","extension":' + b'[{"url":"u","extension":' * 70 + b"[]" + b"}]" * 70 + b"}"),
     ("rule", b'{"resourceType":"Observation","id":"ID","status":"final","code":{"text":"x"},"valueString":"a","dataAbsentReason":{"text":"b"}}'),
 ]  # fmt: skip

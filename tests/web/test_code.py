@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable
@@ -138,21 +139,22 @@ def test_a_set_up_code_works_once_and_for_its_person(demo: Instance, enrolled: E
 
 def test_nothing_tells_whether_an_account_exists(demo: Instance, enrolled: Enrolled) -> None:
     """Would break: a stranger learns by texts, or by time, whom to attack."""
-    texts, times = {}, {}
-    for kind, hsa in (("known", enrolled.hsa), ("unknown", f"{enrolled.hsa}-X"), ("staff without", "TSTVAKA0001-P040")):
-        browser = Browser(demo.url)
-        csrf = browser.form("/login")
-        took = []
-        for _ in range(4):
+    people = {"known": enrolled.hsa, "unknown": f"{enrolled.hsa}-X", "staff without": "TSTVAKA0001-P040"}
+    browsers = {kind: Browser(demo.url) for kind in people}
+    csrf = {kind: browser.form("/login") for kind, browser in browsers.items()}
+    texts, times = {}, dict.fromkeys(people, math.inf)
+    for _ in range(config.ATTEMPTS_FREE_ACCOUNT):  # by turns, and the least: other tests want the processors too
+        for kind, hsa in people.items():
             began = time.perf_counter()
-            answer = browser.post(
-                "/login/code", {"csrf": csrf, "person": hsa, "passphrase": "wrong wrong wrong", "code": "000000"}
+            answer = browsers[kind].post(
+                "/login/code", {"csrf": csrf[kind], "person": hsa, "passphrase": "wrong wrong wrong", "code": "000000"}
             )
-            took.append(time.perf_counter() - began)
+            times[kind] = min(times[kind], time.perf_counter() - began)
             assert answer.status_code == 401
-        shown = re.sub('data-challenge="[^"]+"', "", answer.text.partition('id="w-demo"')[0])
-        texts[kind] = shown.replace(hsa, "").replace(csrf, "")
-        times[kind] = min(took)
+            shown = re.sub('data-challenge="[^"]+"', "", answer.text.partition('id="w-demo"')[0])
+            texts[kind] = shown.replace(hsa, "").replace(csrf[kind], "")
+        if max(times.values()) < 3 * min(times.values()):
+            break
     assert len(set(texts.values())) == 1
     assert max(times.values()) < 3 * min(times.values()), times
 
