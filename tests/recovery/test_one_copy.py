@@ -27,6 +27,7 @@ from tests.copy.test_door import journal_pid
 from tests.recovery.running import vaka, wait_until
 from tests.web.browser import Browser, field
 
+from vaka import process
 from vaka.copy.files import Folder
 from vaka.copy.reserve import recovery
 from vaka.copy.reserve.entry import State
@@ -157,6 +158,21 @@ def test_status_says_that_there_is_one_copy(stop: Stop) -> None:
     """Would break: nobody who runs it would know that a stop's notes stand on one disk."""
     data = str(stop.running.data)
     assert "stands on one disk alone" in vaka("status", "--data", data).stdout
+
+
+@pytest.mark.skipif(not process.has_huge_pages(), reason="this system has no huge pages to give")
+def test_what_serves_and_follows_has_its_memory_in_huge_pages(stop: Stop) -> None:
+    """Would break: an answer costs a third more, and how much varies with what else runs on the machine (decision 0026)."""
+    found = {"journal": journal_pid(stop.running)}
+    copy = status.read(stop.data / "run" / "status.json")
+    assert copy is not None
+    found |= {part.name: part.pid or 0 for part in copy.parts if part.name in ("serve-1", "follow")}
+    assert len(found) == 3
+    for name, pid in found.items():
+        smaps = Path(f"/proc/{pid}/smaps").read_text()
+        heap = re.findall(r"\[heap\]\nSize: +(\d+) kB\n(?:.+\n)*?VmFlags: (.*)", smaps)
+        asked_kb = sum(int(kb) for kb, flags in heap if "hg" in flags.split())
+        assert asked_kb > 32 << 10, (name, heap)
 
 
 def test_ready_says_that_it_is_alone(stop: Stop) -> None:
@@ -471,8 +487,8 @@ def test_the_only_copy_dies_with_its_key_and_nothing_is_lost(stop: Stop) -> None
         ids.append(stop.ask("POST", "/fhir/Composition", body).json()["id"])
     changed = stop.ask("PUT", f"/fhir/Composition/{ids[0]}", {**first, "id": ids[0], "title": "Ändrad"})
     assert changed.status_code == 200, changed.text
-    for process in copy_processes(stop.data):
-        process.kill()
+    for one in copy_processes(stop.data):
+        one.kill()
     (stop.data / "keys" / "copy.key").unlink()
     os.kill(journal_pid(stop.running), signal.SIGCONT)  # its supervisor stands still, and starts no copy
     data = stop.running.data

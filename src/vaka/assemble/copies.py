@@ -6,7 +6,6 @@ one that follows can die, or never come up, without a failed read."""
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -225,7 +224,8 @@ def parts(copy: Copy) -> Sequence[Part]:
 
     follow = Part(
         FOLLOW, "copy", [*child("copy-follow", directory), *copy.arguments()], following, address=copy.source,
-        after=_serving_name(1), essential=False, popen={"cwd": directory.cores}, stop_max_s=15.0,
+        after=_serving_name(1), essential=False, popen={"cwd": directory.cores, "env": process.environment()},
+        stop_max_s=15.0,
     )  # fmt: skip
     return [*(_serving(copy, number) for number in range(1, copy.workers + 1)), follow]
 
@@ -248,7 +248,7 @@ def _serving(copy: Copy, number: int) -> Part:
     return Part(
         name, "copy", [*child("copy-serve", directory), *copy.arguments(), "--number", str(number)], ready,
         address=copy.url, after="" if number == 1 else _serving_name(1), silent_max_s=SILENT_MAX_S,
-        prepare=lambda: beats.unlink(missing_ok=True), popen={"cwd": directory.cores, "env": {**os.environ}},
+        prepare=lambda: beats.unlink(missing_ok=True), popen={"cwd": directory.cores, "env": process.environment()},
         death_signal=signal.SIGTERM, stop_max_s=15.0,
     )  # fmt: skip
 

@@ -149,7 +149,7 @@ def _api(start: Start, dsn: str, needs: tuple[str, ...]) -> Part:
         command.append("--demo")
     return Part(
         API, "journal", command, ready, address=start.url, needs=needs, silent_max_s=API_SILENT_MAX_S,
-        popen={"cwd": start.directory.cores, "env": {**os.environ, DSN_VARIABLE: dsn}},
+        popen={"cwd": start.directory.cores, "env": process.environment() | {DSN_VARIABLE: dsn}},
         death_signal=signal.SIGTERM,
     )  # fmt: skip
 
