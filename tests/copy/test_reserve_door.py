@@ -198,8 +198,14 @@ def test_a_copy_is_killed_with_what_it_holds_and_its_neighbour_knows_it(vaka: Va
         alone = post(vaka, second)
         assert alone.status_code == 503, "no other copy can hold it"
         assert "Retry-After" in alone.headers
+        store = second.store()
+        assert list(store.turned_away()) == ["tests"], "it keeps what it has, and nobody may say that all is back (S35)"
     api = Api(vaka.url, token(vaka.data, "tests", FULL))
     until(lambda: api.ids(f"/Patient?identifier=urn:test|{value}"), "the neighbour hands over what it has answered for")
+    assert list(store.turned_away()) == ["tests"]
+    until(lambda: post(vaka, second).status_code == 201, "writes go to the journal again")
+    assert store.turned_away() == {}, "it has come again"
+    store.close()
     first.start()
     stores = [door.store() for door in doors]
     until(lambda: all(not store.open() for store in stores), "both know that it is home")

@@ -13,6 +13,8 @@ import click
 import orjson
 
 from vaka import errors
+from vaka.api.admission import Shared
+from vaka.api.admission.shared import told as door_told
 from vaka.api.door.told import Told
 from vaka.command import options, recover
 from vaka.command.reserve_told import ALL_BACK, by_hand, held_for, line_of, local, next_step, told_of
@@ -22,7 +24,7 @@ from vaka.copy.reserve.back import Facts, missing
 from vaka.copy.reserve.entry import Entry, State
 from vaka.copy.reserve.hand_over import HandOver
 from vaka.copy.reserve.journal import JournalClient
-from vaka.copy.reserve.mode import Forced, Left, Mode
+from vaka.copy.reserve.mode import Forced, Left, Mode, Standing
 from vaka.copy.reserve.neighbours import Neighbours
 from vaka.copy.reserve.opening import open_reserve, token
 from vaka.copy.reserve.peers import Peers
@@ -82,18 +84,12 @@ def list_(at: Folder, key_file: Path | None, states: tuple[str, ...], as_json: b
     with _opened(at, key_file) as store:
         found = list(_every(store, [_STATES[name] for name in states] or _UNFINISHED))
         held_back = _held_back(store)
-        standing, counts, changes = store.standing(), store.counts(), store.mode_changes()
+        (standing, since_us), counts = _mode(store), store.counts()
         not_back = missing(_facts(store, at))
-    since_us = next((at_us for at_us, mode, _, _ in changes if mode == standing.mode.value), None)
     next_ = next_step(standing.mode, counts)
     if as_json:
         told = {
-            "mode": {
-                "mode": standing.mode.value,
-                "by": standing.by,
-                "reason": standing.reason,
-                "since": instant(since_us) if since_us is not None else None,
-            },
+            "mode": _mode_told(standing, since_us),
             "counts": {state.name.lower(): number for state, number in counts.items()},
             "entries": [told_of(one, held_back.get(one.number), held_for(one, at)) for one in found],
             "next": next_,
@@ -201,7 +197,8 @@ async def _hand_over(store: ReserveStore, at: Folder, others: tuple[str, ...], c
 @click.argument("number", type=int)
 @_of_copy
 @by_hand
-def settle(number: int, at: Folder, key_file: Path | None, by: str, reason: str) -> None:
+@options.as_json
+def settle(number: int, at: Folder, key_file: Path | None, by: str, reason: str, as_json: bool) -> None:
     """Close a refused entry: a person has seen to it, for example by entering it anew. It is kept, with name and reason."""
     with _opened(at, key_file) as store:
         _require_ours(_entry(store, number), at)
@@ -209,33 +206,54 @@ def settle(number: int, at: Folder, key_file: Path | None, by: str, reason: str)
             raise errors.Conflict(
                 f"entry {number} was not refused", help="only what the journal refused is settled by a person"
             )
-    click.echo(f"Entry {number} is settled by {by}")
+        told = told_of(_entry(store, number), None)
+    click.echo(orjson.dumps(told) if as_json else f"Entry {number} is settled by {by}")
 
 
 @command.command("force")
 @_of_copy
 @by_hand
-def force(at: Folder, key_file: Path | None, by: str, reason: str) -> None:
+@options.as_json
+def force(at: Folder, key_file: Path | None, by: str, reason: str, as_json: bool) -> None:
     """Send all writes into the reserve from now on, until somebody leaves it: before planned work on the journal, or where
     it lies."""
-    _decide(at, key_file, Forced(by, reason))
+    _decide(at, key_file, Forced(by, reason), as_json)
 
 
 @command.command("leave")
 @_of_copy
 @by_hand
-def leave(at: Folder, key_file: Path | None, by: str, reason: str) -> None:
+@options.as_json
+def leave(at: Folder, key_file: Path | None, by: str, reason: str, as_json: bool) -> None:
     """End the reserve: what waits is handed over, each patient's before new writes of that patient pass."""
-    _decide(at, key_file, Left(by, reason))
+    _decide(at, key_file, Left(by, reason), as_json)
 
 
-def _decide(at: Folder, key_file: Path | None, event: Forced | Left) -> None:
+def _decide(at: Folder, key_file: Path | None, event: Forced | Left, as_json: bool) -> None:
     store = open_reserve(at, key_file)
     try:
-        standing = store.happened(event)
+        store.happened(event)
+        standing, since_us = _mode(store)
     finally:
         store.close()
+    if as_json:
+        click.echo(orjson.dumps(_mode_told(standing, since_us)))
+        return
     click.echo(f"Mode {standing.mode.value}{': ' + standing.reason if standing.reason else ''}")
+
+
+def _mode(store: ReserveStore) -> tuple[Standing, int | None]:
+    """The mode, and since when; None: from the beginning."""
+    standing = store.standing()
+    since = (at_us for at_us, mode, _, _ in store.mode_changes() if mode == standing.mode.value)
+    return standing, next(since, None)
+
+
+def _mode_told(standing: Standing, since_us: int | None) -> dict[str, str | None]:
+    return {
+        "mode": standing.mode.value, "by": standing.by, "reason": standing.reason,
+        "since": instant(since_us) if since_us is not None else None,
+    }  # fmt: skip
 
 
 def _every(store: ReserveStore, states: Collection[State]) -> Iterator[Entry]:
@@ -253,11 +271,13 @@ def _held_back(store: ReserveStore) -> dict[int, int]:
 
 def _facts(store: ReserveStore, at: Folder) -> Facts:
     """What this copy knows of whether all is back."""
-    board = Told(at.board)
+    board, door = Told(at.board), door_told(Shared.look(at.path / "admission"))
     away = Peers(store, Neighbours(at).peers, lambda: "").out_of_reach()
     return Facts(
-        board.age_s if board.heard else None, store.standing().mode, store.counts(), [one.name for one in away]
-    )
+        board.age_s if board.heard else None, store.standing().mode, store.counts(), [one.name for one in away],
+        [f"{name} (since {local(at_us)})" for name, at_us in store.turned_away().items()],
+        door["step"], door["classes"]["login"]["waiting"],
+    )  # fmt: skip
 
 
 def _require_ours(entry: Entry, at: Folder, others: Collection[str] = ()) -> None:

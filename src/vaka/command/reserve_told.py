@@ -14,9 +14,7 @@ from vaka.copy.reserve.entry import Entry, State
 from vaka.copy.reserve.mode import Mode
 from vaka.fhir.dates import ZONE
 
-ALL_BACK: Final = (
-    "All is back, as far as this copy knows: ask integrations and units whether they have sent and entered theirs."
-)
+ALL_BACK: Final = "All is back, as far as this copy knows: ask each unit whether it has entered what stands on paper."
 
 
 def by_hand(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import secrets
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -13,6 +14,7 @@ from click.testing import CliRunner, Result
 from tests.unit.copy.reserve_entries import entry
 
 from vaka import errors
+from vaka.api.admission import Class, Shared, Step
 from vaka.command.reserve import command
 from vaka.copy.board import Board, Field, Journal, boottime_ns
 from vaka.copy.files import Folder
@@ -85,9 +87,10 @@ def test_force_and_leave_are_kept_with_name_and_reason(folder: Path, store: Rese
     mode = told(folder, "list")["mode"]
     assert mode.pop("since") == instant(store.mode_changes()[1][0]), "since it was forced, not since somebody looked"
     assert mode == {"mode": "forced", "by": "Ada", "reason": "upgrade"}
+    assert told(folder, "force", "--by", "Cy", "--reason", "still") == told(folder, "list")["mode"]
     assert "leave" in told(folder, "list")["next"]
     assert isinstance(run(folder, "hand-over").exception, errors.Conflict)
-    run(folder, "leave", "--by", "Bo", "--reason", "done")
+    assert told(folder, "leave", "--by", "Bo", "--reason", "done")["mode"] == "returning"
     assert [(mode, by, why) for _, mode, by, why in store.mode_changes()] == [
         ("returning", "Bo", "done"),
         ("recovered", "Eva", "a look"),
@@ -102,7 +105,8 @@ def test_only_what_was_refused_is_settled_or_tried_again(folder: Path, store: Re
     assert isinstance(run(folder, "settle", "1", *by).exception, errors.Conflict)
     assert isinstance(run(folder, "hand-over", "--again", "1").exception, errors.Invalid)
     store.become(one.number, State.REFUSED, "no")
-    assert run(folder, "settle", "1", *by).exit_code == 0
+    settled = told(folder, "settle", "1", *by)
+    assert (settled["number"], settled["state"]) == (1, "settled")
     kept = store.get(1)
     assert kept is not None
     assert (kept.state, kept.reason) == (State.SETTLED, "Ada: entered anew")
@@ -139,7 +143,16 @@ def test_nothing_is_left_out_of_the_list(folder: Path, store: ReserveStore, monk
     assert found[-1]["waits_for"] == told(folder, "show", str(last.number))["waits_for"] == 1
 
 
-def test_what_is_not_back_is_said(folder: Path, store: ReserveStore) -> None:
+class Crowded:
+    """A door (``api.admission.door``) at which two wait to log in."""
+
+    gradient = SimpleNamespace(limit=4.0)
+    total, urgent_waits, own_step, lag_s = 4, False, Step.SHEET, 0.0
+    done = within = shed = queued = [0] * len(Class)
+    queues = tuple([None] * (2 if class_ is Class.LOGIN else 0) for class_ in Class)
+
+
+def test_what_is_not_back_is_said(folder: Path, store: ReserveStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Would break S35: nobody would be told whether all is back, or would be while an entry waits or a copy is silent."""
     Neighbours(Folder(folder)).keep([Peer("Södra", "http://127.0.0.1:9")])
     store.add(entry())
@@ -157,6 +170,21 @@ def test_what_is_not_back_is_said(folder: Path, store: ReserveStore) -> None:
     found = told(folder, "list")
     assert (found["all_back"], found["not_back"]) == (True, [])
     assert "All is back, as far as this copy knows" in run(folder, "list").output
+    for _ in range(2):
+        store.turn_away("laboratory")
+    (why,) = told(folder, "list")["not_back"]
+    assert why.startswith("laboratory (since 20")
+    monkeypatch.setattr(store_module, "TURNED_AWAY_DAYS", 0)
+    assert told(folder, "list")["all_back"], "one that is gone for good is not waited for"
+    monkeypatch.undo()
+    store.take_again("laboratory")
+    admission = Shared.open(folder / "admission")
+    admission.tell(cast("Any", Crowded()))
+    assert told(folder, "list")["not_back"] == [
+        "more ask than can be answered: people are shown the sheet", "2 people wait to log in"
+    ]  # fmt: skip
+    admission.close()
+    assert told(folder, "list")["all_back"]
 
 
 def test_a_journal_that_is_away_leaves_all_where_it_is(folder: Path, store: ReserveStore) -> None:

@@ -23,12 +23,12 @@ from vaka.api.cookies import SESSION, kept
 from vaka.api.door import cursor, table
 from vaka.api.door.begun import Begun
 from vaka.api.door.carried import BEGUN
-from vaka.api.door.passing import Passing
+from vaka.api.door.passing import Otherwise, Passing
 from vaka.api.door.standing import Standing
 from vaka.api.door.table import Who
 from vaka.api.http import Freshness, Request, Response, parse_query_string
 from vaka.api.http1 import Exchange
-from vaka.errors import BegunElsewhere, NotFound, NotPassed, OnlyJournal, OutOfScope, Unauthenticated
+from vaka.errors import BegunElsewhere, Busy, NotFound, NotPassed, OnlyJournal, OutOfScope, Unauthenticated
 from vaka.store.version import instant
 
 if TYPE_CHECKING:
@@ -78,6 +78,9 @@ class Reserve(Protocol):
 
     def unanswered(self) -> None:
         """The journal has not answered a write in time."""
+
+    async def note(self, server: Server, request: Request, *, taken: bool) -> None:
+        """Whether a write was taken, by the journal or here (S35)."""
 
     async def hold(self, request: Request) -> Response:
         """Keeps and shows entries of another copy (S10)."""
@@ -251,10 +254,11 @@ class Door:
             await request.keep()
             if self.standing.reserving or await reserve.first(request):
                 return await self._reserved(server, request, reserve, key)
+        otherwise = Otherwise.RESERVE if reserve is not None else Otherwise.NOBODY
         try:
             response = await self.passing.on(
-                request, exchange, self.standing, key=key, brief=reserve is not None or try_s is not None,
-                own=try_s is not None, try_s=try_s or config.DOOR_TRY_S,
+                request, exchange, self.standing, key=key, try_s=try_s or config.DOOR_TRY_S,
+                otherwise=otherwise if try_s is None else Otherwise.COPY,
             )  # fmt: skip
         except NotPassed:
             if reserve is None or key is None:
@@ -268,15 +272,28 @@ class Door:
         return response
 
     async def _written(self, server: Server, request: Request, exchange: Exchange) -> Response:
+        """As ``_passed``; of a write the reserve hears whether it was taken."""
+        reserve = self.reserve
+        if reserve is None or not table.is_write(request.method, request.path):
+            return await self._passed(server, request, exchange)
+        try:
+            response = await self._sent(server, request, exchange, reserve)
+        except Busy:
+            await reserve.note(server, request, taken=False)
+            raise
+        await reserve.note(server, request, taken=response.status < 500 and response.status != 429)
+        return response
+
+    async def _sent(self, server: Server, request: Request, exchange: Exchange, reserve: Reserve) -> Response:
         """As ``_passed``; a draft that was sent so leaves the drafts."""
-        if self.reserve is None or request.header(DRAFT) is None:
+        if request.header(DRAFT) is None:
             return await self._passed(server, request, exchange)
         if not self.standing.readable:
             raise NotPassed("this copy has no record yet", help="ask another copy, or send it again", retry_after_s=5)
-        save = await self.reserve.sending(server, request)
+        save = await reserve.sending(server, request)
         response = await self._passed(server, request, exchange)
         if 200 <= response.status < 300:
-            await self.reserve.sent(server, request, save)
+            await reserve.sent(server, request, save)
         return response
 
     async def _reserved(self, server: Server, request: Request, reserve: Reserve, key: str) -> Response:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
+from enum import Enum
 from typing import Final
 
 from vaka import config
@@ -30,12 +31,21 @@ _LOOK_OWN_S: Final = 0.03
 _ASK_READY_S: Final = 1.0
 
 
+class Otherwise(Enum):
+    """Who answers where the journal has not answered in time."""
+
+    NOBODY = "nobody"
+    RESERVE = "reserve"
+    COPY = "copy"
+    """At once, as soon as the journal is not heard any more."""
+
+
 class Passing:
     """Passes on to one journal."""
 
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
-        self._under_way = 0
+        self._under_way = self._waiting = 0
         self._answered = self._ready = float("-inf")
 
     def hears(self, standing: Standing) -> bool:
@@ -77,19 +87,17 @@ class Passing:
         standing: Standing,
         *,
         key: str | None,
-        brief: bool,
-        own: bool = False,
+        otherwise: Otherwise,
         try_s: float = config.DOOR_TRY_S,
     ) -> Response:
-        """The journal's answer. ``key``: the request's Idempotency-Key, the caller's or ours; ``brief``: somebody else
-        takes the request where the journal has not answered within ``try_s``; ``own``: this copy has an answer of its own, and
-        gives it as soon as the journal is not heard any more. NotPassed, Busy."""
+        """The journal's answer. ``key``: the request's Idempotency-Key, the caller's or ours; ``try_s``: after that, who answers
+        ``otherwise`` does. NotPassed, Busy."""
         if self._under_way >= config.DOOR_PASSING_MAX:
-            raise Busy("too many requests wait for the journal already", retry_after_s=2)
+            try_s -= await self._turn(request, standing, otherwise, try_s)
         self._under_way += 1
         try:
             with request.elsewhere():
-                return await _response(request, await self._answer(request, exchange, standing, key, brief, own, try_s))
+                return await _response(request, await self._answer(request, exchange, standing, key, otherwise, try_s))
         except InDoubt as broken:
             raise _away(request, sent=True) from broken
         except (NotSent, TimeoutError) as away:
@@ -103,8 +111,7 @@ class Passing:
         exchange: Exchange,
         standing: Standing,
         key: str | None,
-        brief: bool,
-        own: bool,
+        otherwise: Otherwise,
         try_s: float,
     ) -> Answer:
         """The head of the journal's answer. NotSent, InDoubt, TimeoutError."""
@@ -122,7 +129,7 @@ class Passing:
         while True:
             try:
                 async with asyncio.timeout(config.DOOR_ANSWER_MAX_S) as limit:
-                    watching = asyncio.ensure_future(self._give_up(limit, deadline, standing, brief, own))
+                    watching = asyncio.ensure_future(self._give_up(limit, deadline, standing, otherwise))
                     try:
                         answer = await self._upstream.ask(request.method, address, headers, content)
                         self._answered = time.monotonic()
@@ -132,24 +139,40 @@ class Passing:
             except (NotSent, InDoubt) as failed:
                 if streamed or (isinstance(failed, InDoubt) and not repeatable) or loop.time() + pause >= deadline:
                     raise
-                if own and not self.hears(standing):
+                if otherwise is Otherwise.COPY and not self.hears(standing):
                     raise
             await asyncio.sleep(pause)
             pause = min(2 * pause, _AGAIN_MAX_S)
 
-    async def _give_up(
-        self, limit: asyncio.Timeout, deadline: float, standing: Standing, brief: bool, own: bool
-    ) -> None:
-        """Ends the wait at ``deadline``, where there is an ``own`` answer as soon as the journal is not heard; of one that is
-        heard, and where nobody else takes the request, once it is not any more."""
+    async def _give_up(self, limit: asyncio.Timeout, deadline: float, standing: Standing, otherwise: Otherwise) -> None:
+        """Ends the wait at ``deadline``, for the copy's own answer as soon as the journal is not heard; of one that is heard, and
+        where nobody else answers, once it is not any more."""
         loop = asyncio.get_running_loop()
-        while own and loop.time() < deadline and self.hears(standing):  # noqa: ASYNC110  as below
-            await asyncio.sleep(_LOOK_OWN_S)
-        if not own:
+        if otherwise is Otherwise.COPY:
+            while loop.time() < deadline and self.hears(standing):  # noqa: ASYNC110  the board is shared memory, and wakes nobody
+                await asyncio.sleep(_LOOK_OWN_S)
+        else:
             await asyncio.sleep(deadline - loop.time())
-        while not brief and self.hears(standing):  # noqa: ASYNC110  the board is shared memory, and wakes nobody
+        while otherwise is Otherwise.NOBODY and self.hears(standing):  # noqa: ASYNC110  as above
             await asyncio.sleep(_LOOK_S)
         limit.reschedule(loop.time())
+
+    async def _turn(self, request: Request, standing: Standing, otherwise: Otherwise, try_s: float) -> float:
+        """Waits until fewer are on their way, at most ``try_s``; how long it took. Only what the reserve takes waits. NotPassed,
+        Busy."""
+        if otherwise is not Otherwise.RESERVE or self._waiting >= config.DOOR_PASSING_MAX:
+            raise Busy("too many requests wait for the journal already", retry_after_s=2)
+        began = time.monotonic()
+        self._waiting += 1
+        try:
+            with request.elsewhere():
+                while self._under_way >= config.DOOR_PASSING_MAX:
+                    if standing.reserving or time.monotonic() - began >= try_s:
+                        raise _away(request, sent=False)
+                    await asyncio.sleep(_LOOK_OWN_S)
+        finally:
+            self._waiting -= 1
+        return time.monotonic() - began
 
     async def close(self) -> None:
         await self._upstream.close()

@@ -32,7 +32,7 @@ from vaka.copy.reserve.mode import Mode, Silent, to_reserve
 from vaka.copy.reserve.peers import Peers
 from vaka.copy.reserve.store import ReserveStore
 from vaka.copy.reserve.taken import HELP, ORDERS, is_order, require_taken
-from vaka.errors import OnlyJournal, Unauthenticated, Unavailable, Unprocessable
+from vaka.errors import OnlyJournal, Unauthenticated, Unavailable, Unprocessable, VakaError
 from vaka.fhir.extract import owner_hints
 from vaka.fhir.media import JSON_PATCH
 from vaka.fhir.splice import relative_references
@@ -127,6 +127,17 @@ class Reserving:
     def unanswered(self) -> None:
         """The journal has not answered a write in time: from now on the reserve takes them at once."""
         self.store.happened(Silent())
+
+    async def note(self, server: Server, request: Request, *, taken: bool) -> None:
+        """Whether a write was taken: a program that was turned away keeps what it has, until one of its writes is (S35)."""
+        if taken and not self.store.turned_away():
+            return
+        try:
+            access = request.access if request.access.scopes else await caller(server, request)
+        except VakaError:
+            return  # nobody who is known here
+        if access.session is None:
+            await asyncio.to_thread(self.store.take_again if taken else self.store.turn_away, access.principal)
 
     async def hold(self, request: Request) -> Response:
         """Keeps and shows entries of another copy (S10)."""

@@ -1,7 +1,7 @@
 """All back (S35): said only when it is so everywhere. Pure.
 
 All back = the journal is heard and this copy is as new as it should be, nothing waits in any reserve that is known, every
-other copy has been heard, integrations have sent what they kept, and the last unit has been let in.
+other copy has been heard, integrations that were turned away have come again, and everybody is let in and shown all.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from vaka.copy.reserve.mode import Mode
 class Facts:
     """``lag_s``: how old the data here are, None where the journal is not heard; ``counts``: entries here by state, those
     held for
-    others among them; ``out_of_reach``: names of copies that do not answer; ``integrations``: names of those that have not
-    sent yet since they were last refused; ``units_waiting``: units that are not let in yet."""
+    others among them; ``out_of_reach``: names of copies that do not answer; ``integrations``: those that were turned away, and of
+    which nothing was taken since; ``step``: what the door shows; ``logins``: how many wait to log in."""
 
     lag_s: float | None
     mode: Mode
     counts: Mapping[State, int]
     out_of_reach: Sequence[str] = ()
     integrations: Sequence[str] = ()
-    units_waiting: int = 0
+    step: str = "full"
+    logins: int = 0
 
 
 def missing(facts: Facts) -> list[str]:
@@ -44,7 +45,9 @@ def missing(facts: Facts) -> list[str]:
     if refused := facts.counts.get(State.REFUSED, 0):
         found.append(f"{refused} reserve entries were refused, and wait for a person")
     found += [f"copy {name} does not answer: what was entered there is not known" for name in facts.out_of_reach]
-    found += [f"integration {name} has not sent what it kept" for name in facts.integrations]
-    if facts.units_waiting:
-        found.append(f"{facts.units_waiting} units are not let in yet")
+    found += [f"{name} was turned away, and has not sent again what it kept" for name in facts.integrations]
+    if facts.step != "full":
+        found.append(f"more ask than can be answered: people are shown the {facts.step}")
+    if facts.logins:
+        found.append(f"{facts.logins} people wait to log in")
     return found

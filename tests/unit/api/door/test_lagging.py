@@ -10,11 +10,13 @@ from typing import Any, cast
 
 import pytest
 
+from vaka import config
 from vaka.access.filter import system_filter
 from vaka.api.door.door import Door
-from vaka.api.door.passing import Passing
+from vaka.api.door.passing import Otherwise, Passing
 from vaka.api.door.upstream import NotSent
 from vaka.api.http import Request, Response
+from vaka.errors import Busy, NotPassed
 from vaka.store.cursor import Cursor
 
 
@@ -154,3 +156,64 @@ def test_nobody_waits_longer_for_a_journal_than_it_is_heard() -> None:
         return loop.time() - began
 
     assert asyncio.run(ask()) < 0.5
+
+
+def test_a_write_that_meets_too_many_others_has_its_turn_or_is_the_reserves() -> None:
+    """Broken: in the first seconds of a freeze, once so many wait for the journal, a note is refused that the reserve would take; or
+    what nobody else can answer waits too, and fills the memory; or one that had its turn waits for longer than it said."""
+    stands = Stands(heard=True)
+    passing = Passing(cast("Any", Frozen(None)))
+    exchange = cast("Any", SimpleNamespace(headers={}, path="/fhir/Flag", query=""))
+
+    def request(method: str) -> Request:
+        return Request(method, ("fhir", "Flag"), [], {}, "http://localhost", b"", system_filter("test"))
+
+    async def on(method: str, otherwise: Otherwise, try_s: float) -> str:
+        try:
+            await passing.on(request(method), exchange, stands, key="k", otherwise=otherwise, try_s=try_s)
+        except (NotPassed, Busy) as error:
+            return type(error).__name__
+        raise AssertionError("a frozen journal answers nobody")
+
+    async def ask() -> None:
+        loop = asyncio.get_running_loop()
+        before = [asyncio.create_task(on("POST", Otherwise.RESERVE, 0.3)) for _ in range(config.DOOR_PASSING_MAX)]
+        await asyncio.sleep(0.05)
+        began = loop.time()
+        late = [asyncio.create_task(on("POST", Otherwise.RESERVE, try_s)) for try_s in (0.1, 0.6)]
+        assert await on("GET", Otherwise.NOBODY, 0.6) == "Busy"
+        assert await on("GET", Otherwise.COPY, 0.6) == "Busy"
+        assert loop.time() - began < 0.1
+        assert await late[0] == "NotPassed"
+        assert loop.time() - began < 0.25, "no turn within its time"
+        assert await late[1] == "NotPassed"
+        assert 0.5 < loop.time() - began < 1.0, "its turn came, and the wait for it counts"
+        assert set(await asyncio.gather(*before)) == {"NotPassed"}
+        assert passing._under_way == passing._waiting == 0
+
+    asyncio.run(ask())
+
+
+def test_what_waits_for_its_turn_is_bounded_and_ends_when_the_reserve_is_chosen() -> None:
+    """Broken: the bodies of all who write in a freeze fill the memory; or who waits goes on waiting when it is known already that
+    the journal is away."""
+    stands = Stands(heard=True)
+    passing = Passing(cast("Any", Frozen(None)))
+    passing._under_way = config.DOOR_PASSING_MAX
+    request = Request("POST", ("fhir", "Flag"), [], {}, "http://localhost", b"", system_filter("test"))
+
+    async def turn() -> str:
+        try:
+            await passing._turn(request, stands, Otherwise.RESERVE, 5.0)
+        except (NotPassed, Busy) as error:
+            return type(error).__name__
+        return "turn"
+
+    async def ask() -> None:
+        waiting = [asyncio.create_task(turn()) for _ in range(config.DOOR_PASSING_MAX)]
+        await asyncio.sleep(0.01)
+        assert await turn() == "Busy"
+        stands.reserving = True
+        assert set(await asyncio.wait_for(asyncio.gather(*waiting), 2.0)) == {"NotPassed"}
+
+    asyncio.run(ask())
