@@ -21,6 +21,8 @@ from typing import Final, Self
 PR_SET_PDEATHSIG = 1
 _HUGE_PAGES: Final = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1"}
 """Python's own allocator cannot ask for them before 3.15. One arena: what several threads use lies side by side."""
+_GIVEN: Final = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+_GLIBC_MIN: Final = (2, 35)
 
 _fault_file = None
 
@@ -59,19 +61,20 @@ def settle_memory(*, collect: bool = True) -> None:
 
 
 def environment() -> dict[str, str]:
-    """Of a process that serves or follows, its memory in huge pages where the system has them (decision 0026). What the caller's
-    environment says of memory goes before."""
-    return {**(_HUGE_PAGES if has_huge_pages() else {}), **os.environ}
+    """Of a process that serves or follows, its memory in huge pages where the system has them (decision 0026), unless the
+    caller's environment says something of memory itself."""
+    ours = has_huge_pages() and os.environ.keys().isdisjoint(_HUGE_PAGES)
+    return {**os.environ, **(_HUGE_PAGES if ours else {})}
 
 
 def has_huge_pages() -> bool:
-    """Whether malloc is one that can ask for them (glibc 2.35), and the kernel gives any."""
+    """Whether malloc is one that can ask for them, and the kernel gives any."""
     try:
         name, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
-        given = Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text()
+        given = _GIVEN.read_text()
     except (ValueError, OSError):
         return False
-    return name == "glibc" and tuple(map(int, version.split("."))) >= (2, 35) and "[never]" not in given
+    return name == "glibc" and tuple(map(int, version.split("."))) >= _GLIBC_MIN and "[never]" not in given
 
 
 def take_turns() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
 import weakref
@@ -69,3 +70,30 @@ def test_a_supervisor_that_was_interrupted_before_it_began_starts_nothing(tmp_pa
         _interrupt_in_a_callback()
         asyncio.run(asyncio.wait_for(supervisor.run(time.monotonic(), interrupt), 10))
     assert not (tmp_path / "nothing.stderr").exists()
+
+
+@pytest.mark.parametrize(
+    ("libc", "given", "asks"),
+    [
+        ("glibc 2.36", "always [madvise] never\n", True),
+        ("glibc 2.40", "[always] madvise never\n", True),
+        ("glibc 2.36", "always madvise [never]\n", False),
+        ("glibc 2.36", None, False),
+        ("glibc 2.31", "always [madvise] never\n", False),
+        (None, "always [madvise] never\n", False),
+    ],
+)
+def test_huge_pages_are_asked_for_where_there_are_any(
+    libc: str | None, given: str | None, asks: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken: where there are none, what serves runs with a slower malloc for nothing; or what an operator has set is passed over."""
+    monkeypatch.setattr(os, "confstr", lambda _: libc)
+    monkeypatch.setattr(process, "_GIVEN", tmp_path / "enabled")
+    if given is not None:
+        (tmp_path / "enabled").write_text(given)
+    for name in process._HUGE_PAGES:
+        monkeypatch.delenv(name, raising=False)
+    before = dict(os.environ)
+    assert process.environment() == (before | process._HUGE_PAGES if asks else before)
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.check=1")
+    assert process.environment() == before | {"GLIBC_TUNABLES": "glibc.malloc.check=1"}
