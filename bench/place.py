@@ -38,13 +38,13 @@ class Place:
         """The process of a part (``journal``: the API; ``postgres``)."""
         return next(int(part["pid"]) for part in _status(self.data)["parts"] if part["name"] == name)
 
-    def pin(self) -> None:
-        """Puts the API on its core, PostgreSQL and this process on the other."""
+    def pin(self, *, postgres: int = LOAD_CORE) -> None:
+        """Puts the API on its core, PostgreSQL on ``postgres``, and this process on the load's."""
         if (os.cpu_count() or 1) < 2:
             return
         pin(self.pid("journal"), API_CORE)
         for process in _tree(self.pid("postgres")):
-            process.cpu_affinity([LOAD_CORE])
+            process.cpu_affinity([postgres])
         os.sched_setaffinity(0, {LOAD_CORE})
 
 

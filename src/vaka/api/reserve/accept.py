@@ -11,11 +11,13 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
+import apsw
 import orjson
 
 from vaka.access.session import Session
@@ -129,15 +131,14 @@ class Reserving:
         self.store.happened(Silent())
 
     async def note(self, server: Server, request: Request, *, taken: bool) -> None:
-        """Whether a write was taken: a program that was turned away keeps what it has, until one of its writes is (S35)."""
-        if taken and not self.store.turned_away():
-            return
-        try:
+        """Whether a write was taken: a program that was turned away keeps what it has, until one of its writes is (S35).
+        No answer depends on it: on a full disk nothing is noted."""
+        with suppress(VakaError, apsw.Error):
+            if taken and not self.store.turned_away():
+                return
             access = request.access if request.access.scopes else await caller(server, request)
-        except VakaError:
-            return  # nobody who is known here
-        if access.session is None:
-            await asyncio.to_thread(self.store.take_again if taken else self.store.turn_away, access.principal)
+            if access.session is None:
+                await asyncio.to_thread(self.store.take_again if taken else self.store.turn_away, access.principal)
 
     async def hold(self, request: Request) -> Response:
         """Keeps and shows entries of another copy (S10)."""

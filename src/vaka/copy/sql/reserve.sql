@@ -97,7 +97,7 @@ SELECT EXISTS (SELECT 1 FROM of_patient o JOIN entry e ON e.number = o.number WH
 SELECT state, count(*) FROM entry GROUP BY state
 
 -- name: turn_away
-INSERT OR IGNORE INTO turned_away VALUES (:program, :at_us)
+INSERT OR REPLACE INTO turned_away VALUES (:program, :at_us)
 
 -- name: take_again
 DELETE FROM turned_away WHERE program = :program
