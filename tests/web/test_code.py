@@ -153,8 +153,6 @@ def test_nothing_tells_whether_an_account_exists(demo: Instance, enrolled: Enrol
             assert answer.status_code == 401
             shown = re.sub('data-challenge="[^"]+"', "", answer.text.partition('id="w-demo"')[0])
             texts[kind] = shown.replace(hsa, "").replace(csrf[kind], "")
-        if max(times.values()) < 3 * min(times.values()):
-            break
     assert len(set(texts.values())) == 1
     assert max(times.values()) < 3 * min(times.values()), times
 
