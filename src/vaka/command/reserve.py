@@ -275,7 +275,7 @@ def _facts(store: ReserveStore, at: Folder) -> Facts:
     away = Peers(store, Neighbours(at).peers, lambda: "").out_of_reach()
     return Facts(
         board.age_s if board.heard else None, store.standing().mode, store.counts(), [one.name for one in away],
-        [f"{name} (since {local(at_us)})" for name, at_us in store.turned_away().items()],
+        [(f"{one.name} (since {local(one.since_us)})", one.sends()) for one in store.programs.keeping()],
         door["step"], door["classes"]["login"]["waiting"],
     )  # fmt: skip
 

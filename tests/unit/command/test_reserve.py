@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import secrets
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +19,7 @@ from vaka.api.admission import Class, Shared, Step
 from vaka.command.reserve import command
 from vaka.copy.board import Board, Field, Journal, boottime_ns
 from vaka.copy.files import Folder
-from vaka.copy.reserve import store as store_module
+from vaka.copy.reserve import programs
 from vaka.copy.reserve.entry import State
 from vaka.copy.reserve.neighbours import Neighbours
 from vaka.copy.reserve.opening import open_reserve
@@ -132,7 +133,7 @@ def test_what_is_held_for_another_copy_is_decided_there(folder: Path, store: Res
 
 def test_nothing_is_left_out_of_the_list(folder: Path, store: ReserveStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Would break: after a stop of days what lies behind the first page would be nowhere to be seen, nor what it waits for."""
-    monkeypatch.setattr(store_module.ReserveStore.listed, "__kwdefaults__", {"after": 0, "limit": 2})
+    monkeypatch.setattr(ReserveStore.listed, "__kwdefaults__", {"after": 0, "limit": 2})
     visit, _ = store.add(entry("a", type="Encounter", resource="v"))
     for _ in range(3):
         store.add(entry("b"))
@@ -170,14 +171,13 @@ def test_what_is_not_back_is_said(folder: Path, store: ReserveStore, monkeypatch
     found = told(folder, "list")
     assert (found["all_back"], found["not_back"]) == (True, [])
     assert "All is back, as far as this copy knows" in run(folder, "list").output
-    for _ in range(2):
-        store.turn_away("laboratory")
+    store.programs.turned_away("laboratory")
     (why,) = told(folder, "list")["not_back"]
-    assert why.startswith("laboratory (since 20")
-    monkeypatch.setattr(store_module, "TURNED_AWAY_DAYS", 0)
-    assert told(folder, "list")["all_back"], "one that is gone for good is not waited for"
-    monkeypatch.undo()
-    store.take_again("laboratory")
+    assert re.fullmatch(r"laboratory \(since 20.*\) was turned away, and has not come again", why)
+    store.programs.taken("laboratory")
+    (why,) = told(folder, "list")["not_back"]
+    assert why.endswith("was turned away, and sends what it kept")
+    monkeypatch.setattr(programs, "RESTED_US", 0)
     admission = Shared.open(folder / "admission")
     admission.tell(cast("Any", Crowded()))
     assert told(folder, "list")["not_back"] == [

@@ -197,7 +197,7 @@ def test_all_back_is_said_only_when_it_is() -> None:
     assert missing(good) == []
     for wrong in (
         {"lag_s": None}, {"lag_s": 30.0}, {"mode": Mode.RETURNING}, {"mode": Mode.FORCED}, {"counts": {State.WAITING: 1}},
-        {"counts": {State.UNHELD: 1}}, {"counts": {State.REFUSED: 1}}, {"out_of_reach": ["south"]}, {"integrations": ["laboratory"]},
+        {"counts": {State.UNHELD: 1}}, {"counts": {State.REFUSED: 1}}, {"out_of_reach": ["south"]}, {"integrations": [("laboratory", True)]},
         {"step": "card"}, {"logins": 3},
     ):  # fmt: skip
         assert len(missing(dataclasses.replace(good, **wrong))) == 1, wrong

@@ -21,7 +21,6 @@ from vaka.access.filter import system_filter
 from vaka.api.http import Request
 from vaka.api.reserve.accept import Reserving
 from vaka.copy.reserve import giving, numbers
-from vaka.copy.reserve import store as store_module
 from vaka.copy.reserve.entry import OPEN, Entry, State, from_wire, wire
 from vaka.copy.reserve.mode import Forced, Left, Mode, Silent
 from vaka.copy.reserve.store import ReserveStore
@@ -76,25 +75,6 @@ def test_the_door_does_not_say_that_it_waits_where_it_was_withdrawn() -> None:
         asyncio.run(door._safe(store.get(taken.number) or taken))
 
 
-def test_who_was_turned_away_is_waited_for_until_it_comes_or_is_gone_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Would break S35: all would be said to be back while the laboratory keeps what it was not let deliver; or never again, for a
-    program that nobody runs any more; or one that was away for long, and is turned away anew, would be passed over."""
-    store, day_us = opened(":memory:"), 86_400_000_000
-    now = [10 * day_us]
-    monkeypatch.setattr(store_module, "now_us", lambda: now[0])
-    store.turn_away("laboratory")
-    now[0] += day_us
-    store.turn_away("laboratory")
-    store.turn_away("x-ray")
-    assert store.turned_away() == {"laboratory": 10 * day_us, "x-ray": 11 * day_us}, "since the first"
-    store.take_again("x-ray")
-    store.take_again("nobody")
-    now[0] += 3 * day_us
-    assert store.turned_away() == {}
-    store.turn_away("laboratory")
-    assert store.turned_away() == {"laboratory": 14 * day_us}
-
-
 @pytest.mark.parametrize("taken", [True, False])
 def test_no_answer_depends_on_what_is_noted_of_a_program(taken: bool) -> None:
     """Would break: on a full disk a write that the journal has taken would be told as failed, and one that was refused as a fault."""
@@ -102,14 +82,18 @@ def test_no_answer_depends_on_what_is_noted_of_a_program(taken: bool) -> None:
     class Full:
         asked = False
 
-        def turned_away(self) -> dict[str, int]:
-            return {"laboratory": 1}
+        @property
+        def programs(self) -> Full:
+            return self
 
-        def turn_away(self, program: str) -> None:
+        def keeping(self) -> list[str]:
+            return ["laboratory"]
+
+        def turned_away(self, name: str) -> None:
             self.asked = True
             raise apsw.FullError("database or disk is full")
 
-        take_again = turn_away
+        taken = turned_away
 
     store = Full()
     request = Request("POST", ("fhir", "Flag"), [], {}, "http://localhost", b"", system_filter("laboratory"))

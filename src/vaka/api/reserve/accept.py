@@ -131,14 +131,15 @@ class Reserving:
         self.store.happened(Silent())
 
     async def note(self, server: Server, request: Request, *, taken: bool) -> None:
-        """Whether a write was taken: a program that was turned away keeps what it has, until one of its writes is (S35).
+        """Whether a write was taken: a program that was turned away keeps what it has, until it has sent that (S35).
         No answer depends on it: on a full disk nothing is noted."""
+        programs = self.store.programs
         with suppress(VakaError, apsw.Error):
-            if taken and not self.store.turned_away():
+            if taken and not programs.keeping():
                 return
             access = request.access if request.access.scopes else await caller(server, request)
             if access.session is None:
-                await asyncio.to_thread(self.store.take_again if taken else self.store.turn_away, access.principal)
+                await asyncio.to_thread(programs.taken if taken else programs.turned_away, access.principal)
 
     async def hold(self, request: Request) -> Response:
         """Keeps and shows entries of another copy (S10)."""

@@ -1,7 +1,7 @@
 """All back (S35): said only when it is so everywhere. Pure.
 
 All back = the journal is heard and this copy is as new as it should be, nothing waits in any reserve that is known, every
-other copy has been heard, integrations that were turned away have come again, and everybody is let in and shown all.
+other copy has been heard, integrations that were turned away have sent what they kept, and everybody is let in and shown all.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from vaka.copy.reserve.mode import Mode
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """``lag_s``: how old the data here are, None where the journal is not heard; ``counts``: entries here by state, those
-    held for
-    others among them; ``out_of_reach``: names of copies that do not answer; ``integrations``: those that were turned away, and of
-    which nothing was taken since; ``step``: what the door shows; ``logins``: how many wait to log in."""
+    """``lag_s``: how old the data here are, None where the journal is not heard; ``counts``: entries here by state, those held
+    for others among them; ``out_of_reach``: names of copies that do not answer; ``integrations``: those that were turned away
+    and keep something, as sentences begin with them, and whether they send it; ``step``: what the door shows; ``logins``: how
+    many wait to log in."""
 
     lag_s: float | None
     mode: Mode
     counts: Mapping[State, int]
     out_of_reach: Sequence[str] = ()
-    integrations: Sequence[str] = ()
+    integrations: Sequence[tuple[str, bool]] = ()
     step: str = "full"
     logins: int = 0
 
@@ -45,7 +45,8 @@ def missing(facts: Facts) -> list[str]:
     if refused := facts.counts.get(State.REFUSED, 0):
         found.append(f"{refused} reserve entries were refused, and wait for a person")
     found += [f"copy {name} does not answer: what was entered there is not known" for name in facts.out_of_reach]
-    found += [f"{name} was turned away, and has not sent again what it kept" for name in facts.integrations]
+    for name, sends in facts.integrations:
+        found.append(f"{name} was turned away, and {'sends what it kept' if sends else 'has not come again'}")
     if facts.step != "full":
         found.append(f"more ask than can be answered: people are shown the {facts.step}")
     if facts.logins:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from vaka import config, log
-from vaka.copy.reserve import draft
+from vaka.copy.reserve import draft, programs
 from vaka.copy.reserve.entry import Entry, State, wire
 from vaka.copy.reserve.store import ReserveStore, now_us
 
@@ -150,7 +150,10 @@ class Peers:
         if answer.status_code != 200:
             log.warning("peer refuses reserve entries", peer=peer.name, status=answer.status_code)
             return False
-        held = told.get("held") if isinstance(told, dict) else None
+        if not isinstance(told, dict):
+            return False
+        self._store.programs.learn(programs.from_wire(told.get("programs")))
+        held = told.get("held")
         return isinstance(held, list) and {entry.id for entry in entries} <= set(held)
 
     async def carry(self, content: bytes) -> bool:

@@ -23,11 +23,11 @@ from vaka import config
 from vaka.copy.reserve.drafts import Drafts
 from vaka.copy.reserve.entry import OPEN, Entry, State, from_wire, wire
 from vaka.copy.reserve.mode import Event, Mode, Standing, after
+from vaka.copy.reserve.programs import Programs
 from vaka.copy.statements import statements
 
 _UNFINISHED: Final = frozenset({State.UNHELD, State.WAITING, State.REFUSED})
 _BUSY_MS: Final = 10_000
-TURNED_AWAY_DAYS: Final = 3
 
 
 def _sql() -> Mapping[str, str]:
@@ -66,6 +66,7 @@ class ReserveStore:
         with self._writing():
             connection.execute(_sql()["schema"])
         self.drafts = Drafts(connection, self._lock, self._writing, self._revision)
+        self.programs = Programs(connection, self._lock, self._writing, now_us)
 
     def close(self) -> None:
         with self._lock:
@@ -295,26 +296,6 @@ class ReserveStore:
     def mode_changes(self, limit: int = 100) -> list[tuple[int, str, str, str]]:
         """(when, mode, by whom, why), newest first."""
         return [(int(row[0]), row[1], row[2], row[3]) for row in self._rows("mode_changes", limit=limit)]
-
-    # Programs that keep what was not taken (S35)
-
-    def turn_away(self, program: str) -> None:
-        """A write of this program was not taken: it keeps it, and comes again."""
-        if program not in self.turned_away():
-            with self._writing():
-                self._rows("turn_away", program=program, at_us=now_us())
-
-    def take_again(self, program: str) -> None:
-        """One of its writes was taken."""
-        if program in self.turned_away():
-            with self._writing():
-                self._rows("take_again", program=program)
-
-    def turned_away(self) -> dict[str, int]:
-        """Programs that have not come again, and since when (microseconds). One that stays away for so long that it may be gone
-        for good is not waited for."""
-        since_us = now_us() - TURNED_AWAY_DAYS * 86_400 * 1_000_000
-        return {str(row[0]): int(row[1]) for row in self._rows("turned_away", since_us=since_us)}
 
     # Numbers
 

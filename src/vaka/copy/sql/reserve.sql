@@ -30,8 +30,10 @@ CREATE TABLE IF NOT EXISTS mode (
 ) STRICT;
 -- What the mode was, and who changed it why (S31).
 CREATE TABLE IF NOT EXISTS mode_change (at_us INTEGER NOT NULL, mode TEXT NOT NULL, by TEXT NOT NULL, reason TEXT NOT NULL) STRICT;
--- Programs of which a write was not taken, since when, until one is (S35).
-CREATE TABLE IF NOT EXISTS turned_away (program TEXT PRIMARY KEY, at_us INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+-- Programs of which a write was not taken, and what was taken since (S35, copy.reserve.programs).
+CREATE TABLE IF NOT EXISTS program (
+    name TEXT PRIMARY KEY, since_us INTEGER NOT NULL, away_us INTEGER NOT NULL, again_us INTEGER NOT NULL, until_us INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 -- Reserve numbers, each recorded before it is used, never reused (S18). ground: what was known of the person.
 CREATE TABLE IF NOT EXISTS range (kind TEXT PRIMARY KEY, copy INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS given (
@@ -96,14 +98,17 @@ SELECT EXISTS (SELECT 1 FROM of_patient o JOIN entry e ON e.number = o.number WH
 -- name: count_states
 SELECT state, count(*) FROM entry GROUP BY state
 
--- name: turn_away
-INSERT OR REPLACE INTO turned_away VALUES (:program, :at_us)
+-- name: programs
+SELECT name, since_us, away_us, again_us, until_us FROM program WHERE away_us >= :since_us ORDER BY since_us
 
--- name: take_again
-DELETE FROM turned_away WHERE program = :program
+-- name: program
+SELECT name, since_us, away_us, again_us, until_us FROM program WHERE name = :name
 
--- name: turned_away
-SELECT program, at_us FROM turned_away WHERE at_us >= :since_us ORDER BY at_us
+-- name: keep_program
+INSERT OR REPLACE INTO program VALUES (:name, :since_us, :away_us, :again_us, :until_us)
+
+-- name: forget_programs
+DELETE FROM program WHERE away_us < :before_us
 
 -- name: become
 -- Only what is not over yet: a state that is over never changes but by a person.

@@ -1,0 +1,136 @@
+"""Programs that keep what was not taken, until they have sent it again (S35): table ``program`` of reserve.db.
+
+A program that was turned away keeps a queue that nobody sees. It sends that as fast as it is taken, so the queue is known to be
+empty once the program rests after something of its was taken. What each copy has seen of a program all know: it may be
+turned away by one and come again to another.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any, Final, NamedTuple
+
+import apsw
+
+from vaka.copy.statements import statements
+
+RESTED_US: Final = 2_000_000
+_NOTED_US: Final = RESTED_US // 4
+BUSY_US: Final = 600_000_000
+_GONE_US: Final = 3 * 86_400_000_000
+_PROGRAMS_MAX: Final = 1_000
+
+
+class Program(NamedTuple):
+    """``away_us``: when one of its writes was not taken, the last time; ``since_us``: the first time since it was last known to
+    have sent all; ``again_us``, ``until_us``: when one was taken after that, first and last, 0: none."""
+
+    name: str
+    since_us: int
+    away_us: int
+    again_us: int = 0
+    until_us: int = 0
+
+    def sends(self) -> bool:
+        """Whether it has come again."""
+        return self.until_us > self.away_us
+
+    def keeps(self, now_us: int) -> bool:
+        """Whether it must be thought to keep something: it has not come again, or has not rested since. One that never rests
+        counts as done after ten minutes in which all was taken, one that stays away as gone for good after three days."""
+        if not self.sends():
+            return now_us - self.away_us < _GONE_US
+        return now_us - self.until_us < RESTED_US and self.until_us - self.again_us < BUSY_US
+
+    def joined(self, other: Program) -> Program:
+        """What two copies know of one program, together."""
+        away_us = max(self.away_us, other.away_us)
+        taken = [one for one in (self, other) if one.until_us > away_us]
+        again_us = min((max(one.again_us, away_us + 1) for one in taken), default=0)
+        until_us = max((one.until_us for one in taken), default=0)
+        return Program(self.name, min(self.since_us, other.since_us), away_us, again_us, until_us)
+
+
+def from_wire(told: Any) -> Iterator[Program]:
+    """What another copy says of its programs; what is no such thing is passed over, as a copy of another release may say more."""
+    for one in (told if isinstance(told, list) else ())[:_PROGRAMS_MAX]:
+        if isinstance(one, list) and len(one) == len(Program._fields):
+            name, *times = one
+            if isinstance(name, str) and all(type(at) is int and 0 <= at < 1 << 62 for at in times):
+                yield Program(name, *times)
+
+
+class Programs:
+    """On the reserve's connection. ``writing``: a transaction; ``clock_us``: gives the time."""
+
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        lock: threading.RLock,
+        writing: Callable[[], AbstractContextManager[None]],
+        clock_us: Callable[[], int],
+    ) -> None:
+        self._db, self._lock, self._writing, self._clock_us = connection, lock, writing, clock_us
+
+    def keeping(self) -> list[Program]:
+        """Those that must be thought to keep something, who waits longest first."""
+        now_us = self._clock_us()
+        return [one for one in self.known() if one.keeps(now_us)]
+
+    def known(self) -> list[Program]:
+        """All that were turned away lately."""
+        return [Program(*row) for row in self._rows("programs", since_us=self._clock_us() - _GONE_US)]
+
+    def wire(self) -> list[list[str | int]]:
+        """The same for another copy, as ``from_wire`` reads it."""
+        return [list(one) for one in self.known()]
+
+    def turned_away(self, name: str) -> None:
+        """A write of this program was not taken: it keeps it, and comes again."""
+        with self._writing():
+            now_us = self._clock_us()
+            before = self._of(name)
+            if before is None or not before.keeps(now_us):
+                self._keep(Program(name, now_us, now_us))
+            elif before.sends() or now_us - before.away_us >= _NOTED_US:
+                self._keep(Program(name, before.since_us, max(now_us, before.until_us)))
+
+    def taken(self, name: str) -> None:
+        """One of its writes was taken. Only while it keeps something is that written, and not each time."""
+        now_us = self._clock_us()
+        before = self._of(name)
+        if before is None or not before.keeps(now_us) or (before.sends() and now_us - before.until_us < _NOTED_US):
+            return
+        with self._writing():
+            before = self._of(name)
+            if before is not None and before.keeps(now_us):
+                at_us = max(now_us, before.away_us + 1)  # that may be of another copy's clock
+                self._keep(before._replace(again_us=before.again_us if before.sends() else at_us, until_us=at_us))
+
+    def learn(self, others: Iterable[Program]) -> None:
+        """What another copy knows."""
+        news = [one for one in others if one.away_us > self._clock_us() - _GONE_US and self._after(one) is not None]
+        if news:
+            with self._writing():
+                for one in news:
+                    if (joined := self._after(one)) is not None:
+                        self._keep(joined)
+
+    def _after(self, other: Program) -> Program | None:
+        """What is known once ``other`` is; None where that is nothing new."""
+        before = self._of(other.name)
+        joined = other if before is None else before.joined(other)
+        return joined if joined != before else None
+
+    def _of(self, name: str) -> Program | None:
+        return next((Program(*row) for row in self._rows("program", name=name)), None)
+
+    def _keep(self, program: Program) -> None:
+        self._rows("forget_programs", before_us=self._clock_us() - _GONE_US)
+        self._rows("keep_program", **program._asdict())
+
+    def _rows(self, name: str, /, **values: Any) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return list(self._db.execute(statements("reserve")[name], values))
