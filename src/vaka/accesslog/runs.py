@@ -1,7 +1,8 @@
-"""Runs: consecutive blocks of one chapter and one month, as they go to wherever the log is kept in the end. Pure."""
+"""Runs: consecutive blocks of one chapter and one month, as they go to wherever the log is kept in the end."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from vaka.accesslog.blocks import Block
 from vaka.accesslog.codec import Contents, Described
 
 _LEVEL: Final = 6
+_TURN_S: Final = 0.001
 _RUN_MAX_BYTES: Final = 1 << 30
 
 
@@ -79,6 +81,24 @@ def unpacked(content: bytes) -> bytes:
         raise ValueError(f"the run cannot be unpacked: {error}") from error
 
 
-def told(blocks: Sequence[Block]) -> dict[int, Contents]:
+class Turns:
+    """Of long work in a thread: after each ``_TURN_S`` of it the thread rests for ``pause_s``, where others wait for this
+    interpreter; 0: never."""
+
+    def __init__(self, pause_s: float) -> None:
+        self._pause_s, self._rested = pause_s, time.perf_counter()
+
+    def rest(self) -> None:
+        """Between two pieces of the work."""
+        if self._pause_s and time.perf_counter() - self._rested > _TURN_S:
+            time.sleep(self._pause_s)
+            self._rested = time.perf_counter()
+
+
+def told(blocks: Sequence[Block], pause_s: float = 0.0) -> dict[int, Contents]:
     """The contents of each block by its number. Damaged."""
-    return {block.number: block.contents() for block in blocks}
+    found, turns = {}, Turns(pause_s)
+    for block in blocks:
+        found[block.number] = block.contents()
+        turns.rest()
+    return found

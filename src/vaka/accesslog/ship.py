@@ -10,21 +10,18 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
-from typing import Final
 
 from vaka import config, log
 from vaka.accesslog import files, runs
 from vaka.accesslog.blocks import Block
 from vaka.accesslog.codec import Described
-from vaka.accesslog.runs import Run
+from vaka.accesslog.runs import Run, Turns
 from vaka.accesslog.store import LogStore
-
-_TURN_S: Final = 0.001
 
 
 class Shipper:
     """Ships the log in ``folder``. It remembers how far it has read, so that each look costs what is new. ``key``: as of
-    ``blocks.sealed``; ``pause_s``: so long it rests after each ``_TURN_S`` of reading, where others wait for this interpreter."""
+    ``blocks.sealed``; ``pause_s``: of ``Turns``, while it reads."""
 
     def __init__(self, folder: Path, store: LogStore, key: bytes | None = None, *, pause_s: float = 0.0) -> None:
         self._folder, self._key, self._pause_s = folder, key, pause_s
@@ -103,11 +100,9 @@ class Shipper:
         number, at, before = self._at
         following = next((other for other, _ in known if other > number), None)
         path = dict(known)[number]
-        size, rested = sum(len(block.bare) for block in self._waiting), time.perf_counter()
+        size, turns = sum(len(block.bare) for block in self._waiting), Turns(self._pause_s)
         for block, end in files.read_from(path, at, before, self._key):
-            if self._pause_s and time.perf_counter() - rested > _TURN_S:
-                time.sleep(self._pause_s)
-                rested = time.perf_counter()
+            turns.rest()
             if len(self._waiting) > config.LOG_RUN_MAX_BLOCKS or size > config.LOG_RUN_BYTES:
                 return True
             if not self._waiting or block.number > self._waiting[-1].number:

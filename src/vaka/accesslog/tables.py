@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from vaka import config
 from vaka.accesslog.codec import Contents, Described, Lacking
@@ -28,6 +28,7 @@ Connection: TypeAlias = "psycopg.AsyncConnection[TupleRow]"
 Connect: TypeAlias = "Callable[[], AbstractAsyncContextManager[Connection]]"
 """Gives a connection in autocommit whose durability was checked (``journal.pool``)."""
 
+_PAUSE_S: Final = 0.005
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
@@ -42,7 +43,7 @@ async def put_run(connection: Connection, run: Run, *, whole: bool = True) -> in
     """Puts what is not there yet of ``run`` into the tables; returns after COMMIT how many blocks that were. ``whole``: ``run``
     has all that is known of what they use; else the tables are asked, and Lacking tells what these do not know either."""
     sql = statements()
-    told = await asyncio.to_thread(told_of, run.blocks)  # a run is thousands of records
+    told = await asyncio.to_thread(told_of, run.blocks, _PAUSE_S)  # a run is thousands of records
     for one in told.values():
         run.described.update(one.described)
     async with connection.transaction():

@@ -146,6 +146,7 @@ class Application:
                 response.headers += request.add_headers
             return request, await self._logged(exchange, address, request, response, refusal)
         finally:
+            refusal = None  # its traceback holds this frame: with it all of the request would wait for the collector
             if place != EXEMPT and request is not None:
                 request.lender = None  # what is read of a body from now on is read without a place
                 admission.leave(place, began, request, address.path, response.status if response is not None else 499)

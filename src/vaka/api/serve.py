@@ -124,6 +124,7 @@ async def _server(
     journal: Journal, clients: Clients, data_dir: Path, law: Settings, *, demo: bool, demo_login: bool
 ) -> Server:
     process.settle_memory()
+    process.survivors.stay()
     for folder in ("log", "run"):
         (data_dir / folder).mkdir(mode=0o700, exist_ok=True)
     accounts = JournalAccounts(journal)

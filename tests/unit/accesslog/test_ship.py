@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from vaka import config
-from vaka.accesslog import blocks
+from vaka.accesslog import blocks, runs
 from vaka.accesslog.files import Segment
 from vaka.accesslog.runs import Run
 from vaka.accesslog.ship import Shipper
@@ -80,10 +81,15 @@ def test_who_is_answered_goes_before_what_is_read(tmp_path: Path, monkeypatch: p
     (tmp_path / "stream").write_text(STREAM)
     _write(tmp_path, 1, 1, 600, blocks.genesis(STREAM))
     rests: list[float] = []
-    monkeypatch.setattr("vaka.accesslog.ship.time.sleep", rests.append)
-    monkeypatch.setattr("vaka.accesslog.ship._TURN_S", 0.0)
+    monkeypatch.setattr("vaka.accesslog.runs.time.sleep", rests.append)
+    monkeypatch.setattr("vaka.accesslog.runs._TURN_S", 0.0)
     for pause_s, times in ((0.0, 0), (0.002, 600)):
         store = Store()
         store.away = False
         assert asyncio.run(Shipper(tmp_path, cast("Any", store), KEY, pause_s=pause_s).ship(everything=True)) == 600
         assert rests == [pause_s] * times
+        rests.clear()
+        told = [SimpleNamespace(number=number, contents=lambda: None) for number in range(600)]
+        assert len(runs.told(cast("Any", told), pause_s)) == 600
+        assert rests == [pause_s] * times
+        rests.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -17,6 +18,7 @@ from vaka.api.front import Front
 from vaka.api.http import Request, Response
 from vaka.api.http1 import Exchange
 from vaka.api.request_log import RequestLog
+from vaka.errors import NotFound
 
 SECRET = "191212121212"
 
@@ -78,6 +80,28 @@ def test_what_nobody_foresaw_is_answered_without_its_inside(
     assert told.getMessage() == "fault"
     assert told.exc_info is not None
     assert told.exc_info[1] is fault
+
+
+def _requests() -> list[Any]:
+    return [one for one in gc.get_objects() if isinstance(one, (Request, Exchange, NotFound))]
+
+
+def test_a_refused_request_waits_for_no_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken: whoever sends what is refused fills the memory until all of it is looked through, and everybody waits for that."""
+
+    async def refuse(_: Application, __: Request) -> Response:
+        raise NotFound("there is no such page")
+
+    monkeypatch.setattr(Application, "_answer", refuse)
+    application = Application(server(), RequestLog(None))
+    gc.collect()
+    gc.disable()
+    before = len(_requests())
+    try:
+        assert ask(application, "/nowhere").status == 404
+        assert len(_requests()) == before
+    finally:
+        gc.enable()
 
 
 def test_who_is_shed_is_told_by_whom() -> None:

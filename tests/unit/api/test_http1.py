@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -113,6 +114,26 @@ def test_requests_of_one_connection_are_answered_in_order() -> None:
         await echo(exchange)
 
     run(work, slower_first)
+
+
+def test_a_connection_that_has_ended_waits_for_no_collector() -> None:
+    """Would break: eight hundred callers who leave are looked for in all of the memory, and everybody waits for that."""
+
+    async def work(application: Application, _: Listener, port: int) -> None:
+        gc.collect()
+        gc.disable()
+        try:
+            for number in range(5):
+                assert b"x-path: /%d" % number in await said(port, HEAD.replace(b"/a", b"/%d" % number))
+            assert b"400" in await said(port, b"nonsense\r\n\r\n")
+            application.seen.clear()
+            await asyncio.sleep(0.05)
+            left = [one for one in gc.get_objects() if isinstance(one, Connection)]
+            assert len(left) <= 1, "the listener's look may have one in its hand"
+        finally:
+            gc.enable()
+
+    run(work)
 
 
 def test_the_next_request_waits_unread_until_the_first_is_answered() -> None:

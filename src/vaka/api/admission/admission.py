@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from vaka import config, log
+from vaka import config, log, process
 from vaka.api.admission.classes import ORDER, URGENT, Class
 from vaka.api.admission.door import Door, Others
 from vaka.api.admission.known import Known
@@ -169,6 +169,7 @@ class Admission:
                     "showing", step=self.step.name.lower(), before=self._told.name.lower(), **_shed_so_far(self.door)
                 )
                 self._told = self.step
+            process.survivors.look_through(idle=not busy)
         except Exception as error:  # whatever it is, the next look must come
             log.error("admission", exception=error)
         self._plan(loop, pause_s)

@@ -118,6 +118,7 @@ async def _import_the_rest() -> None:
         except Exception as error:  # who asks for it is told; the rest goes on
             log.error("a part cannot be used", part=name, exception=error)
     process.settle_memory(collect=False)
+    process.survivors.stay()
 
 
 async def _beat(beat: Callable[[], None]) -> None:

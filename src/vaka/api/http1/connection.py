@@ -135,6 +135,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._listener.discard(self)
         self.closing = True
+        self._parser = None  # it holds this connection: both would wait for the collector, who holds up everybody
         for exchange in (self._current, self._incoming, *self._queue):
             if exchange is not None and exchange is not _AT_ONCE:
                 exchange.lost = True
