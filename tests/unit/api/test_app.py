@@ -10,7 +10,8 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from vaka.api.admission import Admission, shed
+from vaka.api.admission import Admission, Step, shed
+from vaka.api.admission.classes import BACKGROUND, LOGIN
 from vaka.api.again import Again
 from vaka.api.app import Application
 from vaka.api.front import Front
@@ -78,6 +79,24 @@ def test_what_nobody_foresaw_is_answered_without_its_inside(
     assert told.getMessage() == "fault"
     assert told.exc_info is not None
     assert told.exc_info[1] is fault
+
+
+def test_whole_histories_go_last_while_less_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken: the door finds that less must be shown, says so, and everything is shown to everybody as before."""
+
+    async def well(_: Application, *more: Any) -> Response:
+        return Response(200)
+
+    monkeypatch.setattr(Application, "_answer", well)
+    monkeypatch.setattr(Application, "_logged", well)
+    told = server()
+    for step, class_ in ((Step.FULL, LOGIN), (Step.SHEET, BACKGROUND), (Step.CARD, BACKGROUND), (Step.FULL, LOGIN)):
+        told.admission.door.step = step
+        before = list(told.admission.door.done)
+        ask(Application(told, RequestLog(None)), "/fhir/Patient/1/$everything")
+        ask(Application(told, RequestLog(None)), "/sheet/1")
+        expected = [before[one] + (one == class_) + (one == LOGIN) for one in range(len(before))]
+        assert told.admission.door.done == expected, step
 
 
 def test_who_is_shed_is_told_by_whom() -> None:

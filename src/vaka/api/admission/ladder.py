@@ -12,8 +12,8 @@ from vaka import config
 
 
 class Step(IntEnum):
-    """FULL: all. SHEET: what a clinician needs first, nothing beside it. CARD: identity, allergies, alerts, medication with the
-    last doses."""
+    """FULL: all. SHEET: what a clinician needs first; what stands beside it (whole histories, searches in texts) goes last, as
+    class 4. CARD: of a sheet identity, allergies, alerts, medication with the last doses alone (``copy.sheet.sections.CARD``)."""
 
     FULL = 0
     SHEET = 1
