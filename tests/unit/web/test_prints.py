@@ -73,9 +73,13 @@ def test_each_page_says_whose_it_is() -> None:
         assert numbers == [(n + 1, len(numbers)) for n in range(len(numbers))], name
     assert len(whose["Anna Ek"]) >= 4
     charts = [page for page in found if "Medication list to sign on" in page]
-    assert len(charts) == 2
-    assert all("Hypersensitivity: Penicillin" in page for page in charts)
-    assert "New patient" in found[-1]
+    assert len(charts) == 3
+    assert all("Hypersensitivity: Penicillin" in page for page in charts[:2])
+    forms = found[-3:]
+    assert all("New patient" in page and "Personal number, or reserve number" in page for page in forms)
+    assert all("Hypersensitivity (none known is said by whom)" in page for page in forms)
+    assert "Medication list to sign on" in forms[1], "who comes in the stop is given drugs too"
+    assert "Entries on paper" in forms[2]
 
 
 def test_a_page_is_read_whole() -> None:
