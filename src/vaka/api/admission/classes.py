@@ -124,6 +124,8 @@ def reads_one(path: tuple[str, ...]) -> bool:
 
 
 def _write(path: tuple[str, ...]) -> int:
+    if path[0] == "open":  # the page of an emergency opening (``web.opening``)
+        return URGENT
     if path[0] == "fhir" and len(path) > 1:
         if path[1] in _URGENT_TYPES and path[-1] != "$validate":
             return URGENT

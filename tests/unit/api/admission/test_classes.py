@@ -53,6 +53,7 @@ from vaka.api.admission.known import Known
         ("POST", "/fhir/Flag", URGENT),
         ("POST", "/fhir/Flag/$validate", WRITE),
         ("POST", "/fhir/Patient/1/$open", URGENT),
+        ("POST", "/open/1", URGENT),
         ("POST", "/login/code", LOGIN),
     ],
 )  # fmt: skip
