@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from vaka.api.admission import Admission, Step, shed
-from vaka.api.admission.classes import BACKGROUND, LOGIN
+from vaka.api.admission.classes import BACKGROUND, LOGIN, URGENT
 from vaka.api.again import Again
 from vaka.api.app import Application
 from vaka.api.front import Front
@@ -47,12 +47,12 @@ def server() -> Any:
     return SimpleNamespace(log=SimpleNamespace(under_way=0), wire=Front(), admission=Admission(), door=None)
 
 
-def ask(application: Application, path: str, query: str = "") -> Connection:
+def ask(application: Application, path: str, query: str = "", **headers: str) -> Connection:
     """GET of an address that leaves no record in the access log."""
     connection = Connection()
     exchange = Exchange(cast("Any", connection), "127.0.0.1:5", "http")
     exchange.method, exchange.path, exchange.query, exchange.whole = "GET", path, query, True
-    exchange.headers = {"host": "localhost"}
+    exchange.headers = {"host": "localhost", **{name.replace("_", "-"): value for name, value in headers.items()}}
     asyncio.run(application(exchange))
     return connection
 
@@ -97,6 +97,23 @@ def test_whole_histories_go_last_while_less_is_shown(monkeypatch: pytest.MonkeyP
         ask(Application(told, RequestLog(None)), "/sheet/1")
         expected = [before[one] + (one == class_) + (one == LOGIN) for one in range(len(before))]
         assert told.admission.door.done == expected, step
+
+
+@pytest.mark.parametrize(
+    ("wire", "class_"), [(Front(), LOGIN), (Front(secure=True), LOGIN), (Front(mutual=True), URGENT)]
+)
+def test_a_class_is_taken_from_a_copy_alone(wire: Front, class_: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken: whoever sends a header goes before a ward; or a dose that a copy passes on is a stranger's at the journal."""
+
+    async def well(_: Application, *more: Any) -> Response:
+        return Response(200)
+
+    monkeypatch.setattr(Application, "_answer", well)
+    monkeypatch.setattr(Application, "_logged", well)
+    told = server()
+    told.wire = wire
+    ask(Application(told, RequestLog(None)), "/fhir/Observation/1", vaka_class="0")
+    assert [n for n, count in enumerate(told.admission.door.done) if count] == [class_]
 
 
 def test_who_is_shed_is_told_by_whom() -> None:
