@@ -30,7 +30,7 @@ def test_a_copy_that_shows_less_says_so(tmp_path: Path) -> None:
     while door.step is not Step.CARD:
         now += 0.01
         if not door.urgent_waits:
-            door.wait(URGENT, now, None)
+            door.wait(URGENT, now, None)  # and nobody lets it in
         door._look(now, Others())
     shared.tell(door)
     assert told().admission["step"] == "card"
