@@ -15,6 +15,8 @@ from bench.sheets_of import Asked, asked, get
 from bench.site import Site
 from bench.wrk import Load, drive, said
 
+from vaka.api.admission import Shared, Step
+
 CONNECTIONS: Final = 128
 ROUNDS: Final = 5
 SECONDS: Final = 3
@@ -39,6 +41,8 @@ def _measured(found: Asked, site: Site) -> Figure:
 
         ours(), theirs()  # to warm both
         runs = [(ours(), theirs()) for _ in range(ROUNDS)]
+        if any(slot.step is Step.CARD for slot in Shared.look(site.folder(1) / "admission")):
+            raise RuntimeError("cards were served, not sheets")
     return ratio(
         "sheets" if found.encoding else "sheets, not packed",
         f"{found.said}, with decision and durable log, against nginx serving the same bytes, {CONNECTIONS} connections each",

@@ -47,7 +47,7 @@ def test_what_stands_is_shown_and_logged(journal: Instance, ward: Ward) -> None:
     assert answer.json()["behind"] is False
     page = sheet(mine, ward.patient, "text/html").text
     assert "Penicillin" in page
-    assert "<h3>" in page
+    assert "<h3 class=" in page
     mine.close()
 
 

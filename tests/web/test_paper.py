@@ -138,8 +138,10 @@ def test_paper_of_a_protected_identity_tells_no_place(browser: Browser, served: 
     """Would break: a sheet on paper tells where somebody is whose identity is protected, or how to reach them (S24)."""
     open_ = " ".join(printed(browser, served(stream())))
     assert "Bed 12" in open_
+    assert "Ward 35" in open_
     assert "0701740654" in open_
     closed = " ".join(printed(browser, served(stream(replace(WHO, protected=True)))))
     assert "Protected identity" in closed
     assert "Bed 12" not in closed
+    assert "Ward 35" not in closed, "the reader's unit is a place too, and whose the entries are"
     assert "0701740654" not in closed

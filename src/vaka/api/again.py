@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from vaka import config, log
 from vaka.access.session import Session
 from vaka.accesslog.record import Record
-from vaka.api.admission import Shed, shed
+from vaka.api.admission import Shed, Step, shed
 from vaka.api.admission.classes import URGENT
 from vaka.api.door.door import LACKING, as_of
 from vaka.api.http import Request, Response
@@ -189,6 +189,7 @@ class Again:
             moment = self._moment = self._look(now)
         holds = (
             moment.fit
+            and not (shown.card and self._server.admission.step is not Step.CARD)
             and not (moment.lags and self._may_ask())
             and now < kept.until
             and moment.now_us < shown.until_us

@@ -112,6 +112,8 @@ class Application:
                 wanted = admission.class_of(request, began)
                 if self.server.wire.mutual:
                     wanted = carried(request, wanted)
+                if admission.door.step:
+                    wanted = admission.beside(request, wanted)
                 if wanted != EXEMPT and not admission.enter(wanted, began):
                     began = await self._wait(exchange, wanted, writes=request.method not in SAFE)
                 if wanted != EXEMPT:

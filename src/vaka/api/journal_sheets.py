@@ -62,20 +62,20 @@ class JournalSheets:
         """Of a unit whose name was looked up for a sheet."""
         return self._units.get(f"Organization/{unit}", unit)
 
-    async def sheet(self, id_: str, form: str, *, access: AccessFilter) -> Made:
+    async def sheet(self, id_: str, form: str, *, access: AccessFilter, card: bool = False) -> Made:
         """As ``store.sheet.SheetStore``. Busy where too many are made, or it takes too long."""
         if self._making >= config.JOURNAL_SHEETS_MAX:
             raise Busy("the journal makes as many sheets as it may", help="a copy has sheets at any time")
         self._making += 1
         try:
             async with asyncio.timeout(config.DOOR_READ_TRY_S):
-                return await self._sheet(id_, form, access)
+                return await self._sheet(id_, form, access, card=card)
         except TimeoutError as late:
             raise Busy("the journal has made no sheet in time", help="a copy has sheets at any time") from late
         finally:
             self._making -= 1
 
-    async def _sheet(self, id_: str, form: str, access: AccessFilter) -> Made:
+    async def _sheet(self, id_: str, form: str, access: AccessFilter, *, card: bool) -> Made:
         patient, now, session = resource_key("Patient", id_), now_us(), access.session
         rows, more = await sheets.rows(self._journal, patient, _SHOWN, access=access, limit=config.SHEET_ENTRIES_MAX)
         if more:
@@ -102,7 +102,16 @@ class JournalSheets:
             return self.unit_name(group.unit or group.provider)
 
         shown = await asyncio.to_thread(
-            shown_anew, form, id_, groups, hidden, now, label=label, own=own, names=lambda named: places.get(named, "")
+            shown_anew,
+            form,
+            id_,
+            groups,
+            hidden,
+            now,
+            label=label,
+            own=own,
+            names=lambda named: places.get(named, ""),
+            card=card,
         )
         access.trail.touched.extend(shown.touched)
         return Made(shown.body, 0, shown.body.until_us)

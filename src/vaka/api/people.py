@@ -94,10 +94,11 @@ def _resources(versions: Sequence[Version]) -> list[Resource]:
 
 
 class People:
-    """Reads people from one record."""
+    """Reads people from one record. ``unit``: gives the Organization whose staff alone comes in (a ward snapshot's)."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, unit: Callable[[], str] | None = None) -> None:
         self._store = store
+        self.unit = unit
 
     async def _all(self, type_: str, count: int) -> list[Resource]:
         query = parse_query([type_], (), base_url="", strict=True)
@@ -124,8 +125,11 @@ class People:
         here = reference_key("PractitionerRole.practitioner", "Practitioner", person.practitioner)
         roles = await self._under("PractitionerRole", here, _ROLES_MAX)
         at_us = now_us()
-        offers = [await self._offer(role) for role in roles if _current(role, at_us)]
+        offers = [await self._offer(role) for role in roles if _current(role, at_us) and self._is_here(role)]
         return sorted((one for one in offers if one is not None), key=lambda one: (one.unit, one.assignment.id))
+
+    def _is_here(self, role: Resource) -> bool:
+        return self.unit is None or _target(role.get("organization"), "Organization") == self.unit()
 
     async def _offer(self, role: Resource) -> Offer | None:
         rights, purpose = rights_of(role), purpose_of(role)
@@ -159,7 +163,7 @@ class People:
         found: dict[str, tuple[Person, str, list[str]]] = {}
         for role in roles:
             person = people.get(_target(role.get("practitioner"), "Practitioner") or "")
-            if person is not None and _current(role, now_us()) and rights_of(role):
+            if person is not None and _current(role, now_us()) and rights_of(role) and self._is_here(role):
                 unit = str((role.get("organization") or {}).get("display", ""))
                 found.setdefault(person.hsa, (person, title_of(role), []))[2].append(unit)
         return sorted(found.values(), key=lambda one: one[0].name)

@@ -24,7 +24,8 @@ def moment_of(reader: Reader) -> Moment:
 class Shown:
     """``id``, ``patient``: as it was asked for, and by key; ``reader``: for whom it was made; ``packed``: as a stream of zlib;
     ``until_us``: when it may be decided otherwise, if nothing changes; ``stamp``, ``seed``, ``aged``, ``refused`` (so many
-    reserve entries the journal had refused): what it was made from; no stamp where that is not known."""
+    reserve entries the journal had refused): what it was made from; no stamp where that is not known; ``card``: it is one, and
+    says so (S3)."""
 
     id: str
     patient: int
@@ -39,6 +40,7 @@ class Shown:
     seed: int
     aged: bool
     refused: int
+    card: bool = False
 
     def content(self, reader: Reader, moment: Moment) -> bytes:
         """At the ``moment`` of ``reader``: for the reader that this was made for."""
@@ -54,5 +56,7 @@ class Shown:
 
     def _made(self, reader: Reader) -> bytes:
         make, body = page.html if self.html else page.json, self.body
+        if self.card:
+            reader = replace(reader, notices=(page.CARD_ALONE, *reader.notices))
         parts = make(body, self.who, reader, aside=self.aside)
         return joined(parts) if self.packed else opened(parts, body.opened)

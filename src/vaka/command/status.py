@@ -7,6 +7,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -51,7 +52,7 @@ def command(data: str, as_json: bool) -> int:
         told: dict[str, object] = {"running": running, "processes": processes}
         told |= {path[1:]: code for path, code in answers.items()} | {"note": found.note if found else None}
         told |= {"law": found.law if found else None, "deriving_percent": deriving}
-        told |= {"admission": _admission(directory), "reserve_alone": _alone(directory, found)}
+        told |= {"admission": _admission(directory.run), "reserve_alone": _alone(directory, found)}
         told |= {"copies": {name: asdict(one) for name, one in _copies(directory, found).items()}}
         told |= {
             "url": found.url if found else None,
@@ -69,7 +70,7 @@ def command(data: str, as_json: bool) -> int:
             click.echo(held)
         for name, one in _copies(directory, found).items():
             click.echo(f"{name}: {one.in_words()}")
-        if (step := _admission(directory)["step"]) != "full":
+        if (step := _admission(directory.run)["step"]) != "full":
             click.echo(f"too many ask at once: only the {step} is shown")
         if found.journal != found.url:
             click.echo(f"the journal, behind its copies: {found.journal} /ready {journal or 'no answer'}")
@@ -104,7 +105,8 @@ def _rows(directory: Directory, found: status.Status) -> list[status.PartStatus]
 
 @dataclass(frozen=True, slots=True)
 class _Copy:
-    """How a copy stands, as its board tells: ``age_s`` of what it shows, None: not known since the machine started."""
+    """How a copy stands, as its board tells: ``age_s`` of what it shows, None: not known since the machine started;
+    ``admission``: whom its door lets in."""
 
     age_s: float | None
     as_of: str | None
@@ -118,6 +120,7 @@ class _Copy:
     waiting: int
     refused: int
     peers_away: int
+    admission: dict[str, Any]
 
     def in_words(self) -> str:
         since = f", as of {self.as_of}" if self.as_of else ""
@@ -129,6 +132,7 @@ class _Copy:
             f"{self.set_aside} cannot be interpreted": self.set_aside, f"{self.lost} that the journal lost": self.lost,
             f"{self.waiting} wait in its reserve": self.waiting, f"{self.refused} were refused": self.refused,
             f"{self.peers_away} copies out of reach": self.peers_away,
+            f"too many ask at once: only the {self.admission['step']} is shown": self.admission["step"] != "full",
         }  # fmt: skip
         return "; ".join([f"what it shows is {age}{since}", *(text for text, holds in wrong.items() if holds)])
 
@@ -153,7 +157,7 @@ def _copies(directory: Directory, found: status.Status | None) -> dict[str, _Cop
             board.age_s(), instant(board[Field.HORIZON_US]) if board[Field.HORIZON_US] else None,
             bool(board[Field.FROZEN]), bool(board[Field.BRAKED]), bool(board[Field.DISTRUSTING]), bool(board[Field.DISK_FULL]),
             bool(board[Field.DAMAGED]), board[Field.ASIDE], board[Field.LOST], board[Field.RESERVE_WAITING],
-            board[Field.RESERVE_REFUSED], board[Field.PEERS_AWAY],
+            board[Field.RESERVE_REFUSED], board[Field.PEERS_AWAY], _admission(path),
         )  # fmt: skip
         board.close()
     return told
@@ -177,11 +181,12 @@ def _alone(directory: Directory, found: status.Status | None) -> bool:
     return found is not None and found.journal != found.url and fronted.alone(directory)
 
 
-def _admission(directory: Directory) -> dict[str, Any]:
-    """Whom the door lets in, as its workers tell each other: asked of nobody, so that a full house can be looked at."""
+def _admission(place: Path) -> dict[str, Any]:
+    """Whom a door lets in, as its workers tell each other at ``place``, the journal's folder of what runs or a copy's own: asked
+    of nobody, so that a full house can be looked at."""
     from vaka.api.admission.shared import Shared, told
 
-    return told(Shared.look(directory.run / "admission"))
+    return told(Shared.look(place / "admission"))
 
 
 def _deriving(dsn: str) -> int | None:

@@ -50,8 +50,9 @@ class SheetStore(Protocol):
     def freshness(self) -> Freshness:
         """Now."""
 
-    async def sheet(self, id_: str, form: str, *, access: AccessFilter) -> Any:
-        """The body (``copy.sheet.reading.Made``) of the sheet of the Patient ``id_`` as ``form``: sv, en or json."""
+    async def sheet(self, id_: str, form: str, *, access: AccessFilter, card: bool = False) -> Any:
+        """The body (``copy.sheet.reading.Made``) of the sheet of the Patient ``id_`` as ``form``: sv, en or json. ``card``: of
+        its critical card alone."""
 
     def stamp(self, patient: int) -> Any:
         """What is another once something of this patient (by key), or of who may see it, is; None where that is not known."""

@@ -44,9 +44,9 @@ class Block:
         return "".join(text for _, text in self.spans).strip()
 
 
-def blocks(html: str) -> list[Block]:
-    """What stands in the ``main`` of a page."""
-    reader = _Reader()
+def blocks(html: str, without: frozenset[str] = frozenset()) -> list[Block]:
+    """What stands in the ``main`` of a page, but for elements of the classes ``without``."""
+    reader = _Reader(_LEFT_OUT | without)
     reader.feed(html)
     reader.close()
     return [one for one in reader.found if one.kind == "table" or one.text]
@@ -59,8 +59,9 @@ def text_of(cell: Sequence[Span]) -> str:
 class _Reader(HTMLParser):
     """One page."""
 
-    def __init__(self) -> None:
+    def __init__(self, without: frozenset[str]) -> None:
         super().__init__(convert_charrefs=True)
+        self._without = without
         self.found: list[Block] = []
         self._inside = False
         self._open: list[tuple[str, str]] = []
@@ -85,7 +86,7 @@ class _Reader(HTMLParser):
             self._inside = True
         if not self._inside:
             return
-        if self._out or classes & _LEFT_OUT:
+        if self._out or classes & self._without:
             self._out += 1
             return
         if tag == "section":

@@ -34,6 +34,8 @@ from vaka.web.paper import Block, blocks, text_of
 from vaka.web.texts import N_, texts
 
 _WHEREABOUTS: Final = frozenset({"place", "coming", "contacts"})
+_PLACE: Final = frozenset({"place"})
+"""The class of what names a place or a unit (``sheet.css`` leaves it out of a browser's paper)."""
 _HOURS: Final = 12
 WORDS: Final[Mapping[str, str]] = {
     "title": N_("Ward snapshot"), "sheet": N_("Page"), "of": N_("of"), "list": N_("The unit's lists"),
@@ -124,24 +126,26 @@ async def _sheet(asker: Asker, patient: str) -> dict[str, Any]:
         body, aside, _ = await store.sheet(patient, asker.language, access=asker.access)
         parts = page.html(body, who, asker.reader, aside=aside)
         html = zlib.decompressobj(-zlib.MAX_WBITS).decompress(merged(parts).packed).decode()
-        read = await asyncio.to_thread(blocks, html)
+        read = await asyncio.to_thread(blocks, html, _PLACE if who.protected else frozenset())
     except (VakaError, ValueError, KeyError, TypeError) as error:
         log.error("a sheet cannot be printed", exception=error)
         broken = Block("p", [["s", _told(asker)(BROKEN)]], warn=True)
         return {
-            **_named(who), "blocks": [broken.told()], "drugs": [], "allergies": [broken.text], "warnings": [broken.text],
+            **_named(asker, who), "blocks": [broken.told()], "drugs": [], "allergies": [broken.text], "warnings": [broken.text],
         }  # fmt: skip
     if who.protected:
         read = [one for one in read if one.section not in _WHEREABOUTS]
     return {
-        **_named(who), "blocks": [one.told() for one in read], "drugs": _drugs(read),
+        **_named(asker, who), "blocks": [one.told() for one in read], "drugs": _drugs(read),
         "allergies": [one.text for one in read if one.section == "allergies" and one.kind in ("p", "li")],
         "warnings": [one.text for one in read if one.section == "medication" and one.kind == "p"],
     }  # fmt: skip
 
 
-def _named(who: Identity) -> dict[str, str]:
-    return {"name": who.name or who.id, "number": who.number or f"id {who.id}"}
+def _named(asker: Asker, who: Identity) -> dict[str, str]:
+    """Whose page it is. Beside who is protected no unit is named, the printing one neither (S24)."""
+    unit = "" if who.protected else asker.reader.unit
+    return {"name": who.name or who.id, "number": who.number or f"id {who.id}", "unit": unit}
 
 
 def _drugs(read: Sequence[Block]) -> list[dict[str, str]]:

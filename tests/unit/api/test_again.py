@@ -11,7 +11,7 @@ from typing import Any, cast
 from tests.unit.api.admission.callers import asks, person_filter, session
 
 from vaka.accesslog.record import Record, actor_of
-from vaka.api.admission import Admission
+from vaka.api.admission import Admission, Step
 from vaka.api.again import Again, _Kept, _Moment
 from vaka.api.request_log import RequestLog
 from vaka.api.usage import Usage
@@ -54,7 +54,15 @@ def test_its_place_is_free_while_the_log_is_written() -> None:
         request.access = access
         admission._known.learn(request, request.path, 200, time.perf_counter())
         shown = SimpleNamespace(
-            id="p1", patient=1, seed=1, aged=False, refused=0, until_us=10, stamp=(0, 0), content=lambda *_: b"{}"
+            id="p1",
+            patient=1,
+            seed=1,
+            aged=False,
+            refused=0,
+            until_us=10,
+            stamp=(0, 0),
+            content=lambda *_: b"{}",
+            card=False,
         )
         server = SimpleNamespace(
             admission=admission, log=disk, usage=Usage(), callers=SimpleNamespace(still=lambda *_: True)
@@ -92,6 +100,13 @@ def test_its_place_is_free_while_the_log_is_written() -> None:
             for may_ask in (True, False):
                 server.door = SimpleNamespace(may_ask=may_ask)
                 assert again.give(DATA, cast("Any", Caller())) is not may_ask
+            # A card is given again for as long as cards are shown; a sheet that is here costs no more, and is given whole.
+            again._moment.lags = False
+            for card, step, given in (
+                (True, Step.CARD, True), (True, Step.SHEET, False), (True, Step.FULL, False), (False, Step.CARD, True),
+            ):  # fmt: skip
+                shown.card, admission.door.step = card, step
+                assert again.give(DATA, cast("Any", Caller())) is given
         finally:
             admission.close()
 

@@ -11,7 +11,8 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from vaka.api.admission import Admission, shed
+from vaka.api.admission import Admission, Step, shed
+from vaka.api.admission.classes import BACKGROUND, LOGIN, URGENT
 from vaka.api.again import Again
 from vaka.api.app import Application
 from vaka.api.front import Front
@@ -48,12 +49,12 @@ def server() -> Any:
     return SimpleNamespace(log=SimpleNamespace(under_way=0), wire=Front(), admission=Admission(), door=None)
 
 
-def ask(application: Application, path: str, query: str = "") -> Connection:
+def ask(application: Application, path: str, query: str = "", **headers: str) -> Connection:
     """GET of an address that leaves no record in the access log."""
     connection = Connection()
     exchange = Exchange(cast("Any", connection), "127.0.0.1:5", "http")
     exchange.method, exchange.path, exchange.query, exchange.whole = "GET", path, query, True
-    exchange.headers = {"host": "localhost"}
+    exchange.headers = {"host": "localhost", **{name.replace("_", "-"): value for name, value in headers.items()}}
     asyncio.run(application(exchange))
     return connection
 
@@ -102,6 +103,41 @@ def test_a_refused_request_waits_for_no_collector(monkeypatch: pytest.MonkeyPatc
         assert len(_requests()) == before
     finally:
         gc.enable()
+
+
+def test_whole_histories_go_last_while_less_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken: the door finds that less must be shown, says so, and everything is shown to everybody as before."""
+
+    async def well(_: Application, *more: Any) -> Response:
+        return Response(200)
+
+    monkeypatch.setattr(Application, "_answer", well)
+    monkeypatch.setattr(Application, "_logged", well)
+    told = server()
+    for step, class_ in ((Step.FULL, LOGIN), (Step.SHEET, BACKGROUND), (Step.CARD, BACKGROUND), (Step.FULL, LOGIN)):
+        told.admission.door.step = step
+        before = list(told.admission.door.done)
+        ask(Application(told, RequestLog(None)), "/fhir/Patient/1/$everything")
+        ask(Application(told, RequestLog(None)), "/sheet/1")
+        expected = [before[one] + (one == class_) + (one == LOGIN) for one in range(len(before))]
+        assert told.admission.door.done == expected, step
+
+
+@pytest.mark.parametrize(
+    ("wire", "class_"), [(Front(), LOGIN), (Front(secure=True), LOGIN), (Front(mutual=True), URGENT)]
+)
+def test_a_class_is_taken_from_a_copy_alone(wire: Front, class_: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken: whoever sends a header goes before a ward; or a dose that a copy passes on is a stranger's at the journal."""
+
+    async def well(_: Application, *more: Any) -> Response:
+        return Response(200)
+
+    monkeypatch.setattr(Application, "_answer", well)
+    monkeypatch.setattr(Application, "_logged", well)
+    told = server()
+    told.wire = wire
+    ask(Application(told, RequestLog(None)), "/fhir/Observation/1", vaka_class="0")
+    assert [n for n, count in enumerate(told.admission.door.done) if count] == [class_]
 
 
 def test_who_is_shed_is_told_by_whom() -> None:

@@ -17,10 +17,12 @@ import orjson
 import pytest
 from tests.unit.copy.sheet.building import READER
 from tests.unit.copy.sheet.record import Record, home, person
+from tests.unit.copy.sheet.test_answers import OneRecord
 
 from vaka.access.decision import What
 from vaka.access.filter import AccessFilter
 from vaka.access.settings import CLOSED
+from vaka.api.people import People
 from vaka.api.snapshots.opening import open_snapshot
 from vaka.copy import engine, listed
 from vaka.copy.apply import codec
@@ -215,6 +217,43 @@ def test_who_can_log_in_is_counted(record: Record) -> None:
     found = replace(chosen(record), tables={"passkey": [(b"1", "P1"), (b"2", "P1"), (b"3", "P2")]})
     assert build.about_of(found, name="pc", hours=1, maker="c", key="00", now_us=1, demo=False).logins == 2
     assert build.about_of(chosen(record), name="pc", hours=1, maker="c", key="00", now_us=1, demo=False).logins == 0
+
+
+def test_the_units_staff_alone_comes_in_and_in_an_assignment_there(record: Record) -> None:
+    """Broken: who is named by an entry, or has another assignment too, opens the ward's PC, and reads on empty lists that nobody is
+    here (S3); or the passkeys of half the hospital lie on it, and are counted as the ward's."""
+    for id_ in ("d1", "d2"):
+        identifier = {"system": "urn:oid:1.2.752.129.2.1.4.1", "value": f"HSA-{id_}"}
+        record.put({"resourceType": "Practitioner", "id": id_, "identifier": [identifier]}, patient=None)
+        record.connection.execute(
+            "INSERT INTO passkey (credential, person, site, public_key, signs, demo, made, generation) VALUES (?, ?, 'x', x'00', 0, 0, 1, 1)",
+            (id_.encode(), f"HSA-{id_}"),
+        )
+    for id_, who, unit in (("r1", "d1", "u1"), ("r2", "d1", "u2"), ("r3", "d2", "u2")):
+        record.put({
+            "resourceType": "PractitionerRole", "id": id_, "practitioner": {"reference": f"Practitioner/{who}"},
+            "organization": {"reference": f"Organization/{unit}"}, "active": True,
+            "code": [{"coding": [{"system": "urn:oid:1.2.752.116.3.1.3", "code": "LK"}]}],
+        }, patient=None)  # fmt: skip
+    record.put(
+        {
+            **visit("p1", "e3"),
+            "participant": [{"individual": {"reference": f"PractitionerRole/{one}"}} for one in ("r2", "r3")],
+        }
+    )
+    found = chosen(record)
+    assert {"PractitionerRole/r2", "PractitionerRole/r3", "Practitioner/d2"} <= ids(found), "named"
+    assert {person for _, person, *_ in found.tables["passkey"]} == {"HSA-d1"}
+
+    async def offered(people: People) -> tuple[list[str], list[str]]:
+        first = await people.person("HSA-d1")
+        assert first is not None
+        offers = await people.assignments_of(first)
+        return [one.assignment.id for one in offers], [one.hsa for one, *_ in await people.everybody()]
+
+    store = CopyStore(OneRecord(record))
+    assert asyncio.run(offered(People(store))) == (["r1", "r2"], ["HSA-d1", "HSA-d2"])
+    assert asyncio.run(offered(People(store, lambda: "u1"))) == (["r1"], ["HSA-d1"])
 
 
 def test_what_is_withheld_is_said_in_the_file_too(record: Record, tmp_path: Path) -> None:
@@ -472,6 +511,8 @@ def test_an_opened_snapshot_knows_when_it_cannot_know(record: Record, tmp_path: 
             assert isinstance(store, CopyStore)
             server = await opened.complete()
             assert server.sheets is not None
+            assert server.callers.people.unit is not None
+            assert server.callers.people.unit() == "u1"
             return store.aged, server.sheets.aged
         finally:
             for one in opened.beside:

@@ -39,7 +39,7 @@ def sheet(name: str, number: str, lines: int, drugs: int = 2) -> dict[str, Any]:
         paper.Block("li", [["s", f"{name} line {n}"]]) for n in range(lines)
     ]
     return {
-        "name": name, "number": number, "blocks": [one.told() for one in found], "allergies": ["Penicillin"], "warnings": [],
+        "name": name, "number": number, "unit": "Ward 35", "blocks": [one.told() for one in found], "allergies": ["Penicillin"], "warnings": [],
         "drugs": [{"what": f"Drug {n}", "dose": "1", "last": ""} for n in range(drugs)],
     }  # fmt: skip
 
@@ -73,9 +73,13 @@ def test_each_page_says_whose_it_is() -> None:
         assert numbers == [(n + 1, len(numbers)) for n in range(len(numbers))], name
     assert len(whose["Anna Ek"]) >= 4
     charts = [page for page in found if "Medication list to sign on" in page]
-    assert len(charts) == 2
-    assert all("Hypersensitivity: Penicillin" in page for page in charts)
-    assert "New patient" in found[-1]
+    assert len(charts) == 3
+    assert all("Hypersensitivity: Penicillin" in page for page in charts[:2])
+    forms = found[-3:]
+    assert all("New patient" in page and "Personal number, or reserve number" in page for page in forms)
+    assert all("Hypersensitivity (none known is said by whom)" in page for page in forms)
+    assert "Medication list to sign on" in forms[1], "who comes in the stop is given drugs too"
+    assert "Entries on paper" in forms[2]
 
 
 def test_a_page_is_read_whole() -> None:
@@ -167,11 +171,23 @@ def test_a_large_ward_is_printed_in_parts_with_each_patient_once(
     for n in range(10):
         assert f"Family{n}\n" in text or f"Family{n} " in text, n
         assert f"Allergen{n}" in text, n
+    _no_unit_beside(text, "Family7")
     for part, count in zip(one.parts, (8, 2), strict=True):
         assert len({touched.patient for touched in part.touched if touched.type == "AllergyIntolerance"}) == count
     assert kept.of("s", one.id) is one
     with pytest.raises(NotFound):
         kept.of("another", one.id)
+
+
+def _no_unit_beside(text: str, name: str) -> None:
+    """S24: no page of who is protected tells where that was printed, or which unit wrote it; all others do."""
+    pages = re.split(r"(?<=Page \d of \d)", text)
+    beside: dict[bool, list[bool]] = {name in page: [] for page in pages}
+    for page in pages:
+        beside[name in page].append("Ward" in page)
+    assert len(beside[True]) == 3
+    assert not any(beside[True])
+    assert beside[False].count(True) >= 3 * 9
 
 
 def test_a_print_that_nobody_waits_for_ends(ward: tuple[CopySheets, CopyStore]) -> None:

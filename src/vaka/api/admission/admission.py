@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from vaka import config, log, process
-from vaka.api.admission.classes import ORDER, URGENT, Class
+from vaka.api.admission.classes import BACKGROUND, EXEMPT, ORDER, URGENT, Class, is_beside
 from vaka.api.admission.door import Door, Others
 from vaka.api.admission.known import Known
 from vaka.api.admission.ladder import Step
@@ -57,6 +57,11 @@ class Admission:
     def step(self) -> Step:
         """How much is to be shown now, at all workers of this place."""
         return self.door.step
+
+    def beside(self, request: Request, class_: int) -> int:
+        """The class of a request while less than all is shown, which is ``class_`` otherwise: what stands beside the sheet goes
+        last (``ladder``)."""
+        return BACKGROUND if class_ != EXEMPT and is_beside(request) else class_
 
     async def wait(self, class_: int, *, writes: bool = False, caller: Exchange | None = None) -> float:
         """Until there is a place for who could not ``enter``; when that was (time.perf_counter). Shed, which says to who

@@ -55,6 +55,8 @@ _LISTED: Final = frozenset(
 _OF_A_PATIENT: Final = frozenset({"patient", "subject"})
 _NARROW: Final = _OF_A_PATIENT | {"_id", "identifier"}
 _REPORTS: Final = frozenset({"_history", "AuditEvent"})
+_IN_FULL: Final = frozenset({"_history", "$everything"})
+_IN_TEXT: Final = frozenset({"_content", "_text"})
 
 
 def carried(request: Request, own: int) -> int:
@@ -105,12 +107,25 @@ def of_program(request: Request) -> int:
     return BACKGROUND if safe and _is_report(request, patient_of(request.path, request.query)) else INTEGRATION
 
 
+def is_beside(request: Request) -> bool:
+    """Whether a whole history, or a search in texts, is asked for: beside the sheet, and the last to be let in while less is
+    shown (clinical.md, 12; ``ladder``)."""
+    path = request.path
+    if path[0] == "sheet":
+        return path[-1] == "notes"
+    return path[0] == "fhir" and (
+        path[-1] in _IN_FULL or any(name.partition(":")[0] in _IN_TEXT for name, _ in request.query)
+    )
+
+
 def reads_one(path: tuple[str, ...]) -> bool:
     """Whether the address is that of one resource, or of one version of it."""
     return path[0] == "fhir" and len(path) > 2 and path[2][:1] not in ("$", "_", "")
 
 
 def _write(path: tuple[str, ...]) -> int:
+    if path[0] == "open":  # the page of an emergency opening (``web.opening``)
+        return URGENT
     if path[0] == "fhir" and len(path) > 1:
         if path[1] in _URGENT_TYPES and path[-1] != "$validate":
             return URGENT

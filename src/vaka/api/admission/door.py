@@ -265,7 +265,7 @@ class Door(Generic[T]):
         shed = [count - before for count, before in zip(self.shed, self._shed_seen, strict=True)]
         self._shed_seen = list(self.shed)
         refused = any(shed[class_] or self.queues[class_].backlogged(now) for class_ in _PERSONS)
-        urgent_late = shed[URGENT] > 0 or self.urgent_waits or others.urgent_waits
+        urgent_late = shed[URGENT] > 0 or self.queues[URGENT].waited_s(now) > config.ADMISSION_INTERVAL_S
         self.step = max(self._ladder.look(now, reads_refused=refused, urgent_late=urgent_late), others.step)
 
 

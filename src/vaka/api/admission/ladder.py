@@ -12,8 +12,8 @@ from vaka import config
 
 
 class Step(IntEnum):
-    """FULL: all. SHEET: what a clinician needs first, nothing beside it. CARD: identity, allergies, alerts, medication with the
-    last doses."""
+    """FULL: all. SHEET: what a clinician needs first; what stands beside it (whole histories, searches in texts) goes last, as
+    class 4. CARD: of a sheet identity, allergies, alerts, medication with the last doses alone (``copy.sheet.sections.CARD``)."""
 
     FULL = 0
     SHEET = 1
@@ -30,7 +30,7 @@ class Ladder:
 
     def look(self, now: float, *, reads_refused: bool, urgent_late: bool) -> Step:
         """The step after one look. ``reads_refused``: people's reads were shed since the last look; ``urgent_late``: urgent care
-        had to wait."""
+        had to wait longer than ``config.ADMISSION_INTERVAL_S``."""
         needed = Step.CARD if urgent_late else Step.SHEET if reads_refused else Step.FULL
         if needed > self.step:
             self._worse_since = now if self._worse_since is None else self._worse_since

@@ -76,11 +76,19 @@ class Queue(Generic[T]):
             return None
         return None
 
-    def backlogged(self, now: float) -> bool:
-        """Whether the oldest has waited longer than the target for a whole interval."""
+    def waited_s(self, now: float) -> float:
+        """How long the oldest has waited by now; nothing where nobody waits."""
+        self._sweep()
+        return now - self.line[0].at if self.line else 0.0
+
+    def _sweep(self) -> None:
         while self.line and self.line[0].gone:
             self.line.popleft()
             self._gone -= 1
+
+    def backlogged(self, now: float) -> bool:
+        """Whether the oldest has waited longer than the target for a whole interval."""
+        self._sweep()
         if self._target_s is None or not self.line or now - self.line[0].at <= self._target_s:
             self._above_since = None
             return False

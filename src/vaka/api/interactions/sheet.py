@@ -1,13 +1,15 @@
 """``GET /sheet/[patient id]``: one patient's first five minutes, as JSON or as a page that prints (clinical.md; S2, S3, S7).
 
 Invariants: who the patient is comes through the record's own door, which masks what is protected; what the sheet shows is decided
-fragment by fragment; each answer says how old it is. A copy's; the journal makes one for a copy that lags (S1).
+fragment by fragment; each answer says how old it is; a card, which is shown while urgent care has to wait, says so (S3). A
+copy's; the journal makes one for a copy that lags (S1).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from vaka.api.admission import Step
 from vaka.api.http import Request, Response
 from vaka.api.interactions import not_taken
 from vaka.api.negotiated import language, require_get, takes_deflate, told, wants_html
@@ -23,6 +25,8 @@ from vaka.store.through import now_us
 if TYPE_CHECKING:
     from vaka.api.journal_sheets import JournalSheets
 
+_CARD: Final = ("Vaka-Shown", "card")
+
 
 def sheets_of(server: Server) -> SheetStore:
     """The copy's. NotFound in front of the journal, which has none."""
@@ -36,7 +40,7 @@ async def sheet(server: Server, request: Request, id_: str) -> Response:
     require_get(request)
     store: SheetStore | JournalSheets = server.at_journal or sheets_of(server)
     check_id(id_)
-    html = wants_html(request)
+    html, card = wants_html(request), server.admission.step is Step.CARD
     request.access.trail.activity = request.access.trail.activity or "sheet"
     asked, key = id_, resource_key("Patient", id_)
     standing = server.door.standing if server.door is not None else None
@@ -46,7 +50,7 @@ async def sheet(server: Server, request: Request, id_: str) -> Response:
     patient = living(await server.store.read("Patient", id_, access=request.access), "Patient", id_)
     request.access.trail.patient = patient.rkey
     spoken = language(request)
-    body, aside, until_us = await store.sheet(id_, spoken if html else "json", access=request.access)
+    body, aside, until_us = await store.sheet(id_, spoken if html else "json", access=request.access, card=card)
     who, reader = identity(id_, patient.body), reader_of(server, request, store)
     packed = takes_deflate(request.header("accept-encoding"))
     if id_ != asked:
@@ -54,9 +58,11 @@ async def sheet(server: Server, request: Request, id_: str) -> Response:
     if refused and server.at_journal is None:
         usual, reader = reader, not_taken.told(server, request, reader, of=server.store.same(id_))
         stamp = stamp if reader is usual else None
-    shown = Shown(asked, key, body, who, aside, html, packed, reader, until_us, stamp, seed, aged, refused)
+    shown = Shown(asked, key, body, who, aside, html, packed, reader, until_us, stamp, seed, aged, refused, card)
     request.shown = shown
-    return told(request, shown.content(reader, moment_of(reader)), html=html, packed=packed)
+    answer = told(request, shown.content(reader, moment_of(reader)), html=html, packed=packed)
+    answer.headers += (_CARD,) if card else ()
+    return answer
 
 
 def reader_of(server: Server, request: Request, store: SheetStore | JournalSheets | None = None) -> page.Reader:

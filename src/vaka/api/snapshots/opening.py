@@ -1,8 +1,9 @@
 """Opens a ward snapshot for answering: what ``api.door.opening`` does for a copy, with nobody to ask.
 
 Invariants: nothing here needs a network; the log is written here, durably, before an answer leaves, and brought to the journal
-through a copy whenever one can be reached, each record once; people prove themselves to this machine alone, and their sessions
-count nowhere else.
+through a copy whenever one can be reached, each record once; people prove themselves to this machine alone, in an
+assignment at the snapshot's unit (in another one its lists would be empty, which reads as none: S3), and their sessions count
+nowhere else.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ async def open_snapshot(
 
     async def complete() -> Server:
         made = await copy_server(copy, access_log, demo=about.demo, demo_login=demo_login and about.demo, law=law)
+        made.callers.people.unit = lambda: standing.about().unit
         return replace(
             made, sheets=CopySheets(store, lambda: _freshness(standing), alone=True), door=door.as_door(), admission=admission,
             prints=Prints(standing.about), site=sites[0] if sites else "",

@@ -37,26 +37,28 @@ class CopySheets:
         self._sheets = Sheets(alone=alone)
         self.freshness = freshness
 
-    async def sheet(self, id_: str, form: str, *, access: AccessFilter) -> Made:
+    async def sheet(self, id_: str, form: str, *, access: AccessFilter, card: bool = False) -> Made:
         """As ``store.sheet.SheetStore``."""
         with self._store.readers.trusted():
             reader = self._store.readers.here()
             with reader.moment():
-                found = self._body(reader, access, id_, form, ready=True)
+                found = self._body(reader, access, id_, form, ready=True, card=card)
         if found is not None:
             return found
 
         def work(reader: Reader) -> Made | None:
             with reader.moment(config.COPY_SHEET_TIMEOUT_S):
-                return self._body(reader, access, id_, form, ready=False)
+                return self._body(reader, access, id_, form, ready=False, card=card)
 
         made = await self._store.readers.run(work)
         assert made is not None
         return made
 
-    def _body(self, reader: Reader, access: AccessFilter, id_: str, form: str, *, ready: bool) -> Made | None:
+    def _body(
+        self, reader: Reader, access: AccessFilter, id_: str, form: str, *, ready: bool, card: bool
+    ) -> Made | None:
         held.require_patients(reader, [resource_key("Patient", id_)])
-        return self._sheets.body(reader, access, id_, form, aged=self._store.aged, ready=ready)
+        return self._sheets.body(reader, access, id_, form, aged=self._store.aged, ready=ready, card=card)
 
     def stamp(self, patient: int) -> Stamp | None:
         """As ``store.sheet.SheetStore``."""

@@ -21,7 +21,7 @@ from vaka.copy.sheet import clock, due
 from vaka.copy.sheet.fragment import Piece
 from vaka.copy.sheet.identity import Identity
 from vaka.copy.sheet.render import PACKAGE, macro
-from vaka.copy.sheet.sections import OPENED_ALONE, SECTIONS, Section
+from vaka.copy.sheet.sections import CARD, OPENED_ALONE, SECTIONS, Section
 from vaka.copy.sheet.stream import NOTHING, Part, merged, pack, plain, unpacked
 from vaka.store.sheet import Notice
 from vaka.texts import N_, texts_of
@@ -66,6 +66,11 @@ NOT_SHOWN_SINCE: Final = N_(
     "Entries made at any copy after %(at)s may be missing here: this copy does not take them in."
 )
 """S10: notices for ``Reader.notices``, of a copy whose follower stands still."""
+CARD_ALONE: Final = N_(
+    "Too many ask at once: this is the card, with hypersensitivity, alerts and medication alone. What else is recorded is left"
+    " out. Ask again in a moment for the whole sheet."
+)
+"""S3: a notice for ``Reader.notices``, of a card."""
 
 
 def missing(name: str, since_us: int, language: str) -> str:
@@ -153,13 +158,16 @@ def state_of(section: Section, listed: int, none: int, broken: int, *, withheld:
     return "none-known" if none else "not-recorded"
 
 
-def body(language: str, id_: str, owned: Sequence[Owned], hidden: Hidden, now_us: int, *, alone: bool = False) -> Body:
-    """The body of an HTML page of the Patient ``id_``. ``alone``: in a ward snapshot, which has no more than sheets."""
+def body(
+    language: str, id_: str, owned: Sequence[Owned], hidden: Hidden, now_us: int, *, alone: bool = False, card: bool = False
+) -> Body:  # fmt: skip
+    """The body of an HTML page of the Patient ``id_``. ``alone``: in a ward snapshot, which has no more than sheets; ``card``:
+    with the sections of ``sections.CARD`` alone."""
     parts: list[Part | Gap] = [_fixed(language, "head"), "head"]
     if alone:
         opens = hidden.closed or not hidden.withheld.isdisjoint(OPENED_ALONE)
         parts.append(pack(macro(language, _FRAME, "alone", id_, opens).encode()))
-    for each in _joined(owned, hidden, now_us):
+    for each in _joined(owned, hidden, now_us, card=card):
         name = each.section.name
         parts.append(
             _fixed(language, "open", name, each.section.title, each.state, each.withheld, hidden.closed, each.broken)
@@ -178,11 +186,11 @@ def body(language: str, id_: str, owned: Sequence[Owned], hidden: Hidden, now_us
     return _body(parts, owned, hidden, now_us)
 
 
-def json_body(owned: Sequence[Owned], hidden: Hidden, now_us: int) -> Body:
+def json_body(owned: Sequence[Owned], hidden: Hidden, now_us: int, *, card: bool = False) -> Body:
     """The same as JSON."""
     parts: list[Part | Gap] = ["head"]
     comma = b',"sections":['
-    for each in _joined(owned, hidden, now_us):
+    for each in _joined(owned, hidden, now_us, card=card):
         about = {
             "name": each.section.name, "item": each.section.item, "state": each.state, "withheld": each.withheld,
             "cannotBeShown": each.broken,
@@ -280,7 +288,7 @@ class _Section:
     groups: Sequence[tuple[Owned, Sequence[Piece]]]
 
 
-def _joined(owned: Sequence[Owned], hidden: Hidden, now_us: int) -> Iterator[_Section]:
+def _joined(owned: Sequence[Owned], hidden: Hidden, now_us: int, *, card: bool) -> Iterator[_Section]:
     by_section: dict[str, list[tuple[Owned, list[Piece]]]] = {}
     broken: dict[str, int] = {}
     for whose in sorted(owned, key=lambda each: (not each.own, -each.newest, each.label, each.kind)):
@@ -294,6 +302,8 @@ def _joined(owned: Sequence[Owned], hidden: Hidden, now_us: int) -> Iterator[_Se
         for name, count in whose.broken.items():
             broken[name] = broken.get(name, 0) + count
     for section in SECTIONS:
+        if card and section.name not in CARD:
+            continue
         found: Sequence[tuple[Owned, Sequence[Piece]]] = by_section.get(section.name, ())
         listed = sum(piece.listed for _, pieces in found for piece in pieces)
         none = sum(piece.none for _, pieces in found for piece in pieces)

@@ -26,6 +26,7 @@ from vaka.copy.sheet.entry import Entry, unnamed
 from vaka.copy.sheet.fragment import Fragment, Piece, facts_of, fragment, pieces_of
 from vaka.copy.sheet.kept import Group
 from vaka.copy.sheet.page import Body, Hidden, Owned
+from vaka.copy.sheet.sections import CARD_KINDS
 from vaka.copy.statements import statements
 from vaka.fhir.definitions import type_name
 from vaka.fhir.keys import resource_key
@@ -115,22 +116,25 @@ class Sheets:
         self._sql = statements("sheet")
 
     def body(
-        self, reader: Connection, access: AccessFilter, id_: str, form: str, *, aged: bool = False, ready: bool = False
-    ) -> Made | None:
+        self, reader: Connection, access: AccessFilter, id_: str, form: str, *, aged: bool = False, ready: bool = False,
+        card: bool = False,
+    ) -> Made | None:  # fmt: skip
         """The body of the sheet of the Patient ``id_`` as ``form``. What it shows is noted. ``ready``: None where something would
-        have to be made first. Forbidden for who may not read."""
+        have to be made first; ``card``: as ``page.body``. Forbidden for who may not read."""
         patient, now = resource_key("Patient", id_), now_us()
         through = gate(access, aged=aged)
         if access.session is None and not through.everything:
             if ready:
                 return None
-            shown: Shown | None = self._by_entries(reader, through.on("r"), through.values, patient, id_, form, now)
+            shown: Shown | None = self._by_entries(
+                reader, through.on("r"), through.values, patient, id_, form, now, card=card
+            )
             aside = False  # what its scopes say of a resource that cannot be read is not known
             until_us = now
         else:
             rows = reader.rows(self._sql["fragments"], {"patient": patient, "release": __version__})
             decided = self._decisions.of(reader, access, patient, rows, now, aged=aged)
-            shown = self._by_owners(reader, access, patient, id_, form, now, rows, decided, ready=ready)
+            shown = self._by_owners(reader, access, patient, id_, form, now, rows, decided, ready=ready, card=card)
             aside, until_us = decided.aside, decided.until_us
             access.trail.rules |= decided.rules if shown is not None else 0
         if shown is None:
@@ -148,9 +152,9 @@ class Sheets:
 
     def _by_owners(
         self, reader: Connection, access: AccessFilter, patient: int, id_: str, form: str, now: int, rows: Sequence[Row],
-        decided: Decided, *, ready: bool,
+        decided: Decided, *, ready: bool, card: bool,
     ) -> Shown | None:  # fmt: skip
-        seen = [rows[place] for place in decided.seen]
+        seen = [rows[place] for place in decided.seen if not card or rows[place][0] in CARD_KINDS]
         numbers = tuple(row[3] for row in seen)
         if ready and None in numbers:
             return None
@@ -159,7 +163,7 @@ class Sheets:
         labels = tuple(
             ANOTHER_UNIT if masked and row[2] != own else self.names.of(reader, row[2] or row[1]) for row in seen
         )
-        key = (form, id_, own, numbers, decided.hidden, labels)
+        key = (form, id_, own, numbers, decided.hidden, labels, card)
         if None not in numbers and (known := self._bodies.get(key, now)) is not None:
             return known
         owned, touched = [], []
@@ -174,14 +178,14 @@ class Sheets:
             pieces, facts, versions = found
             owned.append(_owned(group, label, pieces, facts, own=bool(own) and unit == own, newest=newest))
             touched += [Touched(type_name(t), rkey, seq, patient, owner) for t, rkey, seq, owner in versions]
-        shown = _shown(form, id_, owned, decided.hidden, now, tuple(touched), alone=self._alone)
+        shown = _shown(form, id_, owned, decided.hidden, now, tuple(touched), alone=self._alone, card=card)
         if None not in numbers:
             self._bodies.put(key, shown)
         return shown
 
     def _by_entries(
         self, reader: Connection, condition: str, values: Iterable[tuple[str, object]], patient: int, id_: str, form: str,
-        now: int,
+        now: int, *, card: bool,
     ) -> Shown:  # fmt: skip
         """For a program whose scopes are asked of each resource: from what it sees alone, made for it."""
         text = statements("sheet")["visible_entries"].replace("{access}", condition)
@@ -199,7 +203,7 @@ class Sheets:
                 withheld.add(kind)
         return shown_anew(
             form, id_, groups, Hidden(frozenset(withheld)), now,
-            label=lambda group: self.names.of(reader, group.unit or group.provider),
+            label=lambda group: self.names.of(reader, group.unit or group.provider), card=card,
         )  # fmt: skip
 
 
@@ -210,18 +214,20 @@ _Found = tuple[Sequence[Piece], _Facts, Sequence[Sequence[int]]]
 
 def shown_anew(
     form: str, id_: str, groups: Mapping[Group, Sequence[Entry]], hidden: Hidden, now: int, *, label: Callable[[Group], str],
-    own: str = "", names: Callable[[str], str] = unnamed,
+    own: str = "", names: Callable[[str], str] = unnamed, card: bool = False,
 ) -> Shown:  # fmt: skip
     """A sheet of ``groups`` that the reader sees, each made in memory. ``label``: the name of a group's owner; ``own``: the
-    reader's unit; ``names``: of places by their references."""
+    reader's unit; ``names``: of places by their references; ``card``: as ``page.body``."""
     owned, touched = [], []
     for group, entries in sorted(groups.items()):
+        if card and group.kind not in CARD_KINDS:
+            continue
         made = fragment(entries, names=names)
         pieces, facts, versions = _of(made, form)
         mine = bool(own) and group.unit == own
         owned.append(_owned(group, label(group), pieces, facts, own=mine, newest=kept.newest(made)))
         touched += [Touched(type_name(t), rkey, seq, group.patient, owner) for t, rkey, seq, owner in versions]
-    return _shown(form, id_, owned, hidden, now, tuple(touched))
+    return _shown(form, id_, owned, hidden, now, tuple(touched), card=card)
 
 
 def _kept(reader: Connection, number: int, form: str) -> _Found | None:
@@ -259,9 +265,12 @@ def _shown(
     touched: tuple[Touched, ...],
     *,
     alone: bool = False,
+    card: bool = False,
 ) -> Shown:
     made = (
-        page.json_body(owned, hidden, now) if form == "json" else page.body(form, id_, owned, hidden, now, alone=alone)
+        page.json_body(owned, hidden, now, card=card)
+        if form == "json"
+        else page.body(form, id_, owned, hidden, now, alone=alone, card=card)
     )
     made = replace(made, until_us=min(made.until_us, now + config.SHEET_KEPT_US))
     return Shown(made, touched)

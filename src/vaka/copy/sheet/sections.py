@@ -50,6 +50,10 @@ SECTIONS: Final = (
 OPENED_ALONE: Final = frozenset({"alert"})
 """Kinds of other units' information that a ward snapshot has to be opened: hypersensitivity and alerts (decision 0024)."""
 BY_NAME: Final[Mapping[str, Section]] = {section.name: section for section in SECTIONS}
+CARD: Final = frozenset({"allergies", "alerts", "medication", "doses", "limits"})
+"""What is left of a sheet when urgent care has to wait, below who it is (``api.admission.ladder``). A restriction of care is an
+alert, also where it stands as a directive."""
+CARD_KINDS: Final = frozenset(kind for name in CARD for kind in BY_NAME[name].kinds)
 
 _OF_TYPE: Final[Mapping[str, str]] = {
     "Encounter": "place", "Appointment": "coming", "AllergyIntolerance": "allergies", "Flag": "alerts", "Consent": "limits",

@@ -115,7 +115,7 @@ class _Choice:
             self._of_patient(who, patient)
         self._directory(unit, above)
         keys = orjson.dumps(sorted({row.owner for row in self._rows.values()})).decode()
-        people = orjson.dumps(sorted(self._staff_numbers())).decode()
+        people = orjson.dumps(sorted(self._staff_numbers(unit))).decode()
         values = {
             "patients": orjson.dumps(patients).decode(), "unit": unit, "provider": provider, "now": now, "people": people,
         }  # fmt: skip
@@ -243,11 +243,12 @@ class _Choice:
         except Exception:  # a damaged row names nothing; the sheet says that it cannot be shown (S4)
             return b""
 
-    def _staff_numbers(self) -> set[str]:
-        """HSA-ids of the practitioners in the file who have a role at the unit, or are named: whose passkeys may be needed."""
+    def _staff_numbers(self, unit: str) -> set[str]:
+        """HSA-ids of the practitioners in the file who have a role at the unit: who may open it. Others are named by entries."""
+        roles = [_body(self._reader, row) for row in self._rows.values() if row.type == _ROLE]
         mine = {
-            str((_body(self._reader, row).get("practitioner") or {}).get("reference", "")).partition("/")[2]
-            for row in self._rows.values() if row.type == _ROLE
+            str((role.get("practitioner") or {}).get("reference", "")).partition("/")[2]
+            for role in roles if (role.get("organization") or {}).get("reference") == f"Organization/{unit}"
         }  # fmt: skip
         found = set()
         for row in self._read([resource_key("Practitioner", one) for one in mine if one]):

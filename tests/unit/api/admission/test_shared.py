@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from vaka import config
+from vaka.api.admission.admission import Admission
 from vaka.api.admission.classes import BACKGROUND, INTEGRATION, URGENT, Class
 from vaka.api.admission.door import Door, Others
 from vaka.api.admission.shared import Shared, told
@@ -80,6 +82,32 @@ def test_where_urgent_care_waits_at_one_the_others_take_no_background(path: Path
         assert not door.enter(INTEGRATION, 0.01)
         assert door.enter(Class.READ, 0.01)
     shared.close()
+
+
+def test_the_door_of_a_worker_looks_at_its_neighbours_and_tells_them(path: Path) -> None:
+    """Broken: the workers' numbers are right, and no worker looks at them: each lets in as if it were alone."""
+
+    async def run() -> None:
+        admission = Admission(Shared.open(path))
+        admission.start()
+        try:
+            assert admission.enter(INTEGRATION, time.perf_counter())
+            with neighbour(path, 0, "late"):
+                await _until(lambda: not admission.enter(BACKGROUND, time.perf_counter()))
+                assert admission.enter(URGENT, time.perf_counter())
+                await _until(lambda: told(Shared.look(path))["classes"]["urgent"]["within"] == 1)
+                assert told(Shared.look(path))["workers"] == 2
+            await _until(lambda: admission.enter(BACKGROUND, time.perf_counter()))
+        finally:
+            admission.close()
+
+    asyncio.run(run())
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():
+            await asyncio.sleep(0.02)
 
 
 def test_a_killed_worker_takes_no_place(path: Path) -> None:

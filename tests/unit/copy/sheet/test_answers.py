@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import zlib
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 
 import orjson
 import pytest
 from tests.unit.copy.sheet.building import concept
 from tests.unit.copy.sheet.record import Record, person
-from tests.unit.copy.sheet.test_reading import allergy
+from tests.unit.copy.sheet.test_reading import allergy, drug
 
-from vaka.access.filter import AccessFilter
+from vaka.access.filter import AccessFilter, program_filter
 from vaka.api import http
+from vaka.api.admission import Step
 from vaka.api.http import NotAcceptable, Request, Response
 from vaka.api.interactions.notes import notes
 from vaka.api.interactions.sheet import sheet
@@ -25,6 +27,7 @@ from vaka.copy.reader import Reader
 from vaka.copy.sheet import clock
 from vaka.copy.sheet import page as sheet_page
 from vaka.copy.sheet.answering import CopySheets
+from vaka.copy.sheet.sections import BY_NAME, CARD
 from vaka.copy.store import CopyStore
 from vaka.errors import Gone, Invalid, NotAllowed, NotFound
 from vaka.store.sheet import Freshness, SheetStore
@@ -56,18 +59,20 @@ class Here:
     prints: None = None
     door: None = None
     at_journal: None = None
+    admission: Any = None
 
 
 @dataclass
 class World:
     record: Record = field(default_factory=Record)
     behind: bool = False
+    step: Step = Step.FULL
     freshness: Freshness = field(default_factory=lambda: Freshness(now_us(), 3.0))
 
     def ask(self, handler: Any, named: str, *, access: AccessFilter | None = None, method: str = "GET", query: str = "",
             **headers: str) -> Response:  # fmt: skip
         store = CopyStore(OneRecord(self.record))
-        server = Here(store, CopySheets(store, lambda: self.freshness))
+        server = Here(store, CopySheets(store, lambda: self.freshness), admission=SimpleNamespace(step=self.step))
         pairs = [(part.partition("=")[0], part.partition("=")[2]) for part in query.split("&") if part]
         asked = {name.replace("_", "-"): value for name, value in headers.items()}
         request = Request(method, (named,), pairs, asked, "http://x/fhir", b"", access or person())
@@ -173,6 +178,43 @@ def test_a_copy_that_lags_says_so_first(world: World) -> None:
     told = orjson.loads(text(world.ask(sheet, "p1")))
     assert told["notices"] == [sheet_page.BEHIND]
     assert (told["behind"], told["dosesCertain"]) == (True, False)
+
+
+NARROW = " ".join(
+    f"system/{type_}.rs" for type_ in ("Patient", "AllergyIntolerance", "Condition", "MedicationRequest", "Flag")
+)
+
+
+def test_where_urgent_care_waits_the_card_alone_is_shown(world: World) -> None:
+    """Would break: in an overload whole sheets are made while urgent care waits; or a card looks like a sheet with nothing in it
+    (S3), lacks a drug, tells the log of what it did not show, or is given again when all is well."""
+    world.record.put(drug("m1", "Warfarin"))
+    world.record.put({"resourceType": "Flag", "id": "f1", "status": "active", "code": concept("MRSA"), "subject": {"reference": "Patient/p1"}})  # fmt: skip
+    world.record.put({"resourceType": "Condition", "id": "c1", "code": concept("Diabetes"), "subject": {"reference": "Patient/p1"}})  # fmt: skip
+    world.record.put(allergy("a9", "Latex"), "u3/v1")
+    for is_made in (False, True):  # in memory, and by the follower
+        if is_made:
+            world.record.make()
+        for step, card in ((Step.FULL, False), (Step.SHEET, False), (Step.CARD, True), (Step.FULL, False)):
+            world.step = step
+            for access in (person(), program_filter("app", "system/*.rs"), program_filter("app", NARROW)):
+                answer = world.ask(sheet, "p1", access=access)
+                told = orjson.loads(text(answer))
+                assert (("Vaka-Shown", "card") in answer.headers) is card
+                assert world.request.shown is not None
+                assert world.request.shown.card is card
+                assert {each["name"] for each in told["sections"]} == (CARD if card else set(BY_NAME))
+                assert (told["notices"] == [sheet_page.CARD_ALONE]) is card
+                assert ("Condition" in {one.type for one in world.request.access.trail.touched}) is not card
+            states = {
+                each["name"]: (each["state"], each["withheld"])
+                for each in orjson.loads(text(world.ask(sheet, "p1")))["sections"]
+            }
+            assert states["allergies"] == ("listed", True), "of a card too what is withheld is said"
+            page = text(world.ask(sheet, "p1", accept="text/html", accept_language="sv"))
+            assert all(word in page for word in ("Lindberg", "Penicillin", "MRSA", "Warfarin"))
+            assert ("Diabetes" in page) is not card
+            assert ('<p class="warn">För många frågar på en gång: det här är kortet' in page) is card
 
 
 def test_the_log_knows(world: World) -> None:
