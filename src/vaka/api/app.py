@@ -110,7 +110,7 @@ class Application:
             try:
                 request = self._request(exchange)
                 wanted = admission.class_of(request, began)
-                if self.server.wire.mutual:
+                if self.server.wire.carries:
                     wanted = carried(request, wanted)
                 if admission.door.step:
                     wanted = admission.beside(request, wanted)

@@ -25,17 +25,24 @@ LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 @dataclass(frozen=True, slots=True)
 class Front:
     """One listener. ``names``: what it is called; ``proxies``: None unless behind a proxy or a copy of this machine;
-    ``mutual``: who comes in has shown a certificate of ours, as copies do; ``secure``: it speaks TLS."""
+    ``copies``: it is copies of this machine, and nobody else's word counts; ``mutual``: who comes in has shown a certificate of
+    ours, as copies do; ``secure``: it speaks TLS."""
 
     names: frozenset[str] = LOOPBACK_NAMES
     proxies: frozenset[str] | None = None
     mutual: bool = False
     secure: bool = False
+    copies: bool = False
 
     @property
     def is_direct(self) -> bool:
         """Whether a connection is one caller's, and not a proxy's or a copy's that carries many."""
         return self.proxies is None and not self.mutual
+
+    @property
+    def carries(self) -> bool:
+        """Whether who comes in is a copy, which knows how important a request is that it passes on."""
+        return self.mutual or self.copies
 
     def origin(
         self, scheme: str, host: str | None, client: str, headers: Mapping[str, str], *, probe: bool = False

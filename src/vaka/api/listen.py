@@ -44,7 +44,7 @@ class Listeners:
         names = LOOPBACK_NAMES | {name.lower() for name in (*wire.names, host)}
         if tls is not None:
             names |= {name.lower() for name in names_of(_read(tls.certificate))}
-        front = Front(names, wire.believed, secure=wire.secure)
+        front = Front(names, wire.believed, secure=wire.secure, copies=wire.behind_copies)
         self._serving = [Listener(application(front), host, port, tls if wire.secure else None)]
         if wire.near_port is not None:
             self._serving.append(Listener(application(Front(proxies=frozenset())), "127.0.0.1", wire.near_port))

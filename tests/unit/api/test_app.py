@@ -124,7 +124,14 @@ def test_whole_histories_go_last_while_less_is_shown(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    ("wire", "class_"), [(Front(), LOGIN), (Front(secure=True), LOGIN), (Front(mutual=True), URGENT)]
+    ("wire", "class_"),
+    [
+        (Front(), LOGIN),
+        (Front(secure=True), LOGIN),
+        (Front(proxies=frozenset()), LOGIN),
+        (Front(proxies=frozenset(), copies=True), URGENT),
+        (Front(mutual=True), URGENT),
+    ],
 )
 def test_a_class_is_taken_from_a_copy_alone(wire: Front, class_: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Broken: whoever sends a header goes before a ward; or a dose that a copy passes on is a stranger's at the journal."""

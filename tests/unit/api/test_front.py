@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+from typing import Any, cast
+
 import pytest
 
 from vaka.api.front import LOOPBACK_NAMES, Front
+from vaka.api.listen import Listeners
+from vaka.api.wire import Wire
 from vaka.errors import Forbidden, Invalid
 
 PROXIED = Front(LOOPBACK_NAMES | {"journal.example.org"}, frozenset({"10.0.0.5"}))
@@ -98,3 +104,16 @@ def test_a_copy_with_a_certificate_tells_who_calls() -> None:
     assert Front(mutual=True).origin("https", "inside", "10.0.0.5:1", TOLD) == (OURS, "10.9.9.9")
     assert Front(mutual=True).is_ours("https://copy.example.org/fhir")
     assert Front(secure=True).origin("https", "localhost", "10.0.0.5:1", TOLD)[1] == "10.0.0.5"
+
+
+def test_a_journal_believes_the_copies_before_it_on_how_important_a_request_is(tmp_path: Path) -> None:
+    """Broken: a dose that a copy passes on waits at an overloaded journal with those who log in; or a proxy's callers choose."""
+    fronts: list[Front] = []
+
+    async def listen() -> None:
+        for wire in (Wire(behind_proxy=True), Wire(behind_copies=True)):
+            Listeners(wire, "127.0.0.1", 0, tmp_path, lambda front: cast("Any", fronts.append(front)))
+
+    asyncio.run(listen())
+    assert [front.carries for front in fronts] == [False, True]
+    assert [front.proxies for front in fronts] == [frozenset(), frozenset()]

@@ -60,8 +60,8 @@ _IN_TEXT: Final = frozenset({"_content", "_text"})
 
 
 def carried(request: Request, own: int) -> int:
-    """The class that a copy has given what it passes on: it knows who has which patient open. For requests from a copy that has
-    shown its certificate alone. ``own``: the class that is seen here."""
+    """The class that a copy has given what it passes on: it knows who has which patient open. For requests from a copy
+    alone, which has shown its certificate or is on this machine. ``own``: the class that is seen here."""
     told = request.headers.get(CARRIED, "")
     return int(told) if own != EXEMPT and told.isdecimal() and len(told) == 1 and int(told) < len(Class) else own
 
