@@ -82,10 +82,11 @@ def test_who_never_rests_is_done_in_the_end_and_who_stays_away_is_gone(programs:
     """Would break: all would never be back, for a laboratory that sends all day, or for a program that nobody runs any more."""
     programs.turned_away("laboratory")
     programs.turned_away("x-ray")
-    for _ in range(BUSY_US // _SECOND_US + 1):
-        assert ("laboratory", True) in _told(programs) or clock.now == 10 * _DAY_US
+    for _ in range(BUSY_US // _SECOND_US - 1):
         clock.now += _SECOND_US
         programs.taken("laboratory")
+        assert ("laboratory", True) in _told(programs)
+    clock.now += _SECOND_US
     assert _told(programs) == [("x-ray", False)]
     clock.now += 3 * _DAY_US
     assert _told(programs) == []
@@ -102,7 +103,7 @@ def test_few_writes_are_made_of_a_program_that_sends_much(programs: Programs, cl
     for _ in range(1_000):
         clock.now += _SECOND_US // 100
         programs.taken("laboratory")
-        seen.add(programs.known()[0].until_us)
+        seen.add(programs.known()[0].taken_us)
     assert 10 <= len(seen) <= 25
 
 
@@ -127,8 +128,8 @@ def test_a_program_comes_again_at_another_copy(programs: Programs, clock: Clock)
 
 @pytest.mark.parametrize(
     "told",
-    [None, {}, "x", [None], [[]], [["x", 1, 2, 3]], [["x", 1, 2, 3, "4"]], [["x", 1, 2, 3, -4]], [[1, 1, 2, 3, 4]],
-     [["x", 1, 2, 3, 1 << 63]], [["x", True, 2, 3, 4]]],
+    [None, {}, "x", [None], [[]], [["x", 1, 2]], [["x", 1, 2, "3"]], [["x", 1, 2, -3]], [[1, 1, 2, 3]],
+     [["x", 1, 2, 1 << 63]], [["x", True, 2, 3]]],
 )  # fmt: skip
 def test_what_no_copy_says_is_passed_over(told: object) -> None:
     """Would break: a copy of another release, or a damaged answer, would end the exchange between copies."""
@@ -138,17 +139,10 @@ def test_what_no_copy_says_is_passed_over(told: object) -> None:
 _TIMES = st.integers(0, 50)
 
 
-@st.composite
-def _programs(draw: st.DrawFn) -> Program:
-    since = draw(_TIMES)
-    away = since + draw(_TIMES)
-    if not draw(st.booleans()):
-        return Program("laboratory", since, away)
-    again = away + 1 + draw(_TIMES)
-    return Program("laboratory", since, away, again, again + draw(_TIMES))
+_programs = st.builds(Program, st.just("laboratory"), _TIMES, _TIMES, _TIMES)
 
 
-@given(_programs(), _programs(), _programs())
+@given(_programs, _programs, _programs)
 def test_all_copies_end_with_the_same_whatever_the_order(a: Program, b: Program, c: Program) -> None:
     """Would break: copies would tell each other for ever, or say different things of one program."""
     assert a.joined(a) == a

@@ -25,32 +25,27 @@ _PROGRAMS_MAX: Final = 1_000
 
 class Program(NamedTuple):
     """``away_us``: when one of its writes was not taken, the last time; ``since_us``: the first time since it was last known to
-    have sent all; ``again_us``, ``until_us``: when one was taken after that, first and last, 0: none."""
+    have sent all; ``taken_us``: when one was taken after that, the last time, 0: none."""
 
     name: str
     since_us: int
     away_us: int
-    again_us: int = 0
-    until_us: int = 0
+    taken_us: int = 0
 
     def sends(self) -> bool:
         """Whether it has come again."""
-        return self.until_us > self.away_us
+        return self.taken_us > self.away_us
 
     def keeps(self, now_us: int) -> bool:
         """Whether it must be thought to keep something: it has not come again, or has not rested since. One that never rests
         counts as done after ten minutes in which all was taken, one that stays away as gone for good after three days."""
-        if not self.sends():
-            return now_us - self.away_us < _GONE_US
-        return now_us - self.until_us < RESTED_US and self.until_us - self.again_us < BUSY_US
+        if self.sends():
+            return now_us - self.taken_us < RESTED_US and now_us - self.away_us < BUSY_US
+        return now_us - self.away_us < _GONE_US
 
     def joined(self, other: Program) -> Program:
         """What two copies know of one program, together."""
-        away_us = max(self.away_us, other.away_us)
-        taken = [one for one in (self, other) if one.until_us > away_us]
-        again_us = min((max(one.again_us, away_us + 1) for one in taken), default=0)
-        until_us = max((one.until_us for one in taken), default=0)
-        return Program(self.name, min(self.since_us, other.since_us), away_us, again_us, until_us)
+        return Program(self.name, *map(max, self[1:], other[1:]))
 
 
 def from_wire(told: Any) -> Iterator[Program]:
@@ -95,19 +90,20 @@ class Programs:
             if before is None or not before.keeps(now_us):
                 self._keep(Program(name, now_us, now_us))
             elif before.sends() or now_us - before.away_us >= _NOTED_US:
-                self._keep(Program(name, before.since_us, max(now_us, before.until_us)))
+                self._keep(before._replace(away_us=max(now_us, before.taken_us)))
 
     def taken(self, name: str) -> None:
         """One of its writes was taken. Only while it keeps something is that written, and not each time."""
         now_us = self._clock_us()
         before = self._of(name)
-        if before is None or not before.keeps(now_us) or (before.sends() and now_us - before.until_us < _NOTED_US):
+        if before is None or not before.keeps(now_us) or (before.sends() and now_us - before.taken_us < _NOTED_US):
             return
         with self._writing():
             before = self._of(name)
             if before is not None and before.keeps(now_us):
-                at_us = max(now_us, before.away_us + 1)  # that may be of another copy's clock
-                self._keep(before._replace(again_us=before.again_us if before.sends() else at_us, until_us=at_us))
+                self._keep(
+                    before._replace(taken_us=max(now_us, before.away_us + 1))
+                )  # that may be of another copy's clock
 
     def learn(self, others: Iterable[Program]) -> None:
         """What another copy knows."""

@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS mode (
 CREATE TABLE IF NOT EXISTS mode_change (at_us INTEGER NOT NULL, mode TEXT NOT NULL, by TEXT NOT NULL, reason TEXT NOT NULL) STRICT;
 -- Programs of which a write was not taken, and what was taken since (S35, copy.reserve.programs).
 CREATE TABLE IF NOT EXISTS program (
-    name TEXT PRIMARY KEY, since_us INTEGER NOT NULL, away_us INTEGER NOT NULL, again_us INTEGER NOT NULL, until_us INTEGER NOT NULL
+    name TEXT PRIMARY KEY, since_us INTEGER NOT NULL, away_us INTEGER NOT NULL, taken_us INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 -- Reserve numbers, each recorded before it is used, never reused (S18). ground: what was known of the person.
 CREATE TABLE IF NOT EXISTS range (kind TEXT PRIMARY KEY, copy INTEGER NOT NULL) STRICT;
@@ -99,13 +99,13 @@ SELECT EXISTS (SELECT 1 FROM of_patient o JOIN entry e ON e.number = o.number WH
 SELECT state, count(*) FROM entry GROUP BY state
 
 -- name: programs
-SELECT name, since_us, away_us, again_us, until_us FROM program WHERE away_us >= :since_us ORDER BY since_us
+SELECT name, since_us, away_us, taken_us FROM program WHERE away_us >= :since_us ORDER BY since_us
 
 -- name: program
-SELECT name, since_us, away_us, again_us, until_us FROM program WHERE name = :name
+SELECT name, since_us, away_us, taken_us FROM program WHERE name = :name
 
 -- name: keep_program
-INSERT OR REPLACE INTO program VALUES (:name, :since_us, :away_us, :again_us, :until_us)
+INSERT OR REPLACE INTO program VALUES (:name, :since_us, :away_us, :taken_us)
 
 -- name: forget_programs
 DELETE FROM program WHERE away_us < :before_us
