@@ -35,6 +35,11 @@ DELETE FROM fragment_body WHERE number IN (
         AND f.unit = coalesce(o.unit, '')
     WHERE f.patient = :patient AND o.owner = :owner AND f.number IS NOT NULL)
 
+-- name: staying_at
+-- Whose encounters are under way at a place: their sheets say what it is called.
+SELECT DISTINCT r.patient, r.owner FROM token t JOIN worklist w ON w.rkey = t.rkey JOIN resource r ON r.rkey = t.rkey
+WHERE t.key = :key AND w.list = :list AND r.patient IS NOT NULL
+
 -- name: to_make
 SELECT patient, kind, provider, unit FROM fragment WHERE number IS NULL LIMIT :limit
 
