@@ -29,7 +29,7 @@ from vaka.copy.sheet.identity import Identity, identity
 from vaka.copy.sheet.kept import name_of
 from vaka.copy.statements import statements
 from vaka.copy.worklists import Listed, line_of, settled, works
-from vaka.fhir.dates import ZONE
+from vaka.fhir.dates import DAY_US, ZONE
 from vaka.fhir.definitions import type_name, type_number
 from vaka.fhir.keys import key, reference_key, resource_key
 from vaka.fhir.laboratory import identifiers, superseded
@@ -126,7 +126,7 @@ def worklists(
     through = gate(access, aged=aged)
     text = through.into(statements("sheet")["works"])
     before = {Listed.COMING: after_tomorrow(now)}
-    since = {Listed.COMING: now}
+    since = {Listed.COMING: today(now) + DAY_US - 1}  # shown until a day after its end: here what ended yesterday is over
     lists, more, broken = [], set(), 0
     people = _People(reader, access, through)
     for listed in Listed:
@@ -250,7 +250,12 @@ def _pointing(reader: Reader, parameter: str, type_: str, id_: str) -> list[Mapp
     return [orjson.loads(reader.codec.decompress(row[1], row[2])) for row in rows]
 
 
+def today(now: int, days: int = 0) -> int:
+    """When today has begun in Sweden, or the day so many ``days`` later."""
+    day = datetime.fromtimestamp(now / 1_000_000, UTC).astimezone(ZONE).date() + timedelta(days=days)
+    return int(datetime.combine(day, time(), ZONE).timestamp()) * 1_000_000
+
+
 def after_tomorrow(now: int) -> int:
     """The end of tomorrow in Sweden."""
-    today = datetime.fromtimestamp(now / 1_000_000, UTC).astimezone(ZONE).date()
-    return int(datetime.combine(today + timedelta(days=2), time(), ZONE).timestamp()) * 1_000_000
+    return today(now, 2)

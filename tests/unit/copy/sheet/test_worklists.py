@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.unit.copy.sheet.building import concept
+from tests.unit.copy.sheet.building import NOW_US, concept
 from tests.unit.copy.sheet.record import FULL, Record, person
 
 from vaka.access.decision import What
@@ -94,6 +94,21 @@ def test_who_comes_today_and_tomorrow(record: Record) -> None:
     for number, days in enumerate((-3, 0, 1, 2, 9)):
         record.put(appointment(f"a{number}", at(days)))
     assert ids(record, "coming") == ["Appointment/a1", "Appointment/a2"]
+
+
+@pytest.mark.parametrize(("start", "listed_"), [
+    ("2026-11-28T23:30:00+01:00", False), ("2026-11-29T00:00:00+01:00", True), ("2026-11-29", True),
+    ("2026-11-29T08:00:00+01:00", True), ("2026-11-30T23:59:00+01:00", True), ("2026-12-01T00:00:00+01:00", False),
+])  # fmt: skip
+def test_today_is_from_midnight_to_midnight(
+    record: Record, monkeypatch: pytest.MonkeyPatch, start: str, listed_: bool
+) -> None:
+    """Would break: on a list on paper yesterday's patients stand among those who come today; or who was due this morning is gone."""
+    monkeypatch.setattr(listed, "now_us", lambda: NOW_US)  # Sunday 2026-11-29 14:03
+    record.put(appointment("a1", start))
+    record.put(encounter("e1", "planned") | {"period": {"start": start}})
+    assert bool(ids(record, "coming")) is listed_
+    assert len(ids(record, "coming")) in (0, 2)
 
 
 def test_a_signature_counts_for_its_version(record: Record) -> None:
