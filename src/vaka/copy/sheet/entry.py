@@ -81,10 +81,12 @@ class Found:
 
 @dataclass(slots=True)
 class Gathered:
-    """What was read, by type; ``broken``: how many could not be shown, by section; ``names``: what a place is called."""
+    """What was read, by type; ``broken``: how many could not be shown, by section; ``more``: how many were left out, for want of
+    room; ``names``: what a place is called."""
 
     by_type: dict[str, list[Found]] = field(default_factory=dict)
     broken: dict[str, int] = field(default_factory=dict)
+    more: dict[str, int] = field(default_factory=dict)
     names: Callable[[str], str] = field(default=lambda _: "")
 
     def each(self, section: str, types: Iterable[str], make: Callable[[Found], T | None]) -> list[tuple[Found, T]]:

@@ -20,6 +20,7 @@ from vaka.copy.sheet.elements import (
     number,
     one,
     person,
+    reference_id,
     text,
     value_of,
     when,
@@ -32,6 +33,7 @@ CULTURES: Final = "cultures"
 ORDERS: Final = "orders"
 REPORTS: Final = "reports"
 _UNANSWERED: Final = frozenset({"registered", "cancelled", "unknown"})
+_FINAL: Final = frozenset({"final", "amended", "corrected", "appended"})
 _NOT_LAB: Final = frozenset(
     {"vital-signs", "survey", "social-history", "exam", "activity", "therapy", "procedure", "imaging"}
 )
@@ -90,19 +92,23 @@ def reports(gathered: Gathered) -> list[Line]:
 
 
 def orders(gathered: Gathered) -> list[Line]:
-    """Orders and referrals without an answer, most urgent first: without a final report of the same owner."""
-    answered = {
-        text(based.get("reference"), 200)
-        for found in gathered.by_type.get("DiagnosticReport", ())
-        if found.resource.get("status") in ("final", "amended", "corrected", "appended")
-        for based in many(found.resource.get("basedOn"))
-    }
+    """Orders and referrals, most urgent first. Which are answered is known when the sheet is joined: reports are another kind of
+    information than orders, and often another unit's."""
     lines = gathered.lines(ORDERS, ("ServiceRequest",), _order)
-    kept = [line for line in lines if line["id"] not in answered]
     rank = {"stat": 0, "asap": 1, "urgent": 2}
     return sorted(
-        kept, key=lambda line: (rank.get(line.get("priority", ""), 3), -at_us(line.get("at", "")), line["id"])
+        lines, key=lambda line: (rank.get(line.get("priority", ""), 3), -at_us(line.get("at", "")), line["id"])
     )
+
+
+def answered(gathered: Gathered) -> list[str]:
+    """The orders (``ServiceRequest/id``) that a final report is an answer to."""
+    final = gathered.each(
+        ORDERS, ("DiagnosticReport",),
+        lambda found: [reference_id(based) for based in many(found.resource.get("basedOn"))]
+        if found.resource.get("status") in _FINAL else None,
+    )  # fmt: skip
+    return sorted({name for _, named in final for name in named if name.startswith("ServiceRequest/")})
 
 
 def analysis_of(resource: Json) -> str:
