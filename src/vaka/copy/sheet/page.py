@@ -65,6 +65,11 @@ BEHIND: Final = N_(
     "This copy lags behind the journal: what is newest may not be shown here. Ask before you give a dose."
 )
 """S1: a notice for ``Reader.notices``."""
+AGED: Final = N_(
+    "What patients have blocked and consented to is not known here now: of other care providers' information that alone is shown"
+    " which is opened in an emergency."
+)
+"""S20: a notice for ``Reader.notices``, of a copy that has not heard its journal for long, or is not whole."""
 NOT_SHOWN: Final = N_("Entries made at any copy may be missing here: this copy does not take them in.")
 NOT_SHOWN_SINCE: Final = N_(
     "Entries made at any copy after %(at)s may be missing here: this copy does not take them in."
