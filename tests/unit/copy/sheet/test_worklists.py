@@ -282,3 +282,29 @@ def test_a_list_is_cut_where_it_is_asked_to_be_and_says_so(record: Record) -> No
     whole = listed.worklists(record.reader, "u1", person(), limit=1_000)
     assert len(dict(whole.lists)["here"]) >= 4
     assert "here" not in whole.more
+
+
+def test_what_is_done_takes_no_place_on_a_list(record: Record) -> None:
+    """Would break: a unit whose orders stay active when they are answered sees none of those that it waits for, once it has had as
+    many answers as a list has lines; so of results that have a later version, and of notes whose signature came first."""
+
+    def order(number: int) -> dict[str, Any]:
+        return {"resourceType": "ServiceRequest", "id": f"o{number}", "status": "active", "intent": "order",
+                "code": concept("Culture"), "authoredOn": f"2026-01-{number + 1:02}"}  # fmt: skip
+
+    def report(number: int) -> dict[str, Any]:
+        return {"resourceType": "DiagnosticReport", "id": f"r{number}", "status": "final", "code": concept("Culture"),
+                "basedOn": [{"reference": f"ServiceRequest/o{number}"}], "issued": at(0, 1)}  # fmt: skip
+
+    for number in range(9):
+        record.put(order(number), source="vaka:load")
+        record.put(mark(Act.SIGN, f"DocumentReference/n{number}/_history/1", f"m{number}"))
+        record.put(note(f"n{number}") | {"date": f"2026-01-{number + 1:02}"})
+    for number in range(8):
+        record.put(report(number), "lab/v1")
+    record.put(note("open"))
+    found = listed.worklists(record.reader, "u1", person(), limit=2)
+    told = {name: [line["id"] for line in lines] for name, lines in found.lists}
+    assert told["orders"] == ["ServiceRequest/o8"]
+    assert told["unsigned"] == ["DocumentReference/open"]
+    assert not found.more
