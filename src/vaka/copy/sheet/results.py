@@ -47,10 +47,12 @@ _MARKED: Final = {"LL": "LL", "HH": "HH", "L": "L", "H": "H", "A": "*", "AA": "*
 
 
 def results(gathered: Gathered) -> list[Line]:
-    """One line an analysis, newest first, blood group before all."""
+    """One line an analysis, newest first, blood group before all: however old it is, it has its place."""
     rows = gathered.each(RESULTS, ("Observation",), _laboratory)
-    lines = latest(gathered, RESULTS, rows, result_line, config.SHEET_ANALYSES_MAX)
-    return sorted(lines, key=lambda line: "blood_group" not in line)
+    groups = [row for row in rows if _is_blood_group(row[0].resource)]
+    others = [row for row in rows if not _is_blood_group(row[0].resource)]
+    lines = latest(gathered, RESULTS, groups, result_line, config.SHEET_ANALYSES_MAX)
+    return lines + latest(gathered, RESULTS, others, result_line, config.SHEET_ANALYSES_MAX)
 
 
 def latest(
@@ -60,12 +62,16 @@ def latest(
     make: Callable[[Found], Line],
     limit: int,
 ) -> list[Line]:
-    """The newest of each of ``rows`` (what is measured, when), with the value before; at most ``limit``."""
+    """The newest of each of ``rows`` (what is measured, when), with the value before; at most ``limit``, the others counted."""
     rows.sort(key=lambda row: (-row[1][1], row[0].entry.id))
     newest: dict[str, Line] = {}
+    left_out: set[str] = set()
     for found, (what, _) in rows:
         line = newest.get(what)
-        if "before" in (line or ()) or (line is None and len(newest) >= limit):
+        if line is None and len(newest) >= limit:
+            left_out.add(what)
+            continue
+        if "before" in (line or ()):
             continue
         try:
             made = make(found)
@@ -76,6 +82,8 @@ def latest(
             newest[what] = made
         else:
             line |= {"before": made["value"], "before_at": made.get("at", "")}
+    if left_out:
+        gathered.more[section] = gathered.more.get(section, 0) + len(left_out)
     return list(newest.values())
 
 
@@ -132,8 +140,12 @@ def result_line(found: Found) -> Line:
         normal=text(reference.get("text"), 60) or _normal(reference),
         at=when(resource, "effectiveDateTime", "effectivePeriod", "effectiveInstant", "issued"),
         status=status if status in ("preliminary", "amended", "corrected") else "",
-        blood_group=any(value in _BLOOD_GROUP for _, value in codes(resource.get("code"))),
+        blood_group=_is_blood_group(resource),
     )
+
+
+def _is_blood_group(resource: Json) -> bool:
+    return any(value in _BLOOD_GROUP for _, value in codes(resource.get("code")))
 
 
 def _normal(reference: Json) -> str:

@@ -134,6 +134,16 @@ def test_a_blood_group_is_marked() -> None:
     assert "not a basis for transfusion" in unpacked(piece.part).decode()
 
 
+def test_a_blood_group_has_its_place_however_much_came_after_it() -> None:
+    """Would break: of who has had forty other analyses since, the blood group is not on the sheet; or nobody knows that some are not."""
+    group = observation("ABO", "A", "2020-01-01") | {"code": concept("Blodgrupp", "882-1", "http://loinc.org")}
+    found = made(group, *(observation(f"analysis {n}", float(n), "2026-11-01") for n in range(45)))
+    told = lines(found, "results")
+    assert told[0]["blood_group"] is True
+    assert len(told) == 41
+    assert section(as_json(owned(found, "laboratory", "json")), "results")["more"] == 5
+
+
 def test_a_measurement_and_a_score() -> None:
     """Would break: blood pressure without its parts; a score that is worked out here, or not first."""
     pressure = observation("BP", "", "2026-11-29", "vital-signs")
