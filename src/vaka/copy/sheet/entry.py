@@ -106,6 +106,12 @@ class Gathered:
     def lines(self, section: str, types: Iterable[str], make: Callable[[Found], Line | None]) -> list[Line]:
         return [value for _, value in self.each(section, types, make)]
 
+    def first(self, section: str, lines: list[Line], limit: int = config.SHEET_LINES_MAX) -> list[Line]:
+        """The first ``limit`` of ``lines``; the others are counted as left out."""
+        if len(lines) > limit:
+            self.more[section] = self.more.get(section, 0) + len(lines) - limit
+        return lines[:limit]
+
     def miss(self, section: str, count: int = 1) -> None:
         self.broken[section] = self.broken.get(section, 0) + count
 

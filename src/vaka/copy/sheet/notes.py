@@ -53,7 +53,7 @@ def plan(gathered: Gathered) -> list[Line]:
     """Plans, goals and tasks that are open, newest first."""
     lines = gathered.lines(PLAN, ("CarePlan", "Goal", "Task", "NutritionOrder"), _plan)
     lines.sort(key=lambda line: (-at_us(line.get("at", "")), line["id"]))
-    return lines[: config.SHEET_LINES_MAX]
+    return gathered.first(PLAN, lines)
 
 
 def _is_discharge(resource: Json) -> bool:

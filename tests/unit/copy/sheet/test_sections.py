@@ -233,6 +233,20 @@ def test_the_next_of_many_visits_are_shown() -> None:
     assert "31 more are left out here, for want of room." in as_html(owned(found, "contact"))
 
 
+@pytest.mark.parametrize(("name", "resource"), [
+    ("doses", {"resourceType": "MedicationAdministration", "status": "completed", "medicationCodeableConcept": concept("Noradrenalin"),
+               "effectiveDateTime": "2026-11-29T08:00:00+01:00"}),
+    ("plan", {"resourceType": "Goal", "lifecycleStatus": "active", "description": concept("Up")}),
+    ("problems", {"resourceType": "Condition", "code": concept("Pain")}),
+])  # fmt: skip
+def test_what_a_section_has_no_room_for_is_counted(name: str, resource: dict[str, Any]) -> None:
+    """Would break: of a day in intensive care the first doses are missing, and the list looks complete."""
+    for count, more in ((60, 0), (63, 3)):
+        found = made(*([resource] * count))
+        assert len(lines(found, name)) == 60
+        assert section(as_json(owned(found, form="json")), name)["more"] == more
+
+
 def test_notes_that_are_left_out_are_told() -> None:
     """Would break: on a sheet that is read as the whole of 72 hours some of it is missing, and nobody knows."""
     notes = [
