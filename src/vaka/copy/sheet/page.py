@@ -339,23 +339,9 @@ def _joined(owned: Sequence[Owned], hidden: Hidden, now_us: int, *, card: bool) 
         withheld = not hidden.withheld.isdisjoint(section.kinds)
         missed = broken.get(section.name, 0)
         state = state_of(section, listed, none, missed, withheld=withheld or hidden.closed)
-        elsewhere = _elsewhere(owned, now_us) if section.name == "medication" else ()
+        given = [(each.ordered, each.given) for each in owned] if section.name == "medication" else []
+        elsewhere = due.elsewhere(given, now_us)
         yield _Section(section, state, withheld, missed, found, more.get(section.name, 0), elsewhere)
-
-
-def _elsewhere(owned: Sequence[Owned], now_us: int) -> list[tuple[str, str, int]]:
-    """Orders whose last dose, of those that the reader sees, another owner gave than the order's: its own line lacks it."""
-    newest: dict[str, int] = {}
-    for whose in owned:
-        for order, at in whose.given.items():
-            newest[order] = max(at, newest.get(order, at))
-    found = [
-        (order, what, newest[order])
-        for whose in owned
-        for order, what, until in whose.ordered
-        if newest.get(order, -EVER) > whose.given.get(order, -EVER) and (until is None or until > now_us)
-    ]
-    return sorted(found, key=lambda one: (-one[2], one[1]))
 
 
 def _body(parts: Iterable[Part | Gap], owned: Sequence[Owned], hidden: Hidden, now_us: int) -> Body:
