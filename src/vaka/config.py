@@ -312,7 +312,7 @@ DOSE_INTERVAL_S: Final = 4 * 3600
 # The sheet (copy/sheet): what of a record stands on a patient's first page. Texts are cut, and say so.
 SHEET_TEXT_MAX_CHARS: Final = 240
 SHEET_NOTE_MAX_CHARS: Final = 700
-SHEET_NOTES_MAX: Final = 8
+SHEET_NOTES_MAX: Final = 40
 SHEET_NOTES_HOURS: Final = 72
 SHEET_ANALYSES_MAX: Final = 40
 SHEET_VITALS_MAX: Final = 20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +180,12 @@ def test_what_cannot_be_interpreted_is_set_aside(applier: Applier, monkeypatch: 
 def test_the_sheet_is_told_whose_changed(connection: apsw.Connection, tmp_path: Path) -> None:
     """Broken: a sheet still shows what was moved to another patient."""
     told: list[Changed] = []
-    applier = Applier(connection, tmp_path, on_changed=lambda _, changed: told.extend(changed))
+
+    def tells(_: apsw.Connection, changed: Collection[Changed]) -> tuple[int, ...]:
+        told.extend(changed)
+        return ()
+
+    applier = Applier(connection, tmp_path, on_changed=tells)
     apply(applier, version(note()))
     apply(applier, version(note(subject="p2"), 2, xid=2, seq=2))
     before, after = (resource_key("Patient", one) for one in ("p1", "p2"))
@@ -193,7 +198,7 @@ def test_the_sheet_is_told_whose_changed(connection: apsw.Connection, tmp_path: 
 def test_a_hook_that_fails_undoes_the_whole_commit(connection: apsw.Connection, tmp_path: Path) -> None:
     """Broken: the sheet and the record disagree after a fault."""
 
-    def fails(*_: Any) -> None:
+    def fails(*_: Any) -> tuple[int, ...]:
         raise RuntimeError
 
     applier = Applier(connection, tmp_path, on_changed=fails)

@@ -16,6 +16,7 @@ from tests.copy.feedlines import KEY, mark, read_all, version
 from vaka.access.filter import system_filter
 from vaka.access.ownership import inherits_from, kind_of
 from vaka.copy import apply, derived, engine, listed
+from vaka.copy.changes import Changes
 from vaka.copy.reader import Reader
 from vaka.copy.sheet import page
 from vaka.copy.sheet.identity import identity
@@ -23,6 +24,7 @@ from vaka.copy.sheet.reading import Sheets
 from vaka.copy.sheet.stream import joined
 from vaka.copy.statements import statements
 from vaka.fhir.dates import ZONE
+from vaka.fhir.keys import resource_key
 from vaka.region import demo
 
 FULL = system_filter("tests")
@@ -199,7 +201,7 @@ def test_a_change_and_its_mark_are_one_commit(tmp_path: Path) -> None:
     class Cut(Exception):
         pass
 
-    def fails(connection: apsw.Connection, changes: Any) -> None:
+    def fails(connection: apsw.Connection, changes: Any) -> set[int]:
         derived.Derived(copied.codec)(connection, changes)
         raise Cut
 
@@ -214,6 +216,32 @@ def test_a_change_and_its_mark_are_one_commit(tmp_path: Path) -> None:
         assert "VRE" in html(reader, "p", sheets)
         assert "MRSA" not in html(reader, "p", sheets)
         assert copied.make() in (0, 1)
+
+
+def test_a_place_is_called_what_it_is_called_now(tmp_path: Path) -> None:
+    """Would break: a bed that came later than who lies in it, or has another name now, is an id on the sheet, or the old name, for
+    as long as the patient stays."""
+    copied = Copied(tmp_path)
+    owner = {"number": 1, "unit": "u1", "provider": "v1", "kind": "contact", "author": None, "source": "tests"}
+    places = owner | {"number": 3, "kind": "other"}
+    for id_, status in (("p", "in-progress"), ("q", "finished")):
+        copied.give({"resourceType": "Patient", "id": id_}, owner | {"number": 2, "kind": "person"}, id_)
+        copied.give(
+            {"resourceType": "Encounter", "id": f"e-{id_}", "status": status, "subject": {"reference": f"Patient/{id_}"},
+             "location": [{"location": {"reference": "Location/bed-1"}}]}, owner, id_,
+        )  # fmt: skip
+    copied.make()
+    reader, sheets, patient = copied.reader(), Sheets(), resource_key("Patient", "p")
+    copied.applier.changes = told = Changes(tmp_path / "changes")
+    assert "bed-1" in html(reader, "p", sheets)
+    for number, name in enumerate(("Sal 8 plats 16", "Sal 9 plats 1"), start=1):
+        stood, other = told.stamp(patient), told.stamp(resource_key("Patient", "q"))
+        copied.give({"resourceType": "Location", "id": "bed-1", "name": name}, places, None, number)
+        assert told.stamp(patient) != stood, "an answer in memory is no longer good"
+        assert told.stamp(resource_key("Patient", "q")) == other
+        assert name in html(reader, "p", sheets)
+        assert copied.make() == 1, "of nobody who has gone"
+        assert name in html(reader, "p", sheets)
 
 
 def test_a_redaction_leaves_nothing(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any, cast
 import apsw
 import pytest
 
+from vaka import config
 from vaka.api.door.opening import _freshness
 from vaka.api.door.told import Told
 from vaka.copy.board import Board, Field, boottime_ns
@@ -29,6 +30,7 @@ SECOND_NS = 1_000_000_000
 @pytest.fixture
 def board(tmp_path: Path) -> Iterator[Board]:
     made = Board(tmp_path / "board", make=True)
+    made[Field.WHOLE], made[Field.HEARD_NS] = 1, boottime_ns()
     yield made
     made.close()
 
@@ -51,6 +53,26 @@ def test_a_follower_that_stands_still_makes_no_dose_certain(board: Board, tmp_pa
     ((text, since_us),) = [one for one in told.notices if not isinstance(one, str)]
     assert text == page.NOT_SHOWN_SINCE
     assert abs(time.time_ns() // 1_000 - 60 * SECOND_US - since_us) < 5 * SECOND_US
+
+
+def test_a_copy_that_cannot_know_of_blocks_says_so(
+    board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken (S20): after a week's stop other providers' information is hidden, or shown in an emergency alone, and no page says
+    why."""
+    board[Field.RESERVE_NS] = boottime_ns()
+    assert page.AGED not in fresh(board, tmp_path).notices
+    later_ns = boottime_ns() + int((config.COPY_CONSENTS_DAYS * 86_400 + 60) * SECOND_NS)
+    monkeypatch.setattr("vaka.api.door.told.boottime_ns", lambda: later_ns)
+    board[Field.RESERVE_NS] = later_ns
+    found = fresh(board, tmp_path)
+    assert found.notices == (page.AGED,)
+    assert found.certain, "a block hides no dose that the own provider gave"
+    monkeypatch.undo()
+    board[Field.WHOLE] = 0
+    assert page.AGED in fresh(board, tmp_path).notices, (
+        "it catches up: an entry can come before the block that was committed first"
+    )
 
 
 def test_a_copy_out_of_reach_is_named_while_the_follower_is_well(board: Board, tmp_path: Path) -> None:

@@ -41,8 +41,8 @@ def parts() -> tuple[Owned, ...]:
     )  # fmt: skip
 
 
-def stream(who: Identity = WHO, language: str = "en") -> bytes:
-    reader = replace(READER, language=language, as_of_us=NOW_US - 7_200_000_000, age_s=7_200.0, away=True)
+def stream(who: Identity = WHO, language: str = "en", *, away: bool = True) -> bytes:
+    reader = replace(READER, language=language, as_of_us=NOW_US - 7_200_000_000, age_s=7_200.0, away=away)
     fragments = parts() if language == "en" else ()
     body = page.body(language, who.id, fragments, Hidden(), NOW_US)
     return joined(page.html(body, who, reader))
@@ -125,6 +125,24 @@ def test_each_page_on_paper_says_whose_it_is(browser: Browser, served: Callable[
         assert "Shown Sunday 2026-11-29 14:03" in text
         assert f"Page {number} of {len(pages)}" in text
     assert "The journal cannot be reached." in pages[0]
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_a_journal_that_is_away_is_a_coloured_banner_and_black_on_paper(
+    browser: Browser, served: Callable[[bytes], str], away: bool
+) -> None:
+    """Would break: nobody notices that the journal is away, or everybody always sees a warning; or it is white on white paper."""
+    shown = browser.new_page()
+    shown.goto(served(stream(away=away)))
+    ground, ink = (
+        f"getComputedStyle(document.querySelector('.state')).{name}" for name in ("backgroundColor", "color")
+    )
+    assert shown.evaluate(ground) == ("rgb(138, 28, 28)" if away else "rgba(0, 0, 0, 0)")
+    assert (shown.evaluate(ink) == "rgb(255, 255, 255)") is away
+    shown.emulate_media(media="print")
+    assert shown.evaluate(ground) == "rgba(0, 0, 0, 0)"
+    assert shown.evaluate(ink) != "rgb(255, 255, 255)"
+    shown.close()
 
 
 def test_paper_in_swedish(browser: Browser, served: Callable[[bytes], str]) -> None:

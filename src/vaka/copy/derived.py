@@ -18,12 +18,15 @@ from vaka.copy import listed
 from vaka.copy.put import Changed, Home
 from vaka.copy.sheet import kept
 from vaka.copy.statements import statements
-from vaka.copy.worklists import LOADS
+from vaka.copy.worklists import LOADS, Listed
 from vaka.fhir.definitions import type_number
+from vaka.fhir.keys import parameter_mask
 from vaka.store.codec import Codec
 
 _MARK: Final = type_number("Provenance")
 _OBSERVATION: Final = type_number("Observation")
+_LOCATION: Final = type_number("Location")
+_AT: Final = parameter_mask("Encounter.location")
 _LISTED: Final = frozenset(
     type_number(name)
     for name in {*SIGNED, "Encounter", "Appointment", "Task", "DiagnosticReport", "Observation", "Provenance"}
@@ -47,8 +50,8 @@ class Derived:
         self._sql = statements("sheet")
         self._codec = codec
 
-    def __call__(self, connection: apsw.Connection, changes: Collection[Changed]) -> None:
-        """Within the applier's transaction, once the rows stand."""
+    def __call__(self, connection: apsw.Connection, changes: Collection[Changed]) -> set[int]:
+        """Within the applier's transaction, once the rows stand. The patients of whom a place is called something else now."""
         pairs = [(home.patient, home.owner) for one in changes for home in (one.before, one.after) if home is not None]
         kept.changed(connection, pairs)
         owners: dict[int, listed.Owner] = {}
@@ -56,6 +59,13 @@ class Derived:
         for one in sorted(changes, key=lambda each: each.type == _MARK):
             if one.type in _LISTED:
                 self.list(connection, one, owners)
+        staying: list[Any] = []
+        for one in changes:
+            if one.type == _LOCATION:
+                values = {"key": one.rkey ^ _AT, "list": int(Listed.HERE)}
+                staying += connection.execute(self._sql["staying_at"], values)
+        kept.changed(connection, staying)
+        return {patient for patient, _ in staying}
 
     def list(self, connection: apsw.Connection, one: Changed, owners: dict[int, listed.Owner]) -> None:
         """Where one resource stands now. ``owners``: those that are known already, by their number."""

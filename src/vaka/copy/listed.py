@@ -29,9 +29,9 @@ from vaka.copy.sheet.identity import Identity, identity
 from vaka.copy.sheet.kept import name_of
 from vaka.copy.statements import statements
 from vaka.copy.worklists import Listed, line_of, settled, works
-from vaka.fhir.dates import ZONE
+from vaka.fhir.dates import DAY_US, ZONE
 from vaka.fhir.definitions import type_name, type_number
-from vaka.fhir.keys import key, reference_key, resource_key
+from vaka.fhir.keys import key, parameter_mask, reference_key, resource_key
 from vaka.fhir.laboratory import identifiers, superseded
 from vaka.store.gate import Gate
 from vaka.store.sheet import Worklists
@@ -43,6 +43,10 @@ NAMES: Final[Mapping[Listed, str]] = {
     Listed.ORDERS: "orders", Listed.TASKS: "tasks", Listed.PAPER: "paper",
 }  # fmt: skip
 _FINAL: Final = frozenset({"final", "amended", "corrected", "appended"})
+_BASED_ON: Final = parameter_mask("DiagnosticReport.based-on")
+_ANSWERS: Final = orjson.dumps([key("DiagnosticReport.status", "c", each) for each in sorted(_FINAL)]).decode()
+_LOOKS_MAX: Final = 10
+"""How many times as much as a list shows is looked at, where most of it is past or settled."""
 _POINTING_MAX: Final = 50
 _ORGANIZATION: Final = type_number("Organization")
 
@@ -126,28 +130,39 @@ def worklists(
     through = gate(access, aged=aged)
     text = through.into(statements("sheet")["works"])
     before = {Listed.COMING: after_tomorrow(now)}
-    since = {Listed.COMING: now}
+    since = {
+        Listed.COMING: today(now) + DAY_US - 1
+    }  # shown until a day after its end: here what ended yesterday is over
     lists, more, broken = [], set(), 0
     people = _People(reader, access, through)
     for listed in Listed:
         values = {
             "unit": unit, "list": int(listed), "before": before.get(listed, 2**62), "now": since.get(listed, now),
+            "after_us": -(2**63), "after": -(2**63), "based_on": _BASED_ON if listed is Listed.ORDERS else 0, "final": _ANSWERS,
             "limit": limit + 1, **dict(through.values),
         }  # fmt: skip
-        rows = reader.rows(text, values)
-        if len(rows) > limit:
-            more.add(NAMES[listed])
         lines: list[Line] = []
-        for row in rows[:limit]:
-            try:
-                line = _line(reader, listed, row, people, unit, access)
-            except Exception:  # one entry that cannot be read must not take the list along (S4)
-                broken += 1
-                continue
-            if line is not None:
+        for look in range(_LOOKS_MAX):
+            rows = reader.rows(text, values)
+            for row in rows[: limit + 1]:
+                try:
+                    line = _line(reader, listed, row, people, unit, access)
+                except Exception:  # one entry that cannot be read must not take the list along (S4)
+                    broken += 1
+                    continue
+                if line is None:
+                    continue
+                if len(lines) == limit:
+                    more.add(NAMES[listed])
+                    break
                 lines.append(line)
                 access.trail.touched.append(Touched(type_name(row[1]), row[5], row[6], row[11], row[7]))
                 access.trail.rules |= row[12]
+            if len(rows) <= limit or NAMES[listed] in more:
+                break
+            if look == _LOOKS_MAX - 1:
+                more.add(NAMES[listed])
+            values |= {"after_us": rows[-1][13], "after": rows[-1][5]}
         lists.append((NAMES[listed], lines))
     name = name_of(reader.connection, reader.codec, f"Organization/{unit}") or unit
     return Worklists(unit, name, lists, frozenset(more), broken)
@@ -189,8 +204,6 @@ def _line(reader: Reader, listed: Listed, row: Row, people: _People, unit: str, 
     at = (version, epoch)
     if listed in (Listed.UNSIGNED, Listed.ANSWERS) and _is_settled(reader, listed, f"{name}/{id_}", at, access):
         return None
-    if listed is Listed.ORDERS and _is_answered(reader, id_):
-        return None
     if listed is Listed.ANSWERS and _is_past(reader, resource, row, unit):
         return None
     entry = Entry(name, id_, body, rkey, seq, owner, bool(pending))
@@ -214,13 +227,6 @@ def _is_settled(reader: Reader, listed: Listed, name: str, at: tuple[int, int], 
         if parse_version_id(mark.version_id) == at and settled(Act(mark.act)) is listed:
             return True
     return False
-
-
-def _is_answered(reader: Reader, id_: str) -> bool:
-    return any(
-        each.get("resourceType") == "DiagnosticReport" and each.get("status") in _FINAL
-        for each in _pointing(reader, "DiagnosticReport.based-on", "ServiceRequest", id_)
-    )
 
 
 def _is_past(reader: Reader, resource: Mapping[str, Any], row: Row, unit: str) -> bool:
@@ -250,7 +256,12 @@ def _pointing(reader: Reader, parameter: str, type_: str, id_: str) -> list[Mapp
     return [orjson.loads(reader.codec.decompress(row[1], row[2])) for row in rows]
 
 
+def today(now: int, days: int = 0) -> int:
+    """When today has begun in Sweden, or the day so many ``days`` later."""
+    day = datetime.fromtimestamp(now / 1_000_000, UTC).astimezone(ZONE).date() + timedelta(days=days)
+    return int(datetime.combine(day, time(), ZONE).timestamp()) * 1_000_000
+
+
 def after_tomorrow(now: int) -> int:
     """The end of tomorrow in Sweden."""
-    today = datetime.fromtimestamp(now / 1_000_000, UTC).astimezone(ZONE).date()
-    return int(datetime.combine(today + timedelta(days=2), time(), ZONE).timestamp()) * 1_000_000
+    return today(now, 2)

@@ -95,7 +95,8 @@ class Changed:
     body: bytes | None = None
 
 
-OnChanged: TypeAlias = Callable[[apsw.Connection, Collection[Changed]], None]
+OnChanged: TypeAlias = Callable[[apsw.Connection, Collection[Changed]], Collection[int]]
+"""Gives the patients (keys) of whom something else is another now."""
 _Prepared: TypeAlias = tuple[Change, Rows, Rows]
 
 
@@ -149,7 +150,7 @@ class Putter:
         self._index(prepared)
         self._facts(prepared)
         if self.on_changed is not None:
-            self.on_changed(self._connection, [_changed(change) for change in changes])
+            self.touched.update(self.on_changed(self._connection, [_changed(change) for change in changes]))
         return failed
 
     def _touch(self, changes: Sequence[Change]) -> None:

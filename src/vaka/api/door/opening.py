@@ -185,6 +185,8 @@ def _freshness(told: Told, passing: Passing, reserve: Reserving) -> Freshness:
     notices: tuple[Notice, ...] = ()
     if since_us is not None:
         notices = ((page.NOT_SHOWN_SINCE, since_us),) if since_us else (page.NOT_SHOWN,)
+    if told.aged:
+        notices = (*notices, page.AGED)
     return Freshness(
         told.as_of_us, told.age_s, not passing.reaches(told), not away and since_us is None, notices, missing
     )  # fmt: skip

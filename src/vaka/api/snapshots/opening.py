@@ -28,13 +28,14 @@ from vaka.api.snapshots.door import SnapshotDoor, Standing
 from vaka.api.snapshots.prints import Prints
 from vaka.copy.files import log_key, marks_key
 from vaka.copy.own import Own
+from vaka.copy.sheet import page
 from vaka.copy.sheet.answering import CopySheets
 from vaka.copy.snapshot.about import NOTICE
 from vaka.copy.snapshot.place import Clock, Place, Source
 from vaka.copy.statements import statements
 from vaka.copy.store import CopyStore
 from vaka.errors import VakaError
-from vaka.store.sheet import Freshness
+from vaka.store.sheet import Freshness, Notice
 
 _ADDRESS = "/snapshot/log"
 
@@ -87,8 +88,8 @@ async def open_snapshot(
 
 
 def _freshness(standing: Standing) -> Freshness:
-    notice = (NOTICE, standing.about().expires_us)
-    return Freshness(standing.as_of_us, standing.age_s, away=True, certain=False, notices=(notice,))
+    notices: tuple[Notice, ...] = ((NOTICE, standing.about().expires_us), *((page.AGED,) if standing.aged else ()))
+    return Freshness(standing.as_of_us, standing.age_s, away=True, certain=False, notices=notices)
 
 
 def _post(asking: Asking | None) -> Callable[[str, bytes], Awaitable[tuple[int, bytes]]]:

@@ -31,6 +31,7 @@ COMING: Final = "coming"
 RELATIVES: Final = "contacts"
 HERE: Final = frozenset({"arrived", "triaged", "in-progress", "onleave"})
 BOOKED: Final = frozenset({"proposed", "pending", "booked", "arrived", "checked-in", "waitlist"})
+_COMING_MAX: Final = 10 * config.SHEET_LINES_MAX
 _PERSONAL: Final = ("Practitioner", "PractitionerRole")
 
 
@@ -41,10 +42,11 @@ def place(gathered: Gathered) -> list[Line]:
 
 
 def coming(gathered: Gathered) -> list[Line]:
-    """Appointments and planned encounters, earliest first; each is shown until its day is over."""
+    """Appointments and planned encounters, earliest first; each is shown until its day is over. Which are over is not known here:
+    more are kept than are shown."""
     lines = gathered.lines(COMING, ("Appointment", "Encounter"), planned)
     lines.sort(key=lambda line: (at_us(line["at"]), line["id"]))
-    return lines[-config.SHEET_LINES_MAX :]
+    return lines[-_COMING_MAX:]
 
 
 def relatives(gathered: Gathered) -> list[Line]:

@@ -68,6 +68,25 @@ def due(
     return sorted(found, key=lambda one: (one.at_us, one.what))
 
 
+def elsewhere(
+    seen: Sequence[tuple[Sequence[Sequence[Any]], Mapping[str, int]]], now_us: int
+) -> list[tuple[str, str, int]]:
+    """(order, drug, when) of orders whose last dose another owner gave than the order's: its own line lacks it. ``seen``: what is
+    ordered and given, of each fragment that the reader may see."""
+    newest: dict[str, int] = {}
+    for _, doses in seen:
+        for order, at in doses.items():
+            newest[order] = max(at, newest.get(order, at))
+    never = -(2**62)
+    found = [
+        (order, what, newest[order])
+        for ordered, doses in seen
+        for order, what, until_us in ordered
+        if newest.get(order, never) > doses.get(order, never) and (until_us is None or until_us > now_us)
+    ]
+    return sorted(found, key=lambda one: (-one[2], one[1]))
+
+
 def _of(row: Sequence[Any], newest: Mapping[str, int], now_us: int, certain: bool) -> list[Due]:
     reference, group, what, dose, minutes, interval_us, from_us, until_us = row
     last = newest.get(reference, -(2**62))

@@ -81,10 +81,12 @@ class Found:
 
 @dataclass(slots=True)
 class Gathered:
-    """What was read, by type; ``broken``: how many could not be shown, by section; ``names``: what a place is called."""
+    """What was read, by type; ``broken``: how many could not be shown, by section; ``more``: how many were left out, for want of
+    room; ``names``: what a place is called."""
 
     by_type: dict[str, list[Found]] = field(default_factory=dict)
     broken: dict[str, int] = field(default_factory=dict)
+    more: dict[str, int] = field(default_factory=dict)
     names: Callable[[str], str] = field(default=lambda _: "")
 
     def each(self, section: str, types: Iterable[str], make: Callable[[Found], T | None]) -> list[tuple[Found, T]]:
@@ -103,6 +105,12 @@ class Gathered:
 
     def lines(self, section: str, types: Iterable[str], make: Callable[[Found], Line | None]) -> list[Line]:
         return [value for _, value in self.each(section, types, make)]
+
+    def first(self, section: str, lines: list[Line], limit: int = config.SHEET_LINES_MAX) -> list[Line]:
+        """The first ``limit`` of ``lines``; the others are counted as left out."""
+        if len(lines) > limit:
+            self.more[section] = self.more.get(section, 0) + len(lines) - limit
+        return lines[:limit]
 
     def miss(self, section: str, count: int = 1) -> None:
         self.broken[section] = self.broken.get(section, 0) + count

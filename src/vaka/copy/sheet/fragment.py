@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from vaka.copy.sheet import due
+from vaka.copy.sheet import due, medication, results
 from vaka.copy.sheet.elements import Line
 from vaka.copy.sheet.entry import Entry, gather, unnamed
 from vaka.copy.sheet.render import html_lines, json_lines
@@ -28,13 +28,15 @@ _SIZE: Final = struct.Struct("<I")
 
 class Piece(NamedTuple):
     """Lines of one section. ``until_us``: shown before this time, None for always; ``listed``, ``none``: how many lines are
-    something, and how many say that there is nothing."""
+    something, and how many say that there is nothing; ``order``: the order that its one line is, which is shown until it is
+    answered."""
 
     section: str
     until_us: int | None
     listed: int
     none: int
     part: Part
+    order: str = ""
 
 
 class Seen(NamedTuple):
@@ -48,14 +50,18 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """``pieces`` by form; ``broken``: how many could not be shown, by section; ``scheduled``, ``given``: what ``due`` asks;
-    ``newest_us``: when the newest line happened, which orders owners."""
+    """``pieces`` by form; ``broken``, ``more``: how many could not be shown, and how many were left out, by section;
+    ``scheduled``, ``given``: what ``due`` asks; ``ordered``: the drugs that are ordered, [reference, drug, until µs or
+    None]; ``answered``: orders that have an answer here."""
 
     pieces: Mapping[str, tuple[Piece, ...]]
     broken: Mapping[str, int] = field(default_factory=dict)
     scheduled: Sequence[Sequence[Any]] = ()
     given: Mapping[str, int] = field(default_factory=dict)
     seen: tuple[Seen, ...] = ()
+    more: Mapping[str, int] = field(default_factory=dict)
+    ordered: Sequence[Sequence[Any]] = ()
+    answered: Sequence[str] = ()
 
     @property
     def empty(self) -> bool:
@@ -84,7 +90,13 @@ def fragment(entries: Sequence[Entry], *, unread: int = 0, names: Callable[[str]
         if f"{entry.type}/{entry.id}" in shown
     )
     pieces = {form: tuple(_pieces(lines, form)) for form in FORMS}
-    return Fragment(pieces, dict(gathered.broken), scheduled, given, seen)
+    drugs = [
+        [line["id"], line["what"], line.get("_until")]
+        for line in lines.get(medication.SECTION, ())
+        if line["id"].startswith("MedicationRequest/")
+    ]
+    answered = results.answered(gathered)
+    return Fragment(pieces, dict(gathered.broken), scheduled, given, seen, dict(gathered.more), drugs, answered)
 
 
 def _pieces(lines: Mapping[str, Sequence[Line]], form: str) -> list[Piece]:
@@ -93,7 +105,7 @@ def _pieces(lines: Mapping[str, Sequence[Line]], form: str) -> list[Piece]:
         run: list[Line] = []
         for line in each:
             until = line.get("_until")
-            if until is None:
+            if until is None and section != results.ORDERS:
                 run.append(line)
                 continue
             if run:
@@ -110,14 +122,24 @@ def _piece(section: str, lines: Sequence[Line], form: str, until: int | None) ->
     content = json_lines(shown) if form == "json" else html_lines(section, shown, form)
     denying = sum("none" in line for line in lines)
     denying_all = sum(line.get("none") == "all" for line in lines)
-    return Piece(section, until, len(lines) - denying, denying_all, pack(content))
+    order = lines[0]["id"] if section == results.ORDERS else ""
+    return Piece(section, until, len(lines) - denying, denying_all, pack(content), order)
 
 
 def kept_pieces(pieces: Sequence[Piece]) -> bytes:
     """``pieces`` as one value of a column."""
     head = orjson.dumps(
         [
-            [one.section, one.until_us, one.listed, one.none, one.part.size, one.part.adler, len(one.part.packed)]
+            [
+                one.section,
+                one.until_us,
+                one.listed,
+                one.none,
+                one.part.size,
+                one.part.adler,
+                len(one.part.packed),
+                one.order,
+            ]
             for one in pieces
         ]
     )
@@ -129,18 +151,33 @@ def pieces_of(kept: bytes) -> list[Piece]:
     (size,) = _SIZE.unpack_from(kept)
     place = _SIZE.size + size
     made = []
-    for section, until, listed, none, whole, adler, packed in orjson.loads(kept[_SIZE.size : place]):
-        made.append(Piece(section, until, listed, none, Part(kept[place : place + packed], whole, adler)))
+    for section, until, listed, none, whole, adler, packed, order in orjson.loads(kept[_SIZE.size : place]):
+        made.append(Piece(section, until, listed, none, Part(kept[place : place + packed], whole, adler), order))
         place += packed
     return made
 
 
+class Facts(NamedTuple):
+    """What is kept of a fragment beside its pieces: as ``Fragment`` has it."""
+
+    broken: Mapping[str, int]
+    scheduled: Sequence[Sequence[Any]]
+    given: Mapping[str, int]
+    more: Mapping[str, int]
+    ordered: Sequence[Sequence[Any]]
+    answered: Sequence[str]
+
+
+def facts(one: Fragment) -> Facts:
+    return Facts(one.broken, one.scheduled, one.given, one.more, one.ordered, one.answered)
+
+
 def kept_facts(one: Fragment) -> bytes:
-    """What is kept of a fragment beside its pieces."""
-    return orjson.dumps([one.broken, one.scheduled, one.given, [list(each) for each in one.seen]])
+    """``facts``, and what is seen in it, as one value of a column."""
+    return orjson.dumps([*facts(one), [list(each) for each in one.seen]])
 
 
-def facts_of(kept: bytes) -> tuple[dict[str, int], list[list[Any]], dict[str, int], list[list[int]]]:
-    """(broken, scheduled, given, seen)."""
-    broken, scheduled, given, seen = orjson.loads(kept)
-    return broken, scheduled, given, seen
+def facts_of(kept: bytes) -> tuple[Facts, list[list[int]]]:
+    """The reverse of ``kept_facts``."""
+    *found, seen = orjson.loads(kept)
+    return Facts(*found), seen

@@ -69,7 +69,7 @@ def doses(gathered: Gathered) -> list[Line]:
     newest = max((at_us(line["at"]) for line in lines), default=0)
     since = newest - config.SHEET_DOSES_HOURS * _HOUR_US
     kept = [line for line in lines if at_us(line["at"]) > since]
-    return sorted(kept, key=lambda line: (-at_us(line["at"]), line["what"], line["id"]))[: config.SHEET_LINES_MAX]
+    return gathered.first(DOSES, sorted(kept, key=lambda line: (-at_us(line["at"]), line["what"], line["id"])))
 
 
 def medication(gathered: Gathered) -> list[Line]:

@@ -1,7 +1,8 @@
 """Item 9: the notes of the last days, the last discharge summary, and what is planned.
 
-The notes of 72 h before the newest one stand here, so that those of 72 h before now always do, whenever the sheet is shown. Long
-ones are cut, and end with an ellipsis. Sources: https://hl7.org/fhir/R4/documentreference.html, composition.html, careplan.html.
+The notes of 72 h before the newest one stand here, so that those of 72 h before now always do, whenever the sheet is shown; where
+they are too many, it is said how many are left out. Long ones are cut, and end with an ellipsis.
+Sources: https://hl7.org/fhir/R4/documentreference.html, composition.html, careplan.html.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ def notes(gathered: Gathered) -> list[Line]:
     rows.sort(key=lambda row: (-row[1], row[0].entry.id))
     newest = rows[0][1] if rows else 0
     since = newest - config.SHEET_NOTES_HOURS * _HOUR_US
-    shown = [found for found, at in rows[: config.SHEET_NOTES_MAX] if at > since]
+    recent = [found for found, at in rows if at > since]
+    shown = recent[: config.SHEET_NOTES_MAX]
+    if len(recent) > len(shown):
+        gathered.more[NOTES] = len(recent) - len(shown)
     discharge = next((found for found, _ in rows if _is_discharge(found.resource)), None)
     if discharge is not None and discharge not in shown:
         shown.append(discharge)
@@ -49,7 +53,7 @@ def plan(gathered: Gathered) -> list[Line]:
     """Plans, goals and tasks that are open, newest first."""
     lines = gathered.lines(PLAN, ("CarePlan", "Goal", "Task", "NutritionOrder"), _plan)
     lines.sort(key=lambda line: (-at_us(line.get("at", "")), line["id"]))
-    return lines[: config.SHEET_LINES_MAX]
+    return gathered.first(PLAN, lines)
 
 
 def _is_discharge(resource: Json) -> bool:

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import orjson
 
+from vaka import config
 from vaka.copy.sheet import clock, due
 from vaka.copy.sheet.fragment import Piece
 from vaka.copy.sheet.identity import Identity
@@ -33,8 +34,8 @@ EVER: Final = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """A fragment that the reader may see. ``label``: the unit's name; ``own``: of the reader's unit; ``newest``: the place in the
-    feed of its newest version."""
+    """A fragment that the reader may see, with its ``Facts``. ``label``: the unit's name; ``own``: of the reader's unit;
+    ``newest``: the place in the feed of its newest version."""
 
     unit: str | None
     provider: str | None
@@ -44,6 +45,9 @@ class Owned:
     broken: Mapping[str, int] = field(default_factory=dict)
     scheduled: Sequence[Sequence[Any]] = ()
     given: Mapping[str, int] = field(default_factory=dict)
+    more: Mapping[str, int] = field(default_factory=dict)
+    ordered: Sequence[Sequence[Any]] = ()
+    answered: Sequence[str] = ()
     own: bool = False
     newest: int = 0
 
@@ -61,6 +65,11 @@ BEHIND: Final = N_(
     "This copy lags behind the journal: what is newest may not be shown here. Ask before you give a dose."
 )
 """S1: a notice for ``Reader.notices``."""
+AGED: Final = N_(
+    "What patients have blocked and consented to is not known here now: of other care providers' information that alone is shown"
+    " which is opened in an emergency."
+)
+"""S20: a notice for ``Reader.notices``, of a copy that has not heard its journal for long, or is not whole."""
 NOT_SHOWN: Final = N_("Entries made at any copy may be missing here: this copy does not take them in.")
 NOT_SHOWN_SINCE: Final = N_(
     "Entries made at any copy after %(at)s may be missing here: this copy does not take them in."
@@ -179,6 +188,11 @@ def body(
             parts.append(_fixed(language, "before", name))
             parts += [piece.part for piece in pieces]
             parts.append(_fixed(language, "after", name))
+        if each.more:
+            parts.append(_fixed(language, "more", each.more))
+        if each.elsewhere:
+            told = [(clock.in_words(at, language), what) for _, what, at in each.elsewhere]
+            parts.append(pack(macro(language, _FRAME, "elsewhere", told).encode()))
         if name == "contacts":
             parts.append("own")
         parts.append(_fixed(language, "close"))
@@ -193,8 +207,12 @@ def json_body(owned: Sequence[Owned], hidden: Hidden, now_us: int, *, card: bool
     for each in _joined(owned, hidden, now_us, card=card):
         about = {
             "name": each.section.name, "item": each.section.item, "state": each.state, "withheld": each.withheld,
-            "cannotBeShown": each.broken,
+            "cannotBeShown": each.broken, "more": each.more,
         }  # fmt: skip
+        if each.elsewhere:
+            about["givenElsewhere"] = [
+                {"order": order, "what": what, "at": _instant(at)} for order, what, at in each.elsewhere
+            ]
         opened = comma + orjson.dumps(about)[:-1] + b',"owners":['
         for whose, pieces in each.groups:
             told = {"unit": whose.unit, "provider": whose.provider, "name": whose.label}
@@ -279,28 +297,39 @@ def doses(made: Body, reader: Reader) -> tuple[list[due.Due], bool]:
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """A section as this reader has it. ``groups``: owner and its pieces."""
+    """A section as this reader has it. ``groups``: owner and its pieces; ``more``: how many are left out; ``elsewhere``: (order,
+    drug, when it was last given) where another owner than the order's has given it since."""
 
     section: Section
     state: str
     withheld: bool
     broken: int
     groups: Sequence[tuple[Owned, Sequence[Piece]]]
+    more: int = 0
+    elsewhere: Sequence[tuple[str, str, int]] = ()
 
 
 def _joined(owned: Sequence[Owned], hidden: Hidden, now_us: int, *, card: bool) -> Iterator[_Section]:
     by_section: dict[str, list[tuple[Owned, list[Piece]]]] = {}
     broken: dict[str, int] = {}
+    more: dict[str, int] = {}
+    answered = {order for whose in owned for order in whose.answered}
     for whose in sorted(owned, key=lambda each: (not each.own, -each.newest, each.label, each.kind)):
         for piece in whose.pieces:
             if piece.until_us is not None and piece.until_us <= now_us:
                 continue
+            if piece.order in answered:
+                continue
             groups = by_section.setdefault(piece.section, [])
             if not groups or groups[-1][0] is not whose:
                 groups.append((whose, []))
+            if piece.section == "coming" and len(groups[-1][1]) >= config.SHEET_LINES_MAX:
+                more["coming"] = more.get("coming", 0) + piece.listed
+                continue
             groups[-1][1].append(piece)
-        for name, count in whose.broken.items():
-            broken[name] = broken.get(name, 0) + count
+        for told, counts in ((broken, whose.broken), (more, whose.more)):
+            for name, count in counts.items():
+                told[name] = told.get(name, 0) + count
     for section in SECTIONS:
         if card and section.name not in CARD:
             continue
@@ -310,7 +339,9 @@ def _joined(owned: Sequence[Owned], hidden: Hidden, now_us: int, *, card: bool) 
         withheld = not hidden.withheld.isdisjoint(section.kinds)
         missed = broken.get(section.name, 0)
         state = state_of(section, listed, none, missed, withheld=withheld or hidden.closed)
-        yield _Section(section, state, withheld, missed, found)
+        given = [(each.ordered, each.given) for each in owned] if section.name == "medication" else []
+        elsewhere = due.elsewhere(given, now_us)
+        yield _Section(section, state, withheld, missed, found, more.get(section.name, 0), elsewhere)
 
 
 def _body(parts: Iterable[Part | Gap], owned: Sequence[Owned], hidden: Hidden, now_us: int) -> Body:

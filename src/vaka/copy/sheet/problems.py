@@ -29,7 +29,7 @@ def problems(gathered: Gathered) -> list[Line]:
         name = line.get("code") or line["what"]
         if "visit" in line and name not in known:
             others.setdefault(name, line)
-    return listed[: config.SHEET_LINES_MAX] + list(others.values())[: config.SHEET_RECENT_MAX]
+    return gathered.first(PROBLEMS, listed) + list(others.values())[: config.SHEET_RECENT_MAX]
 
 
 def procedures(gathered: Gathered) -> list[Line]:

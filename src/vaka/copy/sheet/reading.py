@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from vaka import __version__, config
 from vaka.access.filter import AccessFilter
@@ -23,7 +23,8 @@ from vaka.copy.reader import Row
 from vaka.copy.sheet import kept, page
 from vaka.copy.sheet.deciding import Decided, Decisions
 from vaka.copy.sheet.entry import Entry, unnamed
-from vaka.copy.sheet.fragment import Fragment, Piece, facts_of, fragment, pieces_of
+from vaka.copy.sheet.fragment import Facts, Fragment, Piece, facts_of, fragment, pieces_of
+from vaka.copy.sheet.fragment import facts as facts_in
 from vaka.copy.sheet.kept import Group
 from vaka.copy.sheet.page import Body, Hidden, Owned
 from vaka.copy.sheet.sections import CARD_KINDS
@@ -207,9 +208,8 @@ class Sheets:
         )  # fmt: skip
 
 
-_Facts = tuple[Mapping[str, int], Sequence[Sequence[Any]], Mapping[str, int]]
-_Found = tuple[Sequence[Piece], _Facts, Sequence[Sequence[int]]]
-"""Pieces; what is broken, scheduled and given; versions."""
+_Found = tuple[Sequence[Piece], Facts, Sequence[Sequence[int]]]
+"""Pieces; what else is kept of them; versions."""
 
 
 def shown_anew(
@@ -236,19 +236,17 @@ def _kept(reader: Connection, number: int, form: str) -> _Found | None:
         return None
     facts, body = rows[0]
     try:
-        broken, scheduled, given, seen = facts_of(facts)
-        return pieces_of(body), (broken, scheduled, given), seen
+        told, seen = facts_of(facts)
+        return pieces_of(body), told, seen
     except (ValueError, IndexError, TypeError):  # of another release, or damaged: made anew in memory
         return None
 
 
 def _of(made: Fragment, form: str) -> _Found:
-    return made.pieces[form], (made.broken, made.scheduled, made.given), made.seen
+    return made.pieces[form], facts_in(made), made.seen
 
 
-def _owned(
-    group: Group, label: str, pieces: Sequence[Piece], facts: _Facts, *, newest: int, own: bool = False
-) -> Owned:
+def _owned(group: Group, label: str, pieces: Sequence[Piece], facts: Facts, *, newest: int, own: bool = False) -> Owned:
     named = label != ANOTHER_UNIT
     return Owned(
         group.unit or None if named else None, group.provider or None if named else None, group.kind, label, pieces,

@@ -20,6 +20,7 @@ from vaka.copy.sheet.elements import (
     number,
     one,
     person,
+    reference_id,
     text,
     value_of,
     when,
@@ -32,6 +33,7 @@ CULTURES: Final = "cultures"
 ORDERS: Final = "orders"
 REPORTS: Final = "reports"
 _UNANSWERED: Final = frozenset({"registered", "cancelled", "unknown"})
+_FINAL: Final = frozenset({"final", "amended", "corrected", "appended"})
 _NOT_LAB: Final = frozenset(
     {"vital-signs", "survey", "social-history", "exam", "activity", "therapy", "procedure", "imaging"}
 )
@@ -45,10 +47,12 @@ _MARKED: Final = {"LL": "LL", "HH": "HH", "L": "L", "H": "H", "A": "*", "AA": "*
 
 
 def results(gathered: Gathered) -> list[Line]:
-    """One line an analysis, newest first, blood group before all."""
+    """One line an analysis, newest first, blood group before all: however old it is, it has its place."""
     rows = gathered.each(RESULTS, ("Observation",), _laboratory)
-    lines = latest(gathered, RESULTS, rows, result_line, config.SHEET_ANALYSES_MAX)
-    return sorted(lines, key=lambda line: "blood_group" not in line)
+    groups = [row for row in rows if _is_blood_group(row[0].resource)]
+    others = [row for row in rows if not _is_blood_group(row[0].resource)]
+    lines = latest(gathered, RESULTS, groups, result_line, config.SHEET_ANALYSES_MAX)
+    return lines + latest(gathered, RESULTS, others, result_line, config.SHEET_ANALYSES_MAX)
 
 
 def latest(
@@ -58,12 +62,16 @@ def latest(
     make: Callable[[Found], Line],
     limit: int,
 ) -> list[Line]:
-    """The newest of each of ``rows`` (what is measured, when), with the value before; at most ``limit``."""
+    """The newest of each of ``rows`` (what is measured, when), with the value before; at most ``limit``, the others counted."""
     rows.sort(key=lambda row: (-row[1][1], row[0].entry.id))
     newest: dict[str, Line] = {}
+    left_out: set[str] = set()
     for found, (what, _) in rows:
         line = newest.get(what)
-        if "before" in (line or ()) or (line is None and len(newest) >= limit):
+        if line is None and len(newest) >= limit:
+            left_out.add(what)
+            continue
+        if "before" in (line or ()):
             continue
         try:
             made = make(found)
@@ -74,6 +82,8 @@ def latest(
             newest[what] = made
         else:
             line |= {"before": made["value"], "before_at": made.get("at", "")}
+    if left_out:
+        gathered.more[section] = gathered.more.get(section, 0) + len(left_out)
     return list(newest.values())
 
 
@@ -90,19 +100,23 @@ def reports(gathered: Gathered) -> list[Line]:
 
 
 def orders(gathered: Gathered) -> list[Line]:
-    """Orders and referrals without an answer, most urgent first: without a final report of the same owner."""
-    answered = {
-        text(based.get("reference"), 200)
-        for found in gathered.by_type.get("DiagnosticReport", ())
-        if found.resource.get("status") in ("final", "amended", "corrected", "appended")
-        for based in many(found.resource.get("basedOn"))
-    }
+    """Orders and referrals, most urgent first. Which are answered is known when the sheet is joined: reports are another kind of
+    information than orders, and often another unit's."""
     lines = gathered.lines(ORDERS, ("ServiceRequest",), _order)
-    kept = [line for line in lines if line["id"] not in answered]
     rank = {"stat": 0, "asap": 1, "urgent": 2}
     return sorted(
-        kept, key=lambda line: (rank.get(line.get("priority", ""), 3), -at_us(line.get("at", "")), line["id"])
+        lines, key=lambda line: (rank.get(line.get("priority", ""), 3), -at_us(line.get("at", "")), line["id"])
     )
+
+
+def answered(gathered: Gathered) -> list[str]:
+    """The orders (``ServiceRequest/id``) that a final report is an answer to."""
+    final = gathered.each(
+        ORDERS, ("DiagnosticReport",),
+        lambda found: [reference_id(based) for based in many(found.resource.get("basedOn"))]
+        if found.resource.get("status") in _FINAL else None,
+    )  # fmt: skip
+    return sorted({name for _, named in final for name in named if name.startswith("ServiceRequest/")})
 
 
 def analysis_of(resource: Json) -> str:
@@ -126,8 +140,12 @@ def result_line(found: Found) -> Line:
         normal=text(reference.get("text"), 60) or _normal(reference),
         at=when(resource, "effectiveDateTime", "effectivePeriod", "effectiveInstant", "issued"),
         status=status if status in ("preliminary", "amended", "corrected") else "",
-        blood_group=any(value in _BLOOD_GROUP for _, value in codes(resource.get("code"))),
+        blood_group=_is_blood_group(resource),
     )
+
+
+def _is_blood_group(resource: Json) -> bool:
+    return any(value in _BLOOD_GROUP for _, value in codes(resource.get("code")))
 
 
 def _normal(reference: Json) -> str:

@@ -35,6 +35,11 @@ DELETE FROM fragment_body WHERE number IN (
         AND f.unit = coalesce(o.unit, '')
     WHERE f.patient = :patient AND o.owner = :owner AND f.number IS NOT NULL)
 
+-- name: staying_at
+-- Whose encounters are under way at a place: their sheets say what it is called.
+SELECT DISTINCT r.patient, r.owner FROM token t CROSS JOIN worklist w ON w.rkey = t.rkey CROSS JOIN resource r ON r.rkey = t.rkey
+WHERE t.key = :key AND w.list = :list AND r.patient IS NOT NULL
+
 -- name: to_make
 SELECT patient, kind, provider, unit FROM fragment WHERE number IS NULL LIMIT :limit
 
@@ -121,11 +126,17 @@ DELETE FROM worklist WHERE rkey = :rkey AND list = :list
     AND EXISTS (SELECT 1 FROM resource r WHERE r.rkey = :rkey AND r.version = :version AND r.epoch = :epoch)
 
 -- name: works
--- One list of a unit as a reader may see it, and by which rule.
+-- One list of a unit as a reader may see it, and by which rule. based_on: what a report has of what it answers, XORed with the
+-- order's key; 0: of a list that is not of orders. final: keys of the statuses of a report that is an answer.
 SELECT w.list, r.type, r.id, r.dictionary, r.body, r.rkey, r.seq, r.owner, r.pending, r.version, r.epoch, r.patient,
-    {rule}
+    {rule}, w.from_us
 FROM worklist w JOIN resource r ON r.rkey = w.rkey
-WHERE w.unit = :unit AND w.list = :list AND w.from_us < :before AND w.until_us > :now AND r.deleted = 0 AND r.body IS NOT NULL
+WHERE w.unit = :unit AND w.list = :list AND w.from_us < :before AND w.until_us > :now AND (w.from_us, w.rkey) > (:after_us, :after)
+    AND r.deleted = 0 AND r.body IS NOT NULL
+    AND (:based_on = 0 OR NOT EXISTS (
+        SELECT 1 FROM token b CROSS JOIN resource d ON d.rkey = b.rkey AND d.deleted = 0 AND d.body IS NOT NULL
+            CROSS JOIN token s ON s.rkey = b.rkey AND s.key IN (SELECT value FROM json_each(:final))
+        WHERE b.key = (w.rkey | :based_on) & ~(w.rkey & :based_on)))
     AND ({access})
 ORDER BY w.from_us, w.rkey LIMIT :limit
 

@@ -9,7 +9,7 @@ import orjson
 
 from vaka.copy.sheet import page
 from vaka.copy.sheet.entry import Entry
-from vaka.copy.sheet.fragment import Fragment, fragment
+from vaka.copy.sheet.fragment import Fragment, facts, fragment
 from vaka.copy.sheet.identity import Identity
 from vaka.copy.sheet.page import Hidden, Owned, Reader
 from vaka.copy.sheet.stream import joined, unpacked
@@ -49,9 +49,7 @@ def owned(found: Fragment, kind: str = "alert", form: str = "en", **more: Any) -
         kind,
         more.pop("label", "Ward 35"),
         found.pieces[form],
-        found.broken,
-        found.scheduled,
-        found.given,
+        *facts(found),
         **more,
     )
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 import pytest
-from tests.unit.copy.sheet.building import concept, lines, made
+from tests.unit.copy.sheet.building import as_html, as_json, concept, lines, made, owned, section
 
 from vaka.copy.sheet.entry import Entry
-from vaka.copy.sheet.fragment import fragment, kept_facts, kept_pieces, pieces_of
+from vaka.copy.sheet.fragment import Fragment, fragment, kept_facts, kept_pieces, pieces_of
 from vaka.copy.sheet.stream import unpacked
 
 
@@ -133,6 +134,16 @@ def test_a_blood_group_is_marked() -> None:
     assert "not a basis for transfusion" in unpacked(piece.part).decode()
 
 
+def test_a_blood_group_has_its_place_however_much_came_after_it() -> None:
+    """Would break: of who has had forty other analyses since, the blood group is not on the sheet; or nobody knows that some are not."""
+    group = observation("ABO", "A", "2020-01-01") | {"code": concept("Blodgrupp", "882-1", "http://loinc.org")}
+    found = made(group, *(observation(f"analysis {n}", float(n), "2026-11-01") for n in range(45)))
+    told = lines(found, "results")
+    assert told[0]["blood_group"] is True
+    assert len(told) == 41
+    assert section(as_json(owned(found, "laboratory", "json")), "results")["more"] == 5
+
+
 def test_a_measurement_and_a_score() -> None:
     """Would break: blood pressure without its parts; a score that is worked out here, or not first."""
     pressure = observation("BP", "", "2026-11-29", "vital-signs")
@@ -148,7 +159,8 @@ def test_a_measurement_and_a_score() -> None:
 
 
 def test_an_answered_order_is_no_answer_to_come() -> None:
-    """Would break: an answer is waited for that has come; one that is only preliminary counts as come."""
+    """Would break: an answer is waited for that has come; one that is only preliminary, or that the reader is not shown, counts as
+    come. Reports are another kind of information than orders: they stand in fragments of their own."""
 
     def asked(id_: str) -> dict[str, Any]:
         return {
@@ -165,8 +177,91 @@ def test_an_answered_order_is_no_answer_to_come() -> None:
             "basedOn": [{"reference": f"ServiceRequest/{id_}"}],
         }  # fmt: skip
 
-    found = made(asked("a"), asked("b"), report("a", "final"), report("b", "preliminary"))
-    assert [line["what"] for line in lines(found, "orders")] == ["b"]
+    orders = made(asked("a"), asked("b"), asked("c"))
+    reports = [made(report("a", "final"), report("b", "preliminary")), made(report("c", "amended"))]
+
+    def open_(*seen: Fragment) -> list[str]:
+        told = as_json(owned(orders, "referral", "json"), *(owned(each, "laboratory", "json") for each in seen))
+        page = as_html(owned(orders, "referral"), *(owned(each, "laboratory") for each in seen))
+        found = [line["what"] for whose in section(told, "orders")["owners"] for line in whose["lines"]]
+        part = page.split('<section id="orders"')[1].split("</section>")[0]
+        assert [what for what in "abc" if f"<strong>{what}</strong>" in part] == found
+        return found
+
+    assert open_() == ["a", "b", "c"]
+    assert open_(reports[0]) == ["b", "c"]
+    assert open_(*reports) == ["b"]
+
+
+def test_a_dose_that_another_unit_gave_is_told() -> None:
+    """Would break: the emergency unit's order, given on the ward, looks as if it had never been given."""
+    order_ = order("Alvedon") | {"id": "o1"}
+    dose = {
+        "resourceType": "MedicationAdministration", "status": "completed", "medicationCodeableConcept": concept("Alvedon"),
+        "request": {"reference": "MedicationRequest/o1"}, "effectiveDateTime": "2026-11-29T08:00:00+01:00",
+    }  # fmt: skip
+    before = dose | {"effectiveDateTime": "2026-11-28T08:00:00+01:00"}
+    ordered, given = made(order_, before), made(dose)
+
+    def told(*seen: Fragment) -> list[Any]:
+        found = as_json(*(owned(each, "medication", "json") for each in seen))
+        page = as_html(*(owned(each, "medication") for each in seen))
+        elsewhere: list[Any] = section(found, "medication").get("givenElsewhere", [])
+        assert ("Last given by another unit" in page) is bool(elsewhere)
+        return elsewhere
+
+    assert told(ordered) == told(given) == told(made(order_, dose), made(before)) == []
+    assert told(ordered, given) == [
+        {"order": "MedicationRequest/o1", "what": "Alvedon", "at": "2026-11-29T08:00:00+01:00"}
+    ]
+    page = as_html(owned(ordered, "medication"), owned(given, "medication"))
+    assert "<li>Sunday 2026-11-29 08:00 <strong>Alvedon</strong></li>" in page
+
+
+def test_the_next_of_many_visits_are_shown() -> None:
+    """Would break: of who comes to dialysis for half a year the next visits are missing, and the last ones are shown."""
+    visits = [
+        {"resourceType": "Appointment", "status": "booked", "description": f"v{n}",
+         "start": (datetime(2026, 11, 20, 10, tzinfo=UTC) + timedelta(days=n)).isoformat()}
+        for n in range(100)
+    ]  # fmt: skip
+    found = made(*visits)
+    told = section(as_json(owned(found, "contact", "json")), "coming")
+    (whose,) = told["owners"]
+    assert [line["why"] for line in whose["lines"]] == [f"v{n}" for n in range(9, 69)]
+    assert told["more"] == 31
+    assert "31 more are left out here, for want of room." in as_html(owned(found, "contact"))
+
+
+@pytest.mark.parametrize(("name", "resource"), [
+    ("doses", {"resourceType": "MedicationAdministration", "status": "completed", "medicationCodeableConcept": concept("Noradrenalin"),
+               "effectiveDateTime": "2026-11-29T08:00:00+01:00"}),
+    ("plan", {"resourceType": "Goal", "lifecycleStatus": "active", "description": concept("Up")}),
+    ("problems", {"resourceType": "Condition", "code": concept("Pain")}),
+])  # fmt: skip
+def test_what_a_section_has_no_room_for_is_counted(name: str, resource: dict[str, Any]) -> None:
+    """Would break: of a day in intensive care the first doses are missing, and the list looks complete."""
+    for count, more in ((60, 0), (63, 3)):
+        found = made(*([resource] * count))
+        assert len(lines(found, name)) == 60
+        assert section(as_json(owned(found, form="json")), name)["more"] == more
+
+
+def test_notes_that_are_left_out_are_told() -> None:
+    """Would break: on a sheet that is read as the whole of 72 hours some of it is missing, and nobody knows."""
+    notes = [
+        {"resourceType": "DocumentReference", "status": "current", "date": f"2026-11-28T{n // 60:02}:{n % 60:02}:00+01:00",
+         "description": f"n{n}"}
+        for n in range(50)
+    ]  # fmt: skip
+    found = made(*notes[:20])
+    assert len(lines(found, "notes")) == 20
+    assert section(as_json(owned(found, "note", "json")), "notes")["more"] == 0
+    assert "left out" not in as_html(owned(found, "note"))
+    found = made(*notes)
+    assert section(as_json(owned(found, "note", "json")), "notes")["more"] == 10
+    assert "10 more are left out here, for want of room." in as_html(owned(found, "note"))
+    assert lines(found, "notes")[0]["text"] == "n49"
 
 
 def test_notes_of_72_hours_before_the_newest_and_the_last_discharge() -> None:

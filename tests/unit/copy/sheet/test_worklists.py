@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.unit.copy.sheet.building import concept
+from tests.unit.copy.sheet.building import NOW_US, concept
 from tests.unit.copy.sheet.record import FULL, Record, person
 
 from vaka.access.decision import What
@@ -94,6 +94,21 @@ def test_who_comes_today_and_tomorrow(record: Record) -> None:
     for number, days in enumerate((-3, 0, 1, 2, 9)):
         record.put(appointment(f"a{number}", at(days)))
     assert ids(record, "coming") == ["Appointment/a1", "Appointment/a2"]
+
+
+@pytest.mark.parametrize(("start", "listed_"), [
+    ("2026-11-28T23:30:00+01:00", False), ("2026-11-29T00:00:00+01:00", True), ("2026-11-29", True),
+    ("2026-11-29T08:00:00+01:00", True), ("2026-11-30T23:59:00+01:00", True), ("2026-12-01T00:00:00+01:00", False),
+])  # fmt: skip
+def test_today_is_from_midnight_to_midnight(
+    record: Record, monkeypatch: pytest.MonkeyPatch, start: str, listed_: bool
+) -> None:
+    """Would break: on a list on paper yesterday's patients stand among those who come today; or who was due this morning is gone."""
+    monkeypatch.setattr(listed, "now_us", lambda: NOW_US)  # Sunday 2026-11-29 14:03
+    record.put(appointment("a1", start))
+    record.put(encounter("e1", "planned") | {"period": {"start": start}})
+    assert bool(ids(record, "coming")) is listed_
+    assert len(ids(record, "coming")) in (0, 2)
 
 
 def test_a_signature_counts_for_its_version(record: Record) -> None:
@@ -267,3 +282,29 @@ def test_a_list_is_cut_where_it_is_asked_to_be_and_says_so(record: Record) -> No
     whole = listed.worklists(record.reader, "u1", person(), limit=1_000)
     assert len(dict(whole.lists)["here"]) >= 4
     assert "here" not in whole.more
+
+
+def test_what_is_done_takes_no_place_on_a_list(record: Record) -> None:
+    """Would break: a unit whose orders stay active when they are answered sees none of those that it waits for, once it has had as
+    many answers as a list has lines; so of results that have a later version, and of notes whose signature came first."""
+
+    def order(number: int) -> dict[str, Any]:
+        return {"resourceType": "ServiceRequest", "id": f"o{number}", "status": "active", "intent": "order",
+                "code": concept("Culture"), "authoredOn": f"2026-01-{number + 1:02}"}  # fmt: skip
+
+    def report(number: int) -> dict[str, Any]:
+        return {"resourceType": "DiagnosticReport", "id": f"r{number}", "status": "final", "code": concept("Culture"),
+                "basedOn": [{"reference": f"ServiceRequest/o{number}"}], "issued": at(0, 1)}  # fmt: skip
+
+    for number in range(9):
+        record.put(order(number), source="vaka:load")
+        record.put(mark(Act.SIGN, f"DocumentReference/n{number}/_history/1", f"m{number}"))
+        record.put(note(f"n{number}") | {"date": f"2026-01-{number + 1:02}"})
+    for number in range(8):
+        record.put(report(number), "lab/v1")
+    record.put(note("open"))
+    found = listed.worklists(record.reader, "u1", person(), limit=2)
+    told = {name: [line["id"] for line in lines] for name, lines in found.lists}
+    assert told["orders"] == ["ServiceRequest/o8"]
+    assert told["unsigned"] == ["DocumentReference/open"]
+    assert not found.more
