@@ -28,13 +28,14 @@ from vaka.api.cookies import SESSION, cookie
 from vaka.api.door.door import Safety
 from vaka.api.http import Preferences, Request, Response, preferences, require_json_answer, require_json_body
 from vaka.api.reserve import allergies
+from vaka.api.reserve.meaning import patients_asked
 from vaka.api.reserve.peer import hold
-from vaka.copy.reserve.entry import OPEN, Entry, Part, State
+from vaka.copy.reserve.entry import OPEN, PENDING, Entry, Part, State
 from vaka.copy.reserve.mode import Mode, Silent, to_reserve
 from vaka.copy.reserve.peers import Peers
 from vaka.copy.reserve.store import ReserveStore
 from vaka.copy.reserve.taken import HELP, ORDERS, is_order, require_taken
-from vaka.errors import OnlyJournal, Unauthenticated, Unavailable, Unprocessable, VakaError
+from vaka.errors import Invalid, OnlyJournal, Unauthenticated, Unavailable, Unprocessable, VakaError
 from vaka.fhir.extract import owner_hints
 from vaka.fhir.media import JSON_PATCH
 from vaka.fhir.splice import relative_references
@@ -112,8 +113,13 @@ class Reserving:
 
     async def _patients(self, request: Request) -> set[str]:
         """All ids of the patients whom a write concerns: by what it says, and by whose it is that it changes."""
-        named = set(patients_of(await request.body()))
+        body = await request.body()
+        named = set(patients_of(body))
         type_, id_ = (*_path(request), "", "")[:2]
+        for asked in dict.fromkeys(patients_asked(request, type_, body)):
+            with suppress(Invalid):  # who writes nonsense is told later
+                meant = await self.known.meant(asked)
+                named |= {meant} if meant is not None else set()
         try:
             found = id_ if type_ == "Patient" else await self.known.patient(type_, id_) if id_ else None
             named |= {found} if found else set()
@@ -243,15 +249,17 @@ def answer(entry_: Entry, inner: Request) -> Response:
     wishes = preferences(inner)
     headers = [
         ("Vaka-Reserve", f"pending; copies={entry_.copies}" + ("; site-only" if entry_.single_site else "")),
-        ("ETag", f'W/"{entry_.version_id}"'),
         ("Last-Modified", http_date(entry_.recorded_us)),
     ]
     if entry_.checked:
         headers.append((allergies.HEADER, entry_.checked))
     if not inner.path:
+        headers.append(("ETag", f'W/"{entry_.version_id}"'))
         return Response(200, _bundled(entry_, inner, wishes), headers)
     part = next((one for one in reversed(entry_.parts) if one.body is not None), entry_.parts[0])
-    headers.append(("Location", _location(entry_, part, inner)))
+    version = _version(entry_, part)
+    headers.append(("ETag", f'W/"{version}"'))
+    headers.append(("Location", f"{inner.base_url}/{part.name}/_history/{version}"))
     status = 201 if part.base is None else 200
     return Response(status, b"" if wishes.returns == "minimal" or part.body is None else part.body, headers)
 
@@ -261,8 +269,8 @@ def _bundled(entry_: Entry, inner: Request, wishes: Preferences) -> bytes:
     for part in entry_.parts:
         status = HTTPStatus.CREATED if part.base is None else HTTPStatus.OK
         response: dict[str, Any] = {
-            "status": f"{status.value} {status.phrase}", "etag": f'W/"{entry_.version_id}"',
-            "lastModified": instant(entry_.recorded_us), "location": f"{part.name}/_history/{entry_.version_id}",
+            "status": f"{status.value} {status.phrase}", "etag": f'W/"{_version(entry_, part)}"',
+            "lastModified": instant(entry_.recorded_us), "location": f"{part.name}/_history/{_version(entry_, part)}",
         }  # fmt: skip
         whole = wishes.returns == "representation" and "return" in (inner.header("prefer") or "").lower()
         told.append(
@@ -271,8 +279,11 @@ def _bundled(entry_: Entry, inner: Request, wishes: Preferences) -> bytes:
     return bundle({"type": "transaction-response", "link": links([("self", inner.base_url)])}, told)
 
 
-def _location(entry_: Entry, part: Part, inner: Request) -> str:
-    return f"{inner.base_url}/{part.name}/_history/{entry_.version_id}"
+def _version(entry_: Entry, part: Part) -> str:
+    """Which version is told of a part: the pending one; of what was there already the one that stands."""
+    if part.body is not None or part.base is None:
+        return entry_.version_id
+    return part.base.version_id or PENDING + str(part.base.entry)
 
 
 def _path(request: Request) -> tuple[str, ...]:
