@@ -216,6 +216,11 @@ class ReserveStore:
         rows = self._rows("open_numbers", limit=limit)
         return [(int(number), str(origin), State(state)) for number, origin, state in rows]
 
+    def open_beside(self, whose: Iterable[str], limit: int) -> list[tuple[int, str, State]]:
+        """The same of the first ``limit`` that wait, of ``whose`` (ids of copies), and of what they may have to wait for."""
+        rows = self._rows("open_beside", whose=orjson.dumps(list(whose)).decode(), limit=limit)
+        return [(int(number), str(origin), State(state)) for number, origin, state in rows]
+
     def has(self, states: Iterable[State]) -> bool:
         """Whether there is an entry in one of these states."""
         return bool(self._rows("has", states=_numbers(states))[0][0])
