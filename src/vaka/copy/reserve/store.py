@@ -233,6 +233,10 @@ class ReserveStore:
         row = self._one("newest_of_resource", name=f"{type_}/{id_}")
         return _entry(row) if row is not None else None
 
+    def open_of(self, name: str) -> Iterator[Entry]:
+        """All entries that create or change a resource (``Type/id``), and that the journal does not have, newest first."""
+        return map(_entry, self._rows("open_of_resource", name=name))
+
     def waits(self, patients: Iterable[str]) -> bool:
         """Whether something of one of these patients waits to be handed over."""
         row = self._one("waits", patients=orjson.dumps(list(patients)).decode())

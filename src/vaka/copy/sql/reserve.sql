@@ -100,6 +100,11 @@ WHERE state IN (SELECT value FROM json_each(:states)) AND number > :after ORDER 
 SELECT e.number, e.origin, e.state, e.copies, e.reason, e.result, e.content FROM of_resource o JOIN entry e ON e.number = o.number
 WHERE o.name = :name AND e.state IN (1, 4) ORDER BY o.number DESC LIMIT 1
 
+-- name: open_of_resource
+-- All of them, newest first.
+SELECT e.number, e.origin, e.state, e.copies, e.reason, e.result, e.content FROM of_resource o JOIN entry e ON e.number = o.number
+WHERE o.name = :name AND e.state IN (1, 4) ORDER BY o.number DESC
+
 -- name: waits
 -- Whether something of these patients waits to be handed over: what was refused waits for a person, and holds back nobody.
 SELECT EXISTS (SELECT 1 FROM json_each(:patients) p JOIN of_patient o ON o.patient = p.value JOIN entry e ON e.number = o.number
