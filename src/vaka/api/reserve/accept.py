@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -91,6 +91,16 @@ class Reserving:
     def holds(self, patient: str) -> bool:
         """Whether something of this patient stands here that the journal does not show."""
         return self.store.has(OPEN | {State.UNHELD}) and self.store.shows(patient)
+
+    def lacks(self, path: Sequence[str], patients: Iterable[str] | None) -> bool:
+        """Whether something stands here that the journal's answer to a read, or a search within ``patients``, may lack. None:
+        of anybody."""
+        if not self.store.has(OPEN | {State.UNHELD}):
+            return False
+        match path:
+            case ("fhir", type_, id_) | ("fhir", type_, id_, "_history", _) if not id_.startswith(("$", "_")):
+                return self.store.shown_of(type_, id_) is not None
+        return patients is None or any(self.store.shows(one) for each in patients for one in self.known.same(each))
 
     def takes(self, request: Request) -> bool:
         """Whether the reserve could take this request; asked before the journal is tried."""
