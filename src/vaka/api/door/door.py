@@ -76,6 +76,9 @@ class Reserve(Protocol):
     def takes(self, request: Request) -> bool:
         """Whether it could take this request: asked before the journal is tried."""
 
+    def became(self, request: Request) -> str | None:
+        """The If-Match for the journal of a write that names a pending version which the journal has by now; None: as it is."""
+
     async def first(self, request: Request) -> bool:
         """Whether it takes this request before the journal is tried: that is away, or something of the patient waits (S14)."""
 
@@ -259,6 +262,9 @@ class Door:
             await request.keep()
             if self.standing.reserving or await reserve.first(request):
                 return await self._reserved(server, request, reserve, key)
+            if (named := reserve.became(request)) is not None:
+                request.headers = {**request.headers, "if-match": named}
+                exchange.headers["if-match"] = named
         otherwise = Otherwise.RESERVE if reserve is not None else Otherwise.NOBODY
         try:
             response = await self.passing.on(

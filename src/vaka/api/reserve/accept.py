@@ -30,7 +30,7 @@ from vaka.api.http import Preferences, Request, Response, preferences, require_j
 from vaka.api.reserve import allergies
 from vaka.api.reserve.meaning import patients_asked
 from vaka.api.reserve.peer import hold
-from vaka.copy.reserve.entry import OPEN, PENDING, Entry, Part, State
+from vaka.copy.reserve.entry import OPEN, PENDING, Entry, Part, State, version_made
 from vaka.copy.reserve.mode import Mode, Silent, to_reserve
 from vaka.copy.reserve.peers import Peers
 from vaka.copy.reserve.store import ReserveStore
@@ -109,6 +109,17 @@ class Reserving:
         except OnlyJournal:
             return False
         return True
+
+    def became(self, request: Request) -> str | None:
+        """The If-Match that names what a pending version, which a request names, has become in the journal; None where it names
+        none, or nothing came of it."""
+        type_, id_ = (*_path(request), "", "")[:2]
+        named = (request.header("if-match") or "").removeprefix('W/"').removesuffix('"')
+        entry_ = self.store.by_id(named.removeprefix(PENDING)) if named.startswith(PENDING) and id_ else None
+        if entry_ is None or entry_.state is not State.DONE:
+            return None
+        made = version_made(entry_.result, f"{type_}/{id_}")
+        return f'W/"{made}"' if made is not None else None
 
     async def first(self, request: Request) -> bool:
         """Whether this request goes into the reserve without the journal being tried: it is away, or something of the
@@ -201,11 +212,14 @@ class Reserving:
             request.method, _path(request), request.query, {**request.headers, "idempotency-key": key}, request.base_url, body,
             request.access, request.source,
         )  # fmt: skip
-        digest = keyed(inner, body).digest
+        digests = [keyed(inner, body).digest]
+        if (named := self.became(inner)) is not None:
+            inner.headers = {**inner.headers, "if-match": named}
+            digests.append(keyed(inner, body).digest)  # it may have been sent before that was so
         entry_ = self.store.by_key(request.access.principal, key)
         if entry_ is None:
-            entry_ = await self._new(server, inner, body, key, digest, _author(request))
-        if entry_.digest != digest:
+            entry_ = await self._new(server, inner, body, key, digests[-1], _author(request))
+        if entry_.digest not in digests:
             raise Unprocessable(
                 "this Idempotency-Key was used for another request", help="make a new key for each new request"
             )

@@ -23,7 +23,7 @@ from vaka.api.asked import require_right
 from vaka.api.http import Request, parse_etag
 from vaka.api.reserve import meaning
 from vaka.api.server import Server, accept_resource, check_id, living
-from vaka.copy.reserve.entry import PENDING, Base, Part
+from vaka.copy.reserve.entry import PENDING, Base, Part, version_made
 from vaka.copy.reserve.entry import Entry as ReserveEntry
 from vaka.copy.reserve.store import ReserveStore
 from vaka.copy.reserve.taken import HELP, require_type
@@ -283,11 +283,16 @@ class Asking:
             raise Invalid(
                 "a pending version is named in If-Match", help=f'send If-Match: W/"{version}"', path="version"
             )
-        if named is not None and named != seen.version_id:
+        if named is not None and named != seen.version_id and not self._became(seen, name, named):
             raise PreconditionFailed(
                 f"{name} is at version {seen.version_id}",
                 help="read it again, make the change on the current version, and send that version in If-Match",
             )
+
+    def _became(self, seen: Seen, name: str, named: str) -> bool:
+        """Whether what is shown as pending is by now the journal's version that was named."""
+        entry = self.store.by_id(seen.base.entry) if seen.base.entry is not None else None
+        return entry is not None and version_made(entry.result, name) == named
 
 
 def _require_forward(parsed: Parsed, seen: Seen, if_match: str | None) -> None:

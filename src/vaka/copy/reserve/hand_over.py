@@ -18,9 +18,9 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from vaka import config, log
-from vaka.copy.reserve.entry import LOST, Entry, State
+from vaka.copy.reserve.entry import LOST, Entry, State, version_made
 from vaka.copy.reserve.giving import get_range
-from vaka.copy.reserve.journal import Away, JournalClient, resolved, version_made
+from vaka.copy.reserve.journal import Away, JournalClient, resolved
 from vaka.copy.reserve.mode import Committed, Drained, Mode, Silent
 from vaka.copy.reserve.plan import outline, plan
 from vaka.copy.reserve.store import ReserveStore

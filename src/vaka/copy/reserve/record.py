@@ -19,8 +19,7 @@ from vaka.copy import lines, pending
 from vaka.copy.apply import Applier
 from vaka.copy.lines import Owner, Version
 from vaka.copy.pending import Pending
-from vaka.copy.reserve.entry import LOST, Entry, State
-from vaka.copy.reserve.journal import version_made
+from vaka.copy.reserve.entry import LOST, Entry, State, version_made
 from vaka.copy.reserve.shown import Shown, shown
 from vaka.copy.reserve.store import ReserveStore
 from vaka.copy.statements import statements
