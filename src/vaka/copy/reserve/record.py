@@ -66,12 +66,24 @@ class InRecord:
             return True
         key, name = resource_key(row.type, row.id), f"{row.type}/{row.id}"
         stands = applier.putter.standing([key]).get(key)
+        if stands is not None and not stands.pending and entry.state is State.REFUSED:
+            return stands.order > self._made_on(entry, name)
         other = self._store.get(stands.pending) if stands is not None and stands.pending else None
         if other is None or other.number == entry.number or name not in other.makes:
             return False
         if self._is_on(other, name, entry.id):
             return True
         return other.number > entry.number and not self._is_on(entry, name, other.id)
+
+    def _made_on(self, entry: Entry, name: str) -> tuple[int, int]:
+        """The place of the journal's version that an entry changes; before all others where there is none."""
+        base = next((part.base for part in entry.parts if part.name == name), None)
+        before = self._store.by_id(base.entry) if base is not None and base.entry is not None else None
+        version = (
+            version_made(before.result, name) if before is not None else base.version_id if base is not None else None
+        )
+        number = parse_version_id(version) if version is not None else None
+        return number[::-1] if number is not None else (0, 0)
 
     def _is_on(self, entry: Entry | None, name: str, other: str) -> bool:
         """Whether ``entry`` changes what the entry ``other`` made of a resource, itself or through others."""
