@@ -256,6 +256,8 @@ def test_what_both_copies_hand_over_and_a_person_settles_at_one_is_settled(tmp_p
         store.become(adopted.number, State.REFUSED, "no")
     ours.become(adopted.number, State.SETTLED, "Ada: entered anew")
     (told,) = [each for _, each in ours.untold("copy-b")]
+    another = theirs.hold(dataclasses.replace(told, id="another", digest=b"another"))
+    assert another.state is State.REFUSED, "one key, but not what was settled"
     theirs.hold(told)
     found = theirs.get(adopted.number)
     assert found is not None

@@ -123,9 +123,8 @@ class ReserveStore:
         if kept.origin == self.origin and kept.state is State.UNHELD and entry.state is not State.WITHDRAWN:
             self.held(kept.number, 2)  # the other copy has it, and may have acknowledged it
             return self.get(kept.number) or kept
-        if (
-            not new and entry.state is State.SETTLED and kept.state is State.REFUSED
-        ):  # it may be both copies': settled once
+        settled = entry.state is State.SETTLED and kept.state is State.REFUSED and kept.digest == entry.digest
+        if not new and settled:  # it may be both copies'
             self.become(kept.number, entry.state, entry.reason, entry.result)
             return self.get(kept.number) or kept
         if new or kept.origin == self.origin:
