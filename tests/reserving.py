@@ -14,6 +14,7 @@ from tests.client import Resource
 
 from vaka.access.filter import system_filter
 from vaka.access.session import Session
+from vaka.api.reserve.meaning import the_one
 from vaka.copy.reserve.entry import Base, Entry, Part, State, wire
 from vaka.fhir.extract import owner_hints
 from vaka.journal.journal import Journal
@@ -86,3 +87,6 @@ class OnJournal:
         async with self.journal.reading.connection() as connection:
             row = await (await connection.execute("SELECT unit FROM owner WHERE owner = %s", (owner,))).fetchone()
         return row[0] if row is not None else None
+
+    async def meant(self, asked: str) -> str | None:
+        return await the_one(self.journal, system_filter("test"), "Patient", asked, "")

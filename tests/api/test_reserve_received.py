@@ -217,6 +217,35 @@ def test_nothing_that_changed_meanwhile_is_overwritten(api: Api, ward: Ward, nur
             assert found[0]["owner"]["reference"] == f"Organization/{ward.unit}"
 
 
+def test_what_a_program_took_to_be_new_covers_nothing_that_has_come_meanwhile(
+    api: Api, ward: Ward, copy: Receiving, journal: Instance
+) -> None:
+    """Would break: an integration that names its resources itself, cut off with its copy, would put what it knew in the place of what
+    another site has written since, and nobody would hear of it."""
+    token = journal.token("monitor")
+
+    def puts(resource: Resource) -> Entry:
+        path = f"{resource['resourceType']}/{resource['id']}"
+        return entry("PUT", path, resource, author=token, principal="monitor", patient=ward.patient)
+
+    stands = api.make({**vital(ward), "id": fresh(), "valueString": "72"})
+    late = puts({**vital(ward), "id": stands["id"], "valueString": "64"})
+    assert copy.give(late)["outcome"] == "task"
+    assert copy.give(late)["outcome"] == "task", "once"
+    (task,) = tasks(api, late)
+    assert task["focus"]["reference"] == f"Observation/{stands['id']}/_history/1"
+    assert api.get(f"/Observation/{stands['id']}").json()["valueString"] == "72"
+    copy.done(puts({**vital(ward), "id": stands["id"], "valueString": "72"}))
+    number = [{"system": "urn:lab", "value": fresh()}]
+    early = api.make({**vital(ward), "id": fresh(), "identifier": number, "status": "preliminary"})
+    copy.done(puts({**early, "status": "final"}))
+    assert api.get(f"/Observation/{early['id']}").json()["status"] == "final", (
+        "a result goes on as the laboratory has it"
+    )
+    made = puts({**vital(ward), "id": fresh()})
+    copy.done(made)
+
+
 def test_what_was_made_on_something_pending_that_never_came_is_a_task(
     api: Api, ward: Ward, nurse: Nurse, copy: Receiving
 ) -> None:

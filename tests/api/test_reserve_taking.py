@@ -240,6 +240,25 @@ def test_changes_of_what_is_pending_come_home_in_order(api: Api, ward: Ward, nur
     assert len(acts(api, name)) == 3
 
 
+def test_a_pending_version_names_what_it_has_become(api: Api, ward: Ward, nurse: Nurse, copy: Copy) -> None:
+    """Would break: who opened a form in a stop, and saves it when the journal has what was written then, would be told that it has
+    changed, though nobody has changed it."""
+    told = copy.take("POST", "Observation", vital(ward), nurse.session)
+    first, etag = orjson.loads(told.body), headers(told)["etag"]
+    name = f"Observation/{first['id']}"
+    early = copy.take("PUT", name, {**first, "status": "amended"}, nurse.session, key="early", if_match=etag)
+    copy.hand_over()
+    changed = {**first, "status": "corrected"}
+    again = copy.take("PUT", name, {**first, "status": "amended"}, nurse.session, key="early", if_match=etag)
+    assert headers(again)["etag"] == headers(early)["etag"], "what was sent before is known again"
+    refused(PreconditionFailed, lambda: copy.take("PUT", name, changed, nurse.session, if_match=etag))
+    late = copy.take("PUT", name, changed, nurse.session, if_match=headers(early)["etag"])
+    assert late.status == 200
+    copy.hand_over()
+    assert copy.states() == [State.DONE] * 3
+    assert api.get("/" + name).json()["meta"]["versionId"] == "3"
+
+
 def test_signing_and_acknowledging_during_a_stop(api: Api, ward: Ward, nurse: Nurse, copy: Copy) -> None:
     """Would break S13, S17: what has to be signed or acknowledged for hours could not be, or would be of another time."""
     result = ward.result()

@@ -10,6 +10,7 @@ import apsw
 import pytest
 from tests.unit.copy.reserve_entries import entry
 
+from vaka.copy.reserve import hand_over as hand_over_module
 from vaka.copy.reserve.entry import Entry, State
 from vaka.copy.reserve.hand_over import HandOver
 from vaka.copy.reserve.journal import Outcome
@@ -78,3 +79,26 @@ def test_what_a_person_decides_meanwhile_is_not_handed_over(store: ReserveStore)
         assert last not in {one.number for one in journal.taken}
 
     asyncio.run(work())
+
+
+@pytest.mark.parametrize(("origin", "state"), [("copy-a", State.REFUSED), ("copy-b", State.WAITING)])
+def test_much_that_cannot_go_holds_up_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, origin: str, state: State
+) -> None:
+    """Broken: what was refused, or is held for a copy that is gone, is more than is looked at, and nothing behind it ever comes home;
+    or what has to wait for some of it does not."""
+    monkeypatch.setattr(hand_over_module, "_LOOK_MAX", 20)
+    store = ReserveStore(apsw.Connection(str(tmp_path / "reserve.db")), "copy-a")
+
+    def add(patient: str, origin: str, state: State, refers: tuple[str, ...] = ()) -> Entry:
+        return store.add(replace(entry(patient), origin=origin, state=state, refers=refers))[0]
+
+    stuck = [add(f"stuck-{number}", origin, state) for number in range(40)]
+    behind = [add(f"patient-{number}", "copy-a", State.WAITING) for number in range(30)]
+    held = add("stuck-3", "copy-a", State.WAITING, tuple(stuck[3].makes))
+    journal = Journal()
+    asyncio.run(HandOver(store, journal).all())  # type: ignore[arg-type]
+    assert sorted(one.number for one in journal.taken) == [one.number for one in behind]
+    assert store.get(held.number) == held
+    asyncio.run(HandOver(store, journal, whose=("copy-a", "copy-b")).all())  # type: ignore[arg-type]
+    assert (held.number in {one.number for one in journal.taken}) is (state is State.WAITING)

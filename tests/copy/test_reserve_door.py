@@ -118,6 +118,13 @@ def test_a_journal_that_stands_still_costs_one_wait_and_comes_back_to_everything
     assert [api.ids(f"/Patient?identifier=urn:test|{one}")[0] for one in values] == ids
     assert {one.state for store in stores for one in store.listed(list(State))} == {State.DONE}
     assert post(vaka, first).headers["vaka-answered-by"] == "journal"
+    for door, name in zip(doors, ("first", "second"), strict=True):
+        headers = {"Authorization": api.headers["Authorization"], "If-Match": tried.headers["etag"]}
+        changed = {**tried.json(), "active": True, "language": name}
+        saved = httpx.put(f"{door.url}/fhir/Patient/{tried.json()['id']}", json=changed, headers=headers, timeout=30)
+        expected = 200 if name == "first" else 412
+        assert saved.status_code == expected, f"{saved.text}: it names what it has become, until that is changed"
+        assert saved.headers["vaka-answered-by"] == "journal"
     for store in stores:
         store.close()
     api.close()

@@ -88,6 +88,59 @@ def test_a_change_of_a_change_and_the_way_back(store: ReserveStore, applier: App
     assert (body(applier, "n1")["code"]["text"], row(applier, "Observation", "n1")["pending"]) == ("hosta", 0)
 
 
+def test_an_entry_that_is_told_again_or_refused_covers_nothing_that_came_after_it(
+    store: ReserveStore, applier: Applier
+) -> None:
+    """Would break S10: what was corrected in a stop would be shown as it was before, at the copies that hear once more of the first
+    entry, or that the journal has refused it."""
+    shows = InRecord(store)
+    first = taken(store, note("n1", "first"), Base("1", "00"))
+    second = taken(store, note("n1", "second"), Base(entry=first.id))
+    for one in (first, second, first):
+        shows.apply(applier, one.number)
+    assert body(applier, "n1")["code"]["text"] == "second"
+    store.become(first.number, State.REFUSED, "no")
+    shows.apply(applier, first.number)
+    assert body(applier, "n1")["code"]["text"] == "second"
+    late = taken(store, note("n2", "last"), Base(entry="comes later"))
+    earlier = dataclasses.replace(taken(store, note("n2", "before")), id="comes later", key="later", number=0)
+    kept, _ = store.add(earlier)
+    for one in (late, kept):
+        shows.apply(applier, one.number)
+    assert body(applier, "n2")["code"]["text"] == "last", "it came here first, and was made on the other"
+    withdrawn = taken(store, note("n1", "third"), Base(entry=second.id))
+    marked = dataclasses.replace(
+        second, id="marks", key="marks", number=0, parts=(Part("Observation", "n1", None, "p1", Base(entry=second.id)),)
+    )
+    store.add(marked)
+    shows.apply(applier, withdrawn.number)
+    store.become(withdrawn.number, State.WITHDRAWN)
+    shows.apply(applier, withdrawn.number)
+    assert body(applier, "n1")["code"]["text"] == "second", "a mark on it shows nothing of it, and hides nothing"
+
+
+def test_what_was_refused_covers_nothing_that_the_journal_has_got_since(
+    store: ReserveStore, applier: Applier, tmp_path: Path
+) -> None:
+    """Would break: after a reseed, or when another copy tells of it once more, a change that the journal refused weeks ago would stand
+    in the place of what is in the record now."""
+    shows = InRecord(store)
+    first = taken(store, note("n1", "refused"), Base("1", "00"))
+    store.become(first.number, State.REFUSED, "no")
+    shows.apply(applier, first.number)
+    assert body(applier, "n1")["code"]["text"] == "refused", "until then it is to be seen"
+    apply(applier, version(note("n1", "since"), seq=8, number=2), mark(12, "1.1.8"))
+    shows.apply(applier, first.number)
+    assert body(applier, "n1")["code"]["text"] == "since"
+    (tmp_path / "seed").mkdir()
+    connection = record(tmp_path / "seed")
+    seeded = Applier(connection, tmp_path / "seed" / "record.db")
+    apply(seeded, version(patient(), seq=1), version(note("n1", "since"), seq=8, number=2), mark(12, "1.1.8"))
+    shows.rebuild(seeded)
+    assert body(seeded, "n1")["code"]["text"] == "since"
+    connection.close()
+
+
 def test_a_program_s_result_belongs_to_its_encounters_unit(store: ReserveStore, applier: Applier) -> None:
     """Would break: a laboratory's result would be nobody's, and be hidden from the ward that ordered it."""
     visit = {"resourceType": "Encounter", "id": "e1", "status": "in-progress", "subject": {"reference": "Patient/p1"},

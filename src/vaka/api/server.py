@@ -178,7 +178,10 @@ def if_match(text: str | None, path: str | None = None) -> tuple[int, int] | Non
         return ANY_VERSION
     parsed = parse_version_id(parse_etag(text))
     if parsed is None:
-        raise PreconditionFailed(f"If-Match {text[:60]} is no version of this journal", path=path)
+        raise PreconditionFailed(
+            f"If-Match {text[:60]} is no version of this journal", path=path,
+            help="read it again; if it was written during a stop, the unit's page says what has become of it",
+        )  # fmt: skip
     return parsed
 
 

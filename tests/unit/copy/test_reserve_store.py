@@ -244,6 +244,26 @@ def test_who_comes_to_the_other_copy_is_acknowledged_for_good(tmp_path: Path) ->
     assert again.hold(told).state is State.WAITING, "where it was not withdrawn yet it is not any more"
 
 
+def test_what_both_copies_hand_over_and_a_person_settles_at_one_is_settled(tmp_path: Path) -> None:
+    """Would break S35: an integration that sent to both copies leaves an entry at each; whoever settles what the journal has refused
+    would have to do it again at a copy where nobody knows of it, and all back would never be said there."""
+    ours, theirs = (ReserveStore(apsw.Connection(str(tmp_path / name)), f"copy-{name}") for name in "ab")
+    one = dataclasses.replace(entry("p"), origin="copy-a", state=State.WAITING)
+    ours.add(one)
+    adopted = theirs.adopt(theirs.hold(one))
+    assert adopted.origin == "copy-b"
+    for store in (ours, theirs):
+        store.become(adopted.number, State.REFUSED, "no")
+    ours.become(adopted.number, State.SETTLED, "Ada: entered anew")
+    (told,) = [each for _, each in ours.untold("copy-b")]
+    another = theirs.hold(dataclasses.replace(told, id="another", digest=b"another"))
+    assert another.state is State.REFUSED, "one key, but not what was settled"
+    theirs.hold(told)
+    found = theirs.get(adopted.number)
+    assert found is not None
+    assert (found.state, found.reason) == (State.SETTLED, "Ada: entered anew")
+
+
 def test_the_mode_is_one_for_all_processes_and_recorded(tmp_path: Path) -> None:
     """Would break: one worker would go on waiting 2 s for each write, or a person's act would not be known
     afterwards."""

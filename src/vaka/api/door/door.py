@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
@@ -70,8 +70,14 @@ class Reserve(Protocol):
     def holds(self, patient: str) -> bool:
         """Whether it holds something of this patient (an id) that the journal does not show."""
 
+    def lacks(self, path: Sequence[str], patients: Iterable[str] | None) -> bool:
+        """Whether the journal's answer to a read, or a search within ``patients`` (None: of anybody), lacks what waits here."""
+
     def takes(self, request: Request) -> bool:
         """Whether it could take this request: asked before the journal is tried."""
+
+    def became(self, request: Request) -> str | None:
+        """The If-Match for the journal of a write that names a pending version which the journal has by now; None: as it is."""
 
     async def first(self, request: Request) -> bool:
         """Whether it takes this request before the journal is tried: that is away, or something of the patient waits (S14)."""
@@ -176,6 +182,8 @@ class Door:
                 return answer
             return await self._own(server, request, exchange, here, behind=behind or urgent, tried=True)
         tried = (behind and self.passing.hears(self.standing)) or (urgent and self.may_ask)
+        if tried and self.reserve is not None:
+            tried = not self.reserve.lacks(request.path, table.patients_asked(request.path, parameters))
         if tried and (answer := await self._briefly(server, request, exchange)) is not None and answer.status < 429:
             return answer
         return await self._own(server, request, exchange, here, behind=behind or urgent, tried=tried)
@@ -254,6 +262,9 @@ class Door:
             await request.keep()
             if self.standing.reserving or await reserve.first(request):
                 return await self._reserved(server, request, reserve, key)
+            if (named := reserve.became(request)) is not None:
+                request.headers = {**request.headers, "if-match": named}
+                exchange.headers["if-match"] = named
         otherwise = Otherwise.RESERVE if reserve is not None else Otherwise.NOBODY
         try:
             response = await self.passing.on(

@@ -126,6 +126,15 @@ def _of_one(query: Pairs) -> bool:
     return False
 
 
+def patients_asked(path: Sequence[str], query: Pairs) -> set[str] | None:
+    """Ids of the patients within whom something is searched; None where it does not say, or says it by more than ids."""
+    if len(path) > 3 and path[1] == "Patient":
+        return {path[2]}
+    texts = [value for name, value in query if name.removesuffix(":Patient") in _OF_PATIENT]
+    found = {one.strip().rpartition("/")[2] for text in texts for one in text.split(",")}
+    return found if found and "" not in found and not any("|" in one for one in found) else None
+
+
 def is_search_by_form(method: str, path: Sequence[str]) -> bool:
     """Whether the parameters of a search are in the body."""
     return method == "POST" and path[0] == "fhir" and path[-1] == "_search"

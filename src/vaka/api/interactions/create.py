@@ -27,7 +27,11 @@ async def create(server: Server, request: Request, type_: str) -> Response:
     if_none_exist = request.header("if-none-exist")
     if arrival.keyed.key is None and if_none_exist is None and not wishes.strict:
         return written(request, wishes, await server.journal.create(write, access=request.access))
-    query = condition(server, type_, if_none_exist.lstrip("?"), request.base_url) if if_none_exist is not None else None
+    query = (
+        condition(server.journal, type_, if_none_exist.lstrip("?"), request.base_url)
+        if if_none_exist is not None
+        else None
+    )
 
     async def work(transaction: Transaction) -> tuple[int, Version]:
         if (

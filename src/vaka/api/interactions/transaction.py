@@ -135,7 +135,7 @@ def _conditions(
     for one in entries:
 
         def ask(what: str | int, type_: str, query: str, of: Entry = one) -> None:
-            wanted[what] = Condition(condition(server, type_, query, base_url), of)
+            wanted[what] = Condition(condition(server.journal, type_, query, base_url), of)
 
         try:
             if one.method == "POST" and one.if_none_exist is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -28,13 +28,14 @@ from vaka.api.cookies import SESSION, cookie
 from vaka.api.door.door import Safety
 from vaka.api.http import Preferences, Request, Response, preferences, require_json_answer, require_json_body
 from vaka.api.reserve import allergies
+from vaka.api.reserve.meaning import patients_asked
 from vaka.api.reserve.peer import hold
-from vaka.copy.reserve.entry import OPEN, Entry, Part, State
+from vaka.copy.reserve.entry import OPEN, PENDING, Entry, Part, State, version_made
 from vaka.copy.reserve.mode import Mode, Silent, to_reserve
 from vaka.copy.reserve.peers import Peers
 from vaka.copy.reserve.store import ReserveStore
 from vaka.copy.reserve.taken import HELP, ORDERS, is_order, require_taken
-from vaka.errors import OnlyJournal, Unauthenticated, Unavailable, Unprocessable, VakaError
+from vaka.errors import Invalid, OnlyJournal, Unauthenticated, Unavailable, Unprocessable, VakaError
 from vaka.fhir.extract import owner_hints
 from vaka.fhir.media import JSON_PATCH
 from vaka.fhir.splice import relative_references
@@ -91,6 +92,16 @@ class Reserving:
         """Whether something of this patient stands here that the journal does not show."""
         return self.store.has(OPEN | {State.UNHELD}) and self.store.shows(patient)
 
+    def lacks(self, path: Sequence[str], patients: Iterable[str] | None) -> bool:
+        """Whether something stands here that the journal's answer to a read, or a search within ``patients``, may lack. None:
+        of anybody."""
+        if not self.store.has(OPEN | {State.UNHELD}):
+            return False
+        match path:
+            case ("fhir", type_, id_) | ("fhir", type_, id_, "_history", _) if not id_.startswith(("$", "_")):
+                return self.store.shown_of(type_, id_) is not None
+        return patients is None or any(self.store.shows(one) for each in patients for one in self.known.same(each))
+
     def takes(self, request: Request) -> bool:
         """Whether the reserve could take this request; asked before the journal is tried."""
         try:
@@ -98,6 +109,17 @@ class Reserving:
         except OnlyJournal:
             return False
         return True
+
+    def became(self, request: Request) -> str | None:
+        """The If-Match that names what a pending version, which a request names, has become in the journal; None where it names
+        none, or nothing came of it."""
+        type_, id_ = (*_path(request), "", "")[:2]
+        named = (request.header("if-match") or "").removeprefix('W/"').removesuffix('"')
+        entry_ = self.store.by_id(named.removeprefix(PENDING)) if named.startswith(PENDING) and id_ else None
+        if entry_ is None or entry_.state is not State.DONE:
+            return None
+        made = version_made(entry_.result, f"{type_}/{id_}")
+        return f'W/"{made}"' if made is not None else None
 
     async def first(self, request: Request) -> bool:
         """Whether this request goes into the reserve without the journal being tried: it is away, or something of the
@@ -112,8 +134,13 @@ class Reserving:
 
     async def _patients(self, request: Request) -> set[str]:
         """All ids of the patients whom a write concerns: by what it says, and by whose it is that it changes."""
-        named = set(patients_of(await request.body()))
+        body = await request.body()
+        named = set(patients_of(body))
         type_, id_ = (*_path(request), "", "")[:2]
+        for asked in dict.fromkeys(patients_asked(request, type_, body)):
+            with suppress(Invalid):  # who writes nonsense is told later
+                meant = await self.known.meant(asked)
+                named |= {meant} if meant is not None else set()
         try:
             found = id_ if type_ == "Patient" else await self.known.patient(type_, id_) if id_ else None
             named |= {found} if found else set()
@@ -185,11 +212,14 @@ class Reserving:
             request.method, _path(request), request.query, {**request.headers, "idempotency-key": key}, request.base_url, body,
             request.access, request.source,
         )  # fmt: skip
-        digest = keyed(inner, body).digest
+        digests = [keyed(inner, body).digest]
+        if (named := self.became(inner)) is not None:
+            inner.headers = {**inner.headers, "if-match": named}
+            digests.append(keyed(inner, body).digest)  # it may have been sent before that was so
         entry_ = self.store.by_key(request.access.principal, key)
         if entry_ is None:
-            entry_ = await self._new(server, inner, body, key, digest, _author(request))
-        if entry_.digest != digest:
+            entry_ = await self._new(server, inner, body, key, digests[-1], _author(request))
+        if entry_.digest not in digests:
             raise Unprocessable(
                 "this Idempotency-Key was used for another request", help="make a new key for each new request"
             )
@@ -243,15 +273,17 @@ def answer(entry_: Entry, inner: Request) -> Response:
     wishes = preferences(inner)
     headers = [
         ("Vaka-Reserve", f"pending; copies={entry_.copies}" + ("; site-only" if entry_.single_site else "")),
-        ("ETag", f'W/"{entry_.version_id}"'),
         ("Last-Modified", http_date(entry_.recorded_us)),
     ]
     if entry_.checked:
         headers.append((allergies.HEADER, entry_.checked))
     if not inner.path:
+        headers.append(("ETag", f'W/"{entry_.version_id}"'))
         return Response(200, _bundled(entry_, inner, wishes), headers)
     part = next((one for one in reversed(entry_.parts) if one.body is not None), entry_.parts[0])
-    headers.append(("Location", _location(entry_, part, inner)))
+    version = _version(entry_, part)
+    headers.append(("ETag", f'W/"{version}"'))
+    headers.append(("Location", f"{inner.base_url}/{part.name}/_history/{version}"))
     status = 201 if part.base is None else 200
     return Response(status, b"" if wishes.returns == "minimal" or part.body is None else part.body, headers)
 
@@ -261,8 +293,8 @@ def _bundled(entry_: Entry, inner: Request, wishes: Preferences) -> bytes:
     for part in entry_.parts:
         status = HTTPStatus.CREATED if part.base is None else HTTPStatus.OK
         response: dict[str, Any] = {
-            "status": f"{status.value} {status.phrase}", "etag": f'W/"{entry_.version_id}"',
-            "lastModified": instant(entry_.recorded_us), "location": f"{part.name}/_history/{entry_.version_id}",
+            "status": f"{status.value} {status.phrase}", "etag": f'W/"{_version(entry_, part)}"',
+            "lastModified": instant(entry_.recorded_us), "location": f"{part.name}/_history/{_version(entry_, part)}",
         }  # fmt: skip
         whole = wishes.returns == "representation" and "return" in (inner.header("prefer") or "").lower()
         told.append(
@@ -271,8 +303,11 @@ def _bundled(entry_: Entry, inner: Request, wishes: Preferences) -> bytes:
     return bundle({"type": "transaction-response", "link": links([("self", inner.base_url)])}, told)
 
 
-def _location(entry_: Entry, part: Part, inner: Request) -> str:
-    return f"{inner.base_url}/{part.name}/_history/{entry_.version_id}"
+def _version(entry_: Entry, part: Part) -> str:
+    """Which version is told of a part: the pending one; of what was there already the one that stands."""
+    if part.body is not None or part.base is None:
+        return entry_.version_id
+    return part.base.version_id or PENDING + str(part.base.entry)
 
 
 def _path(request: Request) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from vaka.copy.reserve.entry import Entry, Part
 from vaka.errors import Conflict, Unprocessable
 from vaka.fhir import exact
 from vaka.fhir.keys import hash64
-from vaka.fhir.laboratory import takes_back
+from vaka.fhir.laboratory import is_earlier, is_same, says_the_same, takes_back
 from vaka.fhir.query import parse_query
 from vaka.journal.accept import write_of
 from vaka.journal.journal import Journal, Transaction
@@ -138,7 +138,7 @@ class Handed(Transaction):
             return None
         standing = await self.any_version(write.type, write.id)
         part = self._parts.get(f"{write.type}/{write.id}")
-        if part is not None and part.base is not None and not _is_base(part, standing):
+        if part is not None and not (_is_base(part, standing) if part.base is not None else _is_free(write, standing)):
             focus = address(standing) if standing is not None else None
             raise Meanwhile(Finding(Why.CHANGED, write.patient, focus, (focus,) if focus is not None else ()))
         return standing if standing is not None and not standing.deleted else None
@@ -224,6 +224,15 @@ async def _whose(everything: Transaction, access: AccessFilter, finding: Finding
 def _is_base(part: Part, standing: Version | None) -> bool:
     assert part.base is not None
     return standing is not None and not standing.deleted and part.base.version_id == standing.version_id
+
+
+def _is_free(write: Write, standing: Version | None) -> bool:
+    """Whether what its author took to be new covers nothing: free, the same, or an earlier version of a result."""
+    if standing is None or standing.deleted or standing.body is None or write.resource is None:
+        return True
+    before = orjson.loads(standing.body)
+    same = is_same(write.resource, before) and is_earlier(before, write.resource)
+    return same or says_the_same(write.resource, before)
 
 
 def _hold(write: Write) -> None:

@@ -9,6 +9,7 @@ import orjson
 
 from vaka.access.filter import system_filter
 from vaka.access.session import Session
+from vaka.api.reserve.meaning import the_one
 from vaka.copy.statements import statements
 from vaka.copy.store import CopyStore
 from vaka.errors import OnlyJournal
@@ -58,6 +59,10 @@ class OnCopy:
         with self._store.readers.trusted():
             row = self._store.readers.here().one(statements("attending")["unit"], {"owner": owner})
         return row[0] if row is not None else None
+
+    async def meant(self, asked: str) -> str | None:
+        """The id of the one Patient here whom a condition matches, whoever may see it. Invalid."""
+        return await the_one(self._store, _EVERYTHING.anew(), "Patient", asked, "")
 
 
 def _is(row: tuple[object, ...] | None) -> bool:

@@ -41,6 +41,9 @@ class Known(Protocol):
     async def unit(self, owner: int) -> str | None:
         """The unit of an owner's row."""
 
+    async def meant(self, asked: str) -> str | None:
+        """The id of the one Patient here whom a condition matches, whoever may see it. Invalid."""
+
 
 async def require_permitted(server: Server, access: AccessFilter, wanted: Wanted, known: Known) -> None:
     """Forbidden, Conflict; OnlyJournal for a patient who is not known here."""
@@ -54,7 +57,7 @@ async def require_permitted(server: Server, access: AccessFilter, wanted: Wanted
     if access.session is not None:
         await _person(server, access, access.session, wanted, known)
     elif not access.full:
-        for part in wanted.parts:
+        for part in (one for one in wanted.parts if one.name not in wanted.found):
             resource = orjson.loads(part.body) if part.body is not None else {"resourceType": part.type}
             if part.type != "Provenance" and not may(access.grants, "c" if part.base is None else "u", resource):
                 raise Forbidden(f"{access.principal} may not write {part.type}", why="no scope")

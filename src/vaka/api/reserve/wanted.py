@@ -3,13 +3,13 @@
 Invariants: what is taken passes the same gate as at the journal (``fhir.parse``, ``fhir.validate``); a change names what it
 was made on, a
 version of the journal or a pending one, and one that its author has not seen is refused; nothing conditional is decided here
-(traps: Conditional create): it is handed over as it was asked.
+(traps: Conditional create): it is handed over as it was asked, and shown as what it means here (``meaning``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Final
 
@@ -21,13 +21,15 @@ from vaka.access.marks import actor_of, mark_id, mark_of, provenance
 from vaka.access.session import Right
 from vaka.api.asked import require_right
 from vaka.api.http import Request, parse_etag
+from vaka.api.reserve import meaning
 from vaka.api.server import Server, accept_resource, check_id, living
-from vaka.copy.reserve.entry import PENDING, Base, Entry, Part
+from vaka.copy.reserve.entry import PENDING, Base, Part, version_made
+from vaka.copy.reserve.entry import Entry as ReserveEntry
 from vaka.copy.reserve.store import ReserveStore
 from vaka.copy.reserve.taken import HELP, require_type
-from vaka.errors import Conflict, Invalid, NotFound, OnlyJournal, PreconditionFailed
+from vaka.errors import Conflict, Gone, Invalid, NotFound, OnlyJournal, PreconditionFailed
 from vaka.fhir import exact
-from vaka.fhir.accept import accept_entries
+from vaka.fhir.accept import accept_entries, parsed_of
 from vaka.fhir.entries import ANNULLABLE, annulled
 from vaka.fhir.extract import local_references, owner_hints
 from vaka.fhir.laboratory import takes_back
@@ -35,7 +37,7 @@ from vaka.fhir.parse import Parsed, parse_json, parse_resource
 from vaka.fhir.patch import apply_patch
 from vaka.fhir.query import parse_query
 from vaka.fhir.splice import conditional_references, splice
-from vaka.fhir.transaction import assign_ids, plan
+from vaka.fhir.transaction import Entry, assign_ids, plan
 from vaka.store.ids import keyed_id
 from vaka.store.version import Version, instant
 
@@ -53,17 +55,18 @@ class Seen:
     version_id: str
     patient: str | None
     version: Version | None = None
-    entry: Entry | None = None
+    entry: ReserveEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """``parts``: what the entry would make; ``seen``: by ``Type/id``, what its changes were made on; ``refers``: local
-    references in it."""
+    references in it; ``found``: ``Type/id`` of the parts that are here already, and are not made again."""
 
     parts: tuple[Part, ...]
     seen: Mapping[str, Seen]
     refers: tuple[str, ...]
+    found: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,9 @@ class Asking:
                 return await self._transaction()
             case ("POST", type_):
                 parsed = accept_resource(self.body, type_)
+                asked = self.request.header("if-none-exist")
+                if asked is not None and (there := await self._there(type_, asked)) is not None:
+                    return Wanted((there,), {}, _refers(parsed.resource), frozenset({there.name}))
                 part = self._part(parsed, keyed_id(self.request.access.principal, self.key), None)
                 return Wanted((part,), {}, _refers(parsed.resource))
             case ("PUT", type_, id_):
@@ -182,11 +188,22 @@ class Asking:
             ):
                 raise OnlyJournal(f"{one.path}: {one.method} cannot be done while the journal is away", help=HELP)
             require_type(one.type or "", one.path)
-        drafted = assign_ids(entries, lambda number: keyed_id(self.request.access.principal, self.key, number))
+        there = await self._all_there(entries)
+        drafted = assign_ids(
+            entries, lambda number: keyed_id(self.request.access.principal, self.key, number),
+            found={index: part.id for index, part in there.items()},
+        )  # fmt: skip
         parsed = await accept_entries(drafted)
+        made = {index: one for index, one in parsed.items() if index not in there}
+        meant = await meaning.references(self.server.store, self.request, drafted.entries, made, self.at_us)
         parts, seen, refers = [], {}, list[str]()
         for one in drafted.entries:
+            if (part := there.get(one.index)) is not None:
+                parts.append(part)
+                continue
             resource = parsed[one.index]
+            if conditional_references(resource.resource):
+                resource = parsed_of(one, drafted.body(one, meant))
             base = None
             assert one.id is not None
             if one.method == "PUT":
@@ -196,10 +213,29 @@ class Asking:
             if not conditional_references(resource.resource):  # what those mean, the journal says
                 parts.append(self._part(resource, one.id, base))
             else:
-                parts.append(Part(resource.type, one.id, None, None, base))
+                whole = self._part(resource, one.id, base)
+                parts.append(replace(whole, body=None))
             refers += _refers(resource.resource)
         names = {part.name for part in parts}
-        return Wanted(tuple(parts), seen, tuple(dict.fromkeys(name for name in refers if name not in names)))
+        refers = [name for name in dict.fromkeys(refers) if name not in names]
+        return Wanted(tuple(parts), seen, tuple(refers), frozenset(part.name for part in there.values()))
+
+    async def _all_there(self, entries: Sequence[Entry]) -> dict[int, Part]:
+        """What the creates of a transaction find here already, by their index."""
+        asked = [one for one in entries if one.method == "POST" and one.if_none_exist is not None]
+        found = {one.index: await self._there(one.type or "", one.if_none_exist or "") for one in asked}
+        return {index: part for index, part in found.items() if part is not None}
+
+    async def _there(self, type_: str, asked: str) -> Part | None:
+        """What a create on the condition ``asked`` finds here already: it is not made, nor shown a second time."""
+        id_ = await meaning.the_one(self.server.store, self.request.access, type_, asked, self.request.base_url)
+        if id_ is None:
+            return None
+        try:
+            seen = await self._seen(type_, id_)
+        except (NotFound, Gone):
+            return None
+        return Part(type_, id_, None, seen.patient, seen.base)
 
     def _part(self, parsed: Parsed, id_: str, base: Base | None) -> Part:
         version, at = PENDING + self.entry, instant(self.at_us)
@@ -247,11 +283,16 @@ class Asking:
             raise Invalid(
                 "a pending version is named in If-Match", help=f'send If-Match: W/"{version}"', path="version"
             )
-        if named is not None and named != seen.version_id:
+        if named is not None and named != seen.version_id and not self._became(seen, name, named):
             raise PreconditionFailed(
                 f"{name} is at version {seen.version_id}",
                 help="read it again, make the change on the current version, and send that version in If-Match",
             )
+
+    def _became(self, seen: Seen, name: str, named: str) -> bool:
+        """Whether what is shown as pending is by now the journal's version that was named."""
+        entry = self.store.by_id(seen.base.entry) if seen.base.entry is not None else None
+        return entry is not None and version_made(entry.result, name) == named
 
 
 def _require_forward(parsed: Parsed, seen: Seen, if_match: str | None) -> None:

@@ -189,6 +189,15 @@ def became(entry: Entry, state: State, reason: str = "", result: Mapping[str, An
     return replace(entry, state=state, reason=reason, result=dict(result or {}))
 
 
+def version_made(result: Mapping[str, Any], name: str) -> str | None:
+    """The version id of ``Type/id`` that an entry's result tells."""
+    made = result.get("made")
+    for one in made if isinstance(made, list) else ():
+        if isinstance(one, Mapping) and one.get("name") == name:
+            return str(one.get("version"))
+    return None
+
+
 def _part(part: Part) -> Sequence[Any]:
     base = None if part.base is None else [part.base.version_id, part.base.hash, part.base.entry]
     return [part.type, part.id, None if part.body is None else _text(part.body), part.patient, base]

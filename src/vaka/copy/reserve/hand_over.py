@@ -18,16 +18,17 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from vaka import config, log
-from vaka.copy.reserve.entry import LOST, Entry, State
+from vaka.copy.reserve.entry import LOST, Entry, State, version_made
 from vaka.copy.reserve.giving import get_range
-from vaka.copy.reserve.journal import Away, JournalClient, resolved, version_made
+from vaka.copy.reserve.journal import Away, JournalClient, resolved
 from vaka.copy.reserve.mode import Committed, Drained, Mode, Silent
 from vaka.copy.reserve.plan import outline, plan
 from vaka.copy.reserve.store import ReserveStore
 
 _FORGET_EVERY_S: Final = 3_600.0
 _LOOK_MAX: Final = 10_000
-"""Entries that a plan is made of, the first ones."""
+"""Entries that a plan is made of, the first ones; where more are open, the first of those that can go from here, so that what was
+refused, or is held for a copy that is gone, holds up nothing."""
 Changed: TypeAlias = Callable[[Entry], Awaitable[None]]
 """Told of each entry that has become something else, so that what is shown of it changes."""
 
@@ -89,7 +90,7 @@ class HandOver:
         if not self._ready:
             entries = self._open()
             if not any(one.origin in self._whose and one.state is not State.REFUSED for one in entries):
-                if mode is Mode.RETURNING and len(entries) < _LOOK_MAX:
+                if mode is Mode.RETURNING:
                     self._store.happened(Drained())
                 return False
             entries.sort(key=lambda one: one.method != LOST)  # what was lost precedes what was written on it since
@@ -112,7 +113,10 @@ class HandOver:
     def _open(self) -> list[Entry]:
         """What is open, as a plan needs it."""
         known: dict[int, Entry] = {}
-        for number, origin, state in self._store.open_numbers(_LOOK_MAX):
+        found = self._store.open_numbers(_LOOK_MAX)
+        if len(found) == _LOOK_MAX:
+            found = self._store.open_beside(self._whose, _LOOK_MAX)
+        for number, origin, state in found:
             entry = self._known.get(number)
             if entry is None:
                 whole = self._store.get(number)

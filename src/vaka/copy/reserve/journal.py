@@ -108,12 +108,3 @@ def resolved(entry: Entry, made: Callable[[str, str], str | None]) -> Entry:
     if any(part.base is not None and part.base.entry is not None for part in parts):
         body = _PENDING_MATCH.sub(rb'\1"*"', body)
     return replace(entry, parts=parts, headers=headers, body=body)
-
-
-def version_made(result: Mapping[str, Any], name: str) -> str | None:
-    """The version id of ``Type/id`` that an entry's result tells."""
-    made = result.get("made")
-    for one in made if isinstance(made, list) else ():
-        if isinstance(one, Mapping) and one.get("name") == name:
-            return str(one.get("version"))
-    return None

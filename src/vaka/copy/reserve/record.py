@@ -5,7 +5,7 @@ after a seed.
 Invariants: what the record shows of the reserve can be made again from the reserve; what is changed keeps its owner, what a
 program
 made has that of its encounter, as at the journal; taking one entry back shows again what an earlier one made of the same
-resource."""
+resource; an entry that is told again, or refused, covers nothing that was made on it or came after it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from vaka.copy import lines, pending
 from vaka.copy.apply import Applier
 from vaka.copy.lines import Owner, Version
 from vaka.copy.pending import Pending
-from vaka.copy.reserve.entry import LOST, Entry, State
-from vaka.copy.reserve.journal import version_made
+from vaka.copy.reserve.entry import LOST, Entry, State, version_made
 from vaka.copy.reserve.shown import Shown, shown
 from vaka.copy.reserve.store import ReserveStore
 from vaka.copy.statements import statements
@@ -43,23 +42,61 @@ class InRecord:
             pending.withdraw(applier, number, _over(applier, entry))
             return
         if rows := self._held(applier, entry):
-            pending.show(applier, _pending(applier, [row for row in rows if not _stands(applier, entry, row)]))
+            pending.show(applier, _pending(applier, [row for row in rows if not self._is_under(applier, entry, row)]))
             return
         pending.withdraw(applier, number)
         for name in sorted(entry.makes):
-            earlier = self._store.shown_of(*name.split("/", 1))
-            if earlier is not None and earlier.number != number:
-                rows = tuple(row for row in shown(earlier) if f"{row.type}/{row.id}" == name)
-                pending.show(applier, _pending(applier, rows))
+            for earlier in self._store.open_of(name):
+                if rows := tuple(row for row in shown(earlier) if f"{row.type}/{row.id}" == name):
+                    pending.show(applier, _pending(applier, rows))
+                    break
 
     def rebuild(self, applier: Applier) -> None:
         """Shows all that the journal does not have yet, in order."""
         after = 0
         while entries := self._store.open(after=after):
             for entry in entries:
-                rows = [row for row in self._held(applier, entry) if not _stands(applier, entry, row)]
+                rows = [row for row in self._held(applier, entry) if not self._is_under(applier, entry, row)]
                 pending.show(applier, _pending(applier, rows))
             after = entries[-1].number
+
+    def _is_under(self, applier: Applier, entry: Entry, row: Shown) -> bool:
+        """Whether something newer than ``row`` is shown: the feed's, or an entry's that was made on it, or came later."""
+        if _stands(applier, entry, row):
+            return True
+        key, name = resource_key(row.type, row.id), f"{row.type}/{row.id}"
+        stands = applier.putter.standing([key]).get(key)
+        if stands is not None and not stands.pending and entry.state is State.REFUSED:
+            return stands.order > self._made_on(entry, name)
+        other = self._store.get(stands.pending) if stands is not None and stands.pending else None
+        if other is None or other.number == entry.number or name not in other.makes:
+            return False
+        if self._is_on(other, name, entry.id):
+            return True
+        return other.number > entry.number and not self._is_on(entry, name, other.id)
+
+    def _made_on(self, entry: Entry, name: str) -> tuple[int, int]:
+        """The place of the journal's version that an entry changes; before all others where there is none."""
+        base = next((part.base for part in entry.parts if part.name == name), None)
+        before = self._store.by_id(base.entry) if base is not None and base.entry is not None else None
+        version = (
+            version_made(before.result, name) if before is not None else base.version_id if base is not None else None
+        )
+        number = parse_version_id(version) if version is not None else None
+        return number[::-1] if number is not None else (0, 0)
+
+    def _is_on(self, entry: Entry | None, name: str, other: str) -> bool:
+        """Whether ``entry`` changes what the entry ``other`` made of a resource, itself or through others."""
+        seen: set[str] = set()
+        while entry is not None and entry.id not in seen:
+            seen.add(entry.id)
+            base = next((part.base for part in entry.parts if part.name == name), None)
+            if base is None or base.entry is None:
+                return False
+            if base.entry == other:
+                return True
+            entry = self._store.by_id(base.entry)
+        return False
 
     def _held(self, applier: Applier, entry: Entry) -> Sequence[Shown]:
         """What the entry shows; on a copy of some units' patients, of them alone. Who is made on this copy is one of them, and

@@ -123,6 +123,10 @@ class ReserveStore:
         if kept.origin == self.origin and kept.state is State.UNHELD and entry.state is not State.WITHDRAWN:
             self.held(kept.number, 2)  # the other copy has it, and may have acknowledged it
             return self.get(kept.number) or kept
+        settled = entry.state is State.SETTLED and kept.state is State.REFUSED and kept.digest == entry.digest
+        if not new and settled:  # it may be both copies'
+            self.become(kept.number, entry.state, entry.reason, entry.result)
+            return self.get(kept.number) or kept
         if new or kept.origin == self.origin:
             return kept
         with self._writing():
@@ -216,6 +220,11 @@ class ReserveStore:
         rows = self._rows("open_numbers", limit=limit)
         return [(int(number), str(origin), State(state)) for number, origin, state in rows]
 
+    def open_beside(self, whose: Iterable[str], limit: int) -> list[tuple[int, str, State]]:
+        """The same of the first ``limit`` that wait, of ``whose`` (ids of copies), and of what they may have to wait for."""
+        rows = self._rows("open_beside", whose=orjson.dumps(list(whose)).decode(), limit=limit)
+        return [(int(number), str(origin), State(state)) for number, origin, state in rows]
+
     def has(self, states: Iterable[State]) -> bool:
         """Whether there is an entry in one of these states."""
         return bool(self._rows("has", states=_numbers(states))[0][0])
@@ -227,6 +236,10 @@ class ReserveStore:
         """The newest entry that creates or changes a resource, and that the journal does not have."""
         row = self._one("newest_of_resource", name=f"{type_}/{id_}")
         return _entry(row) if row is not None else None
+
+    def open_of(self, name: str) -> Iterator[Entry]:
+        """All entries that create or change a resource (``Type/id``), and that the journal does not have, newest first."""
+        return map(_entry, self._rows("open_of_resource", name=name))
 
     def waits(self, patients: Iterable[str]) -> bool:
         """Whether something of one of these patients waits to be handed over."""

@@ -21,6 +21,7 @@ CREATE INDEX IF NOT EXISTS entry_open ON entry (number) WHERE state IN (0, 1, 4)
 CREATE INDEX IF NOT EXISTS entry_state ON entry (state);
 CREATE INDEX IF NOT EXISTS entry_revision ON entry (revision);
 CREATE TABLE IF NOT EXISTS of_patient (patient TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (patient, number)) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS of_patient_number ON of_patient (number);
 CREATE TABLE IF NOT EXISTS of_resource (name TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (name, number)) STRICT, WITHOUT ROWID;
 -- How far each other copy has been told of ours (told) and we of its (heard).
 CREATE TABLE IF NOT EXISTS peer (peer TEXT PRIMARY KEY, told INTEGER NOT NULL DEFAULT 0, heard_us INTEGER) STRICT;
@@ -74,6 +75,19 @@ WHERE state IN (0, 1, 4) AND state IN (SELECT value FROM json_each(:states)) AND
 -- name: open_numbers
 SELECT number, origin, state FROM entry WHERE state IN (0, 1, 4) ORDER BY number LIMIT :limit
 
+-- name: open_beside
+-- The first that wait to go from here, and what else is open before them that they may wait for: of the same patients, or of nobody.
+WITH ours AS MATERIALIZED (
+    SELECT number FROM entry
+    WHERE state IN (0, 1, 4) AND state = 1 AND origin IN (SELECT value FROM json_each(:whose)) ORDER BY number LIMIT :limit
+), beside AS MATERIALIZED (
+    SELECT o.number FROM of_patient o WHERE o.patient IN (SELECT w.patient FROM of_patient w WHERE w.number IN ours)
+)
+SELECT e.number, e.origin, e.state FROM entry e
+WHERE e.state IN (0, 1, 4) AND e.number <= (SELECT max(number) FROM ours)
+  AND (e.number IN beside OR NOT EXISTS (SELECT 1 FROM of_patient o WHERE o.number = e.number))
+ORDER BY e.number
+
 -- name: has
 SELECT EXISTS (SELECT 1 FROM entry WHERE state IN (SELECT value FROM json_each(:states)))
 
@@ -85,6 +99,11 @@ WHERE state IN (SELECT value FROM json_each(:states)) AND number > :after ORDER 
 -- The newest open entry that creates or changes a resource: what is shown of it.
 SELECT e.number, e.origin, e.state, e.copies, e.reason, e.result, e.content FROM of_resource o JOIN entry e ON e.number = o.number
 WHERE o.name = :name AND e.state IN (1, 4) ORDER BY o.number DESC LIMIT 1
+
+-- name: open_of_resource
+-- All of them, newest first.
+SELECT e.number, e.origin, e.state, e.copies, e.reason, e.result, e.content FROM of_resource o JOIN entry e ON e.number = o.number
+WHERE o.name = :name AND e.state IN (1, 4) ORDER BY o.number DESC
 
 -- name: waits
 -- Whether something of these patients waits to be handed over: what was refused waits for a person, and holds back nobody.

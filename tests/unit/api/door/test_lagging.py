@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import apsw
 import pytest
+from tests.unit.copy.reserve_entries import entry
 
 from vaka import config
 from vaka.access.filter import system_filter
@@ -16,6 +19,9 @@ from vaka.api.door.door import Door
 from vaka.api.door.passing import Otherwise, Passing
 from vaka.api.door.upstream import NotSent
 from vaka.api.http import Request, Response
+from vaka.api.reserve.accept import Reserving
+from vaka.copy.reserve.entry import Part, State
+from vaka.copy.reserve.store import ReserveStore
 from vaka.errors import Busy, NotPassed
 from vaka.store.cursor import Cursor
 
@@ -117,6 +123,43 @@ def test_what_the_journal_fails_to_answer_the_copy_does(status: int, by: str) ->
     request = Request(
         "GET", ("fhir", "MedicationRequest"), [("patient", "p")], {}, "http://localhost", b"", system_filter("test")
     )
+
+    async def here(_: Request) -> Response:
+        return Response(200, b"here")
+
+    answer = asyncio.run(door.answer(cast("Any", SimpleNamespace(complete=True)), request, cast("Any", None), here))
+    assert ("copy" if answer.body == b"here" else "journal") == by
+    if by == "copy":
+        assert ("vaka-behind", "true") in door.marks(request.freshness), "it says that it lags"
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "by"),
+    [
+        ("MedicationAdministration", [("patient", "p1")], "copy"),
+        ("MedicationAdministration", [("patient", "Patient/p2,Patient/p1")], "copy"),
+        ("MedicationAdministration", [("patient", "Patient/p2")], "journal"),
+        ("MedicationAdministration", [("patient:identifier", "x|1")], "copy"),
+        ("Patient/p1/MedicationAdministration", [], "copy"),
+        ("Patient/p1/$everything", [], "copy"),
+        ("Patient/p2/$everything", [], "journal"),
+        ("Observation/o1", [], "copy"),
+        ("Observation/o1/_history/1", [], "copy"),
+        ("Observation/other", [], "journal"),
+    ],
+)
+def test_a_journal_that_lacks_what_waits_does_not_answer_for_a_copy_that_lags(
+    path: str, query: list[tuple[str, str]], by: str, tmp_path: Path
+) -> None:
+    """Broken (S10, S11): just after a stop, while a copy catches up, doses that were given in the stop are on no list that is asked
+    for, and are given again."""
+    store = ReserveStore(apsw.Connection(str(tmp_path / "reserve.db")), "copy-a")
+    store.add(replace(entry("p1"), parts=(Part("Observation", "o1", b"{}", "p1"),), state=State.WAITING))
+    known = SimpleNamespace(same=lambda patient: [patient])
+    door = Door(
+        cast("Any", Answers(200)), Stands(), reserve=Reserving(store, cast("Any", None), cast("Any", known), "here")
+    )
+    request = Request("GET", ("fhir", *path.split("/")), query, {}, "http://localhost", b"", system_filter("test"))
 
     async def here(_: Request) -> Response:
         return Response(200, b"here")

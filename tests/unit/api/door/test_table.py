@@ -120,3 +120,15 @@ def test_what_matters_most() -> None:
         ("fhir", False),
     ):  # fmt: skip
         assert table.is_urgent(path.split("/")) is expected, path
+
+
+def test_within_whom_something_is_searched() -> None:
+    """Broken (S10, S11): a search is taken to be of somebody else, and what waits of the patient is left out of its answer."""
+    for path, query, expected in (
+        ("fhir/Patient/1/Observation", [], {"1"}), ("fhir/Patient/1/$everything", [], {"1"}),
+        ("fhir/Observation", [("patient", "Patient/1"), ("code", "x")], {"1"}), ("fhir/Observation", [("patient", "1,2")], {"1", "2"}),
+        ("fhir/Flag", [("subject:Patient", "1")], {"1"}), ("fhir/Flag", [("subject", "http://here/fhir/Patient/1")], {"1"}),
+        ("fhir/Observation", [("patient.identifier", "s|1")], None), ("fhir/Observation", [("patient:identifier", "s|1")], None),
+        ("fhir/Observation", [("_id", "1")], None), ("fhir/Observation", [("patient", "")], None), ("fhir/Encounter", [], None),
+    ):  # fmt: skip
+        assert table.patients_asked(path.split("/"), query) == expected, (path, query)
