@@ -17,7 +17,7 @@ import zstandard
 
 from vaka import config
 from vaka.copy.board import boottime_ns
-from vaka.copy.lines import Broken, Heartbeat, Mark, instant_us
+from vaka.copy.lines import Broken, Heartbeat, Mark, clock_us
 from vaka.errors import Conflict, Forbidden, Unavailable
 from vaka.store.cursor import Cursor
 
@@ -161,7 +161,7 @@ def _epoch(answer: httpx.Response) -> int:
 def _began_us(answer: httpx.Response) -> int | None:
     text = answer.headers.get("vaka-began")
     try:
-        return instant_us(text) if text is not None else None
+        return clock_us(text) if text is not None else None
     except ValueError as error:
         raise Broken("what answers at the journal's address is no journal", help="look at the address") from error
 
