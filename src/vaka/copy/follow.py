@@ -76,7 +76,7 @@ class Follower:
         self._coming: Ahead | None = None
         self.catching_up = CatchingUp(self._buffer)
         self._counted = brake.Counted()
-        self._unbraked = True  # until the record has been whole once: what is read from the beginning is history
+        self._unbraked = True  # what is read from the beginning, into a record that was never whole, is history
         self._marked = 0.0
         self._wrong: dict[Cursor, int] = {}
         self._waits = 0
@@ -133,7 +133,7 @@ class Follower:
         await self.seeds.open(self.in_thread)
         self.board[Field.DAMAGED] = 0
         at = await self.in_thread(lambda: self.applier.at)
-        self._unbraked = not at.whole
+        self._unbraked = not self.seeds.in_use
         await self._show_reserve()
         await self.show_patients()
         self._show(at)
@@ -401,7 +401,7 @@ class Follower:
         trusting, self.opened = self.anew, False
         await self.seeds.again(self.in_thread, damaged=self.damaged is not None, anew=trusting)
         self.damaged, self.anew, self.opened = None, False, True
-        self._unbraked = True
+        self._unbraked = not self.seeds.in_use
         self._buffer.clear()
         self.board.write({Field.DAMAGED: 0, Field.DISTRUSTING: Distrust.NONE})
         self._show(await self.in_thread(lambda: self.applier.at))
