@@ -330,6 +330,7 @@ class Follower:
         self.board.write({
             Field.EPOCH: c.epoch, Field.XID: c.xid, Field.SEQ: c.seq, Field.HORIZON_US: at.horizon_us,
             Field.WHOLE: int(at.whole and self.seeds.in_use), Field.SEED: self.readable_seed(), Field.HORIZON_XID: at.horizon_xid,
+            Field.DAMAGED: self.seeds.damaged if self.damaged is None else self.seeds.current or 0,
         })  # fmt: skip
 
     async def show_patients(self) -> None:
@@ -403,7 +404,7 @@ class Follower:
         self.damaged, self.anew, self.opened = None, False, True
         self._unbraked = not self.seeds.in_use
         self._buffer.clear()
-        self.board.write({Field.DAMAGED: 0, Field.DISTRUSTING: Distrust.NONE})
+        self.board.write({Field.DAMAGED: self.seeds.damaged, Field.DISTRUSTING: Distrust.NONE})
         self._show(await self.in_thread(lambda: self.applier.at))
 
     async def next_commit(self, timeout_s: float) -> None:
