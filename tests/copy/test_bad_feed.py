@@ -332,6 +332,17 @@ async def test_a_copy_that_is_held_back_takes_nothing_younger(tmp_path: Path) ->
             await made.whole(5)
 
 
+async def test_a_clock_that_runs_ahead_takes_nothing_from_what_is_held_back(tmp_path: Path) -> None:
+    """Broken: the copy that was to be an hour behind is not, since its clock is set wrong (S6, S30)."""
+    async with journal() as fake:
+        fake.lines, fake.began = notes(5), instant(NOW_US + 60_000_000)  # by this machine's clock, long ago
+        async with copy(tmp_path, fake.url, hold_back_s=3_600) as made:
+            await asyncio.sleep(1)
+            assert await made.row("Observation", "n1") is None
+            fake.began = instant(NOW_US + 3_700_000_000)
+            await made.whole(5)
+
+
 async def test_a_full_disk_is_told_and_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Broken: a full disk ends the follower, or leaves half a batch."""
     monkeypatch.setattr(config, "COPY_DISK_RETRY_S", 0.05)

@@ -17,6 +17,7 @@ import zstandard
 
 from vaka import config
 from vaka.copy.board import boottime_ns
+from vaka.copy.clock import wall_us
 from vaka.copy.lines import Broken, Heartbeat, Mark, clock_us
 from vaka.errors import Conflict, Forbidden, Unavailable
 from vaka.store.cursor import Cursor
@@ -60,6 +61,13 @@ class Answer:
     asked_ns: int = 0
     began_us: int | None = None
     horizon_xid: int | None = None
+
+    @property
+    def now_us(self) -> int:
+        """What the journal's clock shows now, as far as that is known here; of a release that does not tell: this machine's."""
+        if self.began_us is None:
+            return wall_us()
+        return self.began_us + (boottime_ns() - self.asked_ns) // 1_000
 
     def made_ns(self, mark: Mark | Heartbeat) -> int:
         """When ``mark`` was made, by this machine's clock (``board.boottime_ns``), or somewhat earlier."""

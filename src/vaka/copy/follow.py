@@ -247,7 +247,7 @@ class Follower:
             if isinstance(line, Unread) and line.reason == FORGED:
                 self._require_again(line)
             if self._hold_back_s and isinstance(line, Version):
-                await self._hold_back(line)
+                await self._hold_back(line, answer)
             self._buffer.add(line)
             if self._buffer.full:
                 await self._commit(self._buffer.lines[: self._buffer.whole] or self._buffer.lines)
@@ -279,8 +279,8 @@ class Follower:
         log.error("a version is set aside: its body is not that of its hash", cursor=str(line.cursor))
         self._wrong.clear()
 
-    async def _hold_back(self, line: Version) -> None:
-        if line.updated_us > (time.time() - self._hold_back_s) * 1e6:
+    async def _hold_back(self, line: Version, answer: Answer) -> None:
+        if line.updated_us > answer.now_us - self._hold_back_s * 1e6:
             if self._buffer.lines:
                 await self._commit(self._buffer.lines)
             raise NotYet
