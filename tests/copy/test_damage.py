@@ -16,6 +16,7 @@ from vaka.api.door import opening
 from vaka.api.door.told import Told
 from vaka.copy import engine
 from vaka.copy.running import Words, look_for_damage
+from vaka.copy.store import CopyStore
 from vaka.errors import OnlyJournal
 
 pytestmark = pytest.mark.anyio
@@ -38,7 +39,7 @@ async def test_a_record_that_was_cut_off_at_its_beginning_is_no_empty_record(tmp
             await made.whole(30)
         os.truncate(made.folder.record(1), 0)
         told = Told(made.folder.board)
-        store = opening.CopyStore(opening._Source(made.folder, made.key, told))
+        store = CopyStore(opening._Source(made.folder, made.key, told))
         with pytest.raises(OnlyJournal):
             store.readers.here()
         store.close()

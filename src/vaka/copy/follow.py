@@ -294,7 +294,10 @@ class Follower:
         elif not self._unbraked:
             counted, reason = brake.count(self._counted, batch, self._limits)
             if reason is not None:
-                self.hold.brake(reason)
+                try:
+                    self.hold.brake(reason)
+                except OSError as error:  # nothing is applied all the same, until it can be kept
+                    raise engine.DiskFull(f"the brake is on, and could not be kept: {reason}") from error
                 self._show_holds()
                 log.error("the brake is on: a person lets it go", reason=reason)
                 raise Held

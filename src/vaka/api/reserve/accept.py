@@ -89,7 +89,12 @@ class Reserving:
 
     def holds(self, patient: str) -> bool:
         """Whether something of this patient stands here that the journal does not show."""
-        return self.store.has(OPEN | {State.UNHELD}) and self.store.shows(patient)
+        return self.holds_any and self.store.shows(patient)
+
+    @property
+    def holds_any(self) -> bool:
+        """Whether anything stands here that the journal does not show."""
+        return self.store.has(OPEN | {State.UNHELD})
 
     def takes(self, request: Request) -> bool:
         """Whether the reserve could take this request; asked before the journal is tried."""
