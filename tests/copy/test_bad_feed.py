@@ -166,6 +166,28 @@ async def test_what_is_no_feed_is_not_followed(tmp_path: Path, answer: bytes) ->
             await made.whole(1)
 
 
+@pytest.mark.parametrize(
+    ("said", "instead"),
+    [
+        (b'"ageSeconds":0.0', b'"ageSeconds":-1e6'), (b'"ageSeconds":0.0', b'"ageSeconds":"inf"'),
+        (b'"ageSeconds":0.0', b'"ageSeconds":"nan"'), (b'"ageSeconds":0.0', b'"ageSeconds":1e308'),
+        (b'"at":"2', b'"at":"0'), (b'"at":"2', b'"at":"9'),
+    ],
+)  # fmt: skip
+async def test_a_mark_of_no_time_that_can_be_makes_nothing_fresh(tmp_path: Path, said: bytes, instead: bytes) -> None:
+    """Broken: a forged mark makes old data fresh for weeks, through restarts, or ends the follower each time that it comes (S2)."""
+    async with journal() as fake:
+        fake.lines, fake.began = notes(3), instant(NOW_US)
+        fake.spoil = lambda content: content.replace(said, instead)
+        async with copy(tmp_path, fake.url) as made:
+            await made.until(lambda: made.board[Field.JOURNAL] == Journal.AWAY)
+            assert made.board[Field.HEARD_NS] == 0
+            fake.spoil = None
+            await made.whole(3)
+            await made.until(lambda: made.board.age_s() is not None)
+            assert made.board[Field.HEARD_NS] <= boottime_ns()
+
+
 async def test_another_journal_is_not_believed(tmp_path: Path) -> None:
     """Broken: a copy that is pointed at the wrong region mixes two records."""
     async with journal() as fake:

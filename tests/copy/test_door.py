@@ -336,6 +336,11 @@ def test_a_sheet_comes_from_the_journal_while_this_lags(vaka: Vaka, client: http
     page = client.get(path, headers={"accept": "text/html"})
     assert (page.headers["vaka-answered-by"], "Penicillin" in page.text) == ("journal", True)
     assert client.get("/sheet/nobody").headers["vaka-answered-by"] == "journal"
+    door.tell(readable=False)  # its record is damaged, and another is being filled
+    told = client.get(path)
+    assert (told.status_code, told.headers["vaka-answered-by"], "Penicillin" in told.text) == (200, "journal", True)
+    door.tell(readable=False, peers_away=True)
+    assert client.get(path).status_code == 503
     door.tell(age_s=3.0, peers_away=True)  # the journal does not have what another copy may have taken
     assert client.get(path).headers["vaka-behind"] == "true"
     door.tell(age_s=3.0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from vaka import config
 
@@ -90,6 +90,7 @@ async def ahead(source: AsyncIterator[bytes], limit_bytes: int = config.COPY_BAT
         yield lines
     finally:
         reading.cancel()
-        with suppress(asyncio.CancelledError):
-            await reading
-        lines.forget()
+        try:
+            await asyncio.wait({reading})  # not the task itself: a stop that comes meanwhile would pass for its end
+        finally:
+            lines.forget()

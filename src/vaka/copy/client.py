@@ -17,7 +17,8 @@ import zstandard
 
 from vaka import config
 from vaka.copy.board import boottime_ns
-from vaka.copy.lines import Broken, Heartbeat, Mark, instant_us
+from vaka.copy.clock import wall_us
+from vaka.copy.lines import Broken, Heartbeat, Mark, clock_us
 from vaka.errors import Conflict, Forbidden, Unavailable
 from vaka.store.cursor import Cursor
 
@@ -60,6 +61,13 @@ class Answer:
     asked_ns: int = 0
     began_us: int | None = None
     horizon_xid: int | None = None
+
+    @property
+    def now_us(self) -> int:
+        """What the journal's clock shows now, as far as that is known here; of a release that does not tell: this machine's."""
+        if self.began_us is None:
+            return wall_us()
+        return self.began_us + (boottime_ns() - self.asked_ns) // 1_000
 
     def made_ns(self, mark: Mark | Heartbeat) -> int:
         """When ``mark`` was made, by this machine's clock (``board.boottime_ns``), or somewhat earlier."""
@@ -161,7 +169,7 @@ def _epoch(answer: httpx.Response) -> int:
 def _began_us(answer: httpx.Response) -> int | None:
     text = answer.headers.get("vaka-began")
     try:
-        return instant_us(text) if text is not None else None
+        return clock_us(text) if text is not None else None
     except ValueError as error:
         raise Broken("what answers at the journal's address is no journal", help="look at the address") from error
 

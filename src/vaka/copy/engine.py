@@ -176,8 +176,16 @@ def transaction(connection: apsw.Connection) -> Iterator[None]:
         raise
 
 
+def require_filled(connection: apsw.Connection, path: Path) -> None:
+    """Damaged where a file that was in use holds nothing: any key opens one that was cut off at its beginning."""
+    with told(path):
+        if not connection.execute("SELECT count(*) FROM sqlite_schema").get:
+            raise Damaged(f"{path} is empty", help="it is set aside and seeded again by itself")
+
+
 def check(connection: apsw.Connection, path: Path) -> None:
     """Damaged unless every page of the file is whole, and what it says fits together."""
+    require_filled(connection, path)
     with told(path):
         found = connection.pragma("quick_check")
         if found != "ok":

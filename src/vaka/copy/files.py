@@ -168,11 +168,12 @@ class Folder:
             shutil.rmtree(entry)
         return self.seed(number).rename(self.seeds / f"{number:04}-damaged")
 
-    def clear(self) -> None:
-        """Removes the seeds that are not in use. Who still reads one goes on: its files live until they are closed."""
+    def clear(self, *kept: int | None) -> None:
+        """Removes the seeds that are not in use, and not among ``kept``. Who still reads one goes on: its files live until they
+        are closed."""
         used = self.current()
         for number in self.numbers():
-            if number != used and self.seed(number).is_dir():
+            if number != used and number not in kept and self.seed(number).is_dir():
                 shutil.rmtree(self.seed(number))
 
 

@@ -76,7 +76,7 @@ class Follower:
         self._coming: Ahead | None = None
         self.catching_up = CatchingUp(self._buffer)
         self._counted = brake.Counted()
-        self._unbraked = True  # until the record has been whole once: what is read from the beginning is history
+        self._unbraked = True  # what is read from the beginning, into a record that was never whole, is history
         self._marked = 0.0
         self._wrong: dict[Cursor, int] = {}
         self._waits = 0
@@ -133,7 +133,7 @@ class Follower:
         await self.seeds.open(self.in_thread)
         self.board[Field.DAMAGED] = 0
         at = await self.in_thread(lambda: self.applier.at)
-        self._unbraked = not at.whole
+        self._unbraked = not self.seeds.in_use
         await self._show_reserve()
         await self.show_patients()
         self._show(at)
@@ -247,7 +247,7 @@ class Follower:
             if isinstance(line, Unread) and line.reason == FORGED:
                 self._require_again(line)
             if self._hold_back_s and isinstance(line, Version):
-                await self._hold_back(line)
+                await self._hold_back(line, answer)
             self._buffer.add(line)
             if self._buffer.full:
                 await self._commit(self._buffer.lines[: self._buffer.whole] or self._buffer.lines)
@@ -279,8 +279,8 @@ class Follower:
         log.error("a version is set aside: its body is not that of its hash", cursor=str(line.cursor))
         self._wrong.clear()
 
-    async def _hold_back(self, line: Version) -> None:
-        if line.updated_us > (time.time() - self._hold_back_s) * 1e6:
+    async def _hold_back(self, line: Version, answer: Answer) -> None:
+        if line.updated_us > answer.now_us - self._hold_back_s * 1e6:
             if self._buffer.lines:
                 await self._commit(self._buffer.lines)
             raise NotYet
@@ -294,7 +294,10 @@ class Follower:
         elif not self._unbraked:
             counted, reason = brake.count(self._counted, batch, self._limits)
             if reason is not None:
-                self.hold.brake(reason)
+                try:
+                    self.hold.brake(reason)
+                except OSError as error:  # nothing is applied all the same, until it can be kept
+                    raise engine.DiskFull(f"the brake is on, and could not be kept: {reason}") from error
                 self._show_holds()
                 log.error("the brake is on: a person lets it go", reason=reason)
                 raise Held
@@ -330,6 +333,7 @@ class Follower:
         self.board.write({
             Field.EPOCH: c.epoch, Field.XID: c.xid, Field.SEQ: c.seq, Field.HORIZON_US: at.horizon_us,
             Field.WHOLE: int(at.whole and self.seeds.in_use), Field.SEED: self.readable_seed(), Field.HORIZON_XID: at.horizon_xid,
+            Field.DAMAGED: self.seeds.damaged if self.damaged is None else self.seeds.current or 0,
         })  # fmt: skip
 
     async def show_patients(self) -> None:
@@ -401,9 +405,9 @@ class Follower:
         trusting, self.opened = self.anew, False
         await self.seeds.again(self.in_thread, damaged=self.damaged is not None, anew=trusting)
         self.damaged, self.anew, self.opened = None, False, True
-        self._unbraked = True
+        self._unbraked = not self.seeds.in_use
         self._buffer.clear()
-        self.board.write({Field.DAMAGED: 0, Field.DISTRUSTING: Distrust.NONE})
+        self.board.write({Field.DAMAGED: self.seeds.damaged, Field.DISTRUSTING: Distrust.NONE})
         self._show(await self.in_thread(lambda: self.applier.at))
 
     async def next_commit(self, timeout_s: float) -> None:

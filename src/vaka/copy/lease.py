@@ -3,7 +3,7 @@
 Invariants
 - Every hearing of the journal's private feed begins the lease anew; a copy that was shut out hears it no more.
 - The time is the highest that was seen: a clock that was set back does not lengthen a lease. One that ran ahead is over with the
-  next hearing.
+  next hearing, and one that still does is read from then on less what it is ahead.
 - What has ended is not read from; nothing is removed, and what was taken into the reserve is kept for its journal.
 """
 
@@ -56,20 +56,19 @@ class Lease:
     def renew(self, journal_us: int) -> None:
         """The journal was heard, at this moment of its clock."""
         held = self.holds
-        self._clock.begin(journal_us)
+        self._clock.correct(journal_us)
         until = journal_us + int(config.COPY_LEASE_DAYS * _DAY_US)
-        if not held or until - self.until_us >= _KEPT_EVERY_US:
+        if not held or abs(until - self.until_us) >= _KEPT_EVERY_US:
             self.until_us = until
             self._keep()
 
     def pass_time(self) -> None:
         """Keeps how late it has become, now and then."""
-        if (now := self._clock.now_us) - self._kept_us >= _KEPT_EVERY_US:
-            self._clock.begin(now)
+        if self._clock.now_us - self._kept_us >= _KEPT_EVERY_US:
             self._keep()
 
     def _keep(self) -> None:
-        self._kept_us = seen_us = self._clock.base_us
+        self._kept_us = seen_us = self._clock.see()
         told = {"until_us": self.until_us, "seen_us": seen_us, "seal": self._seal(self.until_us, seen_us)}
         replace(self.path, orjson.dumps(told))
 

@@ -1,8 +1,8 @@
 """One line of the journal's feed (docs/operating/feed.md), read as what a stranger has sent.
 
 Invariants: a version is given on only if its body's SHA-256 is the hash that the line tells; a line whose place cannot be read
-is Broken, and nothing after it in that answer is used; one whose place can be read, but not its content, is an ``Unread``, so
-that the rest can go on (S4).
+is Broken, and nothing after it in that answer is used, and so is a mark that tells no time or age that can be; one whose place
+can be read, but not its content, is an ``Unread``, so that the rest can go on (S4).
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ _TYPE: Final = re.compile(r"[A-Z][A-Za-z]{0,63}")
 _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _BODY: Final = b',"body":"'
 _INT: Final = 2**63
+_OPEN_MAX_S: Final = 86_400.0 * 366
+_CLOCK_MAX_US: Final = 230 * 366 * 86_400 * 1_000_000
 
 
 class Broken(VakaError):
@@ -132,9 +134,11 @@ def read(line: bytes) -> Line:
             return _version(told, line, reason)
         cursor, epoch = Cursor.parse(told["cursor"]), _number(told["epoch"])
         age_s = float(told["ageSeconds"])
+        if not 0 <= age_s <= _OPEN_MAX_S:
+            raise ValueError("not the age of an open write")
         if "horizon" in told:
-            return Mark(cursor, epoch, _number(int(told["horizon"])), instant_us(told["at"]), age_s)
-        return Heartbeat(cursor, epoch, instant_us(told["heartbeat"]), age_s)
+            return Mark(cursor, epoch, _number(int(told["horizon"])), clock_us(told["at"]), age_s)
+        return Heartbeat(cursor, epoch, clock_us(told["heartbeat"]), age_s)
     except (KeyError, TypeError, ValueError, AttributeError, Invalid) as error:
         raise Broken("a line of the feed cannot be understood", help="look at the journal's version and log") from error
 
@@ -200,6 +204,14 @@ def _text(value: Any) -> str | None:
     if value is not None and type(value) is not str:
         raise TypeError("not a text")
     return value
+
+
+def clock_us(text: str) -> int:
+    """An instant that a journal's clock can show: by it is counted in 64 bits how old data are. ValueError for others."""
+    at_us = instant_us(text)
+    if not 0 <= at_us <= _CLOCK_MAX_US:
+        raise ValueError("no time of a clock")
+    return at_us
 
 
 def instant_us(text: str) -> int:

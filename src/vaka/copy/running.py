@@ -136,7 +136,7 @@ async def _run(options: Options, folder: Folder) -> None:
         async with asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(work) for work in (
-                    follower.run(), _look_for_damage(follower), beside.keep_private(follower, client, board),
+                    follower.run(), look_for_damage(follower), beside.keep_private(follower, client, board),
                     beside.keep_sheets(follower), beside.keep_lease(follower, lease), keep_taking(follower, client),
                     keep_leaving(follower),
                     beside.keep_recovery(follower, folder, key),
@@ -152,15 +152,17 @@ async def _run(options: Options, folder: Folder) -> None:
                 task.cancel()
 
 
-async def _look_for_damage(follower: Follower) -> None:
-    """Reads the record in use through now and then, beside all else."""
+async def look_for_damage(follower: Follower) -> None:
+    """Reads the record in use through now and then, and looks whether it is there, beside all else."""
     due = time.monotonic() + config.COPY_CHECK_AFTER_S
     while True:
         await asyncio.sleep(1.0)
+        if follower.opened and follower.damaged is None and follower.seeds.is_gone:
+            follower.found_damaged(f"{follower.applier.path} is gone")
         number = follower.seeds.current
         told = number is not None and follower.board[Field.DAMAGED] == number  # by a reader
-        if follower.damaged is not None or (not told and time.monotonic() < due):
-            continue
+        if follower.damaged is not None or follower.seeds.damaged or (not told and time.monotonic() < due):
+            continue  # another is being made already
         if number is not None:
             try:
                 await asyncio.to_thread(follower.seeds.check, number)
@@ -249,6 +251,8 @@ class Words:
         number = self._follower.seeds.current
         if number is None or value != number:
             return {"damaged": False}
+        if self._follower.seeds.damaged:  # another is being made already
+            return {"damaged": True}
         try:
             await asyncio.to_thread(self._follower.seeds.check, number)
         except (engine.Damaged, engine.WrongKey) as error:

@@ -22,7 +22,8 @@ from vaka.copy.settle import Settler
 from vaka.copy.statements import statements
 from vaka.errors import OnlyJournal
 from vaka.fhir.criteria import Criterion, Query
-from vaka.fhir.definitions import type_name
+from vaka.fhir.definitions import type_name, type_number
+from vaka.fhir.keys import resource_key
 from vaka.fhir.sorting import sort_text
 from vaka.store.aliases import Aliases
 from vaka.store.codec import Codec
@@ -68,17 +69,31 @@ class Searching:
             if query.total != "none" or query.summary == "count":
                 total = self._count(query, where, through)
             if count == 0:
-                return Page((), None, total)
+                return Page((), None, total, self._aside(query, through))
             if any(key.source == "text" for key in query.sort):
                 found, following = self._by_text(query, where, through, count, at)
             else:
                 walked = not query.sort and weight > config.COPY_BROAD_MATCHES
                 found, following = self._by_rows(query, where, through, count, at, walked=walked)
+            aside = self._aside(query, through)
         if total is None and following is None and at.created is None:
             total = len(found)
         if following is not None:
             following = replace(following, upper=at.upper or upper.token)
-        return Page(tuple(found), following, total)
+        return Page(tuple(found), following, total, aside)
+
+    def _aside(self, query: Query, through: Gate) -> int:
+        """How many versions may belong to a search within patients that could not be interpreted here."""
+        if not query.within:
+            return 0
+        sql = statements("read")
+        ids = {one for id_ in query.within for one in self.aliases.together(id_)}
+        patients = {"patients": orjson.dumps([resource_key("Patient", id_) for id_ in ids]).decode()}
+        if not self.reader.rows(sql["any_aside"], patients):
+            return 0
+        types = {"types": orjson.dumps({name: type_number(name) for name in query.types}).decode()}
+        values = {**patients, **types, **dict(through.values)}
+        return int(self.reader.rows(through.into(sql["aside"]), values)[0][0])
 
     def _upper(self, at: Position) -> Upper:
         """What has come to this copy. OnlyJournal where pages were begun at another copy, which had more."""

@@ -88,6 +88,16 @@ class Seeds:
         return self._applier is not None
 
     @property
+    def is_gone(self) -> bool:
+        """Whether somebody has removed the file that is written to: who has it open goes on, and nobody else finds it."""
+        return self._applier is not None and not self._applier.path.exists()
+
+    @property
+    def damaged(self) -> int:
+        """The number of the seed in use where it is damaged and another is being made in its place; else 0."""
+        return self._damaged if self._damaged is not None and self._damaged == self.folder.current() else 0
+
+    @property
     def in_use(self) -> bool:
         """Whether readers read what is followed: not while another seed is being filled."""
         return self.folder.current() == self._number
@@ -113,16 +123,18 @@ class Seeds:
 
     def _chosen(self) -> int | None:
         used = self.folder.current()
-        if used is not None and self._is_ours(used):
+        if used is not None and self._is_ours(used, filled=True):
             return used
         if used is not None:
             log.warning("the record is of another release: it is seeded anew", number=used)
         begun = [one for one in self.folder.numbers() if one != used and self.folder.record(one).exists()]
         return begun[-1] if begun and self._is_ours(begun[-1]) else None
 
-    def _is_ours(self, number: int) -> bool:
+    def _is_ours(self, number: int, *, filled: bool = False) -> bool:
         connection = engine.reader(self.folder.record(number), self._key)
         try:
+            if filled:
+                engine.require_filled(connection, self.folder.record(number))
             with engine.told(self.folder.record(number)):
                 return apply.is_ours(connection)
         finally:
@@ -189,6 +201,7 @@ class Seeds:
             self._damaged = self.folder.current() or self._number
         await run(self.close)
         number = await run(self.folder.make_seed)
+        await run(lambda: self.folder.clear(number, self._damaged))  # what was begun before and is not gone on with
         if not anew and not await self._from_neighbour(number, run):
             log.info("seeding from the beginning of the feed", number=number)
         await run(lambda: self._open(number))

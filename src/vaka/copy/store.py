@@ -96,6 +96,11 @@ class CopyStore:
             rkey = {"rkey": resource_key(type_, id_)}
             row = reader.one(_reading(through.text, through.rule), {**rkey, **dict(through.values)})
             found = version_of(row, reader.codec) if row is not None else None
+            if reader.one(statements("read")["aside_newer"], rkey) is not None:
+                raise OnlyJournal(
+                    "this copy cannot interpret the newest version of it",
+                    help="ask again when the journal can be reached",
+                )
             if (found is None or found.deleted) and reader.one(statements("read")["given_back"], rkey) is not None:
                 raise OnlyJournal(
                     "only the journal says whose this deletion is", help="ask again when it can be reached"

@@ -21,9 +21,12 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Page:
+    """``aside``: how many versions could not be interpreted where this was searched for, that may belong here (S4)."""
+
     matches: tuple[Version, ...]
     next: Position | None
     total: int | None
+    aside: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,3 +56,27 @@ async def test_no_more_is_read_than_may_wait() -> None:
             assert lines.waiting is (len(read) > taken)
     assert taken == len(read) == 100
     assert not lines.waiting
+
+
+async def test_a_stop_is_not_taken_for_the_end_of_what_was_read() -> None:
+    """Broken: a follower that is stopped while an answer ends goes on, and has to be killed."""
+
+    async def source() -> AsyncIterator[bytes]:
+        yield b"1"
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.05)  # it takes a moment to end
+
+    async def follow() -> None:
+        async with ahead(source()) as lines:
+            await anext(lines)
+        await asyncio.sleep(60)
+
+    following = asyncio.create_task(follow())
+    await asyncio.sleep(0.02)
+    following.cancel()
+    done, _ = await asyncio.wait({following}, timeout=5)
+    following.cancel()
+    assert done
+    assert following.cancelled()

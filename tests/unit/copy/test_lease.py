@@ -61,6 +61,37 @@ def test_a_clock_that_ran_ahead_is_over_with_the_next_hearing(tmp_path: Path, cl
     assert made.holds and Lease(tmp_path / "lease", KEY).holds
 
 
+def test_a_clock_that_goes_on_running_ahead_ends_no_lease_that_the_journal_begins(
+    tmp_path: Path, clock: list[int]
+) -> None:
+    """Would break: a copy whose clock is set wrong is dark for as long as it is, though it hears its journal; or for good, once
+    such a clock has passed the end of what was begun by it."""
+    Lease(tmp_path / "lease", KEY, begins=True)
+    clock[0] += 4_000 * DAY_US
+    made = Lease(tmp_path / "lease", KEY)
+    assert not made.holds
+    made.renew(BEGAN_US)
+    made.pass_time()
+    assert made.holds
+    clock[0] += int(config.COPY_LEASE_DAYS * DAY_US) - 1
+    made.pass_time()
+    assert made.holds
+    clock[0] += 2
+    assert not made.holds
+    clock[0] = BEGAN_US
+    made.renew(BEGAN_US)
+    assert made.holds and Lease(tmp_path / "lease", KEY).holds
+
+
+def test_a_new_copy_whose_clock_runs_ahead_has_no_longer_lease(tmp_path: Path, clock: list[int]) -> None:
+    """Would break: a copy that was made while its clock was years ahead is read for these years after it was stolen."""
+    clock[0] += 4_000 * DAY_US
+    made = Lease(tmp_path / "lease", KEY, begins=True)
+    made.renew(BEGAN_US)
+    clock[0] = BEGAN_US + int(config.COPY_LEASE_DAYS * DAY_US) + 1
+    assert not Lease(tmp_path / "lease", KEY).holds
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"until_us": 9000000000000000, "seen_us": 0, "seal": "00"}'])
 def test_one_that_is_not_ours_has_ended(tmp_path: Path, clock: list[int], content: bytes) -> None:
     """Would break: a lease is written by hand; or a damaged one keeps the copy from starting."""

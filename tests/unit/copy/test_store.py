@@ -8,17 +8,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
-from tests.unit.copy.records import Followed
+from tests.unit.copy.records import OWNER, Followed
 
 from vaka import config
 from vaka.access.filter import program_filter, system_filter
-from vaka.copy import apply, engine, intake
+from vaka.copy import apply, engine, intake, lines
 from vaka.copy.reader import Reader
 from vaka.copy.readers import Readers
 from vaka.copy.scope import Scope
 from vaka.copy.store import CopyStore
-from vaka.errors import Busy, Invalid, OnlyJournal
+from vaka.errors import Busy, Invalid, NotFound, OnlyJournal
 from vaka.fhir.query import parse_query
 from vaka.store.page import Page, Position
 
@@ -79,6 +80,26 @@ def search(store: CopyStore, text: str, count: int = 10, at: Position | None = N
 
 def ids(page: Page) -> list[str]:
     return [version.id for version in page.matches]
+
+
+def test_what_cannot_be_interpreted_is_never_passed_over(seeds: Seeds, store: CopyStore) -> None:
+    """Breaks if an allergy that this copy cannot interpret is searched for and not found, or read as it was before (S3, S4)."""
+    allergy = {"resourceType": "AllergyIntolerance", "id": "a", "patient": {"reference": "Patient/p1"}}
+    record = seeds.make(patient(1), allergy, {**allergy, "id": "b"})
+    line = record._line({**allergy, "note": [{"text": "x"}]}, OWNER)
+    record.applier.apply([lines.read(orjson.dumps({**line, "action": "novelty"}))])
+    with pytest.raises(OnlyJournal):
+        asyncio.run(store.read("AllergyIntolerance", "a", access=FULL))
+    assert asyncio.run(store.read("AllergyIntolerance", "b", access=FULL)) is not None
+    for text, aside in (
+        ("AllergyIntolerance?patient=p1", 1), ("AllergyIntolerance?patient=p1&_summary=count", 1), ("Observation?patient=p1", 0),
+        ("AllergyIntolerance?patient=p2", 0),
+    ):  # fmt: skip
+        assert search(store, text).aside == aside, text
+    assert search(store, "AllergyIntolerance?patient=p1", count=0).aside == 1
+    with pytest.raises(NotFound):
+        search(store, "AllergyIntolerance?patient=p1", access=STRANGER)
+    assert search(store, "Patient?_id=p1", access=STRANGER).aside == 0
 
 
 def test_versions_that_are_not_current_are_the_journal_s_to_tell(seeds: Seeds, store: CopyStore) -> None:

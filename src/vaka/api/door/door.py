@@ -73,6 +73,10 @@ class Reserve(Protocol):
     def lacks(self, path: Sequence[str], patients: Iterable[str] | None) -> bool:
         """Whether the journal's answer to a read, or a search within ``patients`` (None: of anybody), lacks what waits here."""
 
+    @property
+    def holds_any(self) -> bool:
+        """Whether it holds something of anybody that the journal does not show."""
+
     def takes(self, request: Request) -> bool:
         """Whether it could take this request: asked before the journal is tried."""
 
@@ -169,6 +173,8 @@ class Door:
         alone = table.is_copys_alone(request.path)
         if not self.standing.readable or not server.complete:
             if alone:
+                if (answer := await self._sheet(server, request, exchange)) is not None:
+                    return answer
                 raise NotPassed(
                     "this copy has no record yet", retry_after_s=5,
                     help="ask another copy, or search in the record: the journal answers that meanwhile",
@@ -246,10 +252,19 @@ class Door:
             return None
         if not self.passing.hears(self.standing) or self.standing.peers_away:
             return None
-        if self.reserve is not None and any(map(self.reserve.holds, server.store.same(request.path[1]))):
+        if self._waits(server, request.path[1]):
             return None
         answer = await self._briefly(server, request, exchange)
         return answer if answer is not None and not _has_none(answer) else None
+
+    def _waits(self, server: Server, patient: str) -> bool:
+        """Whether something of the patient stands here that the journal does not show; without a record to tell who was merged,
+        of anybody."""
+        if self.reserve is None:
+            return False
+        if not self.standing.readable:
+            return self.reserve.holds_any
+        return any(map(self.reserve.holds, server.store.same(patient)))
 
     async def _passed(
         self, server: Server, request: Request, exchange: Exchange, *, try_s: float | None = None

@@ -70,6 +70,11 @@ class _Source:
     def open(self) -> Reader:
         number = self.seed()
         connection = engine.reader(self.folder.record(number), self.key)
+        try:
+            engine.require_filled(connection, self.folder.record(number))
+        except engine.Damaged:
+            connection.close()
+            raise
         if not is_ours(connection):
             connection.close()
             self.told.foreign = number

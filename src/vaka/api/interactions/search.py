@@ -121,6 +121,11 @@ def searchset(
     entries = [search_entry(version, request.base_url, "match", _shown(version, query)) for version in page.matches]
     entries += [search_entry(version, request.base_url, "include", _shown(version, query)) for version in extra]
     issues = list(notes)
+    if page.aside:
+        told = "1 item cannot be shown" if page.aside == 1 else f"{page.aside} items cannot be shown"
+        issues.append(
+            Issue("warning", "incomplete", f"{told}: this copy could not interpret what it was told; the journal can")
+        )
     if len(extra) >= config.INCLUDE_MAX_RESOURCES:
         told = f"more than {config.INCLUDE_MAX_RESOURCES} resources are to be included; the others were left out"
         issues.append(Issue("warning", "too-costly", told))

@@ -90,7 +90,12 @@ class Reserving:
 
     def holds(self, patient: str) -> bool:
         """Whether something of this patient stands here that the journal does not show."""
-        return self.store.has(OPEN | {State.UNHELD}) and self.store.shows(patient)
+        return self.holds_any and self.store.shows(patient)
+
+    @property
+    def holds_any(self) -> bool:
+        """Whether anything stands here that the journal does not show."""
+        return self.store.has(OPEN | {State.UNHELD})
 
     def lacks(self, path: Sequence[str], patients: Iterable[str] | None) -> bool:
         """Whether something stands here that the journal's answer to a read, or a search within ``patients``, may lack. None:

@@ -69,7 +69,7 @@ async def check(server: Server, access: AccessFilter, parts: Sequence[Part]) -> 
         )
         page = await searches.search(query, count=config.RESERVE_ALLERGIES_MAX)
         active = [(one.id, body) for one in page.matches if _counts(body := orjson.loads(one.body or b"{}"))]
-        known, more = known + len(active), more or page.next is not None
+        known, more = known + len(active), more or page.next is not None or page.aside > 0
         withheld = withheld or await _withheld(server, access, patient)
         for resource in [resource for of, resource in orders if of == patient]:
             ordered = list(concepts(resource, await _medication(server, access, resource)))

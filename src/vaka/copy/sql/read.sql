@@ -24,3 +24,22 @@ SELECT EXISTS (SELECT 1 FROM care_relation c
     OR EXISTS (SELECT 1 FROM opening g
                WHERE g.patient = :patient AND g.person = :person AND g.unit = :unit AND g.what = 3
                  AND g.closed_us IS NULL AND g.opened_us <= :now AND g.until_us > :now)
+
+-- name: aside_newer
+-- A version that could not be interpreted here, newer than what stands (S4).
+SELECT 1 FROM aside a
+WHERE a.rkey = :rkey AND NOT EXISTS (
+    SELECT 1 FROM resource r WHERE r.rkey = a.rkey AND (r.epoch, r.version) >= (a.epoch, a.version))
+
+-- name: any_aside
+-- Whether anything of these patients could not be interpreted.
+SELECT 1 FROM aside WHERE patient IN (SELECT value FROM json_each(:patients)) LIMIT 1
+
+-- name: aside
+-- How many versions of these patients and types could not be interpreted, of what the caller may find; and of those of which it is
+-- not known whose they are (S4).
+SELECT count(*) FROM (
+    SELECT a.rkey, a.id, t.value AS type, a.patient, a.owner, 0 AS deleted
+    FROM aside a CROSS JOIN json_each(:types) t ON t.key = a.type
+    WHERE a.patient IN (SELECT value FROM json_each(:patients))) r
+WHERE r.owner IS NULL OR ({access})
