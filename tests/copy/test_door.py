@@ -377,8 +377,10 @@ def test_before_there_is_a_record_here_the_journal_is_asked(client: httpx.Client
     door.tell(readable=False)
     assert client.get(f"/fhir/Patient/{id_}").headers["vaka-answered-by"] == "journal"
     sheet = client.get(f"/sheet/{id_}")
-    assert sheet.status_code == 503
-    assert sheet.json()["issue"][0]["diagnostics"].startswith("this copy has no record yet. ask another copy")
+    assert (sheet.status_code, sheet.headers["vaka-answered-by"]) == (200, "journal")
+    unit = client.get("/unit/SE0000000001-1")
+    assert unit.status_code == 503
+    assert unit.json()["issue"][0]["diagnostics"].startswith("this copy has no record yet. ask another copy")
 
 
 def test_a_frozen_journal_holds_up_nobody_who_reads(vaka: Vaka, client: httpx.Client, door: Standin) -> None:
