@@ -348,12 +348,7 @@ def test_an_acknowledgement_of_an_older_version_leaves_the_newer_open(
     assert result["id"] in api.ids(f"/$unacknowledged?unit={ward.unit}&_count=200")
 
 
-def test_a_merged_patient_is_followed_and_told(
-    api: Api, ward: Ward, nurse: Nurse, copy: Receiving, journal: Instance
-) -> None:
-    """Would break: an entry would stand in a record that nobody opens any more."""
-    old, new = ward.admit(), ward.admit()
-    one = nurse.writes("POST", "Observation", vital(ward, old))
+def merge(journal: Instance, ward: Ward, old: str, new: str) -> None:
     from vaka.access.session import CLINICIAN, Right
 
     people = [Nurse(journal, ward, rights=CLINICIAN | {Right.IDENTITY}) for _ in range(2)]
@@ -364,6 +359,15 @@ def test_a_merged_patient_is_followed_and_told(
         })  # fmt: skip
         answer = Api(journal.url, who.session).post("/Patient/$merge", json=asked)
         assert answer.status_code in (200, 201, 202), answer.text
+
+
+def test_a_merged_patient_is_followed_and_told(
+    api: Api, ward: Ward, nurse: Nurse, copy: Receiving, journal: Instance
+) -> None:
+    """Would break: an entry would stand in a record that nobody opens any more."""
+    old, new = ward.admit(), ward.admit()
+    one = nurse.writes("POST", "Observation", vital(ward, old))
+    merge(journal, ward, old, new)
     made = copy.done(one)
     assert one.parts[0].id in api.ids(f"/Observation?patient={new}")
     (found,) = tasks(api, one)

@@ -130,6 +130,82 @@ def test_a_journal_that_stands_still_costs_one_wait_and_comes_back_to_everything
     api.close()
 
 
+def test_an_order_and_a_dose_that_lay_in_the_frozen_journal_are_as_any_other_of_the_stop(
+    vaka: Vaka, doors: list[Fronted]
+) -> None:
+    """Would break S12, S11: the very first order of a stop would be active by itself when the journal wakes, and a dose unseen; or,
+    where the copy dies while it hands over, they would be told twice, and what waits behind them would be a Task."""
+    first, second = doors
+    api = Api(vaka.url, token(vaka.data, "tests", FULL))
+    ward, drug = Ward(api), {"medicationCodeableConcept": {"text": fresh()}}
+    person = f"SE-{fresh()}"
+    session = Instance(vaka.url, vaka.data).session(
+        person=person, practitioner=f"n-{person}", unit=ward.unit, provider=ward.provider
+    )
+    order = {"resourceType": "MedicationRequest", "intent": "order", "status": "active",
+             "subject": ward.owned()["subject"], **drug}  # fmt: skip
+    dose = {"resourceType": "MedicationAdministration", "status": "completed", "subject": ward.owned()["subject"],
+            "effectiveDateTime": "2026-11-29T08:00:00+01:00", **drug}  # fmt: skip
+    given = api.make(dose)
+    for door in doors:
+        store = door.store()
+        until(lambda: store.standing().mode is Mode.JOURNAL, "writes go to the journal", 60)  # noqa: B023
+        store.close()
+
+    def sent(door: Fronted, method: str, path: str, body: Any, **headers: str) -> httpx.Response:
+        told = drafted(door, method, f"/fhir/{path}", session, body, **headers)
+        assert told.status_code in (200, 201), told.text
+        assert told.headers["vaka-reserve"].startswith("pending; copies=2")
+        return told
+
+    with standing_still(vaka):
+        made = sent(first, "POST", "MedicationRequest", order)
+        assert "site-only" in made.headers["vaka-reserve"]
+        name = f"MedicationRequest/{made.json()['id']}"
+        twice = sent(
+            second, "POST", "MedicationAdministration", {**dose, "effectiveDateTime": "2026-11-29T09:00:00+01:00"}
+        )
+        noted = sent(
+            second, "PUT", name, {**made.json(), "note": [{"text": "1"}]}, **{"If-Match": made.headers["etag"]}
+        )
+        steps = [
+            {"op": "add", "path": "/note/-", "value": {"text": "2"}},
+        ]
+        patching = {"If-Match": noted.headers["etag"], "Content-Type": "application/json-patch+json"}
+        sent(first, "PATCH", name, steps, **patching)
+        other = sent(first, "POST", "MedicationRequest", order)
+        path = f"MedicationRequest/{other.json()['id']}"
+        sent(second, "PUT", path, {**other.json(), "status": "cancelled"}, **{"If-Match": other.headers["etag"]})
+    until(lambda: api.get(f"/{name}").status_code == 200, "the journal has carried it out when it woke")
+    until(lambda: asked(api, ward), "handing over has begun", 60)
+    first.kill()
+    first.start()
+    stores = [door.store() for door in doors]
+    until(lambda: all(not store.open() for store in stores), "all is handed over", 60)
+    stands = api.get(f"/{name}").json()
+    assert (stands["status"], [one["text"] for one in stands["note"]]) == ("on-hold", ["1", "2"])
+    assert api.get(f"/{path}").json()["status"] == "cancelled"
+    assert asked(api, ward) == sorted(
+        [
+            ("order-from-stop", "requested", name),
+            ("order-from-stop", "requested", path),
+            ("doses-too-close", "requested", f"MedicationAdministration/{twice.json()['id']}"),
+        ]
+    )
+    assert api.get(f"/MedicationAdministration/{given['id']}").json() == given
+    for store in stores:
+        mine = [one for one in store.listed(list(State)) if ward.patient in one.patients]
+        assert {one.state for one in mine} == {State.DONE}
+        store.close()
+    api.close()
+
+
+def asked(api: Api, ward: Ward) -> list[tuple[str, str, str]]:
+    """Code, status and focus of the Tasks of a ward's patient."""
+    tasks = [each["resource"] for each in api.bundle(f"/Task?patient={ward.patient}").get("entry", ())]
+    return sorted((one["code"]["coding"][0]["code"], one["status"], one["focus"]["reference"]) for one in tasks)
+
+
 def drafted(door: Fronted, method: str, path: str, session: str, body: Any = None, **headers: str) -> httpx.Response:
     told = {"Authorization": f"Bearer {session}", **headers}
     return httpx.request(method, door.url + path, json=body, headers=told, timeout=30)

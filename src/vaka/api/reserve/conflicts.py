@@ -15,6 +15,7 @@ from vaka import config
 from vaka.copy.reserve.taken import ORDERS
 from vaka.fhir.dates import parse
 
+ACTIVE: Final = "active"
 HELD: Final = "on-hold"
 _GIVEN: Final = frozenset({"completed", "in-progress", "on-hold", "stopped"})
 _UNIT_US: Final[Mapping[str, int]] = {
@@ -25,9 +26,9 @@ _UNIT_US: Final[Mapping[str, int]] = {
 
 def activates(entered: Mapping[str, Any], standing: Mapping[str, Any] | None) -> bool:
     """Whether ``entered`` makes an order active that was not."""
-    if entered.get("resourceType") not in ORDERS or entered.get("status") != "active":
+    if entered.get("resourceType") not in ORDERS or entered.get("status") != ACTIVE:
         return False
-    return standing is None or standing.get("status") != "active"
+    return standing is None or standing.get("status") != ACTIVE
 
 
 def was_given(dose: Mapping[str, Any]) -> bool:

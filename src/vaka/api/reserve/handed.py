@@ -3,23 +3,24 @@
 Invariants: nothing that has changed since the author saw it is overwritten (``Meanwhile``); what may conflict leaves a Task
 in the same
 transaction; each version that it makes says that it was written during a stop, where and when; what a person did then (signing,
-acknowledging) is of the time when it was done.
+acknowledging) is of the time when it was done; what the reserve itself has changed of a version (an order put on hold) is no
+change to who wrote on the version before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import orjson
 
-from vaka import config
 from vaka.access.filter import AccessFilter, system_filter
 from vaka.access.law import Act
 from vaka.access.marks import actor_of
 from vaka.api.reserve import conflicts
 from vaka.api.reserve.author import written_us
-from vaka.api.reserve.tasks import Finding, Why, task
+from vaka.api.reserve.tasks import Finding, Why, asked_of, met_in, task
 from vaka.api.server import accept_resource
 from vaka.copy.reserve import numbers
 from vaka.copy.reserve.entry import Entry, Part
@@ -31,14 +32,12 @@ from vaka.fhir.query import parse_query
 from vaka.journal.accept import write_of
 from vaka.journal.journal import Journal, Transaction
 from vaka.journal.laboratory import names_version
-from vaka.journal.marks import Owned, address, mark, now_us, owned_by
+from vaka.journal.marks import Owned, address, home, latest, mark, now_us, owned_by
 from vaka.journal.write import Write
 from vaka.store.ids import keyed_id
-from vaka.store.version import Version, instant
+from vaka.store.version import ANY_VERSION, Version, instant, parse_version_id
 
 T = TypeVar("T")
-_LATE_US: Final = int(2 * config.RESERVE_TRY_S * 1e6)
-"""A first try that the journal carries out later than this was not written when it was saved."""
 
 
 class Meanwhile(Conflict):
@@ -79,7 +78,7 @@ class Handed(Transaction):
         self.entry = entry
         self.made: list[Version] = []
         self.findings: list[Finding] = []
-        self._linked: dict[int, str] = {}
+        self.linked: dict[int, tuple[str, str]] = {}
         self._parts = {part.name: part for part in entry.parts}
         self.everything = Transaction(journal, tx.connection, system_filter("reserve"))
 
@@ -99,14 +98,29 @@ class Handed(Transaction):
         return made
 
     async def received_again(self, version: Version, other: Version) -> None:
-        self._linked[version.rkey] = address(other)
+        self.linked[version.rkey] = ("source", address(other))
+
+    async def current(self, type_: str, id_: str, *, lock: bool = False) -> Version | None:
+        found = await super().current(type_, id_, lock=lock)
+        part = self.part(f"{type_}/{id_}")
+        if self.entry.method != "PATCH" or part is None or part.base is None or found is None or found.body is None:
+            return found
+        if not await self._is_base(part, found):
+            raise _meanwhile(found, home(found))
+        number = parse_version_id(part.base.version_id or "")
+        assert number is not None
+        return replace(found, version=number[0], epoch=number[1], body=found.body)
+
+    def part(self, name: str) -> Part | None:
+        """What the entry makes of ``name``."""
+        return self._parts.get(name)
 
     async def finish(self) -> None:
         """Says of each version how it came, and leaves a Task for each finding."""
         entry = self.entry
         off = f"; its clock was {entry.offset_ms} ms ahead" if entry.offset_ms else ""
         for version in [one for one in self.made if not one.deleted]:
-            linked = [("source", self._linked[version.rkey])] if version.rkey in self._linked else []
+            linked = [self.linked[version.rkey]] if version.rkey in self.linked else []
             await mark(
                 self, Act.RESERVED, version, actor_of(self.access), reason=f"written during a stop at {entry.site}{off}",
                 entities=linked,
@@ -115,12 +129,17 @@ class Handed(Transaction):
             await leave_task(self, entry, finding, number, body=None)
 
     async def _follow_merged(self, write: Write) -> None:
-        resolve = self._journal.writer.aliases.resolve
-        if write.patient is not None and (now := resolve(write.patient)) != write.patient:
-            is_merged = await self.everything.any_version("Patient", write.patient) is not None
-            if is_merged and write.type != "Patient":  # else a copy's own id for the same patient
-                self.findings.append(Finding(Why.MERGED, now, f"{write.type}/{write.id}"))
-            write.patient = now
+        if write.patient is not None:
+            write.patient = await self.look_at_merged(write.type, write.id, write.patient)
+
+    async def look_at_merged(self, type_: str, id_: str, patient: str) -> str:
+        """The id under which the record of ``patient`` goes on; that it does is told."""
+        now = self.resolve(patient)
+        if now != patient:
+            is_merged = await self.everything.any_version("Patient", patient) is not None
+            if is_merged and type_ != "Patient":  # else a copy's own id for the same patient
+                self.findings.append(Finding(Why.MERGED, now, f"{type_}/{id_}"))
+        return now
 
     async def _require_patients(self, writes: Sequence[Write]) -> None:
         ours = {write.id for write in writes if write.type == "Patient"}
@@ -137,11 +156,29 @@ class Handed(Transaction):
         if write.must_be_new:
             return None
         standing = await self.any_version(write.type, write.id)
-        part = self._parts.get(f"{write.type}/{write.id}")
-        if part is not None and not (_is_base(part, standing) if part.base is not None else _is_free(write, standing)):
-            focus = address(standing) if standing is not None else None
-            raise Meanwhile(Finding(Why.CHANGED, write.patient, focus, (focus,) if focus is not None else ()))
+        part = self.part(f"{write.type}/{write.id}")
+        if part is not None:
+            is_base = await self._is_base(part, standing) if part.base is not None else _is_free(write, standing)
+            if not is_base:
+                raise _meanwhile(standing, write.patient)
+            if part.base is not None and standing is not None and write.if_match not in (None, ANY_VERSION):
+                write.if_match = (standing.version, standing.epoch)
         return standing if standing is not None and not standing.deleted else None
+
+    async def _is_base(self, part: Part, standing: Version | None) -> bool:
+        """Whether what stands is what ``part`` was made on, or what the reserve itself has made of that (``late``)."""
+        assert part.base is not None
+        if standing is None or standing.deleted:
+            return False
+        if part.base.version_id == standing.version_id:
+            return True
+        found = await latest(self.connection, standing.rkey, Act.RESERVED) if part.base.version_id else None
+        said = await self.everything.current("Provenance", found.id) if found is not None else None
+        if said is None or said.body is None:
+            return False
+        told: dict[str, Any] = orjson.loads(said.body)
+        revised = {"role": "revision", "what": {"reference": f"{part.name}/_history/{part.base.version_id}"}}
+        return told["target"][0] == {"reference": address(standing)} and revised in told.get("entity", ())
 
     async def _look(self, write: Write, standing: Version | None) -> None:
         """What of ``write`` may conflict."""
@@ -151,18 +188,27 @@ class Handed(Transaction):
         before = orjson.loads(standing.body) if standing is not None and standing.body is not None else None
         if conflicts.activates(resource, before):
             _hold(write)
-            self.findings.append(
-                Finding(Why.ORDER, write.patient, f"{write.type}/{write.id}", allergies=self.entry.warnings)
-            )
+            await self.ask_about(write.type, write.id, write.patient)
         if before is not None and takes_back(resource, before, seen=names_version(write)):
             assert standing is not None
             raise Meanwhile(Finding(Why.RESULT, write.patient, address(standing), (address(standing),)))
         if conflicts.was_given(resource) and write.patient is not None:
-            await self._look_at_doses(write, resource)
+            await self.look_at_doses(write.id, write.patient, resource)
 
-    async def _look_at_doses(self, write: Write, dose: dict[str, object]) -> None:
-        assert write.patient is not None
-        await self.lock_identities([hash64(f"doses\x1f{write.patient}")])  # two copies may hand over two doses at once
+    async def ask_about(self, type_: str, id_: str, patient: str | None) -> None:
+        """Leaves the Task of an order that is on hold now, unless one that says as much is open."""
+        name, met = f"{type_}/{id_}", self.entry.warnings
+        if not any(met_in(found).issuperset(met) for _, found in await self._open_tasks(name)):
+            self.findings.append(Finding(Why.ORDER, patient, name, allergies=met))
+
+    async def _open_tasks(self, order: str) -> list[tuple[Version, dict[str, Any]]]:
+        """The Tasks in which a person is still asked what has become of an order."""
+        found = await self._matching("Task", ("focus", order), ("code", asked_of(Why.ORDER)), ("status", "requested"))
+        return [(one, exact.loads(one.body or b"{}")) for one in found]
+
+    async def look_at_doses(self, id_: str, patient: str, dose: dict[str, object], *, told: bool = False) -> None:
+        """Leaves a Task where other doses are too close; ``told``: but for those whose own Task may name this one."""
+        await self.lock_identities([hash64(f"doses\x1f{patient}")])  # two copies may hand over two doses at once
         order = await self._order(conflicts.order_of(dose))
         interval = conflicts.interval_us(order)
         at = conflicts.given_us(dose)
@@ -173,12 +219,19 @@ class Handed(Transaction):
         )
         close = [
             address(other)
-            for other in await self._matching("MedicationAdministration", ("patient", write.patient), *times)
-            if other.id != write.id and conflicts.too_close(dose, orjson.loads(other.body or b"{}"), interval)
+            for other in await self._matching("MedicationAdministration", ("patient", patient), *times)
+            if other.id != id_ and conflicts.too_close(dose, orjson.loads(other.body or b"{}"), interval)
         ]
+        name = f"MedicationAdministration/{id_}"
+        if told:
+            close = [other for other in close if not await self._is_told(other.partition("/_history/")[0], name)]
         if close:
-            name = f"MedicationAdministration/{write.id}"
-            self.findings.append(Finding(Why.DOSES, write.patient, name, tuple(close[:20])))
+            self.findings.append(Finding(Why.DOSES, patient, name, tuple(close[:20])))
+
+    async def _is_told(self, dose: str, other: str) -> bool:
+        """Whether the Task of ``dose`` names ``other`` as too close."""
+        found = await self._matching("Task", ("focus", dose), ("code", asked_of(Why.DOSES)))
+        return any(f'"{other}/_history/'.encode() in (one.body or b"") for one in found)
 
     async def _order(self, id_: str | None) -> dict[str, object] | None:
         if id_ is None:
@@ -221,9 +274,9 @@ async def _whose(everything: Transaction, access: AccessFilter, finding: Finding
     return None, access.provider, "other"
 
 
-def _is_base(part: Part, standing: Version | None) -> bool:
-    assert part.base is not None
-    return standing is not None and not standing.deleted and part.base.version_id == standing.version_id
+def _meanwhile(standing: Version | None, patient: str | None) -> Meanwhile:
+    focus = address(standing) if standing is not None else None
+    return Meanwhile(Finding(Why.CHANGED, patient, focus, (focus,) if focus is not None else ()))
 
 
 def _is_free(write: Write, standing: Version | None) -> bool:
@@ -238,37 +291,14 @@ def _is_free(write: Write, standing: Version | None) -> bool:
 def _hold(write: Write) -> None:
     """The order as it goes into the record: on hold, until a person says what has become of it."""
     assert write.body is not None
-    _reword(write, exact.dumps({**exact.loads(write.body), "status": conflicts.HELD}))
+    _reword(write, held(write.body))
+
+
+def held(order: bytes) -> bytes:
+    """The body of an order that is on hold."""
+    return exact.dumps({**exact.loads(order), "status": conflicts.HELD})
 
 
 def _reword(write: Write, body: bytes) -> None:
     fresh = write_of(accept_resource(body, write.type), write.id)
     write.resource, write.body, write.rows = fresh.resource, fresh.body, fresh.rows
-
-
-async def give_numbers(tx: Transaction, entry: Entry) -> list[Version]:
-    """Puts the numbers that the copy gave on what the first try of ``entry`` made at the journal: people were told them."""
-    made = []
-    for name, number in entry.numbers.items():
-        type_, _, id_ = name.partition("/")
-        found = await tx.standing(type_, id_, reason="reserve")
-        if found is None or found.body is None or number.encode() in found.body:
-            continue
-        write = write_of(accept_resource(numbers.with_number(found.body, number), type_), id_)
-        made += await tx.amend([write])
-    return made
-
-
-async def say_when(tx: Transaction, entry: Entry, made: Sequence[Mapping[str, str]]) -> int:
-    """Says of what the journal has carried out of ``entry`` as it was first sent, but long after (it stood still), when that was
-    written; of how many versions. ``made``: what the entry became. What was changed since keeps what it says."""
-    tx.acted_us, said = written_us(entry), 0
-    for one in made:
-        type_, _, id_ = one["name"].partition("/")
-        found = await tx.standing(type_, id_, reason="reserve")
-        if found is None or found.deleted or found.type == "Provenance" or found.version_id != one["version"]:
-            continue
-        if found.updated_us - written_us(entry) > _LATE_US:
-            reason = f"written during a stop at {entry.site}"
-            said += (await mark(tx, Act.RESERVED, found, actor_of(tx.access), reason=reason))[1]
-    return said

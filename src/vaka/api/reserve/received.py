@@ -24,7 +24,8 @@ from vaka.api.arrival import keyed
 from vaka.api.http import Request, Response
 from vaka.api.reserve.author import author_of
 from vaka.api.reserve.giving_back import give_back
-from vaka.api.reserve.handed import Handing, Meanwhile, give_numbers, leave_task, say_when
+from vaka.api.reserve.handed import Handing, Meanwhile, leave_task
+from vaka.api.reserve.late import caught_up
 from vaka.api.reserve.of_copies import require_copy
 from vaka.api.reserve.outcome import AS_TASK, outcome, refused
 from vaka.api.reserve.tasks import Finding, Why
@@ -117,18 +118,11 @@ async def _name(server: Server, entry: Entry, access: AccessFilter, done: Mappin
 
 
 async def _completed(server: Server, entry: Entry, access: AccessFilter, before: dict[str, Any]) -> dict[str, Any]:
-    """What was done ``before``, with the reserve numbers that people were told meanwhile, and when it was written."""
+    """What was done ``before``; of a first try that the journal has carried out by itself, as any other entry of the stop."""
     if before["outcome"] != "done":
         return before
     await _name(server, entry, access, before)
-    late = await server.journal.run(lambda tx: say_when(tx, entry, before["made"]), access=access)
-    if late:
-        log.info("a first try came late", entry=entry.id, versions=late)
-    if not entry.numbers:
-        return before
-    written = await server.journal.run(lambda tx: give_numbers(tx, entry), access=access)
-    now = {f"{version.type}/{version.id}": version.version_id for version in written}
-    return {**before, "made": [{**one, "version": now.get(one["name"], one["version"])} for one in before["made"]]}
+    return await caught_up(server, entry, access, before)
 
 
 def _inner(request: Request, entry: Entry, access: AccessFilter) -> Request:

@@ -7,6 +7,7 @@ by its version, so that who may not see it does not see it here either. https://
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -91,3 +92,13 @@ def task(
         }
         inputs.append({"type": {"text": "entered"}, "valueAttachment": attachment})
     return made | ({"input": inputs} if inputs else {})
+
+
+def asked_of(why: Why) -> str:
+    """The code of such Tasks, as a search asks for it."""
+    return f"{CODES}|{why.value}"
+
+
+def met_in(task: Mapping[str, Any]) -> set[str]:
+    """The allergies that a Task says its order met."""
+    return {one["valueReference"]["reference"] for one in task.get("input", ()) if one["type"].get("text") == "allergy"}
