@@ -9,6 +9,7 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import Any
 
+import orjson
 import pytest
 from tests.api.records import Ward, marks
 from tests.api.test_reserve_received import Nurse, drug, merge, tasks, vital
@@ -249,3 +250,59 @@ def test_two_copies_hand_over_one_first_try_at_once(api: Api, ward: Ward, copy: 
         assert len(told) == 4
         assert all(each == told[0] for each in told)
         assert sum(len(tasks(api, each)) for each in several) == 1
+
+
+def test_a_patch_of_an_order_that_was_signed_in_the_same_stop_meets_it_as_it_was_seen(
+    api: Api, ward: Ward, nurse: Nurse, copy: Receiving
+) -> None:
+    """Would break: who changes an order only while it is active would be refused, since it was put on hold when it was handed over."""
+    signed = nurse.writes("POST", "MedicationRequest", an_order(ward))
+    name = copy.done(signed)["name"]
+
+    def patches(version: str, shown: str, *steps: Resource) -> Entry:
+        headers = {"content-type": "application/json-patch+json", "if-match": f'W/"{version}"'}
+        one = nurse.writes("PATCH", name, list(steps), base=version, patient=ward.patient, headers=headers)
+        body = orjson.dumps(an_order(ward, status=shown))
+        return replace(one, parts=tuple(replace(part, body=body) for part in one.parts))
+
+    def noted(text: str) -> Resource:
+        return {"op": "add", "path": "/note", "value": [{"text": text}]}
+
+    def status(op: str, value: str) -> Resource:
+        return {"op": op, "path": "/status", "value": value}
+
+    one = patches("1", "active", status("test", "active"), noted("x"))
+    assert copy.done(one)["version"] == "2"
+    assert copy.done(one)["version"] == "2"
+    stands = api.get("/" + name).json()
+    assert (stands["status"], stands["note"]) == ("on-hold", [{"text": "x"}])
+    assert not tasks(api, one), "asked once"
+    late = patches("1", "active", status("test", "active"), noted("y"))
+    assert copy.give(late)["outcome"] == "task"
+    copy.done(patches("2", "on-hold", status("replace", "on-hold")))
+    copy.done(patches("3", "on-hold", status("test", "on-hold"), noted("on hold in the stop, and seen so")))
+    copy.done(patches("4", "cancelled", status("test", "on-hold"), status("replace", "cancelled")))
+    assert api.get("/" + name).json()["status"] == "cancelled"
+    name = copy.done(nurse.writes("POST", "MedicationRequest", an_order(ward, status="on-hold")))["name"]
+    wrong = patches("1", "active", status("test", "active"), noted("x"))
+    assert copy.give(wrong)["outcome"] == "refused", "its author had it on hold"
+
+
+@pytest.mark.parametrize("status", ["cancelled", "completed", "stopped", "entered-in-error"])
+def test_nobody_is_asked_about_an_order_that_was_ended_in_the_stop(
+    api: Api, ward: Ward, nurse: Nurse, copy: Receiving, status: str
+) -> None:
+    """Would break: an urgent Task would ask what has become of an order of which that was said in the stop itself."""
+    signed = nurse.writes("POST", "MedicationRequest", an_order(ward))
+    name = copy.done(signed)["name"]
+    (task,) = tasks(api, signed)
+    assert task["status"] == "requested"
+    body = {**an_order(ward), "id": signed.parts[0].id, "status": status}
+    ended = nurse.writes("PUT", name, body, base="1", patient=ward.patient)
+    for _ in range(2):
+        assert copy.done(ended)["version"] == "2"
+    (task,) = tasks(api, signed)
+    assert task["status"] == "completed"
+    assert status in task["statusReason"]["text"]
+    assert task["meta"]["versionId"] == "2"
+    assert not tasks(api, ended)

@@ -169,6 +169,7 @@ def test_an_order_and_a_dose_that_lay_in_the_frozen_journal_are_as_any_other_of_
             second, "PUT", name, {**made.json(), "note": [{"text": "1"}]}, **{"If-Match": made.headers["etag"]}
         )
         steps = [
+            {"op": "test", "path": "/status", "value": "active"},
             {"op": "add", "path": "/note/-", "value": {"text": "2"}},
         ]
         patching = {"If-Match": noted.headers["etag"], "Content-Type": "application/json-patch+json"}
@@ -188,7 +189,7 @@ def test_an_order_and_a_dose_that_lay_in_the_frozen_journal_are_as_any_other_of_
     assert asked(api, ward) == sorted(
         [
             ("order-from-stop", "requested", name),
-            ("order-from-stop", "requested", path),
+            ("order-from-stop", "completed", path),
             ("doses-too-close", "requested", f"MedicationAdministration/{twice.json()['id']}"),
         ]
     )

@@ -17,6 +17,7 @@ from vaka.fhir.dates import parse
 
 ACTIVE: Final = "active"
 HELD: Final = "on-hold"
+_ENDED: Final = frozenset({"completed", "cancelled", "stopped", "revoked", "entered-in-error"})
 _GIVEN: Final = frozenset({"completed", "in-progress", "on-hold", "stopped"})
 _UNIT_US: Final[Mapping[str, int]] = {
     "s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000, "wk": 7 * 86_400_000_000,
@@ -29,6 +30,15 @@ def activates(entered: Mapping[str, Any], standing: Mapping[str, Any] | None) ->
     if entered.get("resourceType") not in ORDERS or entered.get("status") != ACTIVE:
         return False
     return standing is None or standing.get("status") != ACTIVE
+
+
+def is_held(order: Mapping[str, Any]) -> bool:
+    return order.get("resourceType") in ORDERS and order.get("status") == HELD
+
+
+def has_ended(order: Mapping[str, Any]) -> bool:
+    """Whether this is an order of which nothing is due any more."""
+    return order.get("resourceType") in ORDERS and order.get("status") in _ENDED
 
 
 def was_given(dose: Mapping[str, Any]) -> bool:

@@ -4,7 +4,7 @@ Invariants: nothing that has changed since the author saw it is overwritten (``M
 in the same
 transaction; each version that it makes says that it was written during a stop, where and when; what a person did then (signing,
 acknowledging) is of the time when it was done; what the reserve itself has changed of a version (an order put on hold) is no
-change to who wrote on the version before.
+change to who wrote on the version before: the order is to them as they saw it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from vaka.access.law import Act
 from vaka.access.marks import actor_of
 from vaka.api.reserve import conflicts
 from vaka.api.reserve.author import written_us
-from vaka.api.reserve.tasks import Finding, Why, asked_of, met_in, task
+from vaka.api.reserve.tasks import Finding, Why, asked_of, closed, met_in, task
 from vaka.api.server import accept_resource
 from vaka.copy.reserve import numbers
 from vaka.copy.reserve.entry import Entry, Part
-from vaka.errors import Conflict, Unprocessable
+from vaka.errors import Conflict, Unprocessable, VakaError
 from vaka.fhir import exact
 from vaka.fhir.keys import hash64
 from vaka.fhir.laboratory import is_earlier, is_same, says_the_same, takes_back
+from vaka.fhir.patch import apply_patch
 from vaka.fhir.query import parse_query
 from vaka.journal.accept import write_of
 from vaka.journal.journal import Journal, Transaction
@@ -109,7 +110,20 @@ class Handed(Transaction):
             raise _meanwhile(found, home(found))
         number = parse_version_id(part.base.version_id or "")
         assert number is not None
-        return replace(found, version=number[0], epoch=number[1], body=found.body)
+        return replace(found, version=number[0], epoch=number[1], body=await self._as_seen(found.body, part))
+
+    async def _as_seen(self, body: bytes, part: Part) -> bytes:
+        """What a patch is applied to: the order that is on hold since it was handed over stood as active where it was made, if
+        what was made of it there says so."""
+        resource = exact.loads(body)
+        if not conflicts.is_held(resource) or not await self._open_tasks(part.name):
+            return body
+        active = exact.dumps({**resource, "status": conflicts.ACTIVE})
+        try:
+            made = exact.loads(apply_patch(active, self.entry.body))
+        except VakaError:
+            return body
+        return active if made.get("status") == orjson.loads(part.body or b"{}").get("status") else body
 
     def part(self, name: str) -> Part | None:
         """What the entry makes of ``name``."""
@@ -189,6 +203,8 @@ class Handed(Transaction):
         if conflicts.activates(resource, before):
             _hold(write)
             await self.ask_about(write.type, write.id, write.patient)
+        elif before is not None and conflicts.has_ended(resource):
+            await self._close_tasks(write, str(resource.get("status")))
         if before is not None and takes_back(resource, before, seen=names_version(write)):
             assert standing is not None
             raise Meanwhile(Finding(Why.RESULT, write.patient, address(standing), (address(standing),)))
@@ -205,6 +221,12 @@ class Handed(Transaction):
         """The Tasks in which a person is still asked what has become of an order."""
         found = await self._matching("Task", ("focus", order), ("code", asked_of(Why.ORDER)), ("status", "requested"))
         return [(one, exact.loads(one.body or b"{}")) for one in found]
+
+    async def _close_tasks(self, write: Write, status: str) -> None:
+        """The order was ended in the same stop: nobody has to say what has become of it."""
+        for found, asked in await self._open_tasks(f"{write.type}/{write.id}"):
+            body = exact.dumps(closed(asked, status, site=self.entry.site, now=instant(now_us())))
+            await self.amend([write_of(accept_resource(body, "Task"), found.id)])
 
     async def look_at_doses(self, id_: str, patient: str, dose: dict[str, object], *, told: bool = False) -> None:
         """Leaves a Task where other doses are too close; ``told``: but for those whose own Task may name this one."""

@@ -102,3 +102,11 @@ def asked_of(why: Why) -> str:
 def met_in(task: Mapping[str, Any]) -> set[str]:
     """The allergies that a Task says its order met."""
     return {one["valueReference"]["reference"] for one in task.get("input", ()) if one["type"].get("text") == "allergy"}
+
+
+def closed(task: Mapping[str, Any], status: str, *, site: str, now: str) -> dict[str, Any]:
+    """The Task of an order that was ended (``status``) in the same stop at ``site``."""
+    return {
+        **task, "status": "completed", "lastModified": now,
+        "statusReason": {"text": f"The order was ended ({status}) during the stop, at {site}."},
+    }  # fmt: skip
