@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -199,6 +200,58 @@ def test_nobody_waits_longer_for_a_journal_than_it_is_heard() -> None:
         return loop.time() - began
 
     assert asyncio.run(ask()) < 0.5
+
+
+class Slow(Journal):
+    """It has answered nothing of late, and answers after ``after_s``; ``most``: how many waited for it at once."""
+
+    after_s = 0.2
+    length = 2
+    headers = ((b"content-type", b"application/fhir+json"),)
+    waiting = most = 0
+
+    async def ask(self, method: str, target: str, headers: Any, content: Any) -> Any:
+        self.asked.append(f"{method} {target}")
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        try:
+            await asyncio.sleep(self.after_s)
+        finally:
+            self.waiting -= 1
+        return self
+
+
+@pytest.mark.parametrize(("heard", "by"), [(True, "journal"), (False, "copy")])
+def test_a_lone_reader_has_the_answer_of_a_journal_that_is_heard(
+    heard: bool, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken (S1): who alone reads at a copy that lags, a small unit at night, gets an old list of drugs each time, since a journal that
+    nobody has asked just before has a moment only; or more than one at once wait for one that has just come back."""
+    monkeypatch.setattr("vaka.config.DOOR_READ_TRY_FIRST_S", 0.02)
+    monkeypatch.setattr("vaka.config.DOOR_READ_TRY_S", 30.0)
+    journal, stands = Slow(200), Stands(age_s=3.0, heard=heard)
+    passing = Passing(cast("Any", journal))
+    passing._ready = time.monotonic() + 60.0  # the journal itself has told that it is ready
+    door = Door(passing, stands)
+    exchange = cast("Any", SimpleNamespace(headers={}, path="/fhir/MedicationRequest", query="patient=p"))
+
+    async def here(_: Request) -> Response:
+        return Response(200, b"here")
+
+    async def ask() -> str:
+        request = Request(
+            "GET", ("fhir", "MedicationRequest"), [("patient", "p")], {}, "http://localhost", b"", system_filter("test")
+        )
+        answer = await door.answer(cast("Any", SimpleNamespace(complete=True)), request, exchange, here)
+        return "copy" if answer.body == b"here" else "journal"
+
+    async def together() -> list[str]:
+        return await asyncio.gather(*(ask() for _ in range(config.DOOR_LAGGING_MAX)))
+
+    assert asyncio.run(ask()) == by
+    passing._answered = float("-inf")
+    assert asyncio.run(together()) == [by, *["copy"] * (config.DOOR_LAGGING_MAX - 1)]
+    assert (len(journal.asked), journal.most) == (2, 1)
 
 
 def test_a_write_that_meets_too_many_others_has_its_turn_or_is_the_reserves() -> None:
