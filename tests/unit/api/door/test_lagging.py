@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -36,6 +37,7 @@ class Stands:
     readable: bool = True
     seed: int = 1
     as_of_us: int = 0
+    offset_ms: int | None = None
     peers_away: bool = False
     frozen: bool = False
     disk_full: bool = False
@@ -252,6 +254,20 @@ def test_a_lone_reader_has_the_answer_of_a_journal_that_is_heard(
     passing._answered = float("-inf")
     assert asyncio.run(together()) == [by, *["copy"] * (config.DOOR_LAGGING_MAX - 1)]
     assert (len(journal.asked), journal.most) == (2, 1)
+
+
+@pytest.mark.parametrize("offset_ms", [None, 0, 7_200_000, -7_200_000])
+def test_what_is_passed_on_is_as_of_the_journals_time(offset_ms: int | None) -> None:
+    """Broken (S6): a copy whose clock is two hours off, and that knows it, says of the journal's answer that it is of another time."""
+    journal, stands = Slow(200), Stands(heard=True, offset_ms=offset_ms)
+    journal.after_s = 0.0
+    request = Request("GET", ("fhir", "Flag"), [], {}, "http://localhost", b"", system_filter("test"))
+    exchange = cast("Any", SimpleNamespace(headers={}, path="/fhir/Flag", query=""))
+    passing = Passing(cast("Any", journal))
+    answer = asyncio.run(passing.on(request, exchange, stands, key=None, otherwise=Otherwise.NOBODY))
+    (told,) = [value for name, value in answer.headers if name == "vaka-as-of"]
+    at = datetime.now(UTC) - timedelta(milliseconds=offset_ms or 0)
+    assert abs(datetime.fromisoformat(told) - at) < timedelta(minutes=10)
 
 
 def test_a_write_that_meets_too_many_others_has_its_turn_or_is_the_reserves() -> None:
