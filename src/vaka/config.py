@@ -252,7 +252,7 @@ DOOR_TRY_S: Final = 2.0
 # The journal counts as away when it was not heard for so long; then a request tries for less.
 DOOR_AWAY_S: Final = 2.0
 DOOR_TRY_AWAY_S: Final = 0.3
-# What this copy can answer too, though not as new, is waited for so long; of a journal that was silent of late, so long.
+# What this copy can answer too, though not as new, is waited for so long; of a journal not heard, and silent of late, so long.
 DOOR_READ_TRY_S: Final = 1.0
 DOOR_READ_TRY_FIRST_S: Final = 0.15
 DOOR_CONNECT_TIMEOUT_S: Final = 2.0

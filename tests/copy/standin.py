@@ -63,6 +63,11 @@ class Told:
         return float(self._state().get("age_s", 0.0))
 
     @property
+    def offset_ms(self) -> int | None:
+        told: int | None = self._state().get("offset_ms")
+        return told
+
+    @property
     def heard(self) -> bool:
         return bool(self._state().get("heard", True))
 

@@ -81,13 +81,14 @@ def html_of(who: Identity, asked: str, found: Sequence[Hit], reader: Reader, *, 
     return environment(language).get_template("notes.html").render(values).encode("utf-8", "replace")
 
 
-def json_of(who: Identity, asked: str, found: Sequence[Hit], *, more: bool) -> dict[str, Any]:
+def json_of(who: Identity, asked: str, found: Sequence[Hit], reader: Reader, *, more: bool) -> dict[str, Any]:
     shown = [
         {k: v for k, v in asdict(each).items() if k not in ("at_us", "broken") and v}
         for each in found
         if not each.broken
     ]
     return {
-        "patient": {"id": who.id, "name": who.name, "number": who.number}, "q": asked, "notes": shown, "more": more,
+        "patient": {"id": who.id, "name": who.name, "number": who.number}, **reader.moment(),
+        "q": asked, "notes": shown, "more": more,
         "cannotBeShown": sum(each.broken for each in found),
     }  # fmt: skip

@@ -37,12 +37,7 @@ def json_of(found: Worklists, reader: Reader) -> dict[str, Any]:
     return {
         "unit": found.unit,
         "name": found.name,
-        "asOf": clock.local(reader.as_of_us).isoformat(timespec="seconds"),
-        "ageSeconds": int(reader.age_s),
-        "shownAt": clock.local(reader.now_us).isoformat(timespec="seconds"),
-        "journalAway": reader.away,
-        "behind": reader.behind,
-        "notices": reader.told(language="en"),
+        **reader.moment(),
         "cannotBeShown": found.broken,
         "comingIn": found.coming_in,
         "lists": [

@@ -21,6 +21,9 @@ def test_a_note_in_reserve_is_marked(version_id: str, pending: bool) -> None:
     }  # fmt: skip
     hit = hit_of(Version("Composition", "n1", 1, 1, 0, Action.CREATE, False, orjson.dumps(body), 1, 1), ["x"])
     who = identity("p1", b'{"resourceType": "Patient", "id": "p1"}')
-    assert json_of(who, "x", [hit], more=False)["notes"][0].get("pending", False) is pending
+    assert (
+        json_of(who, "x", [hit], Reader("en", now_us(), now_us()), more=False)["notes"][0].get("pending", False)
+        is pending
+    )
     page = html_of(who, "x", [hit], Reader("en", now_us(), now_us()), more=False).decode()
     assert ("reserve entry" in page) is pending

@@ -235,10 +235,11 @@ class Door:
 
     async def _briefly(self, server: Server, request: Request, exchange: Exchange) -> Response | None:
         """The journal's answer, for whom this copy has one too; None where it has not come within ``DOOR_READ_TRY_S``, of a
-        journal that has answered nothing of late ``DOOR_READ_TRY_FIRST_S``."""
+        journal that has answered nothing of late, and that the follower does not hear, ``DOOR_READ_TRY_FIRST_S``."""
         self._lagging += 1
         try:
-            try_s = config.DOOR_READ_TRY_S if self.passing.answers else config.DOOR_READ_TRY_FIRST_S
+            known = self.passing.answers or self.standing.heard
+            try_s = config.DOOR_READ_TRY_S if known else config.DOOR_READ_TRY_FIRST_S
             return await self._passed(server, request, exchange, try_s=try_s)
         except NotPassed:
             return None

@@ -97,7 +97,8 @@ class Passing:
         self._under_way += 1
         try:
             with request.elsewhere():
-                return await _response(request, await self._answer(request, exchange, standing, key, otherwise, try_s))
+                answer = await self._answer(request, exchange, standing, key, otherwise, try_s)
+                return await _response(request, answer, standing.offset_ms or 0)
         except InDoubt as broken:
             raise _away(request, sent=True) from broken
         except (NotSent, TimeoutError) as away:
@@ -191,12 +192,13 @@ async def _content(request: Request) -> bytes | AsyncIterator[bytes] | None:
     return await request.keep()
 
 
-async def _response(request: Request, answer: Answer) -> Response:
+async def _response(request: Request, answer: Answer, offset_ms: int) -> Response:
+    """``offset_ms``: how far this machine's clock is ahead of the journal's, by which it is told as of when (S6)."""
     length = answer.length
     head = request.method == "HEAD"
     streamed = not head and (length is None or length > config.PACED_BYTES) and answer.status not in (204, 304)
     headers = homeward(answer.headers, length=head or streamed)
-    headers += [("vaka-answered-by", "journal"), ("vaka-as-of", instant(time.time_ns() // 1_000))]
+    headers += [("vaka-answered-by", "journal"), ("vaka-as-of", instant(time.time_ns() // 1_000 - 1_000 * offset_ms))]
     response = Response(answer.status, b"", headers, passed=True)
     if streamed:
         response.stream, response.paced = _pieces(answer), length is not None

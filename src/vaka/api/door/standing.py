@@ -36,6 +36,10 @@ class Standing(Protocol):
         """How old what is shown here is: seconds since a moment of the journal of which all that precedes it is here."""
 
     @property
+    def offset_ms(self) -> int | None:
+        """How far this machine's clock is ahead of the journal's (S6); None where that is not known."""
+
+    @property
     def heard(self) -> bool:
         """Whether the journal answers the follower."""
 

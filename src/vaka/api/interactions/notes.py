@@ -54,8 +54,9 @@ async def notes(server: Server, request: Request, id_: str) -> Response:
     found.sort(key=lambda hit: (-hit.at_us, hit.id))
     who, shown = identity(id_, patient.body), found[: config.NOTES_FOUND_MAX]
     more = more or len(found) > len(shown)
+    reader = reader_of(server, request)
     if html:
-        content = html_of(who, asked, shown, reader_of(server, request), more=more)
+        content = html_of(who, asked, shown, reader, more=more)
     else:
-        content = orjson.dumps(json_of(who, asked, shown, more=more))
+        content = orjson.dumps(json_of(who, asked, shown, reader, more=more))
     return answer(request, [pack(content, 3)], html=html)

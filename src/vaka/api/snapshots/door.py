@@ -109,6 +109,7 @@ class Standing:
         return cannot_know(self.age_s, whole=True, trusted=True)
 
     heard = False
+    offset_ms = None
     frozen = True
     disk_full = False
     refused = 0

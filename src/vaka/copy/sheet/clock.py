@@ -61,7 +61,10 @@ def age(born: str, today: date, language: str) -> str:
     except ValueError:
         return ""
     if not month or not day:
-        return told.gettext("about %(count)s years") % {"count": today.year - year} if 0 < year <= today.year else ""
+        if not 0 < year <= today.year:
+            return ""
+        years = today.year - year
+        return told.gettext("about 1 year") if years == 1 else told.gettext("about %(count)s years") % {"count": years}
     try:
         birth = date(year, month, day)
     except ValueError:
@@ -71,7 +74,9 @@ def age(born: str, today: date, language: str) -> str:
         return ""
     months = (today.year - year) * 12 + today.month - month - (today.day < day)
     if days < 31:
-        return told.gettext("%(count)s days") % {"count": days}
+        return told.gettext("1 day") if days == 1 else told.gettext("%(count)s days") % {"count": days}
+    if months < 2:
+        return told.gettext("1 month")
     if months < 24:
         return told.gettext("%(count)s months") % {"count": months}
     return told.gettext("%(count)s years") % {"count": months // 12}

@@ -1,9 +1,10 @@
 """When the next dose is due, and what is overdue: asked when a sheet is shown, for the present time. Pure; decision support of
 its own, so it stands in a module of its own (care-rules: medical device).
 
-Invariants: only orders of inpatients with times of day or an interval have a next dose; drafts and drugs taken as needed have
-none (S12); a time of day is local time of Sweden, an interval is elapsed time (S6); where something may be hidden or out of
-reach, a dose that was not told of is "unknown", never "not given" or overdue (S3, S11).
+Invariants: only orders of inpatients with times of day or an interval have a next dose (of one that does not say whose it is, its
+line says that it is not known); drafts and drugs taken as needed have none (S12); a time of day is local time of Sweden, an
+interval is elapsed time (S6); where something may be hidden or out of reach, a dose that was not told of is "unknown", never "not
+given" or overdue (S3, S11).
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ _MINUTE_US: Final = 60_000_000
 _DAY_US: Final = 86_400_000_000
 _UNITS_US: Final = {"h": 60 * _MINUTE_US, "min": _MINUTE_US, "d": _DAY_US}
 _TIMES_MAX: Final = 24
+_COUNTED: Final = frozenset({"inpatient", "discharge"})
+_NEVER: Final = -(2**62)
 
 
 class State(StrEnum):
@@ -44,14 +47,22 @@ class Due:
     state: State
 
 
-def scheduled(gathered: Gathered) -> list[list[Any]]:
-    """What ``due`` needs of each order: [reference, ATC, drug, dose, times of day in minutes, interval µs, from µs, until µs]. As
-    JSON keeps it."""
-    return [row for _, row in gathered.each(SECTION, ("MedicationRequest",), _row)]
+def scheduled(gathered: Gathered) -> tuple[list[list[Any]], set[str]]:
+    """What ``due`` needs of each order: [reference, ATC, drug, dose, times of day in minutes, interval µs, from µs, until µs], as
+    JSON keeps it; and the orders whose times are not counted, since they do not say whether they are an inpatient's."""
+    rows: list[list[Any]] = []
+    not_counted: set[str] = set()
+    for found, row in gathered.each(SECTION, ("MedicationRequest",), _row):
+        category = code(found.resource.get("category"))
+        if category in _COUNTED:
+            rows.append(row)
+        elif not category:
+            not_counted.add(str(row[0]))
+    return rows, not_counted
 
 
 def given(gathered: Gathered) -> dict[str, int]:
-    """When each order, and each ``atc:CODE``, was last given, in microseconds."""
+    """When each order, and each ``atc:CODE`` and ``loose:CODE``, was last given, in microseconds."""
     return {name: at_us(line["at"]) for name, line in last_given(gathered).items()}
 
 
@@ -77,14 +88,20 @@ def elsewhere(
     for _, doses in seen:
         for order, at in doses.items():
             newest[order] = max(at, newest.get(order, at))
-    never = -(2**62)
     found = [
-        (order, what, newest[order])
+        (order, what, last)
         for ordered, doses in seen
-        for order, what, until_us in ordered
-        if newest.get(order, never) > doses.get(order, never) and (until_us is None or until_us > now_us)
+        for order, what, until_us, group, from_us in ordered
+        if (last := _last(newest, order, group, from_us)) > _last(doses, order, group, from_us)
+        and (until_us is None or until_us > now_us)
     ]
     return sorted(found, key=lambda one: (-one[2], one[1]))
+
+
+def _last(doses: Mapping[str, int], order: str, group: str, from_us: int) -> int:
+    """As the order's line has it (``medication.last_of``)."""
+    loose = doses.get(f"loose:{group}", _NEVER) if group else _NEVER
+    return max(doses.get(order, _NEVER), loose if loose >= from_us else _NEVER)
 
 
 def _of(row: Sequence[Any], newest: Mapping[str, int], now_us: int, certain: bool) -> list[Due]:
@@ -148,7 +165,7 @@ def _times(day: int, minutes: tuple[int, ...]) -> tuple[int, ...]:
 
 def _row(found: Found) -> list[Any] | None:
     resource = found.resource
-    if resource.get("status") != "active" or code(resource.get("category")) not in ("inpatient", "discharge"):
+    if resource.get("status") != "active" or code(resource.get("category")) not in (*_COUNTED, ""):
         return None
     if resource.get("intent") in ("proposal", "plan", "option") or resource.get("doNotPerform") is True:
         return None

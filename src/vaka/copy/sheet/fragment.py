@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from vaka.copy.sheet import due, medication, results
-from vaka.copy.sheet.elements import Line
+from vaka.copy.sheet.elements import Line, at_us
 from vaka.copy.sheet.entry import Entry, gather, unnamed
 from vaka.copy.sheet.render import html_lines, json_lines
 from vaka.copy.sheet.sections import SECTIONS, section_of
@@ -24,6 +24,8 @@ from vaka.fhir.definitions import type_number
 FORMS: Final = ("sv", "en", "json")
 """As which a fragment is kept: HTML in either language, and JSON."""
 _SIZE: Final = struct.Struct("<I")
+_ORDERED: Final = 5
+"""How much is kept of each drug that is ordered."""
 
 
 class Piece(NamedTuple):
@@ -52,7 +54,7 @@ class Seen(NamedTuple):
 class Fragment:
     """``pieces`` by form; ``broken``, ``more``: how many could not be shown, and how many were left out, by section;
     ``scheduled``, ``given``: what ``due`` asks; ``ordered``: the drugs that are ordered, [reference, drug, until µs or
-    None]; ``answered``: orders that have an answer here."""
+    None, ATC, from µs]; ``answered``: orders that have an answer here."""
 
     pieces: Mapping[str, tuple[Piece, ...]]
     broken: Mapping[str, int] = field(default_factory=dict)
@@ -82,7 +84,10 @@ def fragment(entries: Sequence[Entry], *, unread: int = 0, names: Callable[[str]
         except Exception:  # one hostile resource must not take the others' section along: it is told as missing
             lines[section.name] = []
             gathered.miss(section.name)
-    scheduled, given = due.scheduled(gathered), due.given(gathered)
+    (scheduled, not_counted), given = due.scheduled(gathered), due.given(gathered)
+    for line in lines[medication.SECTION]:
+        if line["id"] in not_counted:
+            line["due_not_known"] = True
     shown = {line["id"] for each in lines.values() for line in each}
     seen = tuple(
         Seen(type_number(entry.type), entry.rkey, entry.seq, entry.owner)
@@ -91,7 +96,7 @@ def fragment(entries: Sequence[Entry], *, unread: int = 0, names: Callable[[str]
     )
     pieces = {form: tuple(_pieces(lines, form)) for form in FORMS}
     drugs = [
-        [line["id"], line["what"], line.get("_until")]
+        [line["id"], line["what"], line.get("_until"), line.get("atc", ""), at_us(line.get("at", ""))]
         for line in lines.get(medication.SECTION, ())
         if line["id"].startswith("MedicationRequest/")
     ]
@@ -178,6 +183,9 @@ def kept_facts(one: Fragment) -> bytes:
 
 
 def facts_of(kept: bytes) -> tuple[Facts, list[list[int]]]:
-    """The reverse of ``kept_facts``."""
+    """The reverse of ``kept_facts``. TypeError, ValueError where it is of another form."""
     *found, seen = orjson.loads(kept)
-    return Facts(*found), seen
+    made = Facts(*found)
+    if any(len(each) != _ORDERED for each in made.ordered):
+        raise ValueError("what is kept of orders is of another form")
+    return made, seen

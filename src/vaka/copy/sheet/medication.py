@@ -82,16 +82,26 @@ def medication(gathered: Gathered) -> list[Line]:
 
 
 def last_given(gathered: Gathered) -> dict[str, Line]:
-    """The newest dose that was given, by the order's reference and by ``atc:CODE``."""
+    """The newest dose that was given: by its order's reference, by ``atc:CODE``; by ``loose:CODE`` where it names no order."""
     newest: dict[str, Line] = {}
     for found, line in gathered.each(SECTION, ("MedicationAdministration",), _dose):
         if "not_given" in line:
             continue
-        group = atc(found.resource)
-        for name in (reference_id(found.resource.get("request")), f"atc:{group}" if group else ""):
-            if name and (name not in newest or at_us(newest[name]["at"]) < at_us(line["at"])):
+        group, order = atc(found.resource), reference_id(found.resource.get("request"))
+        names = [order, f"atc:{group}" if group else "", f"loose:{group}" if group and not order else ""]
+        for name in filter(None, names):
+            if name not in newest or at_us(newest[name]["at"]) < at_us(line["at"]):
                 newest[name] = line
     return newest
+
+
+def last_of(resource: Json, id_: str, given: dict[str, Line]) -> tuple[Line, bool]:
+    """The newest of the doses that name this order, and of those since it was written that name none, of the same ATC code;
+    and whether it is one of the latter. Empty where there is none."""
+    last: Line = given.get(f"MedicationRequest/{id_}", {})
+    loose: Line = given.get(f"loose:{atc(resource)}", {})
+    since = max(at_us(last.get("at", "")), at_us(when(resource, "authoredOn")) - 1)
+    return (loose, True) if loose and at_us(loose["at"]) > since else (last, False)
 
 
 def _rank(line: Line) -> tuple[Any, ...]:
@@ -143,7 +153,7 @@ def _order(found: Found, given: dict[str, Line]) -> Line | None:
     ):
         return None
     group = atc(resource)
-    last = given.get(f"MedicationRequest/{found.entry.id}")
+    last, loose = last_of(resource, found.entry.id, given)
     return found.line(
         **_said(
             found.exact if many(resource.get("dosageInstruction")) else resource, resource.get("dosageInstruction")
@@ -155,8 +165,9 @@ def _order(found: Found, given: dict[str, Line]) -> Line | None:
         place=code(resource.get("category")),
         at=when(resource, "authoredOn"),
         by=person(resource.get("requester")),
-        last=last["at"] if last else "",
-        last_dose=last.get("dose", "") if last else "",
+        last=last.get("at", ""),
+        last_dose=last.get("dose", ""),
+        last_names_no_order=loose,
         _until=until(resource),
     )
 

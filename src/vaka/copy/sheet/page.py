@@ -121,9 +121,19 @@ class Reader:
         """The same, where the journal may have what is not shown (S1)."""
         return replace(self, certain=False, notices=(BEHIND, *self.notices), behind=True)
 
-    def told(self, language: str | None = None) -> list[str]:
-        """The notices in ``language``, None: in the reader's."""
-        return _in_words(self.notices, language or self.language)
+    def told(self) -> list[str]:
+        """The notices in words."""
+        return _in_words(self.notices, self.language)
+
+    @property
+    def moment_json(self) -> bytes:
+        """As of when, and what must be said before all, as the inside of a JSON object."""
+        at = (self.as_of_us // 1_000_000, int(self.age_s), self.now_us // 1_000_000)
+        return _moment_json(*at, self.away, self.behind, self.notices)
+
+    def moment(self) -> dict[str, Any]:
+        """The same."""
+        return dict(orjson.loads(b"{%b}" % self.moment_json))
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,13 +256,11 @@ def html(made: Body, who: Identity, reader: Reader, *, aside: int = 0) -> list[P
 
 def json(made: Body, who: Identity, reader: Reader, *, aside: int = 0) -> list[Part]:
     """The same as JSON."""
-    at = _moment_json(
-        reader.as_of_us // 1_000_000, int(reader.age_s), reader.now_us // 1_000_000, reader.away, reader.behind,
-        reader.notices,
-    )  # fmt: skip
     certain = b"true" if made.certain and reader.certain else b"false"
     patient, coming = _who(who, _day(reader.now_us // 60_000_000)), _due_json(made, reader)
-    head = b'{"patient":%b,%b,"cannotBeShown":%d,"dosesCertain":%b,"due":%b' % (patient, at, aside, certain, coming)
+    head = b'{"patient":%b,%b,"cannotBeShown":%d,"dosesCertain":%b,"due":%b' % (
+        patient, reader.moment_json, aside, certain, coming,
+    )  # fmt: skip
     return [part if isinstance(part, Part) else plain(head) for part in made.parts]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -35,6 +37,7 @@ class Stands:
     readable: bool = True
     seed: int = 1
     as_of_us: int = 0
+    offset_ms: int | None = None
     peers_away: bool = False
     frozen: bool = False
     disk_full: bool = False
@@ -199,6 +202,72 @@ def test_nobody_waits_longer_for_a_journal_than_it_is_heard() -> None:
         return loop.time() - began
 
     assert asyncio.run(ask()) < 0.5
+
+
+class Slow(Journal):
+    """It has answered nothing of late, and answers after ``after_s``; ``most``: how many waited for it at once."""
+
+    after_s = 0.2
+    length = 2
+    headers = ((b"content-type", b"application/fhir+json"),)
+    waiting = most = 0
+
+    async def ask(self, method: str, target: str, headers: Any, content: Any) -> Any:
+        self.asked.append(f"{method} {target}")
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        try:
+            await asyncio.sleep(self.after_s)
+        finally:
+            self.waiting -= 1
+        return self
+
+
+@pytest.mark.parametrize(("heard", "by"), [(True, "journal"), (False, "copy")])
+def test_a_lone_reader_has_the_answer_of_a_journal_that_is_heard(
+    heard: bool, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken (S1): who alone reads at a copy that lags, a small unit at night, gets an old list of drugs each time, since a journal that
+    nobody has asked just before has a moment only; or more than one at once wait for one that has just come back."""
+    monkeypatch.setattr("vaka.config.DOOR_READ_TRY_FIRST_S", 0.02)
+    monkeypatch.setattr("vaka.config.DOOR_READ_TRY_S", 30.0)
+    journal, stands = Slow(200), Stands(age_s=3.0, heard=heard)
+    passing = Passing(cast("Any", journal))
+    passing._ready = time.monotonic() + 60.0  # the journal itself has told that it is ready
+    door = Door(passing, stands)
+    exchange = cast("Any", SimpleNamespace(headers={}, path="/fhir/MedicationRequest", query="patient=p"))
+
+    async def here(_: Request) -> Response:
+        return Response(200, b"here")
+
+    async def ask() -> str:
+        request = Request(
+            "GET", ("fhir", "MedicationRequest"), [("patient", "p")], {}, "http://localhost", b"", system_filter("test")
+        )
+        answer = await door.answer(cast("Any", SimpleNamespace(complete=True)), request, exchange, here)
+        return "copy" if answer.body == b"here" else "journal"
+
+    async def together() -> list[str]:
+        return await asyncio.gather(*(ask() for _ in range(config.DOOR_LAGGING_MAX)))
+
+    assert asyncio.run(ask()) == by
+    passing._answered = float("-inf")
+    assert asyncio.run(together()) == [by, *["copy"] * (config.DOOR_LAGGING_MAX - 1)]
+    assert (len(journal.asked), journal.most) == (2, 1)
+
+
+@pytest.mark.parametrize("offset_ms", [None, 0, 7_200_000, -7_200_000])
+def test_what_is_passed_on_is_as_of_the_journals_time(offset_ms: int | None) -> None:
+    """Broken (S6): a copy whose clock is two hours off, and that knows it, says of the journal's answer that it is of another time."""
+    journal, stands = Slow(200), Stands(heard=True, offset_ms=offset_ms)
+    journal.after_s = 0.0
+    request = Request("GET", ("fhir", "Flag"), [], {}, "http://localhost", b"", system_filter("test"))
+    exchange = cast("Any", SimpleNamespace(headers={}, path="/fhir/Flag", query=""))
+    passing = Passing(cast("Any", journal))
+    answer = asyncio.run(passing.on(request, exchange, stands, key=None, otherwise=Otherwise.NOBODY))
+    (told,) = [value for name, value in answer.headers if name == "vaka-as-of"]
+    at = datetime.now(UTC) - timedelta(milliseconds=offset_ms or 0)
+    assert abs(datetime.fromisoformat(told) - at) < timedelta(minutes=10)
 
 
 def test_a_write_that_meets_too_many_others_has_its_turn_or_is_the_reserves() -> None:

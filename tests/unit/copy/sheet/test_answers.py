@@ -180,6 +180,17 @@ def test_a_copy_that_lags_says_so_first(world: World) -> None:
     assert (told["behind"], told["dosesCertain"]) == (True, False)
 
 
+def test_sheet_lists_and_notes_say_alike_as_of_when_they_are(world: World) -> None:
+    """Broken (S1, S2): a program that shows a search in notes, or a unit's lists, does not learn how old it is, or that it lags."""
+    world.behind = True
+    world.freshness = Freshness(1_796_000_000_000_000, 93.4, True)
+    for handler, named, query in ((sheet, "p1", ""), (unit, "u1", ""), (notes, "p1", "q=antibiotika")):
+        told = orjson.loads(text(world.ask(handler, named, query=query)))
+        assert (told["asOf"], told["ageSeconds"]) == ("2026-11-30T01:53:20+01:00", 93), named
+        assert (told["journalAway"], told["behind"], told["notices"]) == (True, True, [sheet_page.BEHIND]), named
+        assert told["shownAt"] >= "2026"
+
+
 NARROW = " ".join(
     f"system/{type_}.rs" for type_ in ("Patient", "AllergyIntolerance", "Condition", "MedicationRequest", "Flag")
 )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.copy.sheet.building import NOW_US, concept, made
 
 from vaka.copy.sheet.due import Due, State, due
+from vaka.copy.sheet.stream import unpacked
 from vaka.fhir.dates import ZONE
 
 HOUR = 3_600_000_000
@@ -115,3 +117,26 @@ def test_never_less_than_one_line_and_never_what_was_just_given(
     for one in late:
         again = due([[row]], [*doses, {"MedicationRequest/a": one.at_us}], now, certain=True)
         assert one not in again
+
+
+@pytest.mark.parametrize("repeat", [DAILY, HOURLY])
+@pytest.mark.parametrize("category", ["", "inpatient", "outpatient"])
+def test_an_order_that_does_not_say_whose_it_is_has_no_silent_times(repeat: dict[str, Any], category: str) -> None:
+    """Would break (S3): an integration sends its orders without a category, no dose is ever due, and the sheet does not say why."""
+    sent = order(repeat) | {"category": [{"coding": [{"code": category}]}] if category else []}
+    found = made(sent)
+    assert bool(asked(sent)) is (category == "inpatient")
+    for form, text in (
+        ("en", b"Next dose not known"),
+        ("sv", "Nästa dos är inte känd".encode()),
+        ("json", b"due_not_known"),
+    ):
+        shown = b"".join(unpacked(piece.part) for piece in found.pieces[form])
+        assert (text in shown) is (not category)
+
+
+@pytest.mark.parametrize("more", [{"status": "on-hold"}, {"dosageInstruction": [{"text": "vid behov"}]}])
+def test_an_order_without_times_says_nothing_of_them(more: dict[str, Any]) -> None:
+    """Would break: each line of a drug that is taken at home says that something is not known."""
+    found = made(order(DAILY) | {"category": []} | more)
+    assert b"due_not_known" not in b"".join(unpacked(piece.part) for piece in found.pieces["json"])

@@ -13,8 +13,11 @@ from tests.unit.copy.sheet.building import NOW_US, READER, WHO, as_html, as_json
 from vaka.copy.sheet import clock
 from vaka.copy.sheet.identity import Identity, identity
 from vaka.copy.sheet.page import Hidden
+from vaka.copy.sheet.render import macro
 from vaka.copy.sheet.sections import SECTIONS
 from vaka.copy.snapshot.about import NOTICE
+from vaka.copy.unit_page import html_of
+from vaka.store.sheet import Worklists
 
 ALLERGY = {"resourceType": "AllergyIntolerance", "code": concept("Penicillin")}
 NONE = {"resourceType": "AllergyIntolerance", "code": concept("No known allergy", "716186003"), "recordedDate": "2026-01-02",
@@ -93,13 +96,23 @@ def test_a_time_that_comes_twice_has_its_offset() -> None:
 @pytest.mark.parametrize(
     ("born", "says"),
     [
-        ("2026-11-28", "1 days"), ("2026-09-30", "1 months"), ("2024-12-01", "23 months"), ("2024-11-29", "2 years"),
+        ("2026-11-28", "1 day"), ("2026-11-27", "2 days"), ("2026-10-29", "1 month"), ("2026-09-30", "1 month"), ("2025", "about 1 year"), ("2024-12-01", "23 months"), ("2024-11-29", "2 years"),
         ("1948-11-30", "77 years"), ("1948", "about 78 years"), ("2027-01-01", ""), ("2026-02-31", ""), ("x", ""), ("", ""),
     ],
 )  # fmt: skip
 def test_ages(born: str, says: str) -> None:
     """Would break: a child's dose by a wrong age; a page fails on a date that is none."""
     assert clock.age(born, date(2026, 11, 29), "en") == says
+
+
+def test_one_is_told_as_one() -> None:
+    """Would break: of one it is told as of many, which reads as if something were wrong."""
+    for language, says in (("en", "1 more is left out here"), ("sv", "Ytterligare 1 får inte plats här")):
+        assert says in macro(language, "frame.html", "more", 1)
+    assert "2 more are left out here" in macro("en", "frame.html", "more", 2)
+    for count, says in ((1, "1 patient is being fetched"), (2, "2 patients are being fetched")):
+        assert says in html_of(Worklists("u1", "A", [], coming_in=count), READER).decode()
+    assert clock.age("2026-11-28", date(2026, 11, 29), "sv") == "1 dag"
 
 
 def test_nothing_of_a_resource_is_markup() -> None:

@@ -218,6 +218,42 @@ def test_a_dose_that_another_unit_gave_is_told() -> None:
     assert "<li>Sunday 2026-11-29 08:00 <strong>Alvedon</strong></li>" in page
 
 
+def test_a_dose_that_names_no_order_is_last_given_of_its_drug() -> None:
+    """Would break (S11): a dose that was entered without its order is on no line of the drug, and is given again."""
+    drug = concept("Alvedon", "N02BE01", "http://www.whocc.no/atc")
+    ordered = order("Alvedon", medicationCodeableConcept=drug, authoredOn="2026-11-28T10:00:00+01:00") | {"id": "o1"}
+
+    def dose(at: str, request: str = "", **more: Any) -> dict[str, Any]:
+        named = {"request": {"reference": request}} if request else {}
+        return {
+            "resourceType": "MedicationAdministration", "status": "completed", "medicationCodeableConcept": drug,
+            "effectiveDateTime": at, **named, **more,
+        }  # fmt: skip
+
+    def last(*doses: dict[str, Any]) -> tuple[str, bool]:
+        found = made(ordered, *doses)
+        (line,) = lines(found, "medication")
+        page = as_html(owned(found, "medication"))
+        assert ("the dose names no order" in page) is ("last_names_no_order" in line)
+        return line.get("last", "")[8:13], "last_names_no_order" in line
+
+    named = dose("2026-11-29T08:00:00+01:00", "MedicationRequest/o1")
+    assert last(dose("2026-11-29T09:00:00+01:00")) == ("29T09", True)
+    assert last(named, dose("2026-11-29T09:00:00+01:00")) == ("29T09", True)
+    assert last(named, dose("2026-11-29T07:00:00+01:00")) == ("29T08", False)
+    assert last(dose("2026-11-27T08:00:00+01:00")) == ("", False), "before it was ordered"
+    assert last(dose("2026-11-29T09:00:00+01:00", "MedicationRequest/o2")) == ("", False), "it names another"
+    assert last(dose("2026-11-29T09:00:00+01:00", status="not-done")) == ("", False)
+    assert last(dose("2026-11-29T09:00:00+01:00", medicationCodeableConcept=concept("Alvedon"))) == ("", False)
+    ward = made(dose("2026-11-29T09:00:00+01:00"))
+    told = section(
+        as_json(owned(made(ordered, named), "medication", "json"), owned(ward, "medication", "json")), "medication"
+    )
+    assert told["givenElsewhere"] == [
+        {"order": "MedicationRequest/o1", "what": "Alvedon", "at": "2026-11-29T09:00:00+01:00"}
+    ]
+
+
 def test_the_next_of_many_visits_are_shown() -> None:
     """Would break: of who comes to dialysis for half a year the next visits are missing, and the last ones are shown."""
     visits = [
