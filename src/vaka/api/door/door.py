@@ -183,10 +183,19 @@ class Door:
         behind = not await self._caught_up(request)
         urgent = self.lags and table.is_urgent(request.path)
         if alone:  # where the journal has no such page, or does not answer, what is behind is said on it (S1)
-            answer = await self._sheet(server, request, exchange) if behind or urgent else None
+            asked, path = behind or urgent, request.path
+            answer = await self._sheet(server, request, exchange) if asked else None
             if answer is not None:
                 return answer
-            return await self._own(server, request, exchange, here, behind=behind or urgent, tried=True)
+            try:
+                return await self._own(server, request, exchange, here, behind=asked, tried=True)
+            except Unauthenticated:  # who is a moment old may be known to the journal alone
+                if asked or request.header("authorization") is None:
+                    raise
+                request.freshness, request.path = None, path
+                if (answer := await self._sheet(server, request, exchange)) is None:
+                    raise
+                return answer
         tried = (behind and self.passing.hears(self.standing)) or (urgent and self.may_ask)
         if tried and self.reserve is not None:
             tried = not self.reserve.lacks(request.path, table.patients_asked(request.path, parameters))
