@@ -151,7 +151,7 @@ class Applier:
         except BaseException:
             self._forget()
             raise
-        self.tell(home(one.patient) for one in versions if isinstance(one, Unread))
+        self.tell()
         if redacted or self._log_is_due:
             self.empty_log()
         return Applied(at, len(versions), current, aside, batch.conflicting, time.perf_counter() - began)
@@ -272,6 +272,8 @@ class Applier:
             packed,
         )
         self.connection.execute(self._sql["put_aside"], values)
+        self.putter.touched.add(home(line.patient))
+        self.putter.superseded(line.rkey, line.id, (line.cursor.epoch, line.number))
 
     def set_aside_all(self, failed: Sequence[tuple[Version, int, str]]) -> None:
         for line, owner, reason in failed:

@@ -13,12 +13,11 @@ import apsw
 import orjson
 
 from vaka import __version__, config
-from vaka.access.law import SIGNED
 from vaka.copy import listed
 from vaka.copy.put import Changed, Home
 from vaka.copy.sheet import kept
 from vaka.copy.statements import statements
-from vaka.copy.worklists import LOADS, Listed
+from vaka.copy.worklists import LOADS, TYPES, Listed
 from vaka.fhir.definitions import type_number
 from vaka.fhir.keys import parameter_mask
 from vaka.store.codec import Codec
@@ -27,10 +26,7 @@ _MARK: Final = type_number("Provenance")
 _OBSERVATION: Final = type_number("Observation")
 _LOCATION: Final = type_number("Location")
 _AT: Final = parameter_mask("Encounter.location")
-_LISTED: Final = frozenset(
-    type_number(name)
-    for name in {*SIGNED, "Encounter", "Appointment", "Task", "DiagnosticReport", "Observation", "Provenance"}
-)
+_LISTED: Final = frozenset(type_number(name) for name in {*TYPES, "Provenance"})
 """Types that can stand on a list, or take something from one."""
 
 

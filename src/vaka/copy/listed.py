@@ -23,12 +23,13 @@ from vaka.access.trail import Touched
 from vaka.copy.gate import gate
 from vaka.copy.reader import Reader, Row
 from vaka.copy.reserve.entry import is_pending
+from vaka.copy.sheet.aside import TYPE_NUMBERS
 from vaka.copy.sheet.elements import Line, one, reference_id
 from vaka.copy.sheet.entry import Entry
 from vaka.copy.sheet.identity import Identity, identity
 from vaka.copy.sheet.kept import name_of
 from vaka.copy.statements import statements
-from vaka.copy.worklists import Listed, line_of, settled, works
+from vaka.copy.worklists import TYPES, Listed, line_of, settled, works
 from vaka.fhir.dates import DAY_US, ZONE
 from vaka.fhir.definitions import type_name, type_number
 from vaka.fhir.keys import key, parameter_mask, reference_key, resource_key
@@ -45,6 +46,7 @@ NAMES: Final[Mapping[Listed, str]] = {
 _FINAL: Final = frozenset({"final", "amended", "corrected", "appended"})
 _BASED_ON: Final = parameter_mask("DiagnosticReport.based-on")
 _ANSWERS: Final = orjson.dumps([key("DiagnosticReport.status", "c", each) for each in sorted(_FINAL)]).decode()
+_TYPES: Final = orjson.dumps(sorted(TYPES)).decode()
 _LOOKS_MAX: Final = 10
 """How many times as much as a list shows is looked at, where most of it is past or settled."""
 _POINTING_MAX: Final = 50
@@ -164,6 +166,8 @@ def worklists(
                 more.add(NAMES[listed])
             values |= {"after_us": rows[-1][13], "after": rows[-1][5]}
         lists.append((NAMES[listed], lines))
+    values = {"unit": unit, "types": TYPE_NUMBERS, "listed": _TYPES, **dict(through.values)}
+    broken += int(reader.rows(through.into(statements("sheet")["works_aside"]), values)[0][0])
     name = name_of(reader.connection, reader.codec, f"Organization/{unit}") or unit
     return Worklists(unit, name, lists, frozenset(more), broken)
 
@@ -206,7 +210,7 @@ def _line(reader: Reader, listed: Listed, row: Row, people: _People, unit: str, 
         return None
     if listed is Listed.ANSWERS and _is_past(reader, resource, row, unit):
         return None
-    entry = Entry(name, id_, body, rkey, seq, owner, bool(pending))
+    entry = Entry(name, id_, body, rkey, seq, owner, bool(pending), superseded=bool(row[14]))
     return line_of(listed, entry, resource, people.of(patient), _names(reader))
 
 

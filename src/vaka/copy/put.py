@@ -153,6 +153,15 @@ class Putter:
             self.touched.update(self.on_changed(self._connection, [_changed(change) for change in changes]))
         return failed
 
+    def superseded(self, rkey: int, id_: str, order: tuple[int, int]) -> None:
+        """A version of ``order`` was set aside: what is made of an older one that stands is made again, to say so (S4)."""
+        row = self.standing([rkey]).get(rkey)
+        if row is None or row.id != id_ or row.order >= order:
+            return
+        self._touch([Change(row, row)])
+        if self.on_changed is not None:
+            self.touched.update(self.on_changed(self._connection, [_changed(Change(row, row))]))
+
     def _touch(self, changes: Sequence[Change]) -> None:
         for change in changes:
             for row in (change.before, change.after):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
 
-from vaka.access.law import Act, opened
+from vaka.access.law import SIGNED, Act, opened
 from vaka.copy.sheet.contacts import BOOKED, HERE, here, planned, responsible
 from vaka.copy.sheet.elements import Json, Line, at_us, one, person, reference_id, text, when, words
 from vaka.copy.sheet.entry import Entry, Found
@@ -24,6 +24,10 @@ from vaka.fhir.paper import is_paper_task
 
 EVER: Final = 2**62
 _OPEN_TASK: Final = frozenset({"requested", "received", "accepted", "ready", "in-progress", "on-hold"})
+TYPES: Final = frozenset(
+    {*SIGNED, "Encounter", "Appointment", "Task", "DiagnosticReport", "Observation", "ServiceRequest"}
+)
+"""What can stand on a list."""
 LOADS: Final = ("vaka:load", "vaka:provider")
 """Sources of what was signed where it comes from."""
 
@@ -122,7 +126,7 @@ def line_of(listed: Listed, entry: Entry, resource: Json, who: Identity, names: 
         )  # fmt: skip
     made.pop("_until", None)
     if who.protected:
-        kept = {"id", "pending"} | (
+        kept = {"id", "pending", "superseded"} | (
             set() if listed in (Listed.HERE, Listed.COMING) else {"site_only", "what", "status"}
         )
         made = {name: value for name, value in made.items() if name in kept}

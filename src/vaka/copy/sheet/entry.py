@@ -25,7 +25,8 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A living resource as the record holds it. ``owner``: its owner's number; ``pending``: it shows a reserve entry; ``saved``:
-    of what was entered from paper, when it was first saved (an instant), where that is known."""
+    of what was entered from paper, when it was first saved (an instant), where that is known; ``superseded``: a newer version was
+    set aside (S4)."""
 
     type: str
     id: str
@@ -35,6 +36,7 @@ class Entry:
     owner: int = 0
     pending: bool = False
     saved: str = ""
+    superseded: bool = False
 
     @property
     def may_be_from_paper(self) -> bool:
@@ -61,6 +63,8 @@ class Found:
             made["pending"] = True
             if is_order(self.resource):
                 made["site_only"] = True
+        if self.entry.superseded:
+            made["superseded"] = True
         if self.entry.may_be_from_paper and is_from_paper(self.resource):
             made |= self._from_paper()
         made |= {name.rstrip("_"): value for name, value in members.items() if value not in ("", None, (), [], False)}

@@ -109,7 +109,7 @@ def name_of(connection: apsw.Connection, codec: Codec, reference: str) -> str:
 
 def entry_of(codec: Codec, row: Sequence[Any]) -> Entry | None:
     """A row of ``entries``; None for a type that no sheet shows. A body that cannot be unpacked is one that cannot be read."""
-    type_, id_, dictionary, packed, rkey, seq, owner, pending = row[:8]
+    type_, id_, dictionary, packed, rkey, seq, owner, pending, superseded = row[:9]
     name = type_name(type_)
     if name not in SHOWN_TYPES:
         return None
@@ -117,7 +117,7 @@ def entry_of(codec: Codec, row: Sequence[Any]) -> Entry | None:
         body = codec.decompress(dictionary, packed)
     except Exception:  # a damaged row is told as one that cannot be shown (S4)
         body = b""
-    return Entry(name, id_, body, rkey, seq, owner, bool(pending))
+    return Entry(name, id_, body, rkey, seq, owner, bool(pending), superseded=bool(superseded))
 
 
 def with_saved(connection: apsw.Connection, codec: Codec, entry: Entry) -> Entry:

@@ -19,6 +19,7 @@ import orjson
 
 from vaka import config
 from vaka.copy.sheet import clock, due
+from vaka.copy.sheet.aside import NOTHING_ASIDE, Aside
 from vaka.copy.sheet.fragment import Piece
 from vaka.copy.sheet.identity import Identity
 from vaka.copy.sheet.render import PACKAGE, macro
@@ -165,32 +166,34 @@ class Body:
         return self._opened
 
 
-def state_of(section: Section, listed: int, none: int, broken: int, *, withheld: bool) -> str:
+def state_of(section: Section, listed: int, none: int, broken: int, *, withheld: bool, unclear: int = 0) -> str:
     """One of ``listed``, ``none-known``, ``not-recorded``, ``withheld`` (S3); of sections without four states ``empty`` for the
-    two in the middle."""
+    two in the middle. ``broken``, ``unclear``: what cannot be shown here is, or may be, of this section."""
     if listed or broken:
         return "listed"
     if withheld:
         return "withheld"
+    if unclear:
+        return "listed"
     if not section.four_states:
         return "listed" if none else "empty"
     return "none-known" if none else "not-recorded"
 
 
 def body(
-    language: str, id_: str, owned: Sequence[Owned], hidden: Hidden, now_us: int, *, alone: bool = False, card: bool = False
+    language: str, id_: str, owned: Sequence[Owned], hidden: Hidden, now_us: int, *, alone: bool = False, card: bool = False,
+    aside: Aside = NOTHING_ASIDE,
 ) -> Body:  # fmt: skip
     """The body of an HTML page of the Patient ``id_``. ``alone``: in a ward snapshot, which has no more than sheets; ``card``:
-    with the sections of ``sections.CARD`` alone."""
+    with the sections of ``sections.CARD`` alone; ``aside``: what is missed in it."""
     parts: list[Part | Gap] = [_fixed(language, "head"), "head"]
     if alone:
         opens = hidden.closed or not hidden.withheld.isdisjoint(OPENED_ALONE)
         parts.append(pack(macro(language, _FRAME, "alone", id_, opens).encode()))
-    for each in _joined(owned, hidden, now_us, card=card):
-        name = each.section.name
-        parts.append(
-            _fixed(language, "open", name, each.section.title, each.state, each.withheld, hidden.closed, each.broken)
-        )
+    for each in _joined(owned, hidden, now_us, card=card, aside=aside):
+        name, unclear = each.section.name, aside.may_be_in(each.section.name)
+        values = (name, each.section.title, each.state, each.withheld, hidden.closed, each.broken, unclear)
+        parts.append(_fixed(language, "open", *values))
         if name == "doses":
             parts.append("due")
         for whose, pieces in each.groups:
@@ -207,18 +210,22 @@ def body(
             parts.append("own")
         parts.append(_fixed(language, "close"))
     parts.append(pack(macro(language, _FRAME, "foot", id_, alone).encode()))
-    return _body(parts, owned, hidden, now_us)
+    return _body(parts, owned, hidden, now_us, aside)
 
 
-def json_body(owned: Sequence[Owned], hidden: Hidden, now_us: int, *, card: bool = False) -> Body:
+def json_body(
+    owned: Sequence[Owned], hidden: Hidden, now_us: int, *, card: bool = False, aside: Aside = NOTHING_ASIDE
+) -> Body:
     """The same as JSON."""
     parts: list[Part | Gap] = ["head"]
     comma = b',"sections":['
-    for each in _joined(owned, hidden, now_us, card=card):
+    for each in _joined(owned, hidden, now_us, card=card, aside=aside):
         about = {
             "name": each.section.name, "item": each.section.item, "state": each.state, "withheld": each.withheld,
             "cannotBeShown": each.broken, "more": each.more,
         }  # fmt: skip
+        if unclear := aside.may_be_in(each.section.name):
+            about["mayBelongHere"] = unclear
         if each.elsewhere:
             about["givenElsewhere"] = [
                 {"order": order, "what": what, "at": _instant(at)} for order, what, at in each.elsewhere
@@ -234,7 +241,7 @@ def json_body(owned: Sequence[Owned], hidden: Hidden, now_us: int, *, card: bool
         parts.append(plain(b"]}" if each.groups else opened + b"]}"))
         comma = b","
     parts.append(plain(b"]}"))
-    return _body(parts, owned, hidden, now_us)
+    return _body(parts, owned, hidden, now_us, aside)
 
 
 def html(made: Body, who: Identity, reader: Reader, *, aside: int = 0) -> list[Part]:
@@ -317,7 +324,7 @@ class _Section:
     elsewhere: Sequence[tuple[str, str, int]] = ()
 
 
-def _joined(owned: Sequence[Owned], hidden: Hidden, now_us: int, *, card: bool) -> Iterator[_Section]:
+def _joined(owned: Sequence[Owned], hidden: Hidden, now_us: int, *, card: bool, aside: Aside) -> Iterator[_Section]:
     by_section: dict[str, list[tuple[Owned, list[Piece]]]] = {}
     broken: dict[str, int] = {}
     more: dict[str, int] = {}
@@ -345,14 +352,15 @@ def _joined(owned: Sequence[Owned], hidden: Hidden, now_us: int, *, card: bool) 
         listed = sum(piece.listed for _, pieces in found for piece in pieces)
         none = sum(piece.none for _, pieces in found for piece in pieces)
         withheld = not hidden.withheld.isdisjoint(section.kinds)
-        missed = broken.get(section.name, 0)
-        state = state_of(section, listed, none, missed, withheld=withheld or hidden.closed)
+        missed = broken.get(section.name, 0) + aside.missed(section.name)
+        unclear = aside.may_be_in(section.name)
+        state = state_of(section, listed, none, missed, withheld=withheld or hidden.closed, unclear=unclear)
         given = [(each.ordered, each.given) for each in owned] if section.name == "medication" else []
         elsewhere = due.elsewhere(given, now_us)
         yield _Section(section, state, withheld, missed, found, more.get(section.name, 0), elsewhere)
 
 
-def _body(parts: Iterable[Part | Gap], owned: Sequence[Owned], hidden: Hidden, now_us: int) -> Body:
+def _body(parts: Iterable[Part | Gap], owned: Sequence[Owned], hidden: Hidden, now_us: int, aside: Aside) -> Body:
     """``parts`` with all between two gaps as one."""
     made: list[Part | Gap] = []
     run: list[Part] = []
@@ -368,7 +376,7 @@ def _body(parts: Iterable[Part | Gap], owned: Sequence[Owned], hidden: Hidden, n
         tuple(made),
         [each.scheduled for each in owned if each.scheduled],
         [each.given for each in owned if each.given],
-        "medication" not in hidden.withheld and not hidden.closed,
+        "medication" not in hidden.withheld and not hidden.closed and not aside.may_be_doses,
         min((end for end in ends if end > now_us), default=EVER),
     )
 

@@ -21,6 +21,7 @@ from vaka.copy.gate import gate
 from vaka.copy.reader import Reader as Connection
 from vaka.copy.reader import Row
 from vaka.copy.sheet import kept, page
+from vaka.copy.sheet.aside import NOTHING_ASIDE, TYPE_NUMBERS, Aside, aside_of
 from vaka.copy.sheet.deciding import Decided, Decisions
 from vaka.copy.sheet.entry import Entry, unnamed
 from vaka.copy.sheet.fragment import Facts, Fragment, Piece, facts_of, fragment, pieces_of
@@ -31,6 +32,7 @@ from vaka.copy.sheet.sections import CARD_KINDS
 from vaka.copy.statements import statements
 from vaka.fhir.definitions import type_name
 from vaka.fhir.keys import resource_key
+from vaka.store.gate import Gate as Through
 from vaka.store.through import now_us
 
 ANOTHER_UNIT: Final = "*"
@@ -127,33 +129,57 @@ class Sheets:
         if access.session is None and not through.everything:
             if ready:
                 return None
+            aside, closed = self._visible_aside(reader, through, patient)
             shown: Shown | None = self._by_entries(
-                reader, through.on("r"), through.values, patient, id_, form, now, card=card
+                reader,
+                through.on("r"),
+                through.values,
+                patient,
+                id_,
+                form,
+                now,
+                card=card,
+                aside=aside,
+                withheld=closed,
             )
-            aside = False  # what its scopes say of a resource that cannot be read is not known
             until_us = now
         else:
             rows = reader.rows(self._sql["fragments"], {"patient": patient, "release": __version__})
             decided = self._decisions.of(reader, access, patient, rows, now, aged=aged)
-            shown = self._by_owners(reader, access, patient, id_, form, now, rows, decided, ready=ready, card=card)
-            aside, until_us = decided.aside, decided.until_us
+            aside, until_us = NOTHING_ASIDE, decided.until_us
+            if decided.aside:
+                aside, decided = self._aside(reader, access, patient, now, decided, aged=aged)
+            shown = self._by_owners(
+                reader, access, patient, id_, form, now, rows, decided, ready=ready, card=card, aside=aside
+            )
             access.trail.rules |= decided.rules if shown is not None else 0
         if shown is None:
             return None
         access.trail.touched.extend(shown.touched)
-        count = self._aside(reader, access, patient, now, aged=aged) if aside else 0
-        return Made(shown.body, count, min(until_us, shown.body.until_us))
+        return Made(shown.body, aside.told, min(until_us, shown.body.until_us))
 
-    def _aside(self, reader: Connection, access: AccessFilter, patient: int, now: int, *, aged: bool) -> int:
+    def _aside(
+        self, reader: Connection, access: AccessFilter, patient: int, now: int, decided: Decided, *, aged: bool
+    ) -> tuple[Aside, Decided]:
+        """What the reader is told of what was set aside; ``decided`` with what of it is withheld."""
         rows = reader.rows(self._sql["aside_of"], {"patient": patient})
-        decided = self._decisions.of(reader, access, patient, rows, now, aged=aged)
+        found = self._decisions.of(reader, access, patient, rows, now, aged=aged)
         # Whose a line is that could not be read may not be known; that there is one must be.
-        unknown = sum(place not in decided.seen and not row[1] for place, row in enumerate(rows))
-        return len(decided.seen) + (0 if decided.hidden.closed else unknown)
+        told = [row[3] for n, row in enumerate(rows) if n in found.seen or not (row[1] or found.hidden.closed)]
+        owned = [row for row in rows if row[1]]
+        withheld = self._decisions.of(reader, access, patient, owned, now, aged=aged).hidden.withheld
+        hidden = replace(decided.hidden, withheld=decided.hidden.withheld | withheld)
+        return aside_of(told), replace(decided, hidden=hidden)
+
+    def _visible_aside(self, reader: Connection, through: Through, patient: int) -> tuple[Aside, frozenset[str]]:
+        """For a program: what it is told of what was set aside, and the kinds of the rest."""
+        values = {"patient": patient, "types": TYPE_NUMBERS, **dict(through.values)}
+        rows = reader.rows(through.into(self._sql["visible_aside"]), values)
+        return aside_of(type_ for type_, _, lets in rows if lets), frozenset(kind for _, kind, lets in rows if not lets)
 
     def _by_owners(
         self, reader: Connection, access: AccessFilter, patient: int, id_: str, form: str, now: int, rows: Sequence[Row],
-        decided: Decided, *, ready: bool, card: bool,
+        decided: Decided, *, ready: bool, card: bool, aside: Aside,
     ) -> Shown | None:  # fmt: skip
         seen = [rows[place] for place in decided.seen if not card or rows[place][0] in CARD_KINDS]
         numbers = tuple(row[3] for row in seen)
@@ -164,7 +190,7 @@ class Sheets:
         labels = tuple(
             ANOTHER_UNIT if masked and row[2] != own else self.names.of(reader, row[2] or row[1]) for row in seen
         )
-        key = (form, id_, own, numbers, decided.hidden, labels, card)
+        key = (form, id_, own, numbers, decided.hidden, labels, card, aside)
         if None not in numbers and (known := self._bodies.get(key, now)) is not None:
             return known
         owned, touched = [], []
@@ -179,32 +205,32 @@ class Sheets:
             pieces, facts, versions = found
             owned.append(_owned(group, label, pieces, facts, own=bool(own) and unit == own, newest=newest))
             touched += [Touched(type_name(t), rkey, seq, patient, owner) for t, rkey, seq, owner in versions]
-        shown = _shown(form, id_, owned, decided.hidden, now, tuple(touched), alone=self._alone, card=card)
+        shown = _shown(form, id_, owned, decided.hidden, now, tuple(touched), alone=self._alone, card=card, aside=aside)
         if None not in numbers:
             self._bodies.put(key, shown)
         return shown
 
     def _by_entries(
         self, reader: Connection, condition: str, values: Iterable[tuple[str, object]], patient: int, id_: str, form: str,
-        now: int, *, card: bool,
+        now: int, *, card: bool, aside: Aside, withheld: frozenset[str],
     ) -> Shown:  # fmt: skip
         """For a program whose scopes are asked of each resource: from what it sees alone, made for it."""
         text = statements("sheet")["visible_entries"].replace("{access}", condition)
         rows = reader.rows(text, {"patient": patient, "limit": 4 * config.SHEET_ENTRIES_MAX, **dict(values)})
         groups: dict[Group, list[Entry]] = {}
-        withheld = set()
+        hidden = set(withheld)
         for row in rows:
             entry = kept.entry_of(reader.codec, row)
-            kind, provider, unit, lets = row[8:]
+            kind, provider, unit, lets = row[9:]
             if entry is None:
                 continue
             if lets:
                 groups.setdefault(Group(patient, kind, provider or "", unit or ""), []).append(entry)
             else:
-                withheld.add(kind)
+                hidden.add(kind)
         return shown_anew(
-            form, id_, groups, Hidden(frozenset(withheld)), now,
-            label=lambda group: self.names.of(reader, group.unit or group.provider), card=card,
+            form, id_, groups, Hidden(frozenset(hidden)), now,
+            label=lambda group: self.names.of(reader, group.unit or group.provider), card=card, aside=aside,
         )  # fmt: skip
 
 
@@ -214,10 +240,10 @@ _Found = tuple[Sequence[Piece], Facts, Sequence[Sequence[int]]]
 
 def shown_anew(
     form: str, id_: str, groups: Mapping[Group, Sequence[Entry]], hidden: Hidden, now: int, *, label: Callable[[Group], str],
-    own: str = "", names: Callable[[str], str] = unnamed, card: bool = False,
+    own: str = "", names: Callable[[str], str] = unnamed, card: bool = False, aside: Aside = NOTHING_ASIDE,
 ) -> Shown:  # fmt: skip
     """A sheet of ``groups`` that the reader sees, each made in memory. ``label``: the name of a group's owner; ``own``: the
-    reader's unit; ``names``: of places by their references; ``card``: as ``page.body``."""
+    reader's unit; ``names``: of places by their references; ``card``, ``aside``: as ``page.body``."""
     owned, touched = [], []
     for group, entries in sorted(groups.items()):
         if card and group.kind not in CARD_KINDS:
@@ -227,7 +253,7 @@ def shown_anew(
         mine = bool(own) and group.unit == own
         owned.append(_owned(group, label(group), pieces, facts, own=mine, newest=kept.newest(made)))
         touched += [Touched(type_name(t), rkey, seq, group.patient, owner) for t, rkey, seq, owner in versions]
-    return _shown(form, id_, owned, hidden, now, tuple(touched), card=card)
+    return _shown(form, id_, owned, hidden, now, tuple(touched), card=card, aside=aside)
 
 
 def _kept(reader: Connection, number: int, form: str) -> _Found | None:
@@ -264,11 +290,12 @@ def _shown(
     *,
     alone: bool = False,
     card: bool = False,
+    aside: Aside = NOTHING_ASIDE,
 ) -> Shown:
     made = (
-        page.json_body(owned, hidden, now, card=card)
+        page.json_body(owned, hidden, now, card=card, aside=aside)
         if form == "json"
-        else page.body(form, id_, owned, hidden, now, alone=alone, card=card)
+        else page.body(form, id_, owned, hidden, now, alone=alone, card=card, aside=aside)
     )
     made = replace(made, until_us=min(made.until_us, now + config.SHEET_KEPT_US))
     return Shown(made, touched)

@@ -108,8 +108,11 @@ SELECT DISTINCT t.rkey FROM token t JOIN resource r ON r.rkey = t.rkey
 WHERE t.key IN (SELECT value FROM json_each(?)) AND r.deleted = 0
 
 -- name: put_aside
-INSERT INTO aside (rkey, type, id, version, epoch, patient, owner, reason, line) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-ON CONFLICT (rkey) DO UPDATE SET version = ?4, epoch = ?5, patient = ?6, owner = ?7, reason = ?8, line = ?9
+-- Where a line does not tell whose it is, it is of whom the older version that stands is.
+INSERT INTO aside (rkey, type, id, version, epoch, patient, owner, reason, line)
+VALUES (?1, ?2, ?3, ?4, ?5, coalesce(?6, (SELECT r.patient FROM resource r WHERE r.rkey = ?1 AND r.id = ?3)),
+    coalesce(?7, (SELECT r.owner FROM resource r WHERE r.rkey = ?1 AND r.id = ?3)), ?8, ?9)
+ON CONFLICT (rkey) DO UPDATE SET version = ?4, epoch = ?5, patient = excluded.patient, owner = excluded.owner, reason = ?8, line = ?9
 WHERE (aside.epoch, aside.version) <= (?5, ?4)
 
 -- name: no_aside

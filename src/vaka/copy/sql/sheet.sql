@@ -44,8 +44,9 @@ WHERE t.key = :key AND w.list = :list AND r.patient IS NOT NULL
 SELECT patient, kind, provider, unit FROM fragment WHERE number IS NULL LIMIT :limit
 
 -- name: entries
--- What one owner has of a patient, newest first.
-SELECT r.type, r.id, r.dictionary, r.body, r.rkey, r.seq, r.owner, r.pending
+-- What one owner has of a patient, newest first; and whether a newer version was set aside.
+SELECT r.type, r.id, r.dictionary, r.body, r.rkey, r.seq, r.owner, r.pending,
+    EXISTS (SELECT 1 FROM aside a WHERE a.rkey = r.rkey AND (a.epoch, a.version) > (r.epoch, r.version))
 FROM resource r JOIN owner o ON o.owner = r.owner
 WHERE r.patient = :patient AND r.deleted = 0 AND r.body IS NOT NULL
     AND o.kind = :kind AND coalesce(o.provider, '') = :provider AND coalesce(o.unit, '') = :unit
@@ -97,7 +98,9 @@ HAVING count(*) > 0
 
 -- name: visible_entries
 -- For a program whose scopes are asked of each resource: what it may see of a patient, with its owner.
-SELECT r.type, r.id, r.dictionary, r.body, r.rkey, r.seq, r.owner, r.pending, o.kind, o.provider, o.unit, {access}
+SELECT r.type, r.id, r.dictionary, r.body, r.rkey, r.seq, r.owner, r.pending,
+    EXISTS (SELECT 1 FROM aside a WHERE a.rkey = r.rkey AND (a.epoch, a.version) > (r.epoch, r.version)),
+    o.kind, o.provider, o.unit, {access}
 FROM resource r JOIN owner o ON o.owner = r.owner
 WHERE r.patient = :patient AND r.deleted = 0 AND r.body IS NOT NULL
 ORDER BY r.seq DESC, r.rkey LIMIT :limit
@@ -129,7 +132,7 @@ DELETE FROM worklist WHERE rkey = :rkey AND list = :list
 -- One list of a unit as a reader may see it, and by which rule. based_on: what a report has of what it answers, XORed with the
 -- order's key; 0: of a list that is not of orders. final: keys of the statuses of a report that is an answer.
 SELECT w.list, r.type, r.id, r.dictionary, r.body, r.rkey, r.seq, r.owner, r.pending, r.version, r.epoch, r.patient,
-    {rule}, w.from_us
+    {rule}, w.from_us, EXISTS (SELECT 1 FROM aside a WHERE a.rkey = r.rkey AND (a.epoch, a.version) > (r.epoch, r.version))
 FROM worklist w JOIN resource r ON r.rkey = w.rkey
 WHERE w.unit = :unit AND w.list = :list AND w.from_us < :before AND w.until_us > :now AND (w.from_us, w.rkey) > (:after_us, :after)
     AND r.deleted = 0 AND r.body IS NOT NULL
@@ -139,6 +142,16 @@ WHERE w.unit = :unit AND w.list = :list AND w.from_us < :before AND w.until_us >
         WHERE b.key = (w.rkey | :based_on) & ~(w.rkey & :based_on)))
     AND ({access})
 ORDER BY w.from_us, w.rkey LIMIT :limit
+
+-- name: works_aside
+-- How many versions were set aside that may belong on a list of the unit: of what the caller may see, and of which it is not known
+-- what or whose they are (S4).
+SELECT count(*) FROM (
+    SELECT a.rkey, a.id, coalesce(t.value, 0) AS type, a.type AS name, a.patient, a.owner, 0 AS deleted
+    FROM aside a LEFT JOIN json_each(:types) t ON t.key = a.type
+    WHERE NOT EXISTS (SELECT 1 FROM resource s WHERE s.rkey = a.rkey AND s.version = a.version AND s.epoch = a.epoch)) r
+WHERE (r.type = 0 OR r.name IN (SELECT value FROM json_each(:listed)))
+    AND (r.owner IS NULL OR ({access}) AND EXISTS (SELECT 1 FROM owner o WHERE o.owner = r.owner AND o.unit = :unit))
 
 -- name: patients
 -- Who they are; whether the identity is protected; whether the reader may see it, and by which rule.
@@ -165,10 +178,20 @@ SELECT r.id FROM token t JOIN resource r ON r.rkey = t.rkey WHERE t.key = :key A
 
 -- name: aside_of
 -- Whose information about a patient has a version that could not be read here. One that stands is in its fragment: shown or counted.
-SELECT coalesce(o.kind, 'other'), coalesce(o.provider, ''), coalesce(o.unit, ''), NULL, 0
+SELECT coalesce(o.kind, 'other'), coalesce(o.provider, ''), coalesce(o.unit, ''), a.type
 FROM aside a LEFT JOIN owner o ON o.owner = a.owner
 WHERE a.patient = :patient AND NOT EXISTS (
     SELECT 1 FROM resource r WHERE r.rkey = a.rkey AND r.version = a.version AND r.epoch = a.epoch)
+
+-- name: visible_aside
+-- The same for a program whose scopes are asked of each; whether it is told of it: also of that of which it is not known what or
+-- whose it is.
+SELECT r.name, r.kind, r.owner IS NULL OR r.type = 0 OR ({access}) FROM (
+    SELECT a.rkey, a.id, coalesce(t.value, 0) AS type, a.type AS name, a.patient, a.owner, 0 AS deleted,
+        coalesce(o.kind, 'other') AS kind
+    FROM aside a LEFT JOIN owner o ON o.owner = a.owner LEFT JOIN json_each(:types) t ON t.key = a.type
+    WHERE a.patient = :patient AND NOT EXISTS (
+        SELECT 1 FROM resource s WHERE s.rkey = a.rkey AND s.version = a.version AND s.epoch = a.epoch)) r
 
 -- name: forget_all
 DELETE FROM fragment; DELETE FROM fragment_body; DELETE FROM worklist

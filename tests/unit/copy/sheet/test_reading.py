@@ -295,6 +295,71 @@ def test_an_entry_that_could_not_be_interpreted_is_told_to_who_may_see_it(record
     assert [each[1] for each in counted if each is not None] == [2, 3]
 
 
+def put_aside(record: Record, type_: str, id_: str, owner: int | None, version: int = 9) -> None:
+    record.connection.execute(
+        "INSERT INTO aside (rkey, type, id, version, epoch, patient, owner, reason) VALUES (?, ?, ?, ?, 1, ?, ?, 'odd')",
+        (resource_key(type_, id_), type_, id_, version, resource_key("Patient", "p1"), owner),
+    )
+
+
+@pytest.mark.parametrize("access", [person(), FULL, program_filter("p", "system/*.rs", provider="v1")])
+@pytest.mark.parametrize("owned", [True, False])
+def test_a_section_in_which_something_is_missed_never_says_that_there_is_none(
+    record: Record, access: AccessFilter, owned: bool
+) -> None:
+    """Would break: an allergy that could not be interpreted is "none known" beside one that is told as missing (S3, S4)."""
+    record.put(no_known("n1"))
+    record.make()
+    sheets = Sheets()
+    states = {
+        name: section(asked(record, access, sheets), name)["state"] for name in ("allergies", "alerts", "medication")
+    }
+    assert states == {"allergies": "none-known", "alerts": "not-recorded", "medication": "not-recorded"}
+    put_aside(record, "AllergyIntolerance", "a9", record.owner("u1/v1", "alert") if owned else None)
+    allergies = section(asked(record, access, sheets), "allergies")
+    assert (allergies["state"], allergies["cannotBeShown"]) == ("listed", 1)
+    assert section(asked(record, access, sheets), "alerts")["state"] == "not-recorded"
+    put_aside(record, "Novelty", "x9", record.owner("u1/v1", "other") if owned else None)
+    told = asked(record, access, sheets)
+    for name in ("alerts", "medication", "doses", "limits"):
+        each = section(told, name)
+        assert (each["state"], each["mayBelongHere"], each["cannotBeShown"]) == ("listed", 1, 0), name
+    assert section(told, "problems")["state"] == "empty"
+    assert "mayBelongHere" not in section(told, "problems")
+    assert not told["dosesCertain"]
+    found = sheets.body(record.reader, access, "p1", "en")
+    assert found is not None
+    assert found.aside == 2
+    page_ = zlib.decompress(joined(page.html(found.body, identity("p1", None), READER, aside=found.aside))).decode()
+    assert page_.count("it may belong here") == 5
+    assert "Nothing is recorded. That is not the same as none." not in page_
+
+
+def test_what_is_withheld_of_what_was_set_aside_is_withheld(record: Record) -> None:
+    """Would break: "none known", where all there is was set aside and is not for the reader (S3)."""
+    put_aside(record, "AllergyIntolerance", "a9", record.owner("u3/v2", "alert"))
+    for access in (person(), program_filter("p", "system/*.rs", provider="v1")):
+        found = Sheets().body(record.reader, access, "p1", "json")
+        assert found is not None
+        assert found.aside == 0
+        assert section(asked(record, access), "allergies")["state"] == "withheld"
+
+
+@pytest.mark.parametrize("access", [person(), program_filter("p", "system/*.rs", provider="v1")])
+def test_an_older_version_says_that_it_is_superseded(record: Record, access: AccessFilter) -> None:
+    """Would break: what was set right since is acted on as it was, with nothing on its line (S4)."""
+    record.put(allergy("a1", "Penicillin"))
+    record.put(allergy("a2", "Egg"))
+    put_aside(record, "AllergyIntolerance", "a1", record.owner("u1/v1", "alert"))
+    record.make()
+    (owner,) = section(asked(record, access), "allergies")["owners"]
+    assert {line["what"]: line.get("superseded") for line in owner["lines"]} == {"Penicillin": True, "Egg": None}
+    found = Sheets().body(record.reader, access, "p1", "sv")
+    assert found is not None
+    told = zlib.decompress(joined(page.html(found.body, identity("p1", None), READER))).decode()
+    assert told.count("ersatt av en version som inte kan visas här") == 1
+
+
 def test_what_was_joined_is_dropped_in_time(record: Record) -> None:
     """Would break: what was redacted stays in a worker's memory for as long as the worker lives (S26)."""
     record.put(allergy("a1", "Penicillin"))
