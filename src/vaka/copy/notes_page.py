@@ -27,8 +27,8 @@ _SENTENCE: Final = re.compile(r"(?<=[.!?])\s+|\n+")
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """``text``: the sentences that hold one of the words asked for. ``pending``: it shows a reserve entry; ``broken``: it cannot
-    be shown."""
+    """``text``: the sentences that hold one of the words asked for. ``pending``: it shows a reserve entry; ``superseded``: a
+    newer version was set aside; ``broken``: it cannot be shown."""
 
     id: str
     what: str
@@ -38,6 +38,7 @@ class Hit:
     text: str
     unsigned: bool = False
     pending: bool = False
+    superseded: bool = False
     broken: bool = False
 
 
@@ -57,6 +58,7 @@ def hit_of(version: Version, asked: Sequence[str]) -> Hit:
             excerpt(note_text(found.resource, 64 * 1024), asked),
             unsigned="preliminary" in (resource.get("docStatus"), resource.get("status")),
             pending=is_pending(resource),
+            superseded=version.superseded,
         )
     except Exception:  # one hostile note must not take the others along
         return Hit(named, "?", "", -(2**62), "", "", broken=True)
@@ -70,18 +72,21 @@ def excerpt(whole: str, asked: Sequence[str]) -> str:
     return cut(" … ".join(kept) if kept else whole, _EXCERPT_MAX_CHARS)
 
 
-def html_of(who: Identity, asked: str, found: Sequence[Hit], reader: Reader, *, more: bool) -> bytes:
+def html_of(who: Identity, asked: str, found: Sequence[Hit], reader: Reader, *, more: bool, aside: int = 0) -> bytes:
+    """``aside``: how many more cannot be shown, as they could not be interpreted."""
     language = reader.language
     values = {
         "who": who, "asked": cut(asked, 200), "found": [each for each in found if not each.broken], "reader": reader,
-        "broken": sum(each.broken for each in found), "more": more, "limit": config.NOTES_FOUND_MAX,
+        "broken": sum(each.broken for each in found) + aside, "more": more, "limit": config.NOTES_FOUND_MAX,
         "age": who.age(clock.local(reader.now_us).date(), language), "as_of": clock.in_words(reader.as_of_us, language),
         "old": clock.ago(reader.age_s, language), "shown": clock.in_words(reader.now_us, language),
     }  # fmt: skip
     return environment(language).get_template("notes.html").render(values).encode("utf-8", "replace")
 
 
-def json_of(who: Identity, asked: str, found: Sequence[Hit], reader: Reader, *, more: bool) -> dict[str, Any]:
+def json_of(
+    who: Identity, asked: str, found: Sequence[Hit], reader: Reader, *, more: bool, aside: int = 0
+) -> dict[str, Any]:
     shown = [
         {k: v for k, v in asdict(each).items() if k not in ("at_us", "broken") and v}
         for each in found
@@ -90,5 +95,5 @@ def json_of(who: Identity, asked: str, found: Sequence[Hit], reader: Reader, *, 
     return {
         "patient": {"id": who.id, "name": who.name, "number": who.number}, **reader.moment(),
         "q": asked, "notes": shown, "more": more,
-        "cannotBeShown": sum(each.broken for each in found),
+        "cannotBeShown": sum(each.broken for each in found) + aside,
     }  # fmt: skip

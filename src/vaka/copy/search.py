@@ -15,14 +15,16 @@ from vaka import config
 from vaka.access.filter import AccessFilter
 from vaka.copy.compile import Sql
 from vaka.copy.gate import gate
+from vaka.copy.listing import conjuncts
 from vaka.copy.paging import COLUMNS, WIDTH, Upper, matching, page_sql, ruled, sort_value
 from vaka.copy.reader import Reader, Row
 from vaka.copy.reserve.entry import FIRST_SEQ, pending_id
 from vaka.copy.settle import Settler
+from vaka.copy.sheet.aside import TYPE_NUMBERS
 from vaka.copy.statements import statements
 from vaka.errors import OnlyJournal
-from vaka.fhir.criteria import Criterion, Query
-from vaka.fhir.definitions import type_name, type_number
+from vaka.fhir.criteria import Criterion, Ids, Query
+from vaka.fhir.definitions import RESOURCE_TYPES, type_name, type_number
 from vaka.fhir.keys import resource_key
 from vaka.fhir.sorting import sort_text
 from vaka.store.aliases import Aliases
@@ -75,7 +77,7 @@ class Searching:
             else:
                 walked = not query.sort and weight > config.COPY_BROAD_MATCHES
                 found, following = self._by_rows(query, where, through, count, at, walked=walked)
-            aside = self._aside(query, through)
+            aside, found = self._aside(query, through), self._marked(found)
         if total is None and following is None and at.created is None:
             total = len(found)
         if following is not None:
@@ -83,17 +85,36 @@ class Searching:
         return Page(tuple(found), following, total, aside)
 
     def _aside(self, query: Query, through: Gate) -> int:
-        """How many versions may belong to a search within patients that could not be interpreted here."""
-        if not query.within:
+        """How many versions may belong to a search, or to what refers to its matches, that could not be interpreted here."""
+        sql, patients, keys = statements("read"), None, None
+        if query.within:
+            ids = {one for id_ in query.within for one in self.aliases.together(id_)}
+            patients = orjson.dumps([resource_key("Patient", id_) for id_ in ids]).decode()
+        if not self.reader.rows(
+            sql["any_aside_of" if patients else "any_aside"], {"patients": patients} if patients else {}
+        ):
             return 0
+        types = {*query.types, *(each.type for each in query.includes if each.reverse)}
+        asked = [set(part.keys) for part in conjuncts(query.where) if isinstance(part, Ids)]
+        if asked and len(types) == 1:  # what refers to them has other keys
+            keys = orjson.dumps(sorted(set.intersection(*asked))).decode()
+        return self._count_aside(sorted(types), through, patients, keys)
+
+    def _count_aside(self, types: Sequence[str], through: Gate, patients: str | None, keys: str | None) -> int:
+        values = {
+            "types": orjson.dumps({name: type_number(name) for name in types}).decode(), "known": TYPE_NUMBERS,
+            "unknown": int(patients is not None and len(types) > 1), "patients": patients, "keys": keys, **dict(through.values),
+        }  # fmt: skip
+        return int(self.reader.rows(through.into(statements("read")["aside"]), values)[0][0])
+
+    def _marked(self, versions: list[Version]) -> list[Version]:
+        """``versions``, with those marked of which a newer one could not be interpreted."""
         sql = statements("read")
-        ids = {one for id_ in query.within for one in self.aliases.together(id_)}
-        patients = {"patients": orjson.dumps([resource_key("Patient", id_) for id_ in ids]).decode()}
-        if not self.reader.rows(sql["any_aside"], patients):
-            return 0
-        types = {"types": orjson.dumps({name: type_number(name) for name in query.types}).decode()}
-        values = {**patients, **types, **dict(through.values)}
-        return int(self.reader.rows(through.into(sql["aside"]), values)[0][0])
+        if not versions or not self.reader.rows(sql["any_aside"], {}):
+            return versions
+        keys = orjson.dumps([version.rkey for version in versions]).decode()
+        newer = {rkey for (rkey,) in self.reader.rows(sql["superseded"], {"keys": keys})}
+        return [replace(version, superseded=True) if version.rkey in newer else version for version in versions]
 
     def _upper(self, at: Position) -> Upper:
         """What has come to this copy. OnlyJournal where pages were begun at another copy, which had more."""
@@ -162,7 +183,15 @@ class Searching:
             f" AND r.deleted = 0 AND ({sql.access}){shield} ORDER BY r.created DESC LIMIT {limit:d}"
         )
         with self.reader.moment():
-            return [version_of(row, self.reader.codec) for row in self.reader.rows(text, sql.values)]
+            return self._marked([version_of(row, self.reader.codec) for row in self.reader.rows(text, sql.values)])
+
+    def missed(self, keys: Sequence[int], found: Sequence[Version]) -> int:
+        """How many of ``keys`` were not ``found`` because they could not be interpreted."""
+        left = sorted(set(keys) - {version.rkey for version in found if not version.deleted})
+        if not left or not self.reader.rows(statements("read")["any_aside"], {}):
+            return 0
+        through = gate(self.access, letter=READING, aged=self.aged)
+        return self._count_aside(RESOURCE_TYPES, through, None, orjson.dumps(left).decode())
 
     def current(self, keys: Sequence[int]) -> list[Version]:
         """Current versions by resource key."""
@@ -172,4 +201,4 @@ class Searching:
         columns = f"{COLUMNS}, {sql.gate.rule_on()}"
         text = f"SELECT {columns} FROM resource r WHERE {sql.among('r.rkey', keys, 'bigint')} AND ({sql.access})"
         with self.reader.moment():
-            return [version_of(row, self.reader.codec) for row in self.reader.rows(text, sql.values)]
+            return self._marked([version_of(row, self.reader.codec) for row in self.reader.rows(text, sql.values)])

@@ -7,7 +7,7 @@ hidden and for what is not there, so that nothing is told by who answers.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from vaka.access.decision import Standing
@@ -203,6 +203,12 @@ class _Searches:
     access: AccessFilter
     aliases: Aliases
     aged: bool
+    _missed: list[int] = field(default_factory=list)
+
+    @property
+    def missed(self) -> int:
+        """As ``store.store.Searches``."""
+        return sum(self._missed)
 
     def _on(self, reader: Reader) -> Searching:
         return Searching(reader, self.access, self.aliases, self.aged)
@@ -230,7 +236,10 @@ class _Searches:
 
         def work(reader: Reader) -> list[Version]:
             held.require_there(reader, references)
-            return self._on(reader).current(keys)
+            searching = self._on(reader)
+            found = searching.current(keys)
+            self._missed.append(searching.missed(keys, found))
+            return found
 
         found = await self.readers.run(work)
         return living_seen(self.access, references, {version.rkey: version for version in found})

@@ -99,6 +99,9 @@ class Transaction:
         """An older version, as it was committed."""
         return await self._journal.reader.vread(type_, id_, version, epoch, access=self.access)
 
+    missed = 0
+    """As ``Searches``."""
+
     def together(self, keys: Sequence[int]) -> Sequence[int]:
         """Resource keys, with those of the Patients whose record is kept with one of them."""
         return self._journal.searcher.aliases.keys_together(keys)

@@ -25,6 +25,11 @@ class Searches:
     searcher: Searcher
     access: AccessFilter
 
+    @property
+    def missed(self) -> int:
+        """None: the journal has all of it."""
+        return 0
+
     async def search(self, query: Query, *, count: int, at: Position | None = None) -> Page:
         async with self.reading.connection() as connection:
             page = await self.searcher.page(connection, query, access=self.access, count=count, at=at)

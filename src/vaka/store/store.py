@@ -21,6 +21,10 @@ from vaka.store.version import Version
 class Searches(Protocol):
     """Searches with one caller's filter."""
 
+    @property
+    def missed(self) -> int:
+        """How many of what ``read_many`` was asked for could not be interpreted here (S4)."""
+
     async def search(self, query: Query, *, count: int, at: Position | None = None) -> Page:
         """One page of at most ``count`` matches from ``at``."""
 

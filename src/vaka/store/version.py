@@ -64,7 +64,8 @@ class Version:
     """One version of a resource. ``body``: its bytes as accepted; None if deleted or redacted. ``seq``: its place in the
     journal; ``updated_us``: microseconds since 1970 UTC; ``patient``: key of the home patient; ``owner``: its owner's row;
     ``protected``: a Patient whose identity is protected now; ``rule``: which rule permitted it to whom it is given
-    (``access.rules.PERMITS``), 0: not told; ``pending``: the version id of what the journal does not have yet."""
+    (``access.rules.PERMITS``), 0: not told; ``pending``: the version id of what the journal does not have yet; ``superseded``:
+    there is a newer one that could not be interpreted here (S4)."""
 
     type: str
     id: str
@@ -81,6 +82,7 @@ class Version:
     protected: bool = False
     rule: int = field(default=0, compare=False)
     pending: str = ""
+    superseded: bool = field(default=False, compare=False)
 
     @property
     def touched(self) -> Touched:

@@ -20,6 +20,7 @@ from vaka.copy.readers import Readers
 from vaka.copy.scope import Scope
 from vaka.copy.store import CopyStore
 from vaka.errors import Busy, Invalid, NotFound, OnlyJournal
+from vaka.fhir.keys import reference_key
 from vaka.fhir.query import parse_query
 from vaka.store.page import Page, Position
 
@@ -93,13 +94,42 @@ def test_what_cannot_be_interpreted_is_never_passed_over(seeds: Seeds, store: Co
     assert asyncio.run(store.read("AllergyIntolerance", "b", access=FULL)) is not None
     for text, aside in (
         ("AllergyIntolerance?patient=p1", 1), ("AllergyIntolerance?patient=p1&_summary=count", 1), ("Observation?patient=p1", 0),
-        ("AllergyIntolerance?patient=p2", 0),
+        ("AllergyIntolerance?patient=p2", 0), ("AllergyIntolerance?_id=a", 1), ("AllergyIntolerance?_id=b", 0),
+        ("AllergyIntolerance?clinical-status=active", 1), ("Observation?status=final", 0), ("Patient?_id=p1", 0),
+        ("Patient?_id=p1&_revinclude=AllergyIntolerance:patient", 1),
     ):  # fmt: skip
         assert search(store, text).aside == aside, text
     assert search(store, "AllergyIntolerance?patient=p1", count=0).aside == 1
     with pytest.raises(NotFound):
         search(store, "AllergyIntolerance?patient=p1", access=STRANGER)
     assert search(store, "Patient?_id=p1", access=STRANGER).aside == 0
+
+
+def test_what_stands_of_what_was_set_aside_is_marked_in_each_way_to_it(seeds: Seeds, store: CopyStore) -> None:
+    """Breaks if a search, or an include, gives the older version of what this copy cannot interpret as if it were current, or passes
+    over that of which there is none (S4)."""
+    drug: dict[str, Any] = {"resourceType": "Medication", "id": "m", "code": {"text": "x"}}
+    order = {
+        "resourceType": "MedicationRequest", "id": "r", "subject": {"reference": "Patient/p1"}, "status": "active",
+        "intent": "order", "medicationReference": {"reference": "Medication/m"},
+    }  # fmt: skip
+    record = seeds.make(patient(1), drug, order)
+
+    def found(*references: tuple[str, str], access: Any = FULL) -> tuple[dict[str, bool], int]:
+        searching = store.searching(access)
+        versions = asyncio.run(searching.read_many(references))
+        return {one.id: one.superseded for one in versions}, searching.missed
+
+    assert found(("Medication", "m"), ("Medication", "n")) == ({"m": False}, 0)
+    for resource in (drug, order, {**drug, "id": "n"}):
+        record.applier.apply([lines.read(orjson.dumps({**record._line(resource, OWNER), "action": "novelty"}))])
+    (shown,) = search(store, "MedicationRequest?patient=p1").matches
+    assert shown.superseded
+    assert [one.superseded for one in search(store, "MedicationRequest?status=active").matches] == [True]
+    assert found(("Medication", "m")) == ({"m": True}, 0)
+    assert found(("Medication", "m"), ("Medication", "n"), ("Medication", "o")) == ({"m": True}, 1)
+    key = reference_key("MedicationRequest.medication", "Medication", "m")
+    assert [one.superseded for one in asyncio.run(store.searching(FULL).include([key], limit=5))] == [True]
 
 
 def test_versions_that_are_not_current_are_the_journal_s_to_tell(seeds: Seeds, store: CopyStore) -> None:

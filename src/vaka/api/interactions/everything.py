@@ -7,6 +7,7 @@ staff, units, medications. A resource of another patient's never comes along.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -70,6 +71,7 @@ async def everything(server: Server, request: Request, id_: str) -> Response:
     searching = server.store.searching(request.access)
     page, _ = await run(searching, query, at=at)
     extra = await _supporting(searching, page.matches, _SUPPORTING.intersection(asked) if asked else _SUPPORTING)
+    page = replace(page, aside=page.aside + searching.missed)
     if since:
         extra = [version for version in extra if version.updated_us >= since[0]]
     notes = await withheld(server, request, id_, patient) if at is None else []

@@ -41,7 +41,7 @@ async def notes(server: Server, request: Request, id_: str) -> Response:
     request.access.trail.patient = patient.rkey
     count = str(config.NOTES_FOUND_MAX)
     found: list[Hit] = []
-    more = False
+    more, aside = False, 0
     for type_ in TYPES:
         query = parse_query(
             (type_,),
@@ -50,13 +50,14 @@ async def notes(server: Server, request: Request, id_: str) -> Response:
         )  # fmt: skip
         page, _ = await run(server.store.searching(request.access), query)
         found += [hit_of(version, words) for version in page.matches]
+        aside += page.aside
         more = more or page.next is not None
     found.sort(key=lambda hit: (-hit.at_us, hit.id))
     who, shown = identity(id_, patient.body), found[: config.NOTES_FOUND_MAX]
     more = more or len(found) > len(shown)
     reader = reader_of(server, request)
     if html:
-        content = html_of(who, asked, shown, reader, more=more)
+        content = html_of(who, asked, shown, reader, more=more, aside=aside)
     else:
-        content = orjson.dumps(json_of(who, asked, shown, reader, more=more))
+        content = orjson.dumps(json_of(who, asked, shown, reader, more=more, aside=aside))
     return answer(request, [pack(content, 3)], html=html)

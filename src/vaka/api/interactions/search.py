@@ -85,7 +85,7 @@ async def run(searching: Searching, query: Query, *, at: Position | None = None)
         query = replace(query, summary="count")
     page = await searching.search(query, count=min(count, config.PAGE_MAX_COUNT), at=at)
     extra = await included(searching, page.matches, query.includes) if query.includes else []
-    return page, extra
+    return replace(page, aside=page.aside + searching.missed), extra
 
 
 def searchset(
@@ -126,6 +126,16 @@ def searchset(
         issues.append(
             Issue("warning", "incomplete", f"{told}: this copy could not interpret what it was told; the journal can")
         )
+    issues += [
+        Issue(
+            "warning",
+            "incomplete",
+            f"{version.type}/{version.id} is superseded by a version that cannot be shown: this copy could not interpret it;"
+            " the journal can",
+        )
+        for version in (*page.matches, *extra)
+        if version.superseded
+    ]
     if len(extra) >= config.INCLUDE_MAX_RESOURCES:
         told = f"more than {config.INCLUDE_MAX_RESOURCES} resources are to be included; the others were left out"
         issues.append(Issue("warning", "too-costly", told))

@@ -32,14 +32,25 @@ WHERE a.rkey = :rkey AND NOT EXISTS (
     SELECT 1 FROM resource r WHERE r.rkey = a.rkey AND (r.epoch, r.version) >= (a.epoch, a.version))
 
 -- name: any_aside
+-- Whether anything could not be interpreted.
+SELECT 1 FROM aside WHERE rkey <= 9223372036854775807 LIMIT 1
+
+-- name: any_aside_of
 -- Whether anything of these patients could not be interpreted.
 SELECT 1 FROM aside WHERE patient IN (SELECT value FROM json_each(:patients)) LIMIT 1
 
 -- name: aside
--- How many versions of these patients and types could not be interpreted, of what the caller may find; and of those of which it is
--- not known whose they are (S4).
+-- How many versions of these patients (null: of anybody), types and keys (null: any) could not be interpreted, of what the caller may
+-- find; and of those of which it is not known whose they are (S4). unknown: those of a type that this release does not know, too.
 SELECT count(*) FROM (
-    SELECT a.rkey, a.id, t.value AS type, a.patient, a.owner, 0 AS deleted
-    FROM aside a CROSS JOIN json_each(:types) t ON t.key = a.type
-    WHERE a.patient IN (SELECT value FROM json_each(:patients))) r
+    SELECT a.rkey, a.id, coalesce(t.value, 0) AS type, a.patient, a.owner, 0 AS deleted
+    FROM aside a LEFT JOIN json_each(:types) t ON t.key = a.type
+    WHERE (t.value IS NOT NULL OR :unknown AND a.type NOT IN (SELECT key FROM json_each(:known)))
+        AND (:patients IS NULL OR a.patient IN (SELECT value FROM json_each(:patients)))
+        AND (:keys IS NULL OR a.rkey IN (SELECT value FROM json_each(:keys)))) r
 WHERE r.owner IS NULL OR ({access})
+
+-- name: superseded
+-- Which of these resources have a newer version that could not be interpreted.
+SELECT r.rkey FROM json_each(:keys) k CROSS JOIN resource r ON r.rkey = k.value CROSS JOIN aside a ON a.rkey = r.rkey
+WHERE (a.epoch, a.version) > (r.epoch, r.version)
