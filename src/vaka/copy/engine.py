@@ -31,6 +31,12 @@ CIPHER: Final = "chacha20"
 _PLAIN: Final = b"SQLite format 3\x00"
 
 
+_UNREADABLE: Final = frozenset({
+    apsw.SQLITE_IOERR_READ, apsw.SQLITE_IOERR_SHORT_READ, apsw.SQLITE_IOERR_DATA, apsw.SQLITE_IOERR_CORRUPTFS
+})  # fmt: skip
+"""What SQLite says of sectors that cannot be read."""
+
+
 class WrongKey(Setup):
     """The first page does not open with this key: it is of another, or the page is damaged."""
 
@@ -102,7 +108,9 @@ def _open(path: Path, key: bytes, flags: int, cache_bytes: int) -> apsw.Connecti
     require_version()
     if len(key) != 32:
         raise Setup("the copy's key is not 32 bytes", help="give the key file that this copy was made with")
-    if _is_plain(path):
+    with told(path):
+        plain = _is_plain(path)
+    if plain:
         raise Setup(f"{path} is not encrypted", help="remove it; `vaka copy` makes and seeds a new one")
     connection = apsw.Connection(str(path), flags=flags)
     try:
@@ -149,7 +157,19 @@ def told(path: Path) -> Iterator[None]:
             raise DiskFull(
                 f"no room for {path}", help="free some room on its disk; the copy goes on by itself"
             ) from error
+        if getattr(error, "extendedresult", None) in _UNREADABLE:
+            raise _failing(path) from error
         raise
+    except OSError as error:
+        if error.errno == errno.EIO:
+            raise _failing(path) from error
+        raise
+
+
+def _failing(path: Path) -> Damaged:
+    return Damaged(
+        f"{path} cannot be read: its disk fails", help="it is set aside and seeded again by itself; replace the disk"
+    )
 
 
 def is_full(error: apsw.IOError) -> bool:

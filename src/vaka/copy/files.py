@@ -24,6 +24,8 @@ from vaka.copy.scope import REGION, Scope
 from vaka.errors import Setup
 
 RECORD: Final = "record.db"
+DAMAGED: Final = "damaged"
+"""Stands beside a record that was found damaged."""
 KEY_BYTES: Final = 32
 
 
@@ -167,6 +169,14 @@ class Folder:
         for entry in self.seeds.glob("*-damaged"):
             shutil.rmtree(entry)
         return self.seed(number).rename(self.seeds / f"{number:04}-damaged")
+
+    def mark_damaged(self, number: int) -> None:
+        """From now on nobody reads that seed, whatever is restarted, until it is set aside. OSError where that cannot be kept."""
+        replace(self.seed(number) / DAMAGED, b"")
+
+    def damaged(self) -> int | None:
+        """The newest seed that was found damaged, and is not set aside yet."""
+        return next((one for one in reversed(self.numbers()) if (self.seed(one) / DAMAGED).exists()), None)
 
     def clear(self, *kept: int | None) -> None:
         """Removes the seeds that are not in use, and not among ``kept``. Who still reads one goes on: its files live until they

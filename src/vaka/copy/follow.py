@@ -131,7 +131,7 @@ class Follower:
 
     async def _open(self) -> None:
         await self.seeds.open(self.in_thread)
-        self.board[Field.DAMAGED] = 0
+        self.board[Field.DAMAGED] = self.seeds.damaged
         at = await self.in_thread(lambda: self.applier.at)
         self._unbraked = not self.seeds.in_use
         await self._show_reserve()
@@ -173,8 +173,9 @@ class Follower:
             return config.COPY_DISK_RETRY_S
         except (engine.Damaged, engine.WrongKey) as error:
             self._buffer.clear()
+            again = self.damaged is not None
             self.found_damaged(error.message)
-            return 0.0
+            return self._backoff() if again else 0.0  # the disk may take no other
         except Forbidden as error:
             self._away(error)
             return config.COPY_REFUSED_RETRY_S
@@ -398,6 +399,7 @@ class Follower:
     def found_damaged(self, message: str) -> None:
         log.error("the record in use is damaged: it is seeded again", message=message)
         self.damaged = message
+        self.seeds.mark_damaged()
         self.board[Field.DAMAGED] = self.seeds.current or 0
         self.wake()
 

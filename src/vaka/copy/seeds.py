@@ -2,7 +2,7 @@
 
 Invariants: a seed is made in a directory of its own and named in ``current`` only when it is whole, so readers always have one to
 read; where there was none, the first is filled from the feed; what derives from the reserve is rebuilt in a new seed before it
-is used; a damaged one is kept aside as evidence until the next is.
+is used; a damaged one is read by nobody, also after a restart, and is kept aside as evidence once the next is used.
 """
 
 from __future__ import annotations
@@ -121,11 +121,24 @@ class Seeds:
             )  # fmt: skip
             await self.again(run, damaged=False, anew=False)
 
+    def mark_damaged(self) -> None:
+        """The seed in use is read by nobody any more, after a restart neither."""
+        number = self.folder.current()
+        if number is None:
+            return
+        try:
+            self.folder.mark_damaged(number)
+        except OSError as error:  # it is known as long as this process runs
+            log.error("that a seed is damaged could not be kept", number=number, errno=error.errno)
+
     def _chosen(self) -> int | None:
         used = self.folder.current()
-        if used is not None and self._is_ours(used, filled=True):
+        self._damaged = self.folder.damaged()
+        if used is not None and used == self._damaged:
+            log.warning("the record was found damaged before: another is made, or gone on with", number=used)
+        elif used is not None and self._is_ours(used, filled=True):
             return used
-        if used is not None:
+        elif used is not None:
             log.warning("the record is of another release: it is seeded anew", number=used)
         begun = [one for one in self.folder.numbers() if one != used and self.folder.record(one).exists()]
         return begun[-1] if begun and self._is_ours(begun[-1]) else None
