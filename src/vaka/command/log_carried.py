@@ -77,7 +77,7 @@ def _own(data: str, key_file: Path | None) -> Iterator[Own]:
         raise errors.Setup(
             f"there is no copy in {folder.path}", help="name its folder with --data; vaka up has them in DIR/copies"
         )
-    connection = engine.writer(folder.own, files.key(folder, key_file))
+    connection = engine.lasting(folder.own, files.key(folder, key_file))
     try:
         yield Own(connection)
     finally:

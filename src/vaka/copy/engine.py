@@ -16,6 +16,7 @@ Source: https://utelle.github.io/SQLite3MultipleCiphers/, https://www.sqlite.org
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,8 @@ from vaka.errors import Busy, Fault, Setup
 
 SQLITE_MIN: Final = (3, 51, 3)
 CIPHER: Final = "chacha20"
+_EMPTY_WAIT_S: Final = 2.0
+_EMPTY_LOOK_S: Final = 0.02
 _PLAIN: Final = b"SQLite format 3\x00"
 
 
@@ -43,6 +46,10 @@ class WrongKey(Setup):
 
 class Damaged(Fault):
     """A file of the copy is damaged: it is set aside and seeded again."""
+
+
+class Lasting(Setup):
+    """A file that nothing can make again (own.db, reserve.db, lost.db) is damaged: it is left as it is, for a person."""
 
 
 class DiskFull(Busy):
@@ -81,6 +88,50 @@ def writer(
     if made:
         path.chmod(0o600)
     return connection
+
+
+def lasting(path: Path, key: bytes, *, cache_bytes: int = config.COPY_WRITER_CACHE_BYTES) -> apsw.Connection:
+    """The writing connection of a file that nothing can make again. Lasting: it is damaged, or was emptied."""
+    waits = _EMPTY_WAIT_S / _EMPTY_LOOK_S  # another process is perhaps making it at this moment
+    while path.exists() and not path.stat().st_size:
+        if waits <= 0:
+            raise _lasts(path, "is empty")
+        waits -= 1
+        time.sleep(_EMPTY_LOOK_S)
+    try:
+        connection = writer(path, key, cache_bytes=cache_bytes)
+    except (Damaged, WrongKey) as error:
+        raise _lasts(path, "is damaged") from error
+    try:
+        with kept(connection):
+            if connection.pragma("quick_check") != "ok":
+                raise _lasts(path, "is damaged")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def kept(connection: apsw.Connection) -> Iterator[None]:
+    """Of a ``lasting`` file: what cannot be read of it is never taken for damage of the record."""
+    try:
+        yield
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        raise _lasts(Path(connection.filename), "is damaged") from error
+    except apsw.IOError as error:
+        if getattr(error, "extendedresult", None) in _UNREADABLE:
+            raise _lasts(Path(connection.filename), "cannot be read: its disk fails") from error
+        raise
+
+
+def _lasts(path: Path, how: str) -> Lasting:
+    return Lasting(
+        f"{path} {how}",
+        help=f"stop this copy, keep what is there (move {path.name}, {path.name}-wal and {path.name}-shm to another folder;"
+        " remove nothing), put the newest whole file of a backup in its place, or none to go on without, and start it again;"
+        " docs/operating/following.md says what the file holds",
+    )
 
 
 def fill(connection: apsw.Connection) -> None:

@@ -176,6 +176,9 @@ class Follower:
             again = self.damaged is not None
             self.found_damaged(error.message)
             return self._backoff() if again else 0.0  # the disk may take no other
+        except engine.Lasting as error:
+            log.error("a file that nothing can make again is damaged", message=error.message, help=error.help)
+            raise
         except Forbidden as error:
             self._away(error)
             return config.COPY_REFUSED_RETRY_S

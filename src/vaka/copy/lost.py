@@ -41,9 +41,10 @@ class LostFile:
 
     def __init__(self, path: Path, key: bytes) -> None:
         self._path = path
-        self._connection = engine.writer(path, key, cache_bytes=_CACHE_BYTES)
+        self._connection = engine.lasting(path, key, cache_bytes=_CACHE_BYTES)
         self._sql = statements("lost")
-        self._connection.execute(self._sql["schema"])
+        with engine.kept(self._connection):
+            self._connection.execute(self._sql["schema"])
 
     def close(self) -> None:
         self._connection.close()
@@ -58,22 +59,24 @@ class LostFile:
             )
             for row in rows if not row.pending
         ]  # fmt: skip
-        with engine.told(self._path), engine.transaction(self._connection):
+        with engine.told(self._path), engine.kept(self._connection), engine.transaction(self._connection):
             self._connection.executemany(self._sql["add"], values)
 
     def waiting(self, limit: int = 100) -> list[Lost]:
         """The next ones that are not in the reserve yet, in the order of the feed."""
-        rows: Iterable[Any] = self._connection.execute(self._sql["waiting"], (limit,))
+        with engine.kept(self._connection):
+            rows: Iterable[Any] = self._connection.execute(self._sql["waiting"], (limit,)).fetchall()
         return [Lost(rkey, epoch, version, digest, orjson.loads(line)) for rkey, epoch, version, digest, line in rows]
 
     def count(self) -> int:
-        found: Any = self._connection.execute(self._sql["count"]).get
+        with engine.kept(self._connection):
+            found: Any = self._connection.execute(self._sql["count"]).get
         return int(found)
 
     def given(self, lost: Sequence[Lost]) -> None:
         """These are in the reserve: from there they are given back (``copy.reserve.lost``)."""
         now_us = time.time_ns() // 1_000
-        with engine.told(self._path), engine.transaction(self._connection):
+        with engine.told(self._path), engine.kept(self._connection), engine.transaction(self._connection):
             values = [(now_us, one.rkey, one.epoch, one.version, one.hash) for one in lost]
             self._connection.executemany(self._sql["given"], values)
 

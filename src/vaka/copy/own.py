@@ -99,7 +99,7 @@ class Own:
             return  # it went with what was before it
         found: list[tuple[Future[Any], Any, BaseException | None]] = []
         try:
-            with self._lock, engine.transaction(self._db):
+            with self._lock, engine.kept(self._db), engine.transaction(self._db):
                 found = [(done, *self._tried(work)) for work, done in some]
         except BaseException as error:
             for _, done in some:
@@ -113,14 +113,14 @@ class Own:
 
     def _tried(self, work: Callable[[], Any]) -> tuple[Any, BaseException | None]:
         try:
-            with self._db:  # a savepoint
+            with engine.kept(self._db), self._db:  # a savepoint
                 result = work()
         except Exception as error:
             return None, error
         return result, None
 
     def _rows(self, name: str, values: Mapping[str, Any] | None = None) -> list[Any]:
-        with self._lock:
+        with self._lock, engine.kept(self._db):
             return self._db.execute(self._sql[name], values).fetchall()
 
     def _owe(self, what: str, at_us: int, content: Mapping[str, Any], key: str | None = None) -> None:

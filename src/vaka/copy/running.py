@@ -63,7 +63,15 @@ def run(options: Options) -> None:
     process.prepare("copy-follow", logs)
     log.setup("copy-follow", logs / "follow.jsonl")
     log.info("follower starting", copy=about.name, journal=about.journal)
-    asyncio.run(_run(options, folder))
+    try:
+        asyncio.run(_run(options, folder))
+    except BaseExceptionGroup as group:
+        found: BaseException | None = group.subgroup(engine.Lasting)
+        while isinstance(found, BaseExceptionGroup):
+            found = found.exceptions[0]
+        if found is None:
+            raise
+        raise found from None
     log.info("follower stopped")
 
 
@@ -103,7 +111,7 @@ async def _run(options: Options, folder: Folder) -> None:
         stack.callback(lost.close)
         reserve = open_reserve(folder, options.key_file)
         stack.callback(reserve.close)
-        own = engine.writer(folder.own, key, cache_bytes=_OWN_CACHE_BYTES)
+        own = engine.lasting(folder.own, key, cache_bytes=_OWN_CACHE_BYTES)
         stack.callback(own.close)
         shown = beside.Shown(reserve, Own(own))
         lease = Lease(folder.lease, key, begins)

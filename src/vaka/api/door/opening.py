@@ -106,7 +106,7 @@ async def open_copy(
     secret, told, upstream = key(folder, key_file), Told(folder.board), Upstream(journal, _context(ways.journal))
     post = _post(upstream, folder.token)
     store = CopyStore(_Source(folder, secret, told), aged=lambda: told.aged)
-    own = Own(engine.writer(folder.own, secret))
+    own = Own(engine.lasting(folder.own, secret))
     reserve = reserving(
         folder, store, key_file=key_file, token_file=folder.token, verify=ways.copies,
         offset_ms=lambda: told.offset_ms,

@@ -16,6 +16,7 @@ import apsw
 import zstandard
 
 from vaka import config
+from vaka.copy import engine
 from vaka.copy.reserve.draft import Draft, from_wire, joined, wire
 from vaka.copy.statements import statements
 
@@ -53,7 +54,7 @@ class Drafts:
             connection.execute(_sql()["schema"])
 
     def _rows(self, name: str, /, **values: Any) -> list[tuple[Any, ...]]:
-        with self._lock:
+        with self._lock, engine.kept(self._db):
             return list(self._db.execute(_sql()[name], values))
 
     def of(self, whose: Whose) -> list[Draft]:

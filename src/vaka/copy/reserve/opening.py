@@ -17,7 +17,7 @@ def open_reserve(
     folder: Folder, key_file: Path | None = None, *, must_exist: bool = False, recovered: bytes | None = None
 ) -> ReserveStore:
     """The reserve of the copy in ``folder``. ``recovered``: its own key (``copy.reserve.recovery``), else it follows from the
-    copy's. Setup where the key is another, or there is none yet and it ``must_exist``."""
+    copy's. Setup where the key is another, or there is none yet and it ``must_exist``; Lasting where the file is damaged."""
     about = folder.about()
     if must_exist and not folder.reserve.exists():
         raise Setup(
@@ -25,7 +25,9 @@ def open_reserve(
             help="nothing has ever been written there while the journal was away",
         )
     used = recovered if recovered is not None else reserve_key(key(folder, key_file))
-    return ReserveStore(engine.writer(folder.reserve, used), about.id)
+    # By another key than the copy's it may be that which is wrong, not the file.
+    opened = engine.lasting(folder.reserve, used) if recovered is None else engine.writer(folder.reserve, used)
+    return ReserveStore(opened, about.id)
 
 
 def token(folder: Folder, token_file: Path | None = None) -> str:

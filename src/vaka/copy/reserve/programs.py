@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import apsw
 
+from vaka.copy import engine
 from vaka.copy.statements import statements
 
 RESTED_US: Final = 2_000_000
@@ -128,5 +129,5 @@ class Programs:
         self._rows("keep_program", **program._asdict())
 
     def _rows(self, name: str, /, **values: Any) -> list[tuple[Any, ...]]:
-        with self._lock:
+        with self._lock, engine.kept(self._db):
             return list(self._db.execute(statements("reserve")[name], values))

@@ -20,6 +20,7 @@ import orjson
 import zstandard
 
 from vaka import config
+from vaka.copy import engine
 from vaka.copy.reserve.drafts import Drafts
 from vaka.copy.reserve.entry import OPEN, Entry, State, from_wire, wire
 from vaka.copy.reserve.mode import Event, Mode, Standing, after
@@ -74,17 +75,18 @@ class ReserveStore:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        with self._lock:
+        with self._lock, engine.kept(self._db):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # SQLite has ended it already where the file is damaged
+                    self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
 
     def _rows(self, name: str, /, **values: Any) -> list[tuple[Any, ...]]:
-        with self._lock:
+        with self._lock, engine.kept(self._db):
             return list(self._db.execute(_sql()[name], values))
 
     def _one(self, name: str, /, **values: Any) -> tuple[Any, ...] | None:

@@ -50,7 +50,7 @@ class Place:
 
     def own(self) -> Own:
         """What was done on this machine. Nothing of it is told but the log."""
-        return Own(engine.writer(self.folder.own, self.key), owes=False)
+        return Own(engine.lasting(self.folder.own, self.key), owes=False)
 
     def open(self) -> apsw.Connection:
         """The file for reading. Setup error where it is missing, damaged, or of another key."""
