@@ -38,6 +38,8 @@ from vaka.copy.reserve.peers import Peer
 from vaka.watch import status
 
 ATC = "http://www.whocc.no/atc"
+NUMBER = {"system": "http://electronichealth.se/identifier/personnummer", "value": "194810179286"}
+NAMED = "Hemligerydh"
 
 
 @dataclass
@@ -68,6 +70,9 @@ def stop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stop]:
         instance = Instance(made.url, made.data)
         api = Api(made.url, token(made.data, "tests", FULL))
         ward = Ward(api)
+        api.make(
+            {"resourceType": "Patient", "identifier": [NUMBER], "name": [{"text": f"Eva {NAMED}", "family": NAMED}]}
+        )
         allergy = {
             "resourceType": "AllergyIntolerance", "code": {"coding": [{"system": ATC, "code": "J01C"}], "text": "Penicillin"},
             "patient": ward.owned()["subject"], "encounter": ward.owned()["encounter"],
@@ -409,6 +414,9 @@ def test_nothing_that_people_write_or_say_is_plain_on_the_copys_disk(stop: Stop)
     assert stop.ask("GET", f"/fhir/Patient/{address}").status_code != 200  # a refusal that is logged
     asked = stop.data / "log" / "serve-1.requests.log"
     wait_until(lambda: '"/fhir/Patient/~' in asked.read_text(), "what was gathered for the logs is written")
+    for asks in (f"name={NAMED}", f"identifier={NUMBER['value']}"):
+        assert NAMED in stop.ask("GET", f"/fhir/Patient?{asks}").text, "who was there before the stop"
+    known = (NAMED, NUMBER["value"], NUMBER["value"][2:])
     looked = {path: path.read_bytes() for path in stop.data.rglob("*") if path.is_file()}
     there = {path.name for path in looked}
     assert {
@@ -424,6 +432,7 @@ def test_nothing_that_people_write_or_say_is_plain_on_the_copys_disk(stop: Stop)
         for shape in (content, *unpacked(content)):
             assert secret.encode() not in shape and secret.lower().encode() not in shape, path
             assert address.encode() not in shape, path
+            assert not [one for one in known if one.encode() in shape or one.lower().encode() in shape], path
 
 
 def unpacked(content: bytes) -> Iterator[bytes]:
