@@ -257,7 +257,7 @@ def html(made: Body, who: Identity, reader: Reader, *, aside: int = 0) -> list[P
         elif part == "due":
             filled.append(_due(made, reader))
         else:
-            filled.append(_own(language, who))
+            filled.append(_told(language, "own", who))
     return filled
 
 
@@ -417,10 +417,6 @@ def _identity(who: Identity, reader: Reader) -> list[Part]:
         _told(language, "state", as_of, old, shown, reader.away, reader.name, reader.unit),
         _told(language, "identity", who, age),
     ]
-
-
-def _own(language: str, who: Identity) -> Part:
-    return _told(language, "own", who)
 
 
 @lru_cache(maxsize=4_096)

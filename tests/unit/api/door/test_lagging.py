@@ -116,6 +116,14 @@ class Answers:
         return Response(self.status, b"{}", passed=True)
 
 
+def _who_answers(door: Door, request: Request) -> str:
+    async def here(_: Request) -> Response:
+        return Response(200, b"here")
+
+    answer = asyncio.run(door.answer(cast("Any", SimpleNamespace(complete=True)), request, cast("Any", None), here))
+    return "copy" if answer.body == b"here" else "journal"
+
+
 @pytest.mark.parametrize(
     ("status", "by"), [(200, "journal"), (404, "journal"), (503, "copy"), (500, "copy"), (429, "copy")]
 )
@@ -126,12 +134,7 @@ def test_what_the_journal_fails_to_answer_the_copy_does(status: int, by: str) ->
     request = Request(
         "GET", ("fhir", "MedicationRequest"), [("patient", "p")], {}, "http://localhost", b"", system_filter("test")
     )
-
-    async def here(_: Request) -> Response:
-        return Response(200, b"here")
-
-    answer = asyncio.run(door.answer(cast("Any", SimpleNamespace(complete=True)), request, cast("Any", None), here))
-    assert ("copy" if answer.body == b"here" else "journal") == by
+    assert _who_answers(door, request) == by
     if by == "copy":
         assert ("vaka-behind", "true") in door.marks(request.freshness), "it says that it lags"
 
@@ -163,12 +166,7 @@ def test_a_journal_that_lacks_what_waits_does_not_answer_for_a_copy_that_lags(
         cast("Any", Answers(200)), Stands(), reserve=Reserving(store, cast("Any", None), cast("Any", known), "here")
     )
     request = Request("GET", ("fhir", *path.split("/")), query, {}, "http://localhost", b"", system_filter("test"))
-
-    async def here(_: Request) -> Response:
-        return Response(200, b"here")
-
-    answer = asyncio.run(door.answer(cast("Any", SimpleNamespace(complete=True)), request, cast("Any", None), here))
-    assert ("copy" if answer.body == b"here" else "journal") == by
+    assert _who_answers(door, request) == by
     if by == "copy":
         assert ("vaka-behind", "true") in door.marks(request.freshness), "it says that it lags"
 
