@@ -72,7 +72,8 @@ async def test_a_record_that_somebody_has_removed_is_seeded_again(tmp_path: Path
                 made.folder.seeds.mkdir()
             else:
                 made.folder.record(1).unlink()
-            fake.add(*notes(1, 6))
+            await made.until(lambda: made.follower.damaged is not None)
+            fake.add(*notes(1, 6))  # what the feed says next ends the wait for it
             await made.until(lambda: made.folder.current() == 2)
             await made.whole(6)
             assert await made.row("Observation", "n1") is not None
