@@ -183,19 +183,11 @@ class Door:
         behind = not await self._caught_up(request)
         urgent = self.lags and table.is_urgent(request.path)
         if alone:  # where the journal has no such page, or does not answer, what is behind is said on it (S1)
-            asked, path = behind or urgent, request.path
+            asked = behind or urgent
             answer = await self._sheet(server, request, exchange) if asked else None
             if answer is not None:
                 return answer
-            try:
-                return await self._own(server, request, exchange, here, behind=asked, tried=True)
-            except Unauthenticated:  # who is a moment old may be known to the journal alone
-                if asked or request.header("authorization") is None:
-                    raise
-                request.freshness, request.path = None, path
-                if (answer := await self._sheet(server, request, exchange)) is None:
-                    raise
-                return answer
+            return await self._own(server, request, exchange, here, behind=asked, tried=asked, alone=True)
         tried = (behind and self.passing.hears(self.standing)) or (urgent and self.may_ask)
         if tried and self.reserve is not None:
             tried = not self.reserve.lacks(request.path, table.patients_asked(request.path, parameters))
@@ -204,9 +196,11 @@ class Door:
         return await self._own(server, request, exchange, here, behind=behind or urgent, tried=tried)
 
     async def _own(
-        self, server: Server, request: Request, exchange: Exchange, here: Here, *, behind: bool, tried: bool
-    ) -> Response:
-        """The copy's answer. ``tried``: the journal was asked already, and has not answered, or cannot answer."""
+        self, server: Server, request: Request, exchange: Exchange, here: Here, *, behind: bool, tried: bool,
+        alone: bool = False,
+    ) -> Response:  # fmt: skip
+        """The copy's answer. ``tried``: the journal was asked already, and has not answered, or cannot answer; ``alone``: the
+        page is the copy's own, and of the journal a sheet alone is asked for."""
         standing = self.standing
         request.freshness = Freshness(standing.as_of_us, standing.age_s, not self.passing.reaches(standing), behind)
         if request.has_body:
@@ -215,7 +209,7 @@ class Door:
         try:
             return await here(request)
         except OnlyJournal as only:
-            if tried:
+            if tried or alone:
                 raise NotPassed(only.message, help=only.help) from only
             request.freshness, request.path = None, path
             if isinstance(only, BegunElsewhere) and self.begun is not None:
@@ -238,7 +232,8 @@ class Door:
             if not self.passing.hears(standing):
                 raise
             request.freshness, request.path = None, path
-            if (answer := await self._briefly(server, request, exchange)) is not None:
+            ask = self._sheet if alone else self._briefly
+            if (answer := await ask(server, request, exchange)) is not None:
                 return answer
             raise unknown from None
 

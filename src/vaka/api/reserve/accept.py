@@ -100,7 +100,7 @@ class Reserving:
     def lacks(self, path: Sequence[str], patients: Iterable[str] | None) -> bool:
         """Whether something stands here that the journal's answer to a read, or a search within ``patients``, may lack. None:
         of anybody."""
-        if not self.store.has(OPEN | {State.UNHELD}):
+        if not self.holds_any:
             return False
         match path:
             case ("fhir", type_, id_) | ("fhir", type_, id_, "_history", _) if not id_.startswith(("$", "_")):

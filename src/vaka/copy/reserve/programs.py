@@ -7,15 +7,9 @@ turned away by one and come again to another.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple
-
-import apsw
-
-from vaka.copy import engine
-from vaka.copy.statements import statements
 
 RESTED_US: Final = 2_000_000
 _NOTED_US: Final = RESTED_US // 4
@@ -59,16 +53,15 @@ def from_wire(told: Any) -> Iterator[Program]:
 
 
 class Programs:
-    """On the reserve's connection. ``writing``: a transaction; ``clock_us``: gives the time."""
+    """Of a reserve. ``rows``: carries out a statement of it by name; ``writing``: a transaction; ``clock_us``: gives the time."""
 
     def __init__(
         self,
-        connection: apsw.Connection,
-        lock: threading.RLock,
+        rows: Callable[..., list[tuple[Any, ...]]],
         writing: Callable[[], AbstractContextManager[None]],
         clock_us: Callable[[], int],
     ) -> None:
-        self._db, self._lock, self._writing, self._clock_us = connection, lock, writing, clock_us
+        self._rows, self._writing, self._clock_us = rows, writing, clock_us
 
     def keeping(self) -> list[Program]:
         """Those that must be thought to keep something, who waits longest first."""
@@ -127,7 +120,3 @@ class Programs:
     def _keep(self, program: Program) -> None:
         self._rows("forget_programs", before_us=self._clock_us() - _GONE_US)
         self._rows("keep_program", **program._asdict())
-
-    def _rows(self, name: str, /, **values: Any) -> list[tuple[Any, ...]]:
-        with self._lock, engine.kept(self._db):
-            return list(self._db.execute(statements("reserve")[name], values))

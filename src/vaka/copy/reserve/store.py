@@ -67,7 +67,7 @@ class ReserveStore:
         with self._writing():
             connection.execute(_sql()["schema"])
         self.drafts = Drafts(connection, self._lock, self._writing, self._revision)
-        self.programs = Programs(connection, self._lock, self._writing, now_us)
+        self.programs = Programs(self._rows, self._writing, now_us)
 
     def close(self) -> None:
         with self._lock:
